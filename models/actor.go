@@ -45,7 +45,7 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	if a == nil {
 		return nil
 	}
-	err := one(tx.Exec("UPDATE sessions SET version = version + 1 WHERE id = ? AND user_id = ? AND "+live, a.Session, a.User, a.At, a.At))
+	err := exactlyOne(tx.Exec("UPDATE sessions SET version = version + 1 WHERE id = ? AND user_id = ? AND "+live, a.Session, a.User, a.At, a.At))
 	if errors.Is(err, ErrNotFound) {
 		return ErrSessionGone
 	}
@@ -64,11 +64,11 @@ const (
 )
 
 func (a *Actor) guardUser(tx *gorm.DB) error {
-	err := claim(tx, nil, actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser)
+	err := lockUser(tx, nil, actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser)
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	roleGone, err := some(tx, &User{}, activeActor, a.User, a.Session)
+	roleGone, err := exists(tx, &User{}, activeActor, a.User, a.Session)
 	if err != nil {
 		return err
 	}

@@ -172,14 +172,14 @@ func (c UserChange) columns(u User) map[string]any {
 // older release does not increment the version.
 //
 // Errors: ErrNotFound if one of these values has changed since u was read, ErrConflict if the
-// username is taken, ErrLastSuperuser, *OverBudget if too many mails were requested for the new
+// username is taken, ErrLastSuperuser, *RateLimitExceeded if too many mails were requested for the new
 // address.
 func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...Event) error {
 	set := c.columns(u)
 	if len(set) == 0 {
 		return nil
 	}
-	set["claims"] = gorm.Expr("claims + 1")
+	set["lock_count"] = gorm.Expr("lock_count + 1")
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		if c.IsActive != nil && !*c.IsActive || c.IsSuperuser != nil && !*c.IsSuperuser {
 			if err := keepSuperuser(tx, u); err != nil {
@@ -199,7 +199,7 @@ func (s *Store) ChangeUser(ctx context.Context, u User, c UserChange, events ...
 // afterChange makes the further writes that a change of the user requires.
 func (s *Store) afterChange(tx *gorm.DB, u User, c UserChange) error {
 	if c.RevokeAllSessions && c.IsActive == nil && s.actor != nil && s.actor.User == u.ID {
-		err := one(tx.Model(&Session{}).Where("id = ?", s.actor.Session).Updates(map[string]any{"epoch": u.SessionEpoch + 1}))
+		err := exactlyOne(tx.Model(&Session{}).Where("id = ?", s.actor.Session).Updates(map[string]any{"epoch": u.SessionEpoch + 1}))
 		if err != nil {
 			return err
 		}
@@ -230,12 +230,12 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 	if !u.IsSuperuser || !u.IsActive {
 		return nil
 	}
-	err := tx.Model(&User{}).Where("is_superuser = ? AND is_active = ?", true, true).Updates(map[string]any{"claims": gorm.Expr("claims + 1")}).Error
+	err := tx.Model(&User{}).Where("is_superuser = ? AND is_active = ?", true, true).Updates(map[string]any{"lock_count": gorm.Expr("lock_count + 1")}).Error
 	if err != nil {
 		return err
 	}
 	// An invited superuser without a password cannot manage the service yet and does not count.
-	others, err := some(tx, &User{}, "is_superuser = ? AND is_active = ? AND id <> ? AND password NOT LIKE '!%'", true, true, u.ID)
+	others, err := exists(tx, &User{}, "is_superuser = ? AND is_active = ? AND id <> ? AND password NOT LIKE '!%'", true, true, u.ID)
 	if err == nil && !others {
 		return ErrLastSuperuser
 	}
@@ -243,10 +243,10 @@ func keepSuperuser(tx *gorm.DB, u User) error {
 }
 
 // AddInvitation creates a user and queues the invitation, within the limits, in one transaction.
-// Errors: ErrConflict if the username or the address is taken, *OverBudget.
-func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, limits []Spending, events ...Event) error {
+// Errors: ErrConflict if the username or the address is taken, *RateLimitExceeded.
+func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, limits []RateLimitUse, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := spendAll(tx, m.CreatedAt, limits); err != nil {
+		if err := countUses(tx, m.CreatedAt, limits); err != nil {
 			return err
 		}
 		if err := createUser(tx, u, events); err != nil {
@@ -259,35 +259,35 @@ func (s *Store) AddInvitation(ctx context.Context, u *User, m Mail, limits []Spe
 
 // AddUserMail queues a mail that a staff member has requested for a user, with its events, within
 // the limits. Errors: ErrNotFound if the user is gone, inactive or has another address;
-// *OverBudget.
-func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, limits []Spending, events ...Event) error {
+// *RateLimitExceeded.
+func (s *Store) AddUserMail(ctx context.Context, u User, m Mail, limits []RateLimitUse, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := spendAll(tx, m.CreatedAt, limits); err != nil {
+		if err := countUses(tx, m.CreatedAt, limits); err != nil {
 			return err
 		}
 		if err := addMails(tx, []Mail{m}); err != nil {
 			return err
 		}
-		return claim(tx, events, "id = ? AND email_norm = ? AND is_active = ?", u.ID, u.EmailNorm, true)
+		return lockUser(tx, events, "id = ? AND email_norm = ? AND is_active = ?", u.ID, u.EmailNorm, true)
 	})
 }
 
-// FillUp resets the given rate limits for a user and adds the events. Errors: ErrNotFound if the
+// ResetRateLimits resets the given rate limits for a user and adds the events. Errors: ErrNotFound if the
 // user is gone.
-func (s *Store) FillUp(ctx context.Context, u User, budgets []ID, events ...Event) error {
+func (s *Store) ResetRateLimits(ctx context.Context, u User, limits []ID, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := claim(tx, events, "id = ?", u.ID); err != nil {
+		if err := lockUser(tx, events, "id = ?", u.ID); err != nil {
 			return err
 		}
-		return fillUp(tx, budgets)
+		return resetRateLimits(tx, limits)
 	})
 }
 
-// UsedUp reports whether the uses of at least one of these rate limits have reached its maximum.
-func (s *Store) UsedUp(ctx context.Context, now time.Time, list ...Spending) (bool, error) {
+// IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
+func (s *Store) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
 	for _, b := range list {
 		var found int64
-		err := s.reads.WithContext(ctx).Model(&Throttle{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
+		err := s.reads.WithContext(ctx).Model(&RateLimit{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
 		if err != nil || found > 0 {
 			return err == nil, translate(err)
 		}

@@ -136,16 +136,16 @@ func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
 func TestUsedUp(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
-		b := models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}
+		b := models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}
 		for uses, want := range []bool{false, false, true} {
-			if got, err := f.UsedUp(t.Context(), at, models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Limit: 1}, b); err != nil || got != want {
+			if got, err := f.IsRateLimited(t.Context(), at, models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Limit: 1}, b); err != nil || got != want {
 				t.Errorf("after %d uses: %t, %v", uses, got, err)
 			}
 			if !want {
 				ok(t, f.Spend(t.Context(), at, b))
 			}
 		}
-		if got, err := f.UsedUp(t.Context(), at.Add(time.Minute), b); err != nil || got {
+		if got, err := f.IsRateLimited(t.Context(), at.Add(time.Minute), b); err != nil || got {
 			t.Errorf("when it is over: %t, %v", got, err)
 		}
 	})

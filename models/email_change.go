@@ -10,10 +10,10 @@ import (
 // EmailChange is a pending change of address, which the new mailbox must confirm.
 type EmailChange struct {
 	Token   OneTimeToken
-	Mail    Mail       // contains the link; to the new address
-	Mails   Spending   // the rate limit of mails to the new address
-	Notices []Mail     // to the current address
-	Limits  []Spending // the rate limits of such changes
+	Mail    Mail           // contains the link; to the new address
+	Mails   RateLimitUse   // the rate limit of mails to the new address
+	Notices []Mail         // to the current address
+	Limits  []RateLimitUse // the rate limits of such changes
 }
 
 // AddEmailChange stores the token, which invalidates the user's older ones, and queues the mails,
@@ -24,14 +24,14 @@ type EmailChange struct {
 // The user's epoch is compared with the one that was read. Every new password changes the epoch, so
 // a change that was started before the account was recovered does not outlive the recovery.
 //
-// Errors: *OverBudget for c.Limits; ErrNotFound if the epoch has changed or the user is inactive.
+// Errors: *RateLimitExceeded for c.Limits; ErrNotFound if the epoch has changed or the user is inactive.
 func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		t := c.Token
-		if err := spendAll(tx, t.CreatedAt, c.Limits); err != nil {
+		if err := countUses(tx, t.CreatedAt, c.Limits); err != nil {
 			return err
 		}
-		if err := newVersion(tx, events, "id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch); err != nil {
+		if err := bumpVersion(tx, events, "id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch); err != nil {
 			return err
 		}
 		if queued, err = addMail(tx, c.Mail, c.Mails); err != nil {
@@ -53,15 +53,15 @@ func (s *Store) AddEmailChange(ctx context.Context, u User, c EmailChange, event
 // the same time, the removal either ends the old token first, or waits for this transaction and
 // finds the new token.
 //
-// Errors: *OverBudget for Limits; ErrNotFound if the pending token is used or expired, the user's
+// Errors: *RateLimitExceeded for Limits; ErrNotFound if the pending token is used or expired, the user's
 // epoch has changed, or the user is inactive.
 func (s *Store) ResendEmailChange(ctx context.Context, u User, pending OneTimeToken, c EmailChange) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		t := c.Token
-		if err := spendAll(tx, t.CreatedAt, c.Limits); err != nil {
+		if err := countUses(tx, t.CreatedAt, c.Limits); err != nil {
 			return err
 		}
-		if err := claim(tx, nil, "id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch); err != nil {
+		if err := lockUser(tx, nil, "id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch); err != nil {
 			return err
 		}
 		if queued, err = addMail(tx, c.Mail, c.Mails); err != nil || !queued {
@@ -80,7 +80,7 @@ func (s *Store) ResendEmailChange(ctx context.Context, u User, pending OneTimeTo
 // actor.
 func (s *Store) CancelEmailChange(ctx context.Context, pending OneTimeToken, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := newVersion(tx, events, "id = ? AND is_active", pending.UserID); err != nil {
+		if err := bumpVersion(tx, events, "id = ? AND is_active", pending.UserID); err != nil {
 			return err
 		}
 		return consume(tx, pending, now)
@@ -88,9 +88,9 @@ func (s *Store) CancelEmailChange(ctx context.Context, pending OneTimeToken, now
 }
 
 // startEmailChange queues the mail of a change within its rate limits, and stores the token.
-// Errors: *OverBudget.
+// Errors: *RateLimitExceeded.
 func startEmailChange(tx *gorm.DB, c EmailChange) error {
-	if err := spendAll(tx, c.Token.CreatedAt, c.Limits); err != nil {
+	if err := countUses(tx, c.Token.CreatedAt, c.Limits); err != nil {
 		return err
 	}
 	if err := mustAddMail(tx, c.Mail, c.Mails); err != nil {
@@ -108,7 +108,7 @@ func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {
 	kept := false
 	if keep {
 		var err error
-		if kept, err = some(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND email_norm = ? AND used_at IS NULL AND expires_at > ?",
+		if kept, err = exists(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND email_norm = ? AND used_at IS NULL AND expires_at > ?",
 			t.UserID, t.Purpose, t.EmailNorm, t.CreatedAt); err != nil {
 			return err
 		}

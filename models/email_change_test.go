@@ -45,7 +45,7 @@ func TestProfile(t *testing.T) {
 			got, err := f.Profile(t.Context(), u.ID, now())
 			ok(t, err)
 			u = f.reload(u)
-			u.Password, u.Claims, u.Search = "", 0, nil
+			u.Password, u.LockCount, u.Search = "", 0, ""
 			if diff := cmp.Diff(models.Profile{User: u, HasPassword: hasPassword, PendingEmail: pending}, got); diff != "" {
 				t.Errorf("profile (- want, + got):\n%s", diff)
 			}
@@ -131,7 +131,7 @@ func TestResendEmailChange(t *testing.T) {
 		pending := f.pendingChange(f.user, nil)
 		next := successor(pending)
 		u := f.reload(f.user)
-		limit := models.Spending{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "mails", Limit: 1, Per: time.Hour}
+		limit := models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "mails", Limit: 1, Per: time.Hour}
 		resend := func(t2 models.OneTimeToken, of models.OneTimeToken) (bool, error) {
 			return f.ResendEmailChange(t.Context(), u, of, models.EmailChange{Token: t2, Mail: newMail(now()), Mails: limit})
 		}
@@ -143,7 +143,7 @@ func TestResendEmailChange(t *testing.T) {
 		if ok(t, err); queued || !f.isOpen(next) {
 			t.Errorf("over the limit: queued %v, the link is open %v", queued, f.isOpen(next))
 		}
-		limit = models.Spending{}
+		limit = models.RateLimitUse{}
 		for _, c := range []struct {
 			name string
 			end  func()
@@ -280,7 +280,7 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 		"a mail by staff": {false, func(f *fixture, u models.User) error {
 			return f.AddUserMail(f.t.Context(), u, newMail(now()), nil)
 		}},
-		"a reset rate limit": {false, func(f *fixture, u models.User) error { return f.FillUp(f.t.Context(), u, nil) }},
+		"a reset rate limit": {false, func(f *fixture, u models.User) error { return f.ResetRateLimits(f.t.Context(), u, nil) }},
 		"all sessions":       {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
 		"all other sessions": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
@@ -290,16 +290,11 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 		"a write of the user's own session": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
 			s, bob := f.login(u), f.newUser("bob")
-			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).FillUp(f.t.Context(), bob, nil)
+			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).ResetRateLimits(f.t.Context(), bob, nil)
 		}},
 		"another superuser": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET is_superuser = ?", true)
 			return f.ChangeUser(f.t.Context(), f.reload(f.newUser("bob")), models.UserChange{IsSuperuser: &no})
-		}},
-		"the search text": {false, func(f *fixture, u models.User) error {
-			f.db.Exec(f.t, "UPDATE users SET search = NULL")
-			_, err := f.RefreshSearch(f.t.Context(), 0, 100)
-			return err
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

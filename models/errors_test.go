@@ -220,7 +220,7 @@ func TestStatementsAreTriedAgain(t *testing.T) {
 // Errors that a repetition cannot fix are not repeated, including those of a guard.
 func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
-		tries, err := f.Tx(t.Context(), "UPDATE nothing SET x = 1")
+		tries, err := f.RunStatements(t.Context(), "UPDATE nothing SET x = 1")
 		if tries != 1 || err == nil {
 			t.Errorf("%d tries, %v", tries, err)
 		}

@@ -77,10 +77,10 @@ func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	slices.Sort(ids) // all replicas lock in the same order, which prevents deadlocks
 	ids = slices.Compact(ids)
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		claims := map[string]any{"claims": gorm.Expr("claims + 1")}
-		claimed := tx.Model(&User{}).Where("id IN ?", ids).Updates(claims)
-		if claimed.Error != nil || claimed.RowsAffected == 0 {
-			return claimed.Error
+		set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
+		locked := tx.Model(&User{}).Where("id IN ?", ids).Updates(set)
+		if locked.Error != nil || locked.RowsAffected == 0 {
+			return locked.Error
 		}
 		var there []int64
 		if err := tx.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {

@@ -29,8 +29,8 @@ func TestControl205EventsClaimTheirUsers(t *testing.T) {
 		ok(t, f.DeleteUser(t.Context(), gone, nil))
 		ok(t, f.AddEvents(t.Context(), loginFailed(bob.ID), loginFailed(gone.ID), loginFailed(f.user.ID), loginFailed(bob.ID)))
 		for _, before := range []models.User{bob, f.user} {
-			if after := f.reload(before); after.Claims != before.Claims+1 {
-				t.Errorf("%s: claims went from %d to %d", before.Username, before.Claims, after.Claims)
+			if after := f.reload(before); after.LockCount != before.LockCount+1 {
+				t.Errorf("%s: lock_count went from %d to %d", before.Username, before.LockCount, after.LockCount)
 			}
 		}
 		again := loginFailed(bob.ID)

@@ -38,8 +38,8 @@ func (s *Store) WithLease(ctx context.Context, f func(context.Context) error) er
 	return s.withLease(ctx, f)
 }
 
-// Tx runs statements in a transaction of the store and returns the number of tries.
-func (s *Store) Tx(ctx context.Context, queries ...string) (tries int, err error) {
+// RunStatements runs statements in a transaction of the store and returns the number of tries.
+func (s *Store) RunStatements(ctx context.Context, queries ...string) (tries int, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		tries++
 		for _, q := range queries {

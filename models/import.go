@@ -38,7 +38,7 @@ func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
 		if err := tx.Create(&u).Error; err != nil {
 			return err
 		}
-		return one(tx.Where("id = ?", upTo).Delete(&User{}))
+		return exactlyOne(tx.Where("id = ?", upTo).Delete(&User{}))
 	})
 	if errors.Is(err, ErrConflict) {
 		return nil

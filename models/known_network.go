@@ -11,7 +11,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// kindKnownNetwork is the kind of the rows of throttles that store known networks. A known network
+// kindKnownNetwork is the kind of the rows of rate_limits that store known networks. A known network
 // is a client network from which the owner of a name has signed in or reset the password. It has
 // one row for each name of the user. The network is known until ends_at.
 const kindKnownNetwork = "known_network"
@@ -29,7 +29,7 @@ func knownNetworkID(name, network string) (id ID) {
 // KnownNetwork returns the time until which the network is known for a name in canonical form, or
 // the zero time. It reads one row by its key whether or not a user has the name.
 func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time.Time) (time.Time, error) {
-	var found []Throttle
+	var found []RateLimit
 	err := s.reads.WithContext(ctx).Where("id = ? AND ends_at > ?", knownNetworkID(name, network), now).
 		Limit(1).Find(&found).Error
 	if err != nil || len(found) == 0 {
@@ -46,12 +46,12 @@ func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now
 	if u.EmailNorm != "" && u.EmailNorm != u.UsernameNorm {
 		names = append(names, u.EmailNorm)
 	}
-	var rows []Throttle
+	var rows []RateLimit
 	for _, name := range names {
 		id := knownNetworkID(name, network)
-		rows = append(rows, Throttle{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: now, EndsAt: until})
+		rows = append(rows, RateLimit{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: now, EndsAt: until})
 	}
-	slices.SortFunc(rows, func(a, b Throttle) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(rows, func(a, b RateLimit) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		var there []int64 // the user is locked, so that a concurrent deletion either comes first or sees the rows
 		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
@@ -76,7 +76,7 @@ func forgetNetworks(tx *gorm.DB, names ...string) error {
 		copy(last[:], bytes.Repeat([]byte{0xff}, len(last)))
 		copy(last[:8], first[:8])
 		copy(first[8:], make([]byte, 8))
-		result := tx.Where("id BETWEEN ? AND ? AND kind = ?", first, last, kindKnownNetwork).Delete(&Throttle{})
+		result := tx.Where("id BETWEEN ? AND ? AND kind = ?", first, last, kindKnownNetwork).Delete(&RateLimit{})
 		if result.Error != nil {
 			return result.Error
 		}

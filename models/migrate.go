@@ -74,10 +74,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 		}
 		results, err := provider.Up(ctx)
 		applied = len(results)
-		if err != nil {
-			return translate(err)
-		}
-		return s.refreshAllSearch(ctx) // clean-up repeats this if it is interrupted or if an older replica writes later
+		return translate(err)
 	})
 	return applied, err
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 	"gorm.io/gorm/schema"
 
 	"example.com/accounts/models"
@@ -52,11 +51,7 @@ func TestMigrateFromNothing(t *testing.T) {
 // undo contains the statements that undo each of the latest migrations. A new migration needs an
 // entry.
 var undo = map[int64][]string{
-	16: {"ALTER TABLE users DROP COLUMN search"},
-	17: {"DROP INDEX one_time_tokens_actor", "ALTER TABLE one_time_tokens DROP COLUMN actor_id"},
-	18: {"ALTER TABLE users DROP COLUMN version"},
-	19: {"ALTER TABLE events DROP COLUMN changes"},
-	20: nil, // renames kinds; see TestEventKindsAreRenamed
+	6: {"DROP TABLE rate_limits"},
 }
 
 // undoMigrations undoes a migration and all later ones.
@@ -101,39 +96,6 @@ func TestMigrateOldAndNew(t *testing.T) {
 		n, err = f.Migrate(t.Context())
 		if ok(t, err); n != 0 {
 			t.Errorf("%d migrations on a newer schema", n)
-		}
-	})
-}
-
-// The kinds of events that version 1 of the contract renamed are renamed in old rows. The other
-// kinds stay, and users of an older release begin with version 0.
-func TestEventKindsAreRenamed(t *testing.T) {
-	eachStore(t, func(t *testing.T, f *fixture) {
-		f.undoMigrations(18)
-		renamed := map[string]string{
-			"session_ended": models.EventSessionRevoked, "sessions_ended": models.EventSessionsRevoked,
-			"names_changed": models.EventProfileChanged, "unthrottled": models.EventLoginLimitReset,
-			models.EventLogin: models.EventLogin, models.EventRegistered: models.EventRegistered,
-		}
-		want := map[models.ID]string{}
-		for old, kind := range renamed {
-			id := models.ID(uuid.Must(uuid.NewV7()))
-			f.db.Exec(t, "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES (?, ?, ?, '', '', '', ?)", id, f.user.ID, old, now())
-			want[id] = kind
-		}
-		_, err := f.Migrate(t.Context())
-		ok(t, err)
-		list, err := f.Events(t.Context(), models.EventQuery{Limit: 100})
-		ok(t, err)
-		got := map[models.ID]string{}
-		for _, e := range list {
-			got[e.ID] = e.Kind
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("kinds (- want, + got):\n%s", diff)
-		}
-		if u := f.reload(f.user); u.Version != 0 {
-			t.Errorf("version %d", u.Version)
 		}
 	})
 }

@@ -107,38 +107,38 @@ func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now 
 	return list, translate(err)
 }
 
-// AddRegistration stores a registration, and queues its mail within the rate limit budget, in one
+// AddRegistration stores a registration, and queues its mail within the rate limit, in one
 // transaction. It reports whether the mail was queued. If the rate limit repeats is exceeded,
 // nothing is stored.
-func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, budget, repeats Spending) (queued bool, err error) {
+func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, limit, repeats RateLimitUse) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
 		if err := spend(tx, t.CreatedAt, repeats); err != nil {
 			return err
 		}
-		if queued, err = addMail(tx, m, budget); err != nil {
+		if queued, err = addMail(tx, m, limit); err != nil {
 			return err
 		}
 		return tx.Create(&t).Error
 	})
-	return queued, unlessOver(err)
+	return queued, unlessExceeded(err)
 }
 
 // AddUserRegistration creates a user whose address is not verified, with the token and the mail, in
-// one transaction. It does so only if the rate limit budget allows the mail, so that no address
+// one transaction. It does so only if the rate limit allows the mail, so that no address
 // gets an account without notice to its owner. It reports whether it did. Errors: ErrConflict if
 // the username or the address is taken.
-func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, budget Spending, events ...Event) (queued bool, err error) {
+func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, limit RateLimitUse, events ...Event) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
 		t.UserID, m.UserID = u.ID, u.ID
-		if err := mustAddMail(tx, m, budget); err != nil {
+		if err := mustAddMail(tx, m, limit); err != nil {
 			return err
 		}
 		return tx.Create(&t).Error
 	})
-	return err == nil, unlessOver(err)
+	return err == nil, unlessExceeded(err)
 }
 
 // CompleteRegistration consumes the token of a registration, ends every other registration of the
@@ -156,7 +156,7 @@ func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *Use
 		if err := createUser(tx, u, events); err != nil {
 			return err
 		}
-		return one(tx.Model(&OneTimeToken{}).Where("id = ?", t.ID).Updates(map[string]any{"user_id": u.ID}))
+		return exactlyOne(tx.Model(&OneTimeToken{}).Where("id = ?", t.ID).Updates(map[string]any{"user_id": u.ID}))
 	})
 }
 
@@ -182,21 +182,21 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 // the mail has been dropped.
 func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := claim(tx, nil, "id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm)
+		err := lockUser(tx, nil, "id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm)
 		if errors.Is(err, ErrNotFound) {
 			return ErrConflict
 		}
 		if err != nil {
 			return err
 		}
-		waits, err := some(tx, &Mail{}, "id = ? AND done_at IS NULL", t.ID)
+		waits, err := exists(tx, &Mail{}, "id = ? AND done_at IS NULL", t.ID)
 		if err == nil && !waits {
 			return ErrNotFound
 		}
 		if err != nil {
 			return err
 		}
-		stored, err := some(tx, &OneTimeToken{}, "id = ?", t.ID)
+		stored, err := exists(tx, &OneTimeToken{}, "id = ?", t.ID)
 		if err != nil || stored {
 			return err
 		}
@@ -208,7 +208,7 @@ func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error
 		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND created_at <= ?", t.UserID, t.Purpose, t.CreatedAt); err != nil {
 			return err
 		}
-		late, err := some(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
+		late, err := exists(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
 		if err != nil {
 			return err
 		}
@@ -236,8 +236,8 @@ func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
 	return slices.MaxFunc(slices.Concat(ends, queued, []time.Time{t.ExpiresAt}), time.Time.Compare), err
 }
 
-// some reports whether a row matches.
-func some(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
+// exists reports whether a row matches.
+func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	var n int64
 	err := tx.Model(model).Where(where, args...).Count(&n).Error
 	return n > 0, err
@@ -250,7 +250,7 @@ type PasswordReset struct {
 	Now      time.Time
 	Username string // replaces the username and clears the other data entered at registration; empty keeps them
 	Notice   Mail
-	Budgets  []ID // rate limits to reset
+	Limits   []ID // rate limits to reset
 }
 
 // ResetPassword consumes the token of a reset, sets the password, revokes every session and every
@@ -286,7 +286,7 @@ func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Ev
 		if err := endEveryLink(tx, r.Now, r.Token.UserID, r.Token.EmailNorm); err != nil {
 			return err
 		}
-		if err := fillUp(tx, r.Budgets); err != nil {
+		if err := resetRateLimits(tx, r.Limits); err != nil {
 			return err
 		}
 		return tx.Create(&r.Notice).Error
@@ -314,22 +314,22 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 	})
 }
 
-// claim locks a user whose data stays the same. It changes the row, because a cluster certifies
+// lockUser locks a user whose data stays the same. It changes the row, because a cluster certifies
 // only changed rows: a concurrent change on another node would otherwise not conflict.
-func claim(tx *gorm.DB, events []Event, where string, args ...any) error {
-	return changeUser(tx, map[string]any{"claims": gorm.Expr("claims + 1")}, events, where, args...)
+func lockUser(tx *gorm.DB, events []Event, where string, args ...any) error {
+	return changeUser(tx, map[string]any{"lock_count": gorm.Expr("lock_count + 1")}, events, where, args...)
 }
 
-// newVersion increments the version of a user, because data in another table that users and staff
-// see changes. It locks the user as claim does.
-func newVersion(tx *gorm.DB, events []Event, where string, args ...any) error {
+// bumpVersion increments the version of a user, because data in another table that users and staff
+// see changes. It locks the user as lockUser does.
+func bumpVersion(tx *gorm.DB, events []Event, where string, args ...any) error {
 	return changeUser(tx, map[string]any{"version": gorm.Expr("version + 1")}, events, where, args...)
 }
 
 // consume marks a token as used. It is a conditional UPDATE in the transaction of the token's
 // effect, so that a token has its effect once. Errors: ErrNotFound if the token is used or expired.
 func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
-	return one(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))
+	return exactlyOne(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))
 }
 
 func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {

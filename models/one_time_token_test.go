@@ -29,7 +29,7 @@ func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
 func (f *fixture) register(email string, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeVerify, models.User{Email: email, EmailNorm: email}, at)
-	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.Spending{}, models.Spending{})
+	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.RateLimitUse{}, models.RateLimitUse{})
 	ok(f.t, err)
 	return t
 }
@@ -62,7 +62,7 @@ func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken 
 	f.t.Helper()
 	t, m := newToken(models.PurposeReset, u, at), newMail(at)
 	m.ID, m.Kind, m.Email, m.EmailNorm = t.ID, models.KindReset, u.Email, u.EmailNorm
-	_, err := f.AddMail(f.t.Context(), m, models.Spending{})
+	_, err := f.AddMail(f.t.Context(), m, models.RateLimitUse{})
 	ok(f.t, err)
 	return t
 }
@@ -214,12 +214,12 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 		tokens := func() [][]string {
 			return f.query("SELECT id, hash, expires_at, used_at FROM one_time_tokens ORDER BY id")
 		}
-		stored, claimed := tokens(), f.reload(f.user).Claims
+		stored, claimed := tokens(), f.reload(f.user).LockCount
 		ok(t, f.AddResetToken(t.Context(), f.user, token))
 		if diff := cmp.Diff(stored, tokens()); diff != "" {
 			t.Error("storing it again changed it", diff)
 		}
-		if f.reload(f.user).Claims != claimed+1 { // a cluster detects no conflict in a row that is not changed
+		if f.reload(f.user).LockCount != claimed+1 { // a cluster detects no conflict in a row that is not changed
 			t.Error("the user was not claimed by a change")
 		}
 		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: now(), Notice: newMail(now())}))
@@ -245,7 +245,7 @@ func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 			invitation := newMail(now())
 			invitation.Kind, invitation.Email, invitation.EmailNorm = models.KindInvitation, u.Email, u.EmailNorm
 			invitation.ExpiresAt = invitation.CreatedAt.Add(72 * time.Hour)
-			_, err := f.AddMail(t.Context(), invitation, models.Spending{})
+			_, err := f.AddMail(t.Context(), invitation, models.RateLimitUse{})
 			ok(t, err)
 			token := f.resetOf(u, now().Add(time.Second))
 			want := token.ExpiresAt

@@ -78,34 +78,34 @@ const (
 	MailRefused = "refused" // rejected permanently by the recipient's server
 )
 
-// AddMail queues a mail that belongs to no other write, if the rate limit budget allows it. It
+// AddMail queues a mail that belongs to no other write, if the rate limit allows it. It
 // reports whether the mail was queued.
-func (s *Store) AddMail(ctx context.Context, m Mail, budget Spending) (queued bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error { return mustAddMail(tx, m, budget) })
-	return err == nil, unlessOver(err)
+func (s *Store) AddMail(ctx context.Context, m Mail, limit RateLimitUse) (queued bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error { return mustAddMail(tx, m, limit) })
+	return err == nil, unlessExceeded(err)
 }
 
 // mustAddMail counts the mail in its rate limit and queues it, in the same transaction. If the mail
 // were counted earlier, a fault in between would deny the mail to a user who requests it again.
-// Errors: *OverBudget.
-func mustAddMail(tx *gorm.DB, m Mail, budget Spending) error {
-	if err := spend(tx, m.CreatedAt, budget); err != nil {
+// Errors: *RateLimitExceeded.
+func mustAddMail(tx *gorm.DB, m Mail, limit RateLimitUse) error {
+	if err := spend(tx, m.CreatedAt, limit); err != nil {
 		return err
 	}
 	return tx.Create(&m).Error
 }
 
-// addMail is like mustAddMail, but returns false instead of *OverBudget if the rate limit is
+// addMail is like mustAddMail, but returns false instead of *RateLimitExceeded if the rate limit is
 // exceeded.
-func addMail(tx *gorm.DB, m Mail, budget Spending) (queued bool, err error) {
-	err = mustAddMail(tx, m, budget)
-	return err == nil, unlessOver(err)
+func addMail(tx *gorm.DB, m Mail, limit RateLimitUse) (queued bool, err error) {
+	err = mustAddMail(tx, m, limit)
+	return err == nil, unlessExceeded(err)
 }
 
-// unlessOver returns nil for an *OverBudget and err otherwise. Its callers report an exceeded limit
+// unlessExceeded returns nil for an *RateLimitExceeded and err otherwise. Its callers report an exceeded limit
 // in another result.
-func unlessOver(err error) error {
-	var over *OverBudget
+func unlessExceeded(err error) error {
+	var over *RateLimitExceeded
 	if errors.As(err, &over) {
 		return nil
 	}

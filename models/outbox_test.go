@@ -24,7 +24,7 @@ func newMail(due time.Time) models.Mail {
 func (f *fixture) queue(due time.Time) models.Mail {
 	f.t.Helper()
 	m := newMail(due)
-	_, err := f.AddMail(f.t.Context(), m, models.Spending{})
+	_, err := f.AddMail(f.t.Context(), m, models.RateLimitUse{})
 	ok(f.t, err)
 	return m
 }
@@ -186,7 +186,7 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 			for _, p := range []models.MailPriority{models.PriorityRegistration, models.PriorityKnown, models.PriorityReset} {
 				m := newMail(at.Add(time.Duration(i) * time.Second))
 				m.Priority = p
-				_, err := f.AddMail(t.Context(), m, models.Spending{})
+				_, err := f.AddMail(t.Context(), m, models.RateLimitUse{})
 				ok(t, err)
 				want[p] = append(want[p], m.ID)
 			}
@@ -249,7 +249,7 @@ func TestMailsDue(t *testing.T) {
 		for range 3 {
 			m := newMail(at)
 			m.Priority = models.PriorityReset
-			_, err := f.AddMail(t.Context(), m, models.Spending{})
+			_, err := f.AddMail(t.Context(), m, models.RateLimitUse{})
 			ok(t, err)
 		}
 		f.queue(at) // of another priority

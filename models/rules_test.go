@@ -24,7 +24,6 @@ var rawArgument = map[string]int{
 // reason.
 var unguarded = map[string]string{
 	"AddEvents":       "a user who is gone has no events",
-	"mendSearch":      "a user who has changed since has the right text already, or gets it in the next round",
 	"releaseMail":     "a lease that was lost meanwhile is another worker's to finish",
 	"dropResets":      "there may be none",
 	"endTokens":       "there may be none",
@@ -169,7 +168,7 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	case "Exec":
 		text, _ := call.Args[0].(*ast.BasicLit)
 		s.outcome(call, stack, text != nil && strings.HasPrefix(strings.Trim(text.Value, "`\""), "UPDATE"))
-	case "Create", "CreateInBatches", "Delete", "Transaction", "tx", "retry", "one":
+	case "Create", "CreateInBatches", "Delete", "Transaction", "tx", "retry", "exactlyOne":
 		s.outcome(call, stack, false)
 	}
 }
@@ -182,7 +181,7 @@ func (s source) outcome(call *ast.CallExpr, stack []ast.Node, guarded bool) {
 	case *ast.ExprStmt:
 		looked = false
 	case *ast.CallExpr:
-		counted = nameOf(parent) == "one"
+		counted = nameOf(parent) == "exactlyOne"
 	case *ast.AssignStmt:
 		blank, isName := parent.Lhs[0].(*ast.Ident)
 		looked = !isName || blank.Name != "_"

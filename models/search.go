@@ -1,7 +1,6 @@
 package models
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -68,8 +67,7 @@ func searchWord(word string) string {
 
 // BeforeCreate is GORM's hook. It sets the search text of every new user.
 func (u *User) BeforeCreate(*gorm.DB) error {
-	text := searchText(*u)
-	u.Search = &text
+	u.Search = searchText(*u)
 	return nil
 }
 
@@ -83,49 +81,5 @@ func updateSearch(tx *gorm.DB, set map[string]any, id any) error {
 	if err := tx.Where("id = ?", id).Take(&u).Error; err != nil {
 		return err
 	}
-	return one(tx.Model(&User{}).Where("id = ?", u.ID).Updates(map[string]any{"search": searchText(u)}))
-}
-
-// RefreshSearch corrects the search texts of at most limit users, in the order of ids, after the
-// given id. A search text is wrong if a replica of an older version has created or changed the
-// user. RefreshSearch returns the id to continue after, or 0 at the end. Any number of replicas may
-// call it at the same time.
-func (s *Store) RefreshSearch(ctx context.Context, after int64, limit int) (last int64, err error) {
-	var users []User
-	err = s.reads.WithContext(ctx).Select("id", "username", "email", "email_norm", "first_name", "last_name", "search").
-		Where("id > ?", after).Order("id").Limit(limit).Find(&users).Error
-	if err != nil || len(users) == 0 {
-		return 0, translate(err)
-	}
-	last = users[len(users)-1].ID
-	users = slices.DeleteFunc(users, func(u User) bool { return u.Search != nil && *u.Search == searchText(u) })
-	if len(users) == 0 {
-		return last, nil
-	}
-	return last, s.tx(ctx, func(tx *gorm.DB) error { return mendSearch(tx, users) })
-}
-
-// mendSearch corrects the search texts of users. It skips users who have changed since they were
-// read: either that change has set the text, or the next round does.
-func mendSearch(tx *gorm.DB, users []User) error {
-	for _, u := range users {
-		err := tx.Model(&User{}).Where("id = ? AND username = ? AND email = ? AND first_name = ? AND last_name = ?",
-			u.ID, u.Username, u.Email, u.FirstName, u.LastName).Updates(map[string]any{"search": searchText(u)}).Error
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const refreshAtOnce = 200
-
-// refreshAllSearch corrects the search text of all users.
-func (s *Store) refreshAllSearch(ctx context.Context) error {
-	for last := int64(0); ; {
-		var err error
-		if last, err = s.RefreshSearch(ctx, last, refreshAtOnce); err != nil || last == 0 {
-			return err
-		}
-	}
+	return exactlyOne(tx.Model(&User{}).Where("id = ?", u.ID).Updates(map[string]any{"search": searchText(u)}))
 }

@@ -12,7 +12,7 @@ import (
 
 // writers are the functions that may write to existing rows of users: changeUser, which updates the
 // search text, and those that write none of its columns.
-var writers = []string{"changeUser", "updateSearch", "mendSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents", "endEmailChanges"}
+var writers = []string{"changeUser", "updateSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents", "endEmailChanges"}
 
 // Every other write to a user goes through changeUser. Otherwise a search would not find the user
 // by the new name.

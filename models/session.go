@@ -140,17 +140,17 @@ func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, li
 }
 
 // noteLogin records the login of a user, whose row it locks. It changes the row, for the same
-// reason as claim. Errors: ErrNotFound.
+// reason as lockUser Errors: ErrNotFound.
 //
 // The first login of a user ends every pending change of the address. Only a staff member can have
 // started one. Otherwise the mailbox that the staff member chose could take over an account that
 // its owner has begun to use.
 func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
-	first, err := some(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
+	first, err := exists(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
 	if err != nil {
 		return err
 	}
-	err = one(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"last_login": n.CreatedAt}))
+	err = exactlyOne(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"last_login": n.CreatedAt}))
 	if err != nil || !first {
 		return err
 	}
@@ -264,7 +264,7 @@ func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now t
 // if the session is not live anymore.
 func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := one(tx.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, now, id, userID, now, now)); err != nil {
+		if err := exactlyOne(tx.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, now, id, userID, now, now)); err != nil {
 			return err
 		}
 		return addEvents(tx, events)
@@ -276,11 +276,11 @@ func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now
 // it writes nothing, including the writes that guard an actor.
 func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string, events ...Event) (found bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		lives, err := some(tx, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, now, now)
+		lives, err := exists(tx, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, now, now)
 		if err != nil {
 			return err
 		}
-		err = one(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
+		err = exactlyOne(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
 			Updates(map[string]any{"revoked_at": now, "revoke_reason": reason}))
 		if errors.Is(err, ErrNotFound) {
 			return hasEnded(tx, id, userID)
@@ -298,7 +298,7 @@ func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, 
 
 // hasEnded returns nil if the user has the session, which is revoked, and ErrNotFound if not.
 func hasEnded(tx *gorm.DB, id ID, userID int64) error {
-	exists, err := some(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
+	exists, err := exists(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
 	if err == nil && !exists {
 		return ErrNotFound
 	}
@@ -311,14 +311,14 @@ func hasEnded(tx *gorm.DB, id ID, userID int64) error {
 // longer live, or the epoch has changed.
 func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now time.Time, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		others, err := some(tx, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, now, now)
+		others, err := exists(tx, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, now, now)
 		if err != nil {
 			return err
 		}
 		if !others { // nothing was revoked, so repeated requests store no events
 			events = nil
 		}
-		err = one(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
+		err = exactlyOne(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
 		if err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ type Store struct {
 	hot   *hotStatements
 	share *writeShares
 	actor *Actor // the session that guards every transaction; nil for the server's own writes
+	now   func() time.Time
 }
 
 const (
@@ -129,7 +130,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns)}
+	s := &Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
 	return s.reached(ctx)
 }
 
@@ -229,7 +230,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns),
+		db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock,
 	}
 	return s.reached(ctx)
 }
@@ -279,6 +280,9 @@ func sessionVariables(ctx context.Context, c *mysql.Config) (map[string]string, 
 	return params, nil
 }
 
+// clock returns the current time in the precision of the database.
+func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
 func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
 	db, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction:   true,
@@ -286,7 +290,7 @@ func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
 		DisableNestedTransaction: true,
 		DisableAutomaticPing:     true,
 		Logger:                   logger.Discard, // statements contain personal data; errors are logged where they are handled
-		NowFunc:                  func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
+		NowFunc:                  clock,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("models: %w", translate(err))

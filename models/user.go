@@ -28,12 +28,12 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
-	Version         int64  // incremented by the changes that changesVersion or newVersion count
-	Claims          int64  // incremented by transactions that must conflict with other changes of the user
+	Version         int64  // incremented by the changes that changesVersion or bumpVersion count
+	LockCount       int64  // incremented by transactions that must conflict with other changes of the user
 	ImportedEpoch   *int64 // the SessionEpoch at the import, or nil; while they are equal, tokens of the Django service may be valid
 	LastLogin       *time.Time
 	DateJoined      time.Time
-	Search          *string // see searchText; nil if an older version created the user
+	Search          string // see searchText
 }
 
 // CreateUser adds a user and sets its ID. Errors: ErrConflict if the username or the address is
@@ -193,7 +193,7 @@ func (s *Store) DeleteUser(ctx context.Context, u User, notices []Mail, events .
 // after the recovery. They include the roles, because keepSuperuser has not counted a user who
 // became a superuser since u was read.
 func deleteAsRead(tx *gorm.DB, u User) error {
-	return one(tx.Where("id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
+	return exactlyOne(tx.Where("id = ? AND session_epoch = ? AND is_active = ? AND is_staff = ? AND is_superuser = ?",
 		u.ID, u.SessionEpoch, u.IsActive, u.IsStaff, u.IsSuperuser).Delete(&User{}))
 }
 
@@ -244,16 +244,16 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 }
 
 // SetPassword replaces the password hash, revokes every session and open link of the user and
-// resets the rate limits in budgets, in one transaction. Errors: ErrNotFound if the epoch or the
+// resets the rate limits in limits, in one transaction. Errors: ErrNotFound if the epoch or the
 // hash has changed since u was read; then nothing is changed.
-func (s *Store) SetPassword(ctx context.Context, u User, hash string, budgets []ID, events ...Event) error {
+func (s *Store) SetPassword(ctx context.Context, u User, hash string, limits []ID, events ...Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
 			"id = ? AND session_epoch = ? AND password = ?", u.ID, u.SessionEpoch, u.Password)
 		if err != nil {
 			return err
 		}
-		if err := fillUp(tx, budgets); err != nil {
+		if err := resetRateLimits(tx, limits); err != nil {
 			return err
 		}
 		// A user who recovers the account from a thief also cancels the requests that the thief has
@@ -287,7 +287,7 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 	if changesVersion(set) {
 		set["version"] = gorm.Expr("version + 1")
 	}
-	if err := one(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
+	if err := exactlyOne(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
 		return err
 	}
 	for _, column := range []string{"username_norm", "email_norm"} {
@@ -311,12 +311,12 @@ func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, a
 // changesVersion reports whether these columns contain data that users and staff members see of a
 // user: the names, the address and whether it is verified, the language, the password, the active
 // state and the roles. Locks, logins and revocations do not count. The pending address is in
-// another table; see newVersion and endEmailChanges. The expiry of a pending change does not
+// another table; see bumpVersion and endEmailChanges. The expiry of a pending change does not
 // increment the version.
 func changesVersion(set map[string]any) bool {
 	for column := range set {
 		switch column {
-		case "claims", "session_epoch", "imported_epoch", "last_login", "search":
+		case "lock_count", "session_epoch", "imported_epoch", "last_login", "search":
 		default:
 			return true
 		}
@@ -324,9 +324,9 @@ func changesVersion(set map[string]any) bool {
 	return false
 }
 
-// one returns the error of a conditional write, ErrNotFound if it matched no row, and an error if
+// exactlyOne returns the error of a conditional write, ErrNotFound if it matched no row, and an error if
 // it matched several.
-func one(result *gorm.DB) error {
+func exactlyOne(result *gorm.DB) error {
 	if result.Error != nil {
 		return result.Error
 	}

@@ -30,7 +30,7 @@ func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (
 		}
 		query.After = &place
 	}
-	list, next, err := h.Service.FindUsers(ctx, accounts.UserFilter{Text: or(in.Q, ""), Username: in.Username, Email: in.Email}, query)
+	list, next, err := h.Service.ListUsers(ctx, accounts.UserFilter{Text: or(in.Q, ""), Username: in.Username, Email: in.Email}, query)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (h handlers) InviteUser(ctx context.Context, r api.InviteUserRequestObject)
 }
 
 func (h handlers) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
-	u, err := h.Service.User(ctx, r.UserID)
+	u, err := h.Service.GetUser(ctx, r.UserID)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 	schemeCSRF          = "csrfToken"
 )
 
-var carrierOf = map[string]accounts.Carrier{
+var locationOf = map[string]accounts.TokenLocation{
 	schemeBearer:        accounts.Bearer,
 	schemeAccessCookie:  accounts.AccessCookie,
 	schemeRefreshCookie: accounts.RefreshCookie,
@@ -46,15 +46,15 @@ type security struct {
 	refuseCrossSite      bool
 }
 
-// alternative is one way to authenticate: a credential in this carrier and, if csrf is set, the
+// alternative is one way to authenticate: a credential in this location and, if csrf is set, the
 // CSRF header with it.
 type alternative struct {
-	carrier accounts.Carrier
-	csrf    bool
+	location accounts.TokenLocation
+	csrf     bool
 }
 
-func (s security) lists(carrier accounts.Carrier) bool {
-	return slices.ContainsFunc(s.alternatives, func(a alternative) bool { return a.carrier == carrier })
+func (s security) lists(location accounts.TokenLocation) bool {
+	return slices.ContainsFunc(s.alternatives, func(a alternative) bool { return a.location == location })
 }
 
 // readSecurity returns the requirements of an operation in the form that authenticate enforces. It
@@ -73,17 +73,17 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 		}
 		var a alternative
 		for scheme := range requirement {
-			carrier, known := carrierOf[scheme]
+			location, known := locationOf[scheme]
 			switch {
 			case scheme == schemeCSRF:
 				a.csrf = true
-			case !known || a.carrier != "":
+			case !known || a.location != "":
 				return s, fmt.Errorf("cannot enforce the security requirement with %q", scheme)
 			default:
-				a.carrier = carrier
+				a.location = location
 			}
 		}
-		if a.carrier == "" {
+		if a.location == "" {
 			return s, errors.New("a security requirement without a credential")
 		}
 		s.alternatives = append(s.alternatives, a)
@@ -184,9 +184,9 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	if err != nil {
 		return accounts.Credential{}, err
 	}
-	credential, err := s.Service.Credential(way.carrier, raw)
+	credential, err := s.Service.Credential(way.location, raw)
 	if err != nil && call.operation.id == operationRefresh {
-		if legacy, legacyErr := s.Service.LegacyCredential(way.carrier, raw); legacyErr == nil {
+		if legacy, legacyErr := s.Service.LegacyCredential(way.location, raw); legacyErr == nil {
 			credential, err = legacy, nil
 		}
 	}
@@ -205,7 +205,7 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes
 	// nothing, but it would count against the user's rate limit if the read has one. Navigations by
 	// browsers that do not send Sec-Fetch-Site cannot be recognized and are accepted.
-	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(way.carrier) {
+	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(way.location) {
 		return credential, problemOf(codeCSRFFailed)
 	}
 	return credential, nil
@@ -216,8 +216,8 @@ func isRejectedCredential(err error) bool {
 	return err != nil && kinds[problemFrom(err).code].status == http.StatusUnauthorized
 }
 
-func isCookie(carrier accounts.Carrier) bool {
-	return carrier == accounts.AccessCookie || carrier == accounts.RefreshCookie
+func isCookie(location accounts.TokenLocation) bool {
+	return location == accounts.AccessCookie || location == accounts.RefreshCookie
 }
 
 // validCSRF reports whether the presented value is the CSRF token of the credential. For a legacy
@@ -239,18 +239,18 @@ func (s *Server) validCSRF(credential accounts.Credential, presented string) boo
 func (s *Server) presented(c *gin.Context, call *call) (string, alternative, error) {
 	wants := call.operation.security
 	if token, ok := bodyToken(call); ok && wants.anonymous {
-		return token, alternative{carrier: accounts.Body}, nil
+		return token, alternative{location: accounts.Body}, nil
 	}
 	if values := c.Request.Header.Values("Authorization"); len(values) > 0 && wants.lists(accounts.Bearer) {
-		return bearerToken(values), alternative{carrier: accounts.Bearer}, nil
+		return bearerToken(values), alternative{location: accounts.Bearer}, nil
 	}
 	for _, a := range wants.alternatives {
-		if value, ok := s.cookies.read(c.Request, a.carrier); ok {
+		if value, ok := s.cookies.read(c.Request, a.location); ok {
 			return value, a, nil
 		}
 	}
 	if value, ok := s.cookies.readLegacy(c.Request); ok && call.operation.id == operationRefresh {
-		return value, alternative{carrier: accounts.RefreshCookie, csrf: true}, nil
+		return value, alternative{location: accounts.RefreshCookie, csrf: true}, nil
 	}
 	return "", alternative{}, problemOf(codeCredentialsMissing)
 }

@@ -32,9 +32,9 @@ func cookieNamesFor(cfg config.Config) cookieNames {
 	return n
 }
 
-// read returns the cookie of a carrier. It returns the empty value for a cookie that occurs twice.
-func (n cookieNames) read(r *http.Request, carrier accounts.Carrier) (string, bool) {
-	return readCookie(r, map[accounts.Carrier]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[carrier])
+// read returns the cookie of a location. It returns the empty value for a cookie that occurs twice.
+func (n cookieNames) read(r *http.Request, location accounts.TokenLocation) (string, bool) {
+	return readCookie(r, map[accounts.TokenLocation]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[location])
 }
 
 // readLegacy returns the refresh cookie of the old service. Its name has no prefix that keeps

@@ -196,7 +196,7 @@ func TestControl86BrokenTables(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
 		ada := newAda(t, s)
 		s.Database.Snapshot(t)
-		for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox", "throttles"} {
+		for _, table := range []string{"users", "sessions", "events", "one_time_tokens", "outbox", "rate_limits"} {
 			failed := 0
 			for _, op := range servertest.Operations() {
 				c := s.Login(ada, accounts.BodyTokens)
@@ -248,7 +248,7 @@ func TestControl84SaysWhenToComeAgain(t *testing.T) {
 			}
 		}
 		if limited < 8 {
-			t.Errorf("only %d operations have a budget", limited)
+			t.Errorf("only %d operations have a limit", limited)
 		}
 	})
 }
@@ -290,7 +290,7 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 	}
 	for _, name := range names {
 		if r := ask(name); r.Status == http.StatusTooManyRequests {
-			t.Fatal("told to wait before the budget is used up")
+			t.Fatal("told to wait before the limit is used up")
 		}
 	}
 	judged(t, s)

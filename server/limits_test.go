@@ -57,7 +57,7 @@ func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
 				mallory, ada := s.NewUser(), s.NewUser()
 				loops := map[bool]int{true: 36, false: 60}[name == "right passwords"]
 				flood(t, loops, func(loop int) { attack(s, mallory, loop) })
-				waitFor(t, func() bool { return s.Service.Figures(t.Context()).HashesWaiting == 16 })
+				waitFor(t, func() bool { return s.Service.Stats(t.Context()).HashesWaiting == 16 })
 				const logins = 20
 				var all []*servertest.Response
 				for range logins {
@@ -113,7 +113,7 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 		if rows() != before {
 			t.Error("the rejected login added sessions or events")
 		}
-		if d, err := s.Service.User(t.Context(), u.ID); err != nil || !d.Throttled {
+		if d, err := s.Service.GetUser(t.Context(), u.ID); err != nil || !d.Throttled {
 			t.Errorf("staff members do not see that the user is throttled: %v", err)
 		}
 		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
@@ -232,18 +232,18 @@ func TestControl188KnownNetworkIsBounded(t *testing.T) {
 		if n := tries("198.51.100.2"); n != 0 {
 			t.Errorf("%d guesses from another network", n)
 		}
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM throttles WHERE kind = 'known_network'"); n != 2 {
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM rate_limits WHERE kind = 'known_network'"); n != 2 {
 			t.Errorf("%d rows, want one per name", n)
 		}
 		if _, err := s.Service.CleanUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
+		s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
 		if n := tries("198.51.100.1"); n != 6 {
 			t.Errorf("%d guesses after a cleanup", n)
 		}
-		s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
-		s.Database.Exec(t, "UPDATE throttles SET ends_at = ?", time.Now().UTC().Add(-time.Second)) // 30 days later
+		s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
+		s.Database.Exec(t, "UPDATE rate_limits SET ends_at = ?", time.Now().UTC().Add(-time.Second)) // 30 days later
 		if n := tries("198.51.100.1"); n != 3 {
 			t.Errorf("%d guesses from a network that has expired", n)
 		}
@@ -256,7 +256,7 @@ func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
 		guesses := func(name string) int {
-			defer s.Database.Exec(t, "DELETE FROM throttles WHERE kind <> 'known_network'")
+			defer s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
 			for n := range 20 {
 				if loginFrom(s, home, name, "a wrong one").Status == http.StatusTooManyRequests {
 					return n

@@ -51,34 +51,34 @@ type figures struct{ service *accounts.Service }
 type figure struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
-	read func(f accounts.Figures) float64
+	read func(f accounts.Stats) float64
 }
 
-func gauge(name, help string, read func(accounts.Figures) float64) figure {
+func gauge(name, help string, read func(accounts.Stats) float64) figure {
 	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read}
 }
 
-func counter(name, help string, read func(accounts.Figures) float64) figure {
+func counter(name, help string, read func(accounts.Stats) float64) figure {
 	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, read}
 }
 
 var (
 	watched = []figure{
-		gauge("accounts_hashes_running", "Passwords being hashed.", func(f accounts.Figures) float64 { return float64(f.HashesRunning) }),
-		gauge("accounts_hashes_waiting", "Requests that wait for their password to be hashed.", func(f accounts.Figures) float64 { return float64(f.HashesWaiting) }),
-		gauge("accounts_hash_slots", "Passwords that may be hashed at once.", func(f accounts.Figures) float64 { return float64(f.HashSlots) }),
-		gauge("accounts_hash_queue", "Requests that may wait to be hashed; further ones are answered 503.", func(f accounts.Figures) float64 { return float64(f.HashQueue) }),
-		counter("accounts_hashes_total", "Passwords hashed.", func(f accounts.Figures) float64 { return float64(f.Hashes) }),
-		gauge("accounts_db_connections_in_use", "Database connections in use.", func(f accounts.Figures) float64 { return float64(f.ConnsInUse) }),
-		gauge("accounts_db_connections_open", "Database connections open.", func(f accounts.Figures) float64 { return float64(f.ConnsOpen) }),
-		gauge("accounts_db_connections_max", "Database connections allowed.", func(f accounts.Figures) float64 { return float64(f.Conns) }),
-		counter("accounts_db_waits_total", "Requests that waited for a database connection.", func(f accounts.Figures) float64 { return float64(f.ConnWaits) }),
-		counter("accounts_db_wait_seconds_total", "Time spent waiting for a database connection.", func(f accounts.Figures) float64 { return f.ConnWaited.Seconds() }),
-		gauge("accounts_clock_offset_seconds", "The database's clock less this server's, when last compared.", func(f accounts.Figures) float64 { return f.ClockOffset.Seconds() }),
+		gauge("accounts_hashes_running", "Passwords being hashed.", func(f accounts.Stats) float64 { return float64(f.HashesRunning) }),
+		gauge("accounts_hashes_waiting", "Requests that wait for their password to be hashed.", func(f accounts.Stats) float64 { return float64(f.HashesWaiting) }),
+		gauge("accounts_hash_slots", "Passwords that may be hashed at once.", func(f accounts.Stats) float64 { return float64(f.HashSlots) }),
+		gauge("accounts_hash_queue", "Requests that may wait to be hashed; further ones are answered 503.", func(f accounts.Stats) float64 { return float64(f.HashQueue) }),
+		counter("accounts_hashes_total", "Passwords hashed.", func(f accounts.Stats) float64 { return float64(f.Hashes) }),
+		gauge("accounts_db_connections_in_use", "Database connections in use.", func(f accounts.Stats) float64 { return float64(f.ConnsInUse) }),
+		gauge("accounts_db_connections_open", "Database connections open.", func(f accounts.Stats) float64 { return float64(f.ConnsOpen) }),
+		gauge("accounts_db_connections_max", "Database connections allowed.", func(f accounts.Stats) float64 { return float64(f.Conns) }),
+		counter("accounts_db_waits_total", "Requests that waited for a database connection.", func(f accounts.Stats) float64 { return float64(f.ConnWaits) }),
+		counter("accounts_db_wait_seconds_total", "Time spent waiting for a database connection.", func(f accounts.Stats) float64 { return f.ConnWaited.Seconds() }),
+		gauge("accounts_clock_offset_seconds", "The database's clock less this server's, when last compared.", func(f accounts.Stats) float64 { return f.ClockOffset.Seconds() }),
 	}
 	backlog = []figure{
-		gauge("accounts_outbox_mails_due", "Mails that are neither delivered nor given up, including those that wait for another attempt.", func(f accounts.Figures) float64 { return float64(f.MailsWaiting) }),
-		gauge("accounts_outbox_age_seconds", "Seconds since the oldest mail that is neither delivered nor given up was created.", func(f accounts.Figures) float64 { return f.OldestMail.Seconds() }),
+		gauge("accounts_outbox_mails_due", "Mails that are neither delivered nor given up, including those that wait for another attempt.", func(f accounts.Stats) float64 { return float64(f.MailsWaiting) }),
+		gauge("accounts_outbox_age_seconds", "Seconds since the oldest mail that is neither delivered nor given up was created.", func(f accounts.Stats) float64 { return f.OldestMail.Seconds() }),
 	}
 )
 
@@ -92,7 +92,7 @@ func (figures) Describe(into chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. It omits metrics that cannot be read, because a zero
 // would be wrong.
 func (c figures) Collect(into chan<- prometheus.Metric) {
-	f, list := c.service.Figures(context.Background()), slices.Clone(watched)
+	f, list := c.service.Stats(context.Background()), slices.Clone(watched)
 	if f.BacklogKnown {
 		list = append(list, backlog...)
 	}

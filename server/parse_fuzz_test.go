@@ -128,8 +128,8 @@ func FuzzCookies(f *testing.F) {
 		}
 		r := &http.Request{Header: http.Header{"Cookie": {first, second}}}
 		for _, names := range []cookieNames{{access: "access", refresh: "refreshtoken"}, {access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}} {
-			for carrier, name := range map[accounts.Carrier]string{accounts.AccessCookie: names.access, accounts.RefreshCookie: names.refresh} {
-				got, there := names.read(r, carrier)
+			for location, name := range map[accounts.TokenLocation]string{accounts.AccessCookie: names.access, accounts.RefreshCookie: names.refresh} {
+				got, there := names.read(r, location)
 				values := cookiesNamed(name, first+";"+second)
 				switch {
 				case there != (len(values) > 0):

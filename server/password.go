@@ -16,10 +16,10 @@ func (h handlers) ChangePassword(ctx context.Context, r api.ChangePasswordReques
 }
 
 func (h handlers) RequestPasswordReset(ctx context.Context, r api.RequestPasswordResetRequestObject) (api.RequestPasswordResetResponseObject, error) {
-	return api.RequestPasswordReset202JSONResponse(accepted), h.Service.RequestReset(ctx, r.Body.Email, callOf(ctx).client)
+	return api.RequestPasswordReset202JSONResponse(accepted), h.Service.RequestPasswordReset(ctx, r.Body.Email, callOf(ctx).client)
 }
 
 func (h handlers) ConfirmPasswordReset(ctx context.Context, r api.ConfirmPasswordResetRequestObject) (api.ConfirmPasswordResetResponseObject, error) {
-	err := h.Service.ConfirmReset(ctx, r.Body.Token, r.Body.NewPassword, callOf(ctx).client)
+	err := h.Service.ConfirmPasswordReset(ctx, r.Body.Token, r.Body.NewPassword, callOf(ctx).client)
 	return api.ConfirmPasswordReset204Response{}, err
 }

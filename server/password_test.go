@@ -217,7 +217,7 @@ func TestControl53ResetRequestIsUniform(t *testing.T) {
 		wantMails(t, s, shouted(active.Email)) // mails go to the stored spelling of the address
 		wantMails(t, s, active.Email, mail.Reset, mail.Reset)
 		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "format_invalid")
-		before.Claims += 2 // two mails were queued
+		before.LockCount += 2 // two mails were queued
 		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
 			t.Errorf("asking has changed the user:\n%s", diff)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 func (h handlers) GetProfile(ctx context.Context, _ api.GetProfileRequestObject) (api.GetProfileResponseObject, error) {
-	d, err := h.Service.Profile(ctx, callOf(ctx).principal)
+	d, err := h.Service.GetProfile(ctx, callOf(ctx).principal)
 	return api.GetProfile200JSONResponse{User: profile(d)}, err
 }
 

@@ -22,7 +22,7 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 		var at atomic.Int64 // also read by the server's workers
 		s := servertest.Start(t, servertest.Options{Engine: e, Now: func() time.Time { return start.Add(time.Duration(at.Load())) }})
 		written := func() (last string) {
-			if err := s.Database.SQL.QueryRowContext(t.Context(), "SELECT CAST(MAX(last_at) AS CHAR) FROM throttles WHERE kind = 'ready'").Scan(&last); err != nil {
+			if err := s.Database.SQL.QueryRowContext(t.Context(), "SELECT CAST(MAX(last_at) AS CHAR) FROM rate_limits WHERE kind = 'ready'").Scan(&last); err != nil {
 				t.Fatal(err)
 			}
 			return last
@@ -42,7 +42,7 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 				break
 			}
 		}
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM throttles"); n != 1 {
+		if n := s.Database.Count(t, "SELECT COUNT(*) FROM rate_limits"); n != 1 {
 			t.Errorf("%d rows", n)
 		}
 	})
@@ -59,7 +59,7 @@ func TestControl207NotReadyWithoutWrites(t *testing.T) {
 		c := s.Login(s.NewUser(), token.Body)
 		for _, number := range []int{1114, 1290} { // ER_RECORD_FILE_FULL; ER_OPTION_PREVENTS_STATEMENT (--read-only)
 			for _, event := range []string{"INSERT", "UPDATE"} {
-				s.Database.Exec(t, fmt.Sprintf("CREATE TRIGGER no_%[1]s BEFORE %[1]s ON throttles FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = %[2]d", event, number))
+				s.Database.Exec(t, fmt.Sprintf("CREATE TRIGGER no_%[1]s BEFORE %[1]s ON rate_limits FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = %[2]d", event, number))
 			}
 			other := servertest.Start(t, servertest.Options{Database: s.Database, Engine: e})
 			ready(other).Want(t, http.StatusServiceUnavailable, "service_unavailable")

@@ -21,7 +21,7 @@ func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	tokens, u, err := h.Service.Verify(ctx, accounts.VerifyInput{
+	tokens, u, err := h.Service.VerifyEmail(ctx, accounts.VerifyInput{
 		Token: r.Body.Token, Password: r.Body.Password, Transport: transport, Client: call.client,
 	})
 	if err != nil {
@@ -31,7 +31,7 @@ func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObjec
 }
 
 func (h handlers) ResendVerification(ctx context.Context, r api.ResendVerificationRequestObject) (api.ResendVerificationResponseObject, error) {
-	return api.ResendVerification202JSONResponse(accepted), h.Service.Resend(ctx, r.Body.Email, callOf(ctx).client)
+	return api.ResendVerification202JSONResponse(accepted), h.Service.ResendVerification(ctx, r.Body.Email, callOf(ctx).client)
 }
 
 func orEmpty[T ~string](p *T) string {

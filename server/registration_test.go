@@ -140,13 +140,13 @@ func TestWishedUsername(t *testing.T) {
 		if got := profileOf(t, verify(s, pending, password))["username"]; !generated.MatchString(got.(string)) {
 			t.Errorf("username %v: it was taken meanwhile", got)
 		}
-		for _, wish := range []string{taken, strings.ToUpper(taken), fullwidth(taken), ""} {
+		for _, userPatch := range []string{taken, strings.ToUpper(taken), fullwidth(taken), ""} {
 			body := object{"email": address(newName()), "password": password}
-			if wish != "" {
-				body["username"] = wish
+			if userPatch != "" {
+				body["username"] = userPatch
 			}
 			if got := profileOf(t, verify(s, register(t, s, 1, body), password))["username"]; !generated.MatchString(got.(string)) {
-				t.Errorf("wished %q: username %v, want a generated one", wish, got)
+				t.Errorf("wished %q: username %v, want a generated one", userPatch, got)
 			}
 		}
 	})
@@ -635,9 +635,9 @@ func TestControl8And65MailBudget(t *testing.T) {
 // are not affected.
 func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		budget := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
-		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: budget})
-		b := servertest.Start(t, servertest.Options{Engine: engine, Database: a.Database, Settings: budget})
+		limit := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
+		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: limit})
+		b := servertest.Start(t, servertest.Options{Engine: engine, Database: a.Database, Settings: limit})
 		email, known := address(newName()), a.NewUser().Email
 		for _, each := range []string{email, known} {
 			for path, body := range map[string]object{

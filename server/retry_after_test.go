@@ -109,7 +109,7 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 		c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
 		// Another replica is verifying two more guesses.
 		inFlight := func(ago time.Duration) {
-			s.Database.Exec(t, "UPDATE throttles SET hits = 3, last_at = ? WHERE kind IN ('login_account', 'password_user')", time.Now().UTC().Truncate(time.Microsecond).Add(-ago))
+			s.Database.Exec(t, "UPDATE rate_limits SET hits = 3, last_at = ? WHERE kind IN ('login_account', 'password_user')", time.Now().UTC().Truncate(time.Microsecond).Add(-ago))
 		}
 		inFlight(0)
 		for _, request := range []func() *servertest.Response{login, again} {
@@ -135,7 +135,7 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 // counts.
 func TestRetryAfterOfSeveralLimits(t *testing.T) {
 	ends := func(s *servertest.Server, kind string, minutes int) {
-		s.Database.Exec(t, "UPDATE throttles SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(inMinutes(minutes)), kind)
+		s.Database.Exec(t, "UPDATE rate_limits SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(inMinutes(minutes)), kind)
 	}
 	for i := range 8 { // the order of the ids is random
 		s := servertest.Start(t, servertest.Options{Settings: []string{

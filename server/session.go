@@ -56,7 +56,7 @@ func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObj
 	if r.Params.RefreshAttempt != nil {
 		in.Attempt = *r.Params.RefreshAttempt
 	}
-	tokens, err := h.Service.Refresh(ctx, in)
+	tokens, err := h.Service.RefreshToken(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (h handlers) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.Lo
 // transportOf returns the transport whose cookies a logout clears: body, which has none, for a
 // token in the body, and a cookie transport for every other credential.
 func transportOf(c accounts.Credential) accounts.Transport {
-	if c.Carrier == accounts.Body {
+	if c.Location == accounts.Body {
 		return accounts.BodyTokens
 	}
 	return accounts.Cookies
@@ -88,7 +88,7 @@ func (h handlers) GetSession(ctx context.Context, _ api.GetSessionRequestObject)
 	if !call.authenticated {
 		return signedOut, nil
 	}
-	current, err := h.Service.CurrentSession(ctx, call.credential)
+	current, err := h.Service.GetSession(ctx, call.credential)
 	switch {
 	case isRejectedCredential(err):
 		return signedOut, nil

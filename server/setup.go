@@ -55,12 +55,12 @@ func Settings(cfg config.Config) accounts.Settings {
 		VerifyTTL: cfg.VerifyTTL, EmailChangeTTL: cfg.EmailChangeTTL, ResetTTL: cfg.ResetTTL,
 		EventRetention: cfg.EventRetention, MailSenders: cfg.MailSenders,
 		VerifyURL: cfg.VerifyURL, EmailChangeURL: cfg.EmailChangeURL, ResetURL: cfg.ResetURL,
-		Budgets: accounts.Budgets{
-			LoginFailuresPerAccount: budget(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: budget(cfg.LoginFailuresPerClient),
-			RegistrationsPerClient: budget(cfg.RegistrationsPerClient), ConfirmationsPerClient: budget(cfg.ConfirmationsPerClient),
-			RareActionsPerUser: budget(cfg.RareActionsPerUser), MailsPerStaff: budget(cfg.MailsPerStaff),
-			PasswordsPerClient: budget(cfg.PasswordsPerClient), PasswordsPerUser: budget(cfg.PasswordsPerUser),
-			MailsPerRecipient: accounts.Budget{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
+		Limits: accounts.Limits{
+			LoginFailuresPerAccount: limit(cfg.LoginFailuresPerAccount), LoginFailuresPerClient: limit(cfg.LoginFailuresPerClient),
+			RegistrationsPerClient: limit(cfg.RegistrationsPerClient), ConfirmationsPerClient: limit(cfg.ConfirmationsPerClient),
+			RareActionsPerUser: limit(cfg.RareActionsPerUser), MailsPerStaff: limit(cfg.MailsPerStaff),
+			PasswordsPerClient: limit(cfg.PasswordsPerClient), PasswordsPerUser: limit(cfg.PasswordsPerUser),
+			MailsPerRecipient: accounts.Limit{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
 		},
 	}
 }
@@ -87,4 +87,4 @@ func Legacy(cfg config.Config) accounts.LegacySecrets {
 	return l
 }
 
-func budget(b config.Budget) accounts.Budget { return accounts.Budget{N: b.N, Per: b.Per} }
+func limit(b config.Limit) accounts.Limit { return accounts.Limit{N: b.N, Per: b.Per} }

@@ -56,7 +56,7 @@ func newAda(t *testing.T, s *servertest.Server) servertest.User {
 			t.Fatal(err)
 		}
 	}
-	s.Database.Exec(t, "UPDATE users SET id = ? WHERE id = ?", managedID, newUser(t, s, "managed").ID)
+	s.Database.Exec(t, "UPDATE users SET id = ? WHERE id = ?", managedID, newUser(t, s, "manageableUser").ID)
 	ada, err := s.Store.UserByUsername(context.Background(), "ada")
 	if err != nil {
 		t.Fatal(err)

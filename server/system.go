@@ -21,7 +21,7 @@ func (h handlers) CheckReadiness(ctx context.Context, _ api.CheckReadinessReques
 	if h.draining.Load() {
 		return nil, &problem{code: codeServiceUnavailable, cause: errDraining}
 	}
-	if err := h.Service.Ready(ctx); err != nil {
+	if err := h.Service.CheckReadiness(ctx); err != nil {
 		return nil, err
 	}
 	return api.CheckReadiness200JSONResponse{Status: api.HealthStatusOk}, nil
@@ -57,7 +57,7 @@ func (h handlers) ListProblems(_ context.Context, r api.ListProblemsRequestObjec
 }
 
 func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
-	return signingKeys(jwks(h.Service.JWKS())), nil
+	return signingKeys(jwks(h.Service.GetSigningKeys())), nil
 }
 
 // signingKeys is a 200 response that verifiers may cache.

@@ -87,7 +87,7 @@ func TestControl14And15GuessesAtAnAccount(t *testing.T) {
 // judged moves past the time in which counted guesses may be refunded.
 func judged(t *testing.T, s *servertest.Server) {
 	t.Helper()
-	s.Database.Exec(t, "UPDATE throttles SET last_at = ?", time.Now().UTC().Add(-time.Minute))
+	s.Database.Exec(t, "UPDATE rate_limits SET last_at = ?", time.Now().UTC().Add(-time.Minute))
 	s.Clock.Advance(2 * time.Second) // until the cached decision expires
 }
 

@@ -75,7 +75,7 @@ func (s *Server) presentValues(ctx context.Context, call *call, path map[string]
 			return nil, malformed(err)
 		}
 	}
-	d, err := s.Service.User(ctx, id)
+	d, err := s.Service.GetUser(ctx, id)
 	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the errors of the body are reported first
 		return map[string]string{}, nil
 	}

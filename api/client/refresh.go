@@ -166,9 +166,9 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 	var refused *Error
 	switch {
 	case err == nil:
-		if overtaken, err := a.overtaken(ctx, tokens); err != nil {
+		if isNew, err := a.hasNewTokens(ctx, tokens); err != nil {
 			return err
-		} else if overtaken {
+		} else if isNew {
 			return a.renew(ctx, seen)
 		}
 		return a.keep(ctx, body, givenUp)
@@ -180,11 +180,11 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 	return err
 }
 
-// overtaken reports whether the storage contains other tokens than those that were sent. In this
+// hasNewTokens reports whether the storage contains other tokens than those that were sent. In this
 // case another program that shares the storage has refreshed, logged in or logged out while this
 // one was asleep with its response. The response must not overwrite these tokens: the superseded
 // token would count as stolen at its next use.
-func (a *Accounts) overtaken(ctx context.Context, sent *Tokens) (bool, error) {
+func (a *Accounts) hasNewTokens(ctx context.Context, sent *Tokens) (bool, error) {
 	stored, err := a.storage.Load(ctx)
 	return err == nil && (stored == nil || stored.Refresh != sent.Refresh), err
 }

@@ -183,9 +183,9 @@ func (p *prepared) createUsers(ctx context.Context) error {
 	for _, kind := range []string{loginUser, sessionUser} {
 		for i := range users {
 			name := userName(kind, i)
-			_, err := p.db.ExecContext(ctx, `INSERT INTO users (username, username_norm, email, email_norm, first_name, last_name, password,
-				is_active, is_staff, is_superuser, email_verified_at, session_epoch, date_joined)
-				SELECT ?, ?, ?, ?, first_name, last_name, password, is_active, is_staff, is_superuser, email_verified_at, session_epoch, date_joined
+			_, err := p.db.ExecContext(ctx, `INSERT INTO users (username, username_norm, email, email_norm, first_name, last_name, locale, password,
+				is_active, is_staff, is_superuser, email_verified_at, session_epoch, version, lock_count, search, date_joined)
+				SELECT ?, ?, ?, ?, first_name, last_name, locale, password, is_active, is_staff, is_superuser, email_verified_at, session_epoch, version, lock_count, search, date_joined
 				FROM users WHERE username = 'first'`, name, name, name+"@example.com", name+"@example.com")
 			if err != nil {
 				return err

@@ -23,7 +23,7 @@ func (w *world) addLinks() {
 		w.must(w.s.Service.Register(ctx, accounts.Registration{Email: "Zq-" + name + "@example.com", Password: goodPassword, Username: "zq-" + name}))
 	}
 	for i, u := range w.kept.users {
-		w.must(w.s.Service.RequestReset(ctx, u.email, accounts.Client{}))
+		w.must(w.s.Service.RequestPasswordReset(ctx, u.email, accounts.Client{}))
 		if i < 2 {
 			c := w.s.Login(servertest.User{User: models.User{Username: u.username}, Password: u.password}, token.Hybrid)
 			body := map[string]any{"email": "Zq-new-" + u.username + "@example.com"}

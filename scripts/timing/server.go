@@ -150,7 +150,7 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}
 	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}
-	_, err := store.AddRegistration(ctx, t, m, models.Spending{}, models.Spending{})
+	_, err := store.AddRegistration(ctx, t, m, models.RateLimitUse{}, models.RateLimitUse{})
 	return err
 }
 

@@ -156,9 +156,9 @@ func (j *jar) due(h held) bool {
 }
 
 func (j *jar) asking(op history.Op, method, path string, h held) asking {
-	a := asking{client: j.name, role: history.Honest, op: op, method: method, path: path, as: h, raw: h.access, carrier: "access"}
+	a := asking{client: j.name, role: history.Honest, op: op, method: method, path: path, as: h, raw: h.access, location: "access"}
 	if h.bearer() {
-		a.carrier = "bearer"
+		a.location = "bearer"
 	}
 	return a
 }
@@ -168,11 +168,11 @@ func refreshing(a asking, h held) asking {
 	a.as, a.raw, a.method, a.path = h, h.handle(), http.MethodPost, "/accounts/refresh_token"
 	switch h.transport {
 	case token.ServerHeld:
-		a.carrier = "access"
+		a.location = "access"
 	case token.Body:
-		a.carrier = "body"
+		a.location = "body"
 	default:
-		a.carrier = "refresh"
+		a.location = "refresh"
 	}
 	return a
 }

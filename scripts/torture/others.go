@@ -61,9 +61,9 @@ func (t *torture) ghosts(ctx context.Context) {
 		a := asking{client: "ghost", role: history.Ghost, op: history.Refresh}
 		switch n := len(g.tokens); rand.IntN(4) {
 		case 0:
-			a.op, a.method, a.path, a.as, a.raw, a.carrier = history.Profile, http.MethodGet, "/accounts/profile", h, h.access, "access"
+			a.op, a.method, a.path, a.as, a.raw, a.location = history.Profile, http.MethodGet, "/accounts/profile", h, h.access, "access"
 			if h.bearer() {
-				a.carrier = "bearer"
+				a.location = "bearer"
 			}
 		case 1, 2:
 			a = refreshing(a, g.tokens[max(0, n-2)])
@@ -111,15 +111,15 @@ func (t *torture) forgers(ctx context.Context) {
 		a := asking{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
 		switch rand.IntN(4) {
 		case 0: // the right token through a wrong transport
-			a.raw, a.carrier = h.handle(), sampleOther(h)
+			a.raw, a.location = h.handle(), sampleOther(h)
 		case 1:
-			a.raw, a.carrier = h.access, []string{"body", "refresh"}[rand.IntN(2)]
+			a.raw, a.location = h.access, []string{"body", "refresh"}[rand.IntN(2)]
 		default:
 			list := t.forged[h.session]
 			a = refreshing(a, h)
 			a.raw = list[rand.IntN(len(list))]
 			if h.transport == token.Body && chance(0.5) {
-				a.carrier = "refresh"
+				a.location = "refresh"
 			}
 		}
 		t.ask(ctx, a)

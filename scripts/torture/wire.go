@@ -87,7 +87,7 @@ type asking struct {
 	op                   history.Op
 	as                   held
 	raw                  string // the presented token; empty: none
-	carrier              string // its location: bearer, access, refresh or body
+	location             string // its location: bearer, access, refresh or body
 	attempt              string
 	body                 map[string]any
 	target               string
@@ -100,7 +100,7 @@ const patience = 4 * time.Second
 func (t *torture) ask(ctx context.Context, a asking) result {
 	server := t.pick()
 	body := a.body
-	if a.carrier == "body" && a.raw != "" {
+	if a.location == "body" && a.raw != "" {
 		body = map[string]any{"refresh_token": a.raw}
 	}
 	lose := time.Duration(0) // when the client drops the connection
@@ -153,14 +153,14 @@ func (t *torture) request(ctx context.Context, server int, a asking, body map[st
 	}
 	switch {
 	case a.raw == "":
-	case a.carrier == "bearer":
+	case a.location == "bearer":
 		r.Header.Set("Authorization", "Bearer "+a.raw)
-	case a.carrier == "access":
+	case a.location == "access":
 		r.Header.Set("Cookie", "access="+a.raw)
-	case a.carrier == "refresh":
+	case a.location == "refresh":
 		r.Header.Set("Cookie", "refreshtoken="+a.raw)
 	}
-	if a.method != http.MethodGet && a.as.csrf != "" && (a.carrier == "access" || a.carrier == "refresh") {
+	if a.method != http.MethodGet && a.as.csrf != "" && (a.location == "access" || a.location == "refresh") {
 		r.Header.Set("X-CSRFToken", a.as.csrf)
 	}
 	if a.attempt != "" {

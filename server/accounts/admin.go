@@ -56,11 +56,11 @@ func (f UserFilter) exact(q *models.UserQuery) bool {
 	return true
 }
 
-// FindUsers returns the users that match the filter and the query. next is the place after which
+// ListUsers returns the users that match the filter and the query. next is the place after which
 // the next page begins, or nil if there is none. Text is split into words, each of which must be a
 // part of the username, the address or a name; words beyond maxWords are joined to one. Errors:
 // ServiceUnavailable.
-func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
+func (s *Service) ListUsers(ctx context.Context, f UserFilter, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	if !f.exact(&q) {
@@ -82,8 +82,8 @@ func (s *Service) FindUsers(ctx context.Context, f UserFilter, q models.UserQuer
 	return users, next, nil
 }
 
-// User returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
-func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
+// GetUser returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
+func (s *Service) GetUser(ctx context.Context, id int64) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	d, err := s.profile(ctx, id)
@@ -100,7 +100,7 @@ func (s *Service) User(ctx context.Context, id int64) (UserDetail, error) {
 // account.
 func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
-	return s.store.UsedUp(ctx, s.now(), bounded([]models.Spending{
+	return s.store.IsRateLimited(ctx, s.now(), bounded([]models.RateLimitUse{
 		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
 		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
 	})...)
@@ -114,9 +114,9 @@ func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 	return u, storeError(err)
 }
 
-// managed returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
+// manageableUser returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
 // ServiceUnavailable.
-func (s *Service) managed(ctx context.Context, p Principal, id int64) (models.User, error) {
+func (s *Service) manageableUser(ctx context.Context, p Principal, id int64) (models.User, error) {
 	u, err := s.userByID(ctx, id)
 	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
 		return u, refuse(RoleRequired)
@@ -163,7 +163,7 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 		return UserDetail{}, s.limited(err)
 	}
 	s.wakeMail()
-	return s.User(ctx, u.ID)
+	return s.GetUser(ctx, u.ID)
 }
 
 // invited reports whether the user of an invitation has been stored, and reads the user if so. The
@@ -217,7 +217,7 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
 		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail))
-		return s.limitedOr(err)
+		return s.mailLimitError(err)
 	})
 	if err == nil {
 		s.wakeMail()
@@ -231,31 +231,31 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 // The address has a limit of its own for such mails, so that a stranger who requests resets cannot
 // keep them back. The staff member has one too: a stolen staff account could otherwise send mails
 // from the operator's domain to any number of addresses.
-func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.Spending {
-	recipient := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return []models.Spending{
+func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.RateLimitUse {
+	recipient := Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+	return []models.RateLimitUse{
 		use(recipient, mailsTo+"staff", emailNorm), use(s.settings.MailsPerStaff, mailsOfStaff, subjectOf(p.User)),
 	}
 }
 
-// limitedOr returns the contract's error if err is that of an exceeded limit, and err itself
+// mailLimitError returns the contract's error if err is that of an exceeded limit, and err itself
 // otherwise.
-func (s *Service) limitedOr(err error) error {
-	var over *models.OverBudget
+func (s *Service) mailLimitError(err error) error {
+	var over *models.RateLimitExceeded
 	if errors.As(err, &over) {
 		return s.rateLimited(over)
 	}
 	return err
 }
 
-// ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownBudgets.
+// ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
 // Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
 func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	return s.change(ctx, p, id, func(u models.User) error {
-		budgets := ownBudgets(u)
-		return s.forStaff(p).FillUp(ctx, u, budgets, s.byStaff(p, models.EventLoginLimitReset, id, client, ""))
+		limits := ownRateLimits(u)
+		return s.forStaff(p).ResetRateLimits(ctx, u, limits, s.byStaff(p, models.EventLoginLimitReset, id, client, ""))
 	})
 }
 
@@ -290,7 +290,7 @@ func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int
 func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	if _, err := s.managed(ctx, p, id); err != nil {
+	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
 	e := s.byStaff(p, models.EventSessionRevoked, id, client, "")

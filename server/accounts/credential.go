@@ -11,20 +11,20 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// Carrier is the location of a token in a request.
-type Carrier string
+// TokenLocation is the location of a token in a request.
+type TokenLocation string
 
 const (
-	Bearer        Carrier = "bearer"         // Authorization: an access token
-	AccessCookie  Carrier = "access_cookie"  // an access token
-	RefreshCookie Carrier = "refresh_cookie" // a refresh token
-	Body          Carrier = "body"           // a refresh token
+	Bearer        TokenLocation = "bearer"         // Authorization: an access token
+	AccessCookie  TokenLocation = "access_cookie"  // an access token
+	RefreshCookie TokenLocation = "refresh_cookie" // a refresh token
+	Body          TokenLocation = "body"           // a refresh token
 )
 
-// carriers holds the locations of the access token and of the refresh credential in each transport.
+// locations holds the locations of the access token and of the refresh credential in each transport.
 // A token from another location is rejected, so that a value stolen from one place cannot be used
 // in another.
-var carriers = map[token.Transport]struct{ access, refresh Carrier }{
+var locations = map[token.Transport]struct{ access, refresh TokenLocation }{
 	token.Hybrid:     {Bearer, RefreshCookie},
 	token.Cookies:    {AccessCookie, RefreshCookie},
 	token.ServerHeld: {AccessCookie, AccessCookie},
@@ -33,7 +33,7 @@ var carriers = map[token.Transport]struct{ access, refresh Carrier }{
 
 // Credential is an authentic token and its location. The database has not been queried yet.
 type Credential struct {
-	Carrier    Carrier
+	Location   TokenLocation
 	Subject    int64
 	Session    uuid.UUID
 	Generation int64
@@ -47,28 +47,28 @@ type Credential struct {
 // Credential verifies a token's form, signature, purpose, issuer and audience. An expired token is
 // not rejected here; Expired reports it. Errors: AccessInvalid for an access token, RefreshInvalid
 // for a refresh token.
-func (s *Service) Credential(carrier Carrier, raw string) (Credential, error) {
-	if carrier == RefreshCookie || carrier == Body {
-		return s.refreshCredential(carrier, raw)
+func (s *Service) Credential(location TokenLocation, raw string) (Credential, error) {
+	if location == RefreshCookie || location == Body {
+		return s.refreshCredential(location, raw)
 	}
 	c, err := s.access.Access(raw)
 	expired := errors.Is(err, token.ErrExpired)
 	if err != nil && !expired {
 		return Credential{}, &Error{Code: AccessInvalid, Cause: err}
 	}
-	return Credential{Carrier: carrier, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired}, nil
+	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired}, nil
 }
 
-func (s *Service) refreshCredential(carrier Carrier, raw string) (Credential, error) {
+func (s *Service) refreshCredential(location TokenLocation, raw string) (Credential, error) {
 	c, err := s.refresh.Refresh(raw)
 	expired := errors.Is(err, token.ErrExpired)
 	if err != nil && !expired {
 		return Credential{}, &Error{Code: RefreshInvalid, Cause: err}
 	}
-	if carriers[c.Transport].refresh != carrier {
+	if locations[c.Transport].refresh != location {
 		return Credential{}, refuse(RefreshInvalid)
 	}
-	return Credential{Carrier: carrier, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired,
+	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired,
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
 }
 
@@ -97,7 +97,7 @@ func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, er
 	if err != nil {
 		return Principal{}, err
 	}
-	if l.UserID != c.Subject || carriers[token.Transport(l.Transport)].access != c.Carrier {
+	if l.UserID != c.Subject || locations[token.Transport(l.Transport)].access != c.Location {
 		return Principal{}, refuse(AccessInvalid)
 	}
 	at := s.at(l)

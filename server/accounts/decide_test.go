@@ -51,7 +51,7 @@ func (j judged) ask(p Policy) verdict {
 		},
 		User: models.User{ID: 1, SessionEpoch: 5, IsActive: true},
 	}
-	c := Credential{Carrier: RefreshCookie, Subject: 1, Session: uuid.UUID(l.ID), Generation: current - j.behind, Transport: token.Hybrid, SessionExpiresAt: l.ExpiresAt}
+	c := Credential{Location: RefreshCookie, Subject: 1, Session: uuid.UUID(l.ID), Generation: current - j.behind, Transport: token.Hybrid, SessionExpiresAt: l.ExpiresAt}
 	if j.credential != nil {
 		j.credential(&c)
 	}
@@ -232,20 +232,20 @@ func TestDecideOrder(t *testing.T) {
 
 // Every credential is combined with every transport: only the transport's own location is accepted.
 func TestDecideCarriers(t *testing.T) {
-	own := map[token.Transport]Carrier{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: Body}
+	own := map[token.Transport]TokenLocation{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: Body}
 	for transport, right := range own {
-		for _, carrier := range []Carrier{Bearer, AccessCookie, RefreshCookie, Body} {
+		for _, location := range []TokenLocation{Bearer, AccessCookie, RefreshCookie, Body} {
 			for _, claimed := range []token.Transport{"", token.Hybrid, token.Cookies, token.Body} {
 				want := misdirected
-				if carrier == right && (claimed == transport || claimed == "") {
+				if location == right && (claimed == transport || claimed == "") {
 					want = same
 				}
 				got := judged{
-					credential: func(c *Credential) { c.Carrier, c.Transport = carrier, claimed },
+					credential: func(c *Credential) { c.Location, c.Transport = location, claimed },
 					row:        func(l *models.Live) { l.Transport = string(transport) },
 				}.ask(profile(30*time.Second, 5*time.Second))
 				if got != want {
-					t.Errorf("a token of %q by %s for a session of %s: %v, want %v", claimed, carrier, transport, got, want)
+					t.Errorf("a token of %q by %s for a session of %s: %v, want %v", claimed, location, transport, got, want)
 				}
 			}
 		}
@@ -256,7 +256,7 @@ func TestDecideCarriers(t *testing.T) {
 // counts.
 func TestDecideServerHeld(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
-	handle := func(c *Credential) { c.Carrier, c.Transport, c.Expired = AccessCookie, "", true }
+	handle := func(c *Credential) { c.Location, c.Transport, c.Expired = AccessCookie, "", true }
 	held := func(changes ...func(*models.Live)) func(*models.Live) {
 		return func(l *models.Live) {
 			l.Transport = string(token.ServerHeld)
@@ -272,7 +272,7 @@ func TestDecideServerHeld(t *testing.T) {
 		{"expired, reused", judged{behind: 1, age: w + micro, credential: handle, row: held()}, reuse},
 		{"idle end now", judged{credential: handle, row: held(func(l *models.Live) { l.IdleExpiresAt = noon })}, tooLate},
 		{"revoked", judged{behind: 1, credential: handle, row: held(revoked)}, ended},
-		{"as bearer", judged{credential: func(c *Credential) { handle(c); c.Carrier = Bearer }, row: held()}, misdirected},
+		{"as bearer", judged{credential: func(c *Credential) { handle(c); c.Location = Bearer }, row: held()}, misdirected},
 		{"an access cookie of cookies", judged{credential: handle, row: func(l *models.Live) { l.Transport = string(token.Cookies) }}, misdirected},
 	})
 }

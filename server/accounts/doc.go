@@ -13,7 +13,7 @@
 // interval and M the margin for clocks (Policy); "age" is the age of the current generation, "gen"
 // the generation that the presented credential names, and "attempt" the client's Refresh-Attempt.
 //
-// [Service.Refresh] checks the rows in this order; Policy.decide implements those that depend on
+// [Service.RefreshToken] checks the rows in this order; Policy.decide implements those that depend on
 // the session's row alone.
 //
 //	row  presented                                                  answer                    change

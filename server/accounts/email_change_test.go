@@ -314,7 +314,7 @@ func TestResendEmailChangeIsLimited(t *testing.T) {
 				if path == changePath {
 					body = map[string]any{"email": victim}
 				}
-				s.Database.Exec(t, "UPDATE throttles SET last_at = ? WHERE kind LIKE 'mail%'", s.Clock.Now().Add(-2*time.Minute))
+				s.Database.Exec(t, "UPDATE rate_limits SET last_at = ? WHERE kind LIKE 'mail%'", s.Clock.Now().Add(-2*time.Minute))
 				c.Do(http.MethodPost, path, body).Want(t, http.StatusAccepted, "")
 				settled(t, s.Database) // a link that is replaced before its mail is sent is not sent
 			}

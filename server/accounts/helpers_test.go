@@ -192,11 +192,11 @@ func (s *site) unchanged(call func()) {
 // input returns a refresh as the HTTP layer passes it on.
 func (s *site) input(c *servertest.Client) accounts.RefreshInput {
 	s.t.Helper()
-	carrier := map[token.Transport]accounts.Carrier{token.Body: accounts.Body, token.ServerHeld: accounts.AccessCookie}[c.Transport]
-	if carrier == "" {
-		carrier = accounts.RefreshCookie
+	location := map[token.Transport]accounts.TokenLocation{token.Body: accounts.Body, token.ServerHeld: accounts.AccessCookie}[c.Transport]
+	if location == "" {
+		location = accounts.RefreshCookie
 	}
-	credential, err := s.replicas[0].Service.Credential(carrier, held(c))
+	credential, err := s.replicas[0].Service.Credential(location, held(c))
 	must(s.t, err)
 	return accounts.RefreshInput{Credential: credential, Received: s.replicas[0].Clock.Now()}
 }

@@ -289,7 +289,7 @@ func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, err
 	var ids []int64
 	var norms []string
 	for _, row := range batch {
-		w := wishOf(row)
+		w := newUserPatch(row)
 		wishes = append(wishes, w)
 		ids = append(ids, row.ID)
 		for _, name := range w.usernames {
@@ -340,26 +340,26 @@ type wishedName struct {
 	rule       importRule // reported if the user gets this name; importRules for none
 }
 
-// wishOf returns the names that the user of a row can get. The present username comes first if the
+// newUserPatch returns the names that the user of a row can get. The present username comes first if the
 // user can log in with it, even if it could not be chosen here. A username with an @ gets no -ID:
 // the result could be another person's address.
-func wishOf(row DjangoUser) importWish {
+func newUserPatch(row DjangoUser) importWish {
 	w := importWish{row: row}
 	w.email, _ = canonicalEmail(strings.TrimSpace(row.Email))
 	id := "-" + strconv.FormatInt(row.ID, 10)
 	made := usernameMade
-	if w.wish(row.Username, importRules) {
+	if w.userPatch(row.Username, importRules) {
 		made = usernameTaken
 		if !strings.Contains(row.Username, "@") {
-			w.wish(firstOf(row.Username, maxUsername-len(id))+id, usernameTaken)
+			w.userPatch(firstOf(row.Username, maxUsername-len(id))+id, usernameTaken)
 		}
 	}
-	w.wish("user"+id, made)
-	w.wish("user"+id+id, made)
+	w.userPatch("user"+id, made)
+	w.userPatch("user"+id+id, made)
 	return w
 }
 
-func (w *importWish) wish(name string, rule importRule) bool {
+func (w *importWish) userPatch(name string, rule importRule) bool {
 	norm, ok := canonicalName(name)
 	if ok = ok && len([]rune(name)) <= maxUsername && len([]rune(norm)) <= maxUsername; ok {
 		w.usernames = append(w.usernames, wishedName{name, norm, rule})

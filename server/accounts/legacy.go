@@ -26,20 +26,20 @@ type LegacyToken struct {
 
 // legacyTransports maps the location of a legacy token to the transport of the session that it is
 // exchanged for.
-var legacyTransports = map[Carrier]token.Transport{RefreshCookie: token.Hybrid, Body: token.Body}
+var legacyTransports = map[TokenLocation]token.Transport{RefreshCookie: token.Hybrid, Body: token.Body}
 
-// LegacyCredential verifies a refresh token of the Django service, which [Service.Refresh] then
+// LegacyCredential verifies a refresh token of the Django service, which [Service.RefreshToken] then
 // exchanges for a session. It does not query the database. Errors: RefreshInvalid for every fault,
 // and if legacy tokens are not accepted any more.
-func (s *Service) LegacyCredential(carrier Carrier, raw string) (Credential, error) {
-	if legacyTransports[carrier] == "" || !s.now().Before(s.legacyUntil) {
+func (s *Service) LegacyCredential(location TokenLocation, raw string) (Credential, error) {
+	if legacyTransports[location] == "" || !s.now().Before(s.legacyUntil) {
 		return Credential{}, refuse(RefreshInvalid)
 	}
 	c, err := s.legacy.Refresh(raw)
 	if err != nil {
 		return Credential{}, &Error{Code: RefreshInvalid, Cause: err}
 	}
-	return Credential{Carrier: carrier, Subject: c.Subject, Legacy: &LegacyToken{Identity: c.Identity, ExpiresAt: c.ExpiresAt}}, nil
+	return Credential{Location: location, Subject: c.Subject, Legacy: &LegacyToken{Identity: c.Identity, ExpiresAt: c.ExpiresAt}}, nil
 }
 
 // exchange begins a session for a refresh token of the Django service, once. The WHERE clause of
@@ -85,7 +85,7 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 	if err != nil {
 		return Tokens{}, refusedOrStoreError(err)
 	}
-	l := s.newSession(u, LoginInput{Transport: legacyTransports[c.Carrier], Client: in.Client})
+	l := s.newSession(u, LoginInput{Transport: legacyTransports[c.Location], Client: in.Client})
 	l.ID, l.Attempt, l.AuthenticatedAt = id, s.policy.attemptHash(in.Attempt), &passwordNeverShown
 	if now := l.CreatedAt; !now.Before(s.legacyUntil) || !now.Before(c.Legacy.ExpiresAt) { // either may have passed during the tries
 		return Tokens{}, refuse(RefreshInvalid)
@@ -116,7 +116,7 @@ func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own model
 		return Tokens{}, refusedOrStoreError(err)
 	}
 	known := used.ID == own || sameAttempt(s.policy.attemptHash(in.Attempt), l.Attempt)
-	if !known || l.UserID != c.Subject || l.Transport != string(legacyTransports[c.Carrier]) || l.Generation != 0 || alive(l, s.at(l)) != nil {
+	if !known || l.UserID != c.Subject || l.Transport != string(legacyTransports[c.Location]) || l.Generation != 0 || alive(l, s.at(l)) != nil {
 		return Tokens{}, refuse(RefreshInvalid)
 	}
 	now := s.now()

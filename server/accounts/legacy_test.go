@@ -93,7 +93,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 			must(t, err)
 			r.Clock.Advance(by)
 			defer r.Clock.Advance(-by)
-			_, err = r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now()})
+			_, err = r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now()})
 			if !errors.Is(err, &accounts.Error{Code: accounts.RefreshInvalid}) {
 				t.Errorf("%v", err)
 			}

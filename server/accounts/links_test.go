@@ -102,7 +102,7 @@ func TestControl185MailsDoNotNameTheirRow(t *testing.T) {
 		go func() {
 			for t.Context().Err() == nil { // the first attempt fails; MySQL's clock cannot be moved
 				_, _ = s.Database.SQL.ExecContext(t.Context(), "UPDATE outbox SET next_at = created_at WHERE done_at IS NULL AND lease IS NULL AND attempts > 0")
-				_ = s.Service.RequestReset(t.Context(), "unknown@example.com", accounts.Client{})
+				_ = s.Service.RequestPasswordReset(t.Context(), "unknown@example.com", accounts.Client{})
 			}
 		}()
 		openLinks(t, s)

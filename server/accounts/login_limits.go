@@ -16,10 +16,10 @@ const (
 
 // loginLimits holds the uses of rate limits that one login has made.
 type loginLimits struct {
-	guesses  []models.Spending // of the name and the client; refunded if the password was right
-	verified []models.Spending // of the client; refunded only if no password was verified
-	counted  time.Time         // when they were counted
-	known    time.Time         // until when the client's network is known for the name, or zero
+	guesses  []models.RateLimitUse // of the name and the client; refunded if the password was right
+	verified []models.RateLimitUse // of the client; refunded only if no password was verified
+	counted  time.Time             // when they were counted
+	known    time.Time             // until when the client's network is known for the name, or zero
 }
 
 // limitLogin counts a login against its rate limits before the password is verified: those of the
@@ -45,10 +45,10 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 	if l.known, err = s.knownNetwork(ctx, name, c); err != nil {
 		return l, err
 	}
-	accounts := []models.Spending{guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name.norm)}
+	accounts := []models.RateLimitUse{guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name.norm)}
 	if !l.known.IsZero() {
 		own := guess(s.settings.LoginFailuresPerAccount, loginOfKnown, nameAndNetwork(name.norm, c))
-		accounts = []models.Spending{own, accounts[0]}
+		accounts = []models.RateLimitUse{own, accounts[0]}
 	}
 	var over error
 	for _, account := range accounts {
@@ -105,10 +105,10 @@ func (s *Service) addKnownNetwork(ctx context.Context, u models.User, c Client, 
 	_ = s.store.AddKnownNetwork(ctx, u, c.Network(), now, until)
 }
 
-// knownLimits returns the ids of the limits that the client's network has for the names of a user.
-func knownLimits(u models.User, c Client) []models.ID {
-	var off Budget
-	return idsOf([]models.Spending{
+// networkRateLimits returns the ids of the limits that the client's network has for the names of a user.
+func networkRateLimits(u models.User, c Client) []models.ID {
+	var off Limit
+	return idsOf([]models.RateLimitUse{
 		use(off, loginOfKnown, nameAndNetwork(u.UsernameNorm, c)), use(off, loginOfKnown, nameAndNetwork(u.EmailNorm, c)),
 	})
 }

@@ -37,9 +37,9 @@ func (c Client) networks() credentials.Network {
 
 // perClient returns the uses of a limit that each client has: one of the client's network and, for
 // IPv6, one of the wide network.
-func perClient(b Budget, kind string, c Client) []models.Spending {
+func perClient(b Limit, kind string, c Client) []models.RateLimitUse {
 	n := c.networks()
-	list := []models.Spending{use(b, kind, n.Narrow)}
+	list := []models.RateLimitUse{use(b, kind, n.Narrow)}
 	if n.Wide != n.Narrow {
 		b.N *= wideShare
 		list = append(list, use(b, kind, n.Wide))

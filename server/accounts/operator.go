@@ -98,8 +98,8 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 		if err := s.checkNewPassword(password, u); err != nil {
 			return err
 		}
-		budgets := ownBudgets(u)
-		return s.store.SetPassword(ctx, u, hash, budgets, s.byOperator(models.EventPasswordChanged, u.ID, nil, ""))
+		limits := ownRateLimits(u)
+		return s.store.SetPassword(ctx, u, hash, limits, s.byOperator(models.EventPasswordChanged, u.ID, nil, ""))
 	})
 }
 

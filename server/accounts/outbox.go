@@ -88,7 +88,7 @@ func locale(accept string) string {
 // requests resends for a registration that does not exist would keep the owner from signing up.
 // Notices have no limit here: the changes of the password or the address that cause them are
 // limited.
-func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.Spending {
+func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.RateLimitUse {
 	group := "register"
 	if kind == mail.Reset || kind == resend {
 		group = string(kind)

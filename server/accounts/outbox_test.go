@@ -467,7 +467,7 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 			_, err := a.Store.AddMail(t.Context(), models.Mail{
 				ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(mail.PasswordChanged), Email: fmt.Sprintf("u%d@example.com", i), Locale: "en",
 				CreatedAt: now, NextAt: now, ExpiresAt: now.Add(time.Hour),
-			}, models.Spending{})
+			}, models.RateLimitUse{})
 			must(t, err)
 		}
 		shares := make([]atomic.Int64, 2)

@@ -128,7 +128,7 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 // comparePassword returns the index of the hash that the password matches. Wrong passwords count
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
-func (s *Service) comparePassword(ctx context.Context, client Client, failure models.Spending, field, password string, hashes ...string) (which int, err error) {
+func (s *Service) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...string) (which int, err error) {
 	if err := s.busy(client); err != nil {
 		return 0, err
 	}
@@ -152,10 +152,10 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	return 0, passwordWrong(field)
 }
 
-// overtaken returns the error of a change whose user has changed since the password was verified.
+// changedMeanwhile returns the error of a change whose user has changed since the password was verified.
 // If only the hash has changed, because a login at the same moment renewed it, the session is still
 // live and the client can repeat the request. Errors: SessionRevoked, ServiceUnavailable.
-func (s *Service) overtaken(ctx context.Context, u models.User) error {
+func (s *Service) changedMeanwhile(ctx context.Context, u models.User) error {
 	now, err := s.store.UserByID(ctx, u.ID)
 	switch {
 	case errors.Is(err, models.ErrNotFound) || err == nil && (now.SessionEpoch != u.SessionEpoch || !now.IsActive):
@@ -185,7 +185,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	hash, err := s.hasher.Hash(ctx, client.networks(), next)
 	if err != nil {
-		return Tokens{}, u, s.unjudged(ctx, hashError(err), changes)
+		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -195,20 +195,20 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	err = s.forUser(p).ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), s.notices(u, mail.PasswordChanged, client),
 		s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
-		return Tokens{}, u, s.overtaken(ctx, u)
+		return Tokens{}, u, s.changedMeanwhile(ctx, u)
 	}
 	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
-		return Tokens{}, u, s.unjudged(ctx, storeError(err), changes)
+		return Tokens{}, u, s.refundUnlessDecided(ctx, storeError(err), changes)
 	}
 	s.wakeMail()
 	t, err := s.mint(grantOf(l), l.CreatedAt, true)
 	return t, after, err
 }
 
-// RequestReset queues a mail with a link to set a new password. Whether the address has an account
+// RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an account
 // is checked when the mail is sent: the request does the same for every address, and so takes the
 // same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) RequestReset(ctx context.Context, email string, client Client) error {
+func (s *Service) RequestPasswordReset(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, mail.Reset, email, s.settings.ResetTTL, client)
 }
 
@@ -231,10 +231,10 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
 }
 
-// ConfirmReset sets a new password with the token of a reset mail, which works once. It revokes
+// ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) ConfirmReset(ctx context.Context, value, password string, client Client) error {
+func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
 	if err := s.busy(client); err != nil {
 		return err
 	}
@@ -251,18 +251,18 @@ func (s *Service) ConfirmReset(ctx context.Context, value, password string, clie
 	}
 	hash, err := s.hasher.Hash(ctx, client.networks(), password)
 	if err != nil {
-		return s.unjudged(ctx, hashError(err), uses...)
+		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	budgets := append(ownBudgets(u), knownLimits(u, client)...) // a reset permits logins again after an attacker has exhausted the limits
+	limits := append(ownRateLimits(u), networkRateLimits(u, client)...) // a reset permits logins again after an attacker has exhausted the limits
 	var r models.PasswordReset
 	err = guarded(func() (_ models.User, err error) {
 		t, u, err = s.resetting(ctx, value)
 		return u, err
 	}, func(u models.User) error {
 		r = s.passwordReset(t, u, hash, client)
-		r.Budgets = budgets
+		r.Limits = limits
 		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, ""))
 		return resolved(err, func() bool { return s.wasUsed(ctx, t, r.Now) })
 	})

@@ -33,7 +33,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	var renames []models.Spending
+	var renames []models.RateLimitUse
 	if c.Username != nil {
 		// Each change of the username adds an entry to the security log and takes away the name by
 		// which others find this user. Attempts are counted before they are made, and a username
@@ -50,9 +50,9 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		case errors.Is(err, models.ErrNotFound):
 			return UserDetail{}, refuse(SessionRevoked)
 		}
-		return UserDetail{}, s.unjudged(ctx, storeError(err), renames...)
+		return UserDetail{}, s.refundUnlessDecided(ctx, storeError(err), renames...)
 	}
-	return s.Profile(ctx, p)
+	return s.GetProfile(ctx, p)
 }
 
 // profileEvents returns a function that returns the events of a user's change of the own profile.
@@ -78,8 +78,8 @@ func (c ProfileChange) applied(u models.User) models.User {
 	return u
 }
 
-// Profile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
-func (s *Service) Profile(ctx context.Context, p Principal) (UserDetail, error) {
+// GetProfile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
+func (s *Service) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	d, err := s.profile(ctx, p.User.ID)
@@ -107,7 +107,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 	err = s.forUser(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client))
 	err = resolved(err, func() bool { return s.isGone(ctx, u.ID) })
 	if errors.Is(err, models.ErrNotFound) {
-		return s.overtaken(ctx, u)
+		return s.changedMeanwhile(ctx, u)
 	}
 	s.wakeMail()
 	return storeError(err)
@@ -135,7 +135,7 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	user, err := s.Profile(ctx, p)
+	user, err := s.GetProfile(ctx, p)
 	if err != nil {
 		return Export{}, err
 	}
@@ -165,7 +165,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 	queued, err := s.forUser(p).AddEmailChange(ctx, u, change, s.eventIn(p.Session.ID, models.EventEmailChangeRequested, u.ID, client, "to "+mail.Mask(email)))
 	switch {
 	case errors.Is(err, models.ErrNotFound):
-		return s.overtaken(ctx, u)
+		return s.changedMeanwhile(ctx, u)
 	case isOver(err, changesOfUser):
 		return s.limited(err)
 	}
@@ -204,7 +204,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 		change.Token.ActorID = pending.ActorID
 		change.Mails = s.mailBudget(mail.EmailChange, pending.EmailNorm)
 		queued, err = s.forUser(p).ResendEmailChange(ctx, u, pending, change)
-		return s.limitedOr(err)
+		return s.mailLimitError(err)
 	})
 	return s.queued(queued, err)
 }
@@ -240,8 +240,8 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 	for i := range notices {
 		notices[i].NewEmail = email
 	}
-	limit := Budget{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return models.EmailChange{Token: t, Mail: link, Notices: notices, Limits: []models.Spending{use(limit, changesOfUser, subjectOf(u))}}
+	limit := Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+	return models.EmailChange{Token: t, Mail: link, Notices: notices, Limits: []models.RateLimitUse{use(limit, changesOfUser, subjectOf(u))}}
 }
 
 // ConfirmEmailChange puts the new address into force. It requires the token of the link that was
@@ -267,7 +267,7 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, value, password string
 		return err
 	}
 	if err := s.confirmByPassword(ctx, u, password, client); err != nil {
-		return s.unjudged(ctx, err, uses...)
+		return s.refundUnlessDecided(ctx, err, uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()

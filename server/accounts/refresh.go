@@ -48,7 +48,7 @@ const (
 // decide.
 func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
 	transport := token.Transport(l.Transport)
-	if c.Subject != l.UserID || carriers[transport].refresh != c.Carrier || (c.Transport != "" && c.Transport != transport) {
+	if c.Subject != l.UserID || locations[transport].refresh != c.Location || (c.Transport != "" && c.Transport != transport) {
 		return misdirected
 	}
 	// The refresh credential of server_held is an access token. Its own exp has usually passed when
@@ -112,7 +112,7 @@ func (p Policy) attemptHash(attempt string) []byte {
 
 const refreshTries = 6
 
-// Refresh returns the tokens in force for a refresh credential.
+// RefreshToken returns the tokens in force for a refresh credential.
 //
 // Usually that takes one statement: the UPDATE of row 3, which includes every condition of that
 // row, so that nothing is read first. If it matches no row, the session's row is read and the table
@@ -124,8 +124,8 @@ const refreshTries = 6
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
 // revoked), ServiceUnavailable.
-func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
-	if s.heldUp(in) {
+func (s *Service) RefreshToken(caller context.Context, in RefreshInput) (Tokens, error) {
+	if s.isHeldUp(in) {
 		return Tokens{}, unavailable(errHeldUp)
 	}
 	if in.Credential.Legacy != nil {
@@ -157,7 +157,7 @@ func (s *Service) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 
 var errHeldUp = errors.New("the request was held up on its way")
 
-// heldUp reports whether a request may be older than M, so that it gets no tokens and proves
+// isHeldUp reports whether a request may be older than M, so that it gets no tokens and proves
 // nothing. Either its headers were read more than M ago, or they were read within M after this
 // process stood still: then the request may have waited in the kernel all that time, and its client
 // may have repeated it at another replica.
@@ -165,7 +165,7 @@ var errHeldUp = errors.New("the request was held up on its way")
 // Call it before anything else and for every credential. Otherwise an attacker could try a stolen
 // token without an alarm by sending the body late. The strict profile has no M: no request counts
 // as held up.
-func (s *Service) heldUp(in RefreshInput) bool {
+func (s *Service) isHeldUp(in RefreshInput) bool {
 	if s.policy.RotationInterval == 0 {
 		return false
 	}
@@ -298,7 +298,7 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, unavailable(err)
 	}
-	if r.heldUp(r.in) {
+	if r.isHeldUp(r.in) {
 		return Tokens{}, true, unavailable(errHeldUp)
 	}
 	age := "1 generation old"

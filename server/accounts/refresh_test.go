@@ -272,14 +272,14 @@ func TestCallerIsGone(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		s.unchanged(func() {
-			_, err := s.replicas[0].Service.Refresh(ctx, s.input(r0))
+			_, err := s.replicas[0].Service.RefreshToken(ctx, s.input(r0))
 			if !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
 				t.Errorf("%v", err)
 			}
 		})
 		// A rotation that has begun is completed regardless.
 		s.age(r2, interval+margin)
-		_, err := s.replicas[0].Service.Refresh(ctx, s.input(r2))
+		_, err := s.replicas[0].Service.RefreshToken(ctx, s.input(r2))
 		if must(t, err); s.row(r2).Generation != 3 {
 			t.Errorf("generation %d", s.row(r2).Generation)
 		}
@@ -359,14 +359,14 @@ func TestLateVerdict(t *testing.T) {
 		in := s.input(r0)
 		in.Received = frozen.Add(-margin - time.Microsecond)
 		s.unchanged(func() {
-			_, err := r.Service.Refresh(context.Background(), in)
+			_, err := r.Service.RefreshToken(context.Background(), in)
 			var rule *accounts.Error
 			if !errors.As(err, &rule) || rule.Code != accounts.ServiceUnavailable || rule.RetryAfter <= 0 {
 				t.Errorf("%s: %v", tr, err)
 			}
 		})
 		in.Received = frozen.Add(-margin)
-		if _, err := r.Service.Refresh(context.Background(), in); !errors.Is(err, &accounts.Error{Code: accounts.RefreshReused}) {
+		if _, err := r.Service.RefreshToken(context.Background(), in); !errors.Is(err, &accounts.Error{Code: accounts.RefreshReused}) {
 			t.Errorf("%s: %v", tr, err)
 		}
 	}
@@ -433,7 +433,7 @@ func TestStrictProfileHasNoMargin(t *testing.T) {
 		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
 		in := s.input(c)
 		in.Received = in.Received.Add(-time.Hour)
-		if _, err := s.replicas[0].Service.Refresh(context.Background(), in); !errors.Is(err, &accounts.Error{Code: accounts.RefreshReused}) {
+		if _, err := s.replicas[0].Service.RefreshToken(context.Background(), in); !errors.Is(err, &accounts.Error{Code: accounts.RefreshReused}) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -449,7 +449,7 @@ func TestGracedEvent(t *testing.T) {
 		in := s.input(c)
 		for _, client := range []accounts.Client{{IP: "198.51.100.7", UserAgent: "first"}, {IP: s.row(c).IP, UserAgent: "second"}, {IP: "198.51.100.7", UserAgent: "second"}} {
 			in.Client = client
-			_, err := s.replicas[0].Service.Refresh(context.Background(), in)
+			_, err := s.replicas[0].Service.RefreshToken(context.Background(), in)
 			must(t, err)
 		}
 		if n := s.events(c, "refresh_graced"); n != 1 {
@@ -468,7 +468,7 @@ func TestControl186GracedEventsAreBounded(t *testing.T) {
 		in := s.input(c)
 		for i := range 6 {
 			in.Client = accounts.Client{IP: fmt.Sprintf("198.51.100.%d", i), UserAgent: fmt.Sprint("agent ", i)}
-			_, err := s.replicas[0].Service.Refresh(context.Background(), in)
+			_, err := s.replicas[0].Service.RefreshToken(context.Background(), in)
 			must(t, err)
 		}
 		if n := s.events(c, "refresh_graced"); n != 3 {

@@ -51,7 +51,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 		return err
 	}
 	if u.Password, err = s.hasher.Hash(ctx, r.Client.networks(), r.Password); err != nil {
-		return s.unjudged(ctx, hashError(err), uses...)
+		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -80,19 +80,19 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	m.TokenID = &t.ID
-	budget := s.mailBudget(mail.Verify, u.EmailNorm)
+	limit := s.mailBudget(mail.Verify, u.EmailNorm)
 	if !s.settings.VerificationOptional {
-		return s.store.AddRegistration(ctx, t, m, budget, s.repeats(client, u.EmailNorm))
+		return s.store.AddRegistration(ctx, t, m, limit, s.repeats(client, u.EmailNorm))
 	}
 	registered := s.event(models.EventRegistered, 0, client, "")
-	queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
+	queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, limit, registered)
 	if errors.Is(err, models.ErrConflict) && u.Username != "" { // perhaps the username is taken
 		u.Username, u.UsernameNorm = "", ""
-		queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, budget, registered)
+		queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, limit, registered)
 	}
 	if errors.Is(err, models.ErrConflict) { // the address is taken: only its owner is informed
 		m.TokenID = nil
-		return s.store.AddMail(ctx, m, budget)
+		return s.store.AddMail(ctx, m, limit)
 	}
 	return queued, err
 }
@@ -109,9 +109,9 @@ func withUsername(u *models.User) *models.User {
 	return u
 }
 
-// Resend queues another mail for a registration that waits for its verification. Errors:
+// ResendVerification queues another mail for a registration that waits for its verification. Errors:
 // ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) Resend(ctx context.Context, email string, client Client) error {
+func (s *Service) ResendVerification(ctx context.Context, email string, client Client) error {
 	return s.request(ctx, resend, email, s.settings.VerifyTTL, client)
 }
 
@@ -122,12 +122,12 @@ type VerifyInput struct {
 	Client          Client
 }
 
-// Verify creates the user of a registration, or verifies the address of an existing user, and signs
+// VerifyEmail creates the user of a registration, or verifies the address of an existing user, and signs
 // in. A wrong password does not use up the link. Repeating the request with the right password is a
-// login, so a lost answer does no harm. Verify never reactivates a user that an operator has
+// login, so a lost answer does no harm. VerifyEmail never reactivates a user that an operator has
 // deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
-func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
+func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	uses := s.confirmation(in.Client)
 	if err := s.spend(ctx, uses...); err != nil {
 		return Tokens{}, models.User{}, err
@@ -137,7 +137,7 @@ func (s *Service) Verify(ctx context.Context, in VerifyInput) (Tokens, models.Us
 		return Tokens{}, models.User{}, err
 	}
 	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
-		return Tokens{}, models.User{}, s.unjudged(ctx, err, uses...)
+		return Tokens{}, models.User{}, s.refundUnlessDecided(ctx, err, uses...)
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
@@ -167,8 +167,8 @@ const (
 // repeats returns the rate limit of registrations of one address by one client. The answer is the
 // same when it is exceeded. It counts the wide network alone: with a few /64s one customer could
 // push the owner's registration out.
-func (s *Service) repeats(client Client, emailNorm string) models.Spending {
-	b := Budget{N: repeatRegistrations, Per: time.Hour}
+func (s *Service) repeats(client Client, emailNorm string) models.RateLimitUse {
+	b := Limit{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
 		b.N = 0
 	}

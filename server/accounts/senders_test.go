@@ -115,7 +115,7 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 				}
 				s.Clock.Advance(1500 * time.Millisecond) // longer than backlogMemory
 				before := s.Database.Dump(t)
-				throttles := s.Database.Count(t, "SELECT SUM(hits) FROM throttles")
+				counted := s.Database.Count(t, "SELECT SUM(hits) FROM rate_limits")
 				for _, path := range c.rejected {
 					for _, email := range []string{u.Email, "unknown@example.com"} {
 						r := ask(path, email)
@@ -125,7 +125,7 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 						}
 					}
 				}
-				if s.Database.Dump(t) != before || s.Database.Count(t, "SELECT SUM(hits) FROM throttles") != throttles {
+				if s.Database.Dump(t) != before || s.Database.Count(t, "SELECT SUM(hits) FROM rate_limits") != counted {
 					t.Error("a rejected request changed the database")
 				}
 				for _, path := range c.taken {
@@ -217,7 +217,7 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 		settled(t, s.Database)
 		queue(t, s.Database, string(mail.Reset), models.PriorityReset, 50, s.Clock.Now().UTC().Truncate(time.Microsecond))
 		began := time.Now()
-		s.Service.RequestReset(t.Context(), "unknown@example.com", accounts.Client{}) // wakes the senders
+		s.Service.RequestPasswordReset(t.Context(), "unknown@example.com", accounts.Client{}) // wakes the senders
 		waiting := func() int64 { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") }
 		eventually(t, "most of them are finished", func() bool { return waiting() == part })
 		for range senders {

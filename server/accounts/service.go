@@ -35,7 +35,7 @@ type Settings struct {
 	VerifyURL, EmailChangeURL, ResetURL string // of the pages that the links in mails open
 	EventRetention                      time.Duration
 	MailSenders                         int // mails that are sent at once; see senders
-	Budgets
+	Limits
 }
 
 const (
@@ -75,17 +75,16 @@ type Service struct {
 	now       func() time.Time
 	observe   func(event string)
 	schemaOK  atomic.Bool
-	spent     spentBudgets
+	spent     exceededLimits
 	notes     notes
 	eventIDs  models.EventIDs
 	heartbeat heartbeat
 
 	legacyUntil time.Time
 
-	clockOffset atomic.Int64 // nanoseconds, for Figures
+	clockOffset atomic.Int64 // nanoseconds, for Stats
 
-	searchRefreshed atomic.Pointer[time.Time]
-	written         writeProof
+	written writeProof
 }
 
 // Events lists the events that Observe can be called with.
@@ -114,7 +113,7 @@ func New(o Options) *Service {
 		o.Observe = func(string) {}
 	}
 	return &Service{
-		store: o.Store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
+		store: o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
 		mailWake: make(chan struct{}, 1),
 		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),

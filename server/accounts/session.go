@@ -69,7 +69,7 @@ func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in L
 	}
 	t, u, err := s.begin(ctx, u, rehash, in)
 	if err != nil {
-		return Tokens{}, u, s.unjudged(ctx, err, right)
+		return Tokens{}, u, s.refundUnlessDecided(ctx, err, right)
 	}
 	s.addKnownNetwork(ctx, u, in.Client, known)
 	return t, u, nil
@@ -204,7 +204,7 @@ func (s *Service) Logout(ctx context.Context, c Credential, client Client) error
 			return nil // the row is gone, and the session with it
 		case err != nil:
 			return err
-		case s.carried(c, l) != nil:
+		case s.checkLocation(c, l) != nil:
 			return refuse(RefreshInvalid)
 		}
 	}
@@ -224,14 +224,14 @@ type CurrentSession struct {
 	CSRF        string     // empty in the transport body
 }
 
-// CurrentSession returns the live session of a credential. It changes nothing. Errors:
+// GetSession returns the live session of a credential. It changes nothing. Errors:
 // AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
-func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSession, error) {
+func (s *Service) GetSession(ctx context.Context, c Credential) (CurrentSession, error) {
 	l, err := s.session(ctx, c)
 	if err != nil {
 		return CurrentSession{}, err
 	}
-	if err := s.carried(c, l); err != nil {
+	if err := s.checkLocation(c, l); err != nil {
 		return CurrentSession{}, err
 	}
 	at := s.at(l)
@@ -250,11 +250,11 @@ func (s *Service) CurrentSession(ctx context.Context, c Credential) (CurrentSess
 	return current, nil
 }
 
-// carried returns an error if a credential, which may be an access or a refresh token, is from
+// checkLocation returns an error if a credential, which may be an access or a refresh token, is from
 // another location than the transport's or has expired. Errors: AccessInvalid, AccessExpired,
 // RefreshInvalid, SessionExpired.
-func (s *Service) carried(c Credential, l models.Live) error {
-	way := carriers[token.Transport(l.Transport)]
+func (s *Service) checkLocation(c Credential, l models.Live) error {
+	way := locations[token.Transport(l.Transport)]
 	if c.Transport != "" {
 		switch {
 		case l.UserID != c.Subject, l.Transport != string(c.Transport):
@@ -265,9 +265,9 @@ func (s *Service) carried(c Credential, l models.Live) error {
 		return nil
 	}
 	switch {
-	case l.UserID != c.Subject, way.access != c.Carrier:
+	case l.UserID != c.Subject, way.access != c.Location:
 		return refuse(AccessInvalid)
-	case c.Expired && way.refresh != c.Carrier: // in server_held it is the refresh credential too, which is valid beyond its exp
+	case c.Expired && way.refresh != c.Location: // in server_held it is the refresh credential too, which is valid beyond its exp
 		return refuse(AccessExpired)
 	}
 	return nil

@@ -70,7 +70,7 @@ func TestControl199HeldUpExchange(t *testing.T) {
 		c, err := r.Service.LegacyCredential(accounts.Body, raw)
 		must(t, err)
 		exchangeReceived := func(ago time.Duration) error {
-			_, err := r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
+			_, err := r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
 			return err
 		}
 		s.unchanged(func() {
@@ -88,6 +88,6 @@ func TestControl199HeldUpExchangeInTheStrictProfile(t *testing.T) {
 	r := s.replicas[0]
 	c, err := r.Service.LegacyCredential(accounts.Body, oldToken(s.imported()))
 	must(t, err)
-	_, err = r.Service.Refresh(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
+	_, err = r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
 	must(t, err)
 }

@@ -11,10 +11,10 @@ import (
 
 const readyTime = 2 * time.Second
 
-// Ready returns why this replica should not get traffic, or nil. The database must answer, its
+// CheckReadiness returns why this replica should not get traffic, or nil. The database must answer, its
 // schema must be current, the two clocks must agree (otherwise every refresh is a 503), and a write
 // must just have been possible (otherwise every login is a 503).
-func (s *Service) Ready(ctx context.Context) error {
+func (s *Service) CheckReadiness(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	if err := s.checkSchema(ctx); err != nil {
@@ -131,14 +131,14 @@ func (s *Service) clockOff(before, db, after time.Time) bool {
 	return off
 }
 
-// JWKS returns the public keys of access tokens.
-func (s *Service) JWKS() JWKS { return s.ring.JWKS() }
+// GetSigningKeys returns the public keys of access tokens.
+func (s *Service) GetSigningKeys() JWKS { return s.ring.JWKS() }
 
 const (
-	keepSessions = 30 * 24 * time.Hour // to look up sessions that have ended
-	keepTokens   = 24 * time.Hour
-	keepBudgets  = time.Hour // longer than any pause between two uses
-	deleteAtOnce = 500
+	keepSessions   = 30 * 24 * time.Hour // to look up sessions that have ended
+	keepTokens     = 24 * time.Hour
+	keepRateLimits = time.Hour // longer than any pause between two uses
+	deleteAtOnce   = 500
 )
 
 // CleanUp removes rows that have been obsolete for long enough, in small steps, and returns how
@@ -149,7 +149,7 @@ func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 		keep   time.Duration
 	}{
 		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, keepMail},
-		{s.store.DeleteOldThrottles, keepBudgets}, {s.store.DeleteOldEvents, s.settings.EventRetention},
+		{s.store.DeleteOldRateLimits, keepRateLimits}, {s.store.DeleteOldEvents, s.settings.EventRetention},
 	} {
 		for ctx.Err() == nil {
 			n, err := old.remove(ctx, s.now().Add(-old.keep), deleteAtOnce)
@@ -162,33 +162,5 @@ func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
 			}
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return total, err
-	}
-	return total, s.refreshSearch(ctx)
-}
-
-const (
-	refreshSearchEvery  = 24 * time.Hour
-	refreshSearchAtOnce = 200
-)
-
-// refreshSearch updates the search column of users whom replicas of an older version have created
-// or changed. It does so at the first clean-up of a process, when a rolling update is over, and
-// then once a day. A round that fails is repeated by the next clean-up.
-func (s *Service) refreshSearch(ctx context.Context) error {
-	now := s.now()
-	if last := s.searchRefreshed.Load(); last != nil && now.Before(last.Add(refreshSearchEvery)) {
-		return nil
-	}
-	for last := int64(0); ; {
-		var err error
-		if last, err = s.store.RefreshSearch(ctx, last, refreshSearchAtOnce); err != nil {
-			return err
-		}
-		if last == 0 {
-			s.searchRefreshed.Store(&now)
-			return nil
-		}
-	}
+	return total, ctx.Err()
 }

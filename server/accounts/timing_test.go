@@ -101,7 +101,7 @@ func kindsOfNames(t *testing.T, s *servertest.Server) map[string]string {
 	imported := active.Username + "-imported"
 	importAll(t, s, false, djangoRow(active.ID+1000, imported, imported+"@example.com"), djangoRow(active.ID+1001, imported+"-too@example.com", ""))
 	s.Database.Exec(t, "UPDATE users SET password = ? WHERE imported_epoch IS NOT NULL", active.Password) // the replacement of the hash at the first login may show
-	s.Database.Exec(t, "DELETE FROM throttles")                                                           // mails to one address must be a minute apart
+	s.Database.Exec(t, "DELETE FROM rate_limits")                                                         // mails to one address must be a minute apart
 	return map[string]string{"an active user": active.Username, "an inactive one": inactive.Username, "an unverified one": unverified.Username,
 		"a deleted one": deleted.Username, "a registration that waits": pending,
 		"an imported one": imported, "one imported with an address as the username": imported + "-too"}

@@ -26,7 +26,7 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 		if c.IfVersion != nil && !c.IfVersion(u.Version) {
 			return refuse(PreconditionFailed)
 		}
-		w, err := s.wishOf(ctx, p, u, c, client)
+		w, err := s.newUserPatch(ctx, p, u, c, client)
 		if err != nil {
 			return err
 		}
@@ -34,31 +34,31 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
 			return usernameConflict()
 		}
-		return s.limitedOr(err)
+		return s.mailLimitError(err)
 	})
 	if err != nil {
 		return UserDetail{}, err
 	}
 	s.wakeMail()
-	return s.User(ctx, id)
+	return s.GetUser(ctx, id)
 }
 
 // change makes a guarded change of a user whom the principal may change. The permission is checked
 // at each read.
 func (s *Service) change(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
-	return guarded(func() (models.User, error) { return s.managed(ctx, p, id) }, change)
+	return guarded(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
 }
 
-// wish is a change of a user, with its security events.
-type wish struct {
+// userPatch is a change of a user, with its security events.
+type userPatch struct {
 	change models.UserChange
 	after  models.User
 	events []models.Event
 }
 
-// wishOf returns the parts of a requested change that differ from the user's present state.
-func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (wish, error) {
-	w := wish{after: u}
+// newUserPatch returns the parts of a requested change that differ from the user's present state.
+func (s *Service) newUserPatch(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userPatch, error) {
+	w := userPatch{after: u}
 	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
 	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
@@ -71,7 +71,7 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 	names := w.names(u, say)
 	var email error
 	if w.after.Email != u.Email {
-		email = s.wishEmail(ctx, p, u, &w, client)
+		email = s.patchEmail(ctx, p, u, &w, client)
 		say(models.EventEmailChangeRequested, nil, "to "+mail.Mask(w.after.Email))
 	}
 	if err := allFaults(names, email); err != nil {
@@ -84,7 +84,7 @@ func (s *Service) wishOf(ctx context.Context, p Principal, u models.User, c User
 // roles plans a change of the user's roles. A granted role ends the user's sessions: a session
 // stolen from an ordinary user must not become a superuser's. It also cancels a pending change of
 // address, which a staff member may have started while the user was an ordinary one.
-func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
+func (w *userPatch) roles(p Principal, u models.User, say sayEvent) error {
 	changes := roleChanges(u, w.after)
 	if len(changes) == 0 {
 		return nil
@@ -107,7 +107,7 @@ func (w *wish) roles(p Principal, u models.User, say sayEvent) error {
 
 // activity plans an activation or a deactivation. Each ends every session of the user: deactivation
 // takes effect at once, and activation revives no session.
-func (w *wish) activity(u models.User, say sayEvent) {
+func (w *userPatch) activity(u models.User, say sayEvent) {
 	if w.after.IsActive == u.IsActive {
 		return
 	}
@@ -122,12 +122,12 @@ func (w *wish) activity(u models.User, say sayEvent) {
 // sayEvent adds an event to a change.
 type sayEvent = func(kind models.EventKind, changes models.Changes, detail string)
 
-// wishEmail starts a change of address. It takes effect when the new mailbox confirms it.
+// patchEmail starts a change of address. It takes effect when the new mailbox confirms it.
 //
 // If staff could put an address into force, a staff member could take an account over by a password
 // reset, and an unverified address would look verified. Only a superuser may start a change for a
 // user who may have used the account, because the owner of the new mailbox can take it over.
-func (s *Service) wishEmail(ctx context.Context, p Principal, u models.User, w *wish, client Client) error {
+func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w *userPatch, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return refuse(RoleRequired)
 	}
@@ -172,11 +172,11 @@ func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNo
 
 // names plans the changes of the username, the names and the language. Values that change must be
 // well-formed; an imported value may stay as it is.
-func (w *wish) names(u models.User, say sayEvent) error {
+func (w *userPatch) names(u models.User, say sayEvent) error {
 	return allFaults(w.username(u, say), w.personal(u, say))
 }
 
-func (w *wish) username(u models.User, say sayEvent) (err error) {
+func (w *userPatch) username(u models.User, say sayEvent) (err error) {
 	if w.after.Username == u.Username {
 		return nil
 	}
@@ -188,7 +188,7 @@ func (w *wish) username(u models.User, say sayEvent) (err error) {
 	return nil
 }
 
-func (w *wish) personal(u models.User, say sayEvent) error {
+func (w *userPatch) personal(u models.User, say sayEvent) error {
 	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
 		if err := newNames(changed(u.FirstName, &w.after.FirstName), changed(u.LastName, &w.after.LastName)); err != nil {
 			return err

@@ -50,16 +50,16 @@ type Config struct {
 	SMTPURL           Secret        `env:"SMTP_URL" shown:"required unless on loopback or 'MAIL' is 'files'"` // "" is none
 	MailFrom          string        `env:"MAIL_FROM" shown:"required with 'SMTP_URL', else 'Accounts <no-reply@HOST>' with the host of 'PUBLIC_URL'"`
 	MailSenders       int           `env:"MAIL_SENDERS" envDefault:"6"`
-	MailsPerRecipient Budget        `env:"MAILS_PER_RECIPIENT" envDefault:"5/1h"`
+	MailsPerRecipient Limit         `env:"MAILS_PER_RECIPIENT" envDefault:"5/1h"`
 
-	LoginFailuresPerAccount Budget `env:"LOGIN_FAILURES_PER_ACCOUNT" envDefault:"10/15m"`
-	LoginFailuresPerClient  Budget `env:"LOGIN_FAILURES_PER_CLIENT" envDefault:"100/15m"`
-	PasswordsPerClient      Budget `env:"PASSWORDS_PER_CLIENT" envDefault:"600/15m"`
-	PasswordsPerUser        Budget `env:"PASSWORDS_PER_USER" envDefault:"60/1h"`
-	RegistrationsPerClient  Budget `env:"REGISTRATIONS_PER_CLIENT" envDefault:"20/1h"`
-	ConfirmationsPerClient  Budget `env:"CONFIRMATIONS_PER_CLIENT" envDefault:"10/1m"`
-	RareActionsPerUser      Budget `env:"RARE_ACTIONS_PER_USER" envDefault:"10/1h"`
-	MailsPerStaff           Budget `env:"MAILS_PER_STAFF" envDefault:"100/1h"`
+	LoginFailuresPerAccount Limit `env:"LOGIN_FAILURES_PER_ACCOUNT" envDefault:"10/15m"`
+	LoginFailuresPerClient  Limit `env:"LOGIN_FAILURES_PER_CLIENT" envDefault:"100/15m"`
+	PasswordsPerClient      Limit `env:"PASSWORDS_PER_CLIENT" envDefault:"600/15m"`
+	PasswordsPerUser        Limit `env:"PASSWORDS_PER_USER" envDefault:"60/1h"`
+	RegistrationsPerClient  Limit `env:"REGISTRATIONS_PER_CLIENT" envDefault:"20/1h"`
+	ConfirmationsPerClient  Limit `env:"CONFIRMATIONS_PER_CLIENT" envDefault:"10/1m"`
+	RareActionsPerUser      Limit `env:"RARE_ACTIONS_PER_USER" envDefault:"10/1h"`
+	MailsPerStaff           Limit `env:"MAILS_PER_STAFF" envDefault:"100/1h"`
 
 	EventRetention time.Duration `env:"EVENT_RETENTION" envDefault:"90d"`
 

@@ -54,10 +54,10 @@ func defaults() Config {
 		VerifyURL: "http://localhost:8080/pages/verify", ResetURL: "http://localhost:8080/pages/reset",
 		EmailChangeURL: "http://localhost:8080/pages/email-change",
 		VerifyTTL:      24 * time.Hour, ResetTTL: time.Hour, EmailChangeTTL: 24 * time.Hour,
-		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailSenders: 6, MailsPerRecipient: Budget{5, time.Hour},
-		LoginFailuresPerAccount: Budget{10, 15 * time.Minute}, LoginFailuresPerClient: Budget{100, 15 * time.Minute},
-		RegistrationsPerClient: Budget{20, time.Hour}, ConfirmationsPerClient: Budget{10, time.Minute}, RareActionsPerUser: Budget{10, time.Hour},
-		PasswordsPerClient: Budget{600, 15 * time.Minute}, PasswordsPerUser: Budget{60, time.Hour}, MailsPerStaff: Budget{100, time.Hour},
+		Mail: MailFiles, MailFrom: "Accounts <no-reply@localhost.localdomain>", MailSenders: 6, MailsPerRecipient: Limit{5, time.Hour},
+		LoginFailuresPerAccount: Limit{10, 15 * time.Minute}, LoginFailuresPerClient: Limit{100, 15 * time.Minute},
+		RegistrationsPerClient: Limit{20, time.Hour}, ConfirmationsPerClient: Limit{10, time.Minute}, RareActionsPerUser: Limit{10, time.Hour},
+		PasswordsPerClient: Limit{600, 15 * time.Minute}, PasswordsPerUser: Limit{60, time.Hour}, MailsPerStaff: Limit{100, time.Hour},
 		EventRetention: 90 * day, CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
 		ProxyHeader: XForwardedFor,
 		Docs:        true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
@@ -125,9 +125,9 @@ func TestEverythingSet(t *testing.T) {
 		VerifyURL: "https://app.example.com/Verify?a=B%20c", ResetURL: "https://app.example.com", EmailChangeURL: "https://[2001:db8::1]:3000/%C3%BC/",
 		VerifyTTL: 7 * day, ResetTTL: time.Second, EmailChangeTTL: 90 * time.Minute,
 		Mail: MailSMTP, SMTPURL: "smtp://u%40x:p%2F@[::1]:2525/?starttls=off", MailFrom: "no-reply@Example.com", MailSenders: 64,
-		MailsPerRecipient: Budget{1_000_000, 24 * time.Hour}, EventRetention: 3650 * day, LoginFailuresPerAccount: Budget{3, time.Minute}, LoginFailuresPerClient: Budget{4, time.Hour},
-		RegistrationsPerClient: Budget{5, time.Second}, ConfirmationsPerClient: Budget{6, time.Minute}, RareActionsPerUser: Budget{7, 2 * time.Hour},
-		PasswordsPerClient: Budget{8, time.Minute}, PasswordsPerUser: Budget{9, 3 * time.Hour}, MailsPerStaff: Budget{10, 4 * time.Hour},
+		MailsPerRecipient: Limit{1_000_000, 24 * time.Hour}, EventRetention: 3650 * day, LoginFailuresPerAccount: Limit{3, time.Minute}, LoginFailuresPerClient: Limit{4, time.Hour},
+		RegistrationsPerClient: Limit{5, time.Second}, ConfirmationsPerClient: Limit{6, time.Minute}, RareActionsPerUser: Limit{7, 2 * time.Hour},
+		PasswordsPerClient: Limit{8, time.Minute}, PasswordsPerUser: Limit{9, 3 * time.Hour}, MailsPerStaff: Limit{10, 4 * time.Hour},
 		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
 			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("2001:db8::1/128")},
@@ -147,7 +147,7 @@ func TestGood(t *testing.T) {
 	cors := func(c Config) any { return len(c.CORSOrigins) }
 	sender := func(c Config) any { return c.Mail + " from " + c.MailFrom }
 	page := func(c Config) any { return c.VerifyURL }
-	budget := func(c Config) any { return c.MailsPerRecipient }
+	limit := func(c Config) any { return c.MailsPerRecipient }
 	smtp := func(c Config) any { return string(c.SMTPURL) }
 	for _, test := range []struct {
 		settings string
@@ -202,10 +202,10 @@ func TestGood(t *testing.T) {
 		{"PUBLIC_URL=http://localhost:3000", page, "http://localhost:3000/pages/verify"},
 		{"VERIFY_URL=http://127.0.0.1:08080/v?", page, "http://127.0.0.1:8080/v"},
 		{"VERIFY_URL=https://App.example/?next=/%23", page, "https://app.example/?next=/%23"},
-		{"MAILS_PER_RECIPIENT=1/1s", budget, Budget{1, time.Second}},
-		{"MAILS_PER_RECIPIENT=10/1d", budget, Budget{10, 24 * time.Hour}},
-		{"MAILS_PER_RECIPIENT=0", budget, Budget{}},
-		{"MAILS_PER_RECIPIENT=0/1h", budget, Budget{}},
+		{"MAILS_PER_RECIPIENT=1/1s", limit, Limit{1, time.Second}},
+		{"MAILS_PER_RECIPIENT=10/1d", limit, Limit{10, 24 * time.Hour}},
+		{"MAILS_PER_RECIPIENT=0", limit, Limit{}},
+		{"MAILS_PER_RECIPIENT=0/1h", limit, Limit{}},
 		{"MAILS_PER_RECIPIENT=0", func(c Config) any { return c.MailPause() }, time.Duration(0)},
 		{"MAILS_PER_RECIPIENT=1/24h", func(c Config) any { return c.MailPause() }, time.Minute},
 	} {

@@ -20,7 +20,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[int]():            parseInt,
 	reflect.TypeFor[time.Duration]():  func(s string) (any, error) { return parseDuration(s) },
 	reflect.TypeFor[Database]():       func(s string) (any, error) { return parseDatabase(s) },
-	reflect.TypeFor[Budget]():         parseBudget,
+	reflect.TypeFor[Limit]():          parseLimit,
 	reflect.TypeFor[Secret]():         parseSMTPURL,
 	reflect.TypeFor[[]Secret]():       parseSecretKeys,
 	reflect.TypeFor[Lines]():          parseLines,

@@ -37,7 +37,7 @@ func asked(handler http.Handler, method, target string, header http.Header) *htt
 
 // wantHeaders requests each file and checks its media type and all headers of the response: the
 // security headers, and no others.
-func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, images string, unjudged ...string) {
+func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, images string, refundUnlessDecided ...string) {
 	t.Helper()
 	for target, mediaType := range types {
 		t.Run(target, func(t *testing.T) {
@@ -45,7 +45,7 @@ func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, im
 			if !regexp.MustCompile(`^"[0-9a-f]{32}"$`).MatchString(got.Get("ETag")) || got.Get("Content-Length") == "" {
 				t.Errorf("ETag %q is no strong tag, or there is no Content-Length", got.Get("ETag"))
 			}
-			for _, name := range append(unjudged, "Etag", "Content-Length") {
+			for _, name := range append(refundUnlessDecided, "Etag", "Content-Length") {
 				got.Del(name)
 			}
 			want := http.Header{

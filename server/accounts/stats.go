@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Figures holds the values that operators monitor besides the counts of events.
-type Figures struct {
+// Stats holds the values that operators monitor besides the counts of events.
+type Stats struct {
 	HashesRunning, HashesWaiting int
 	HashSlots, HashQueue         int // their bounds
 	Hashes                       int64
@@ -21,11 +21,11 @@ type Figures struct {
 
 const figuresTime = time.Second
 
-// Figures returns the current figures. Those of the mails come from the database, and are omitted
+// Stats returns the current figures. Those of the mails come from the database, and are omitted
 // if the database does not answer within figuresTime.
-func (s *Service) Figures(ctx context.Context) Figures {
+func (s *Service) Stats(ctx context.Context) Stats {
 	hashes, conns := s.hasher.Stats(), s.store.Stats()
-	f := Figures{
+	f := Stats{
 		HashesRunning: hashes.Running, HashesWaiting: hashes.Waiting, HashSlots: hashes.Slots, HashQueue: hashes.Queue, Hashes: hashes.Computed,
 		ConnsInUse: conns.InUse, ConnsOpen: conns.OpenConnections, Conns: conns.MaxOpenConnections,
 		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: time.Duration(s.clockOffset.Load()),

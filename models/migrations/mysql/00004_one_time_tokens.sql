@@ -4,6 +4,7 @@ CREATE TABLE one_time_tokens (
   purpose    VARCHAR(16)  NOT NULL,
   hash       BINARY(32)   NOT NULL,
   user_id    BIGINT       NOT NULL,
+  actor_id   BIGINT       NULL,
   email      VARCHAR(254) NOT NULL,
   email_norm VARCHAR(254) NOT NULL,
   username   VARCHAR(150) NOT NULL,
@@ -17,6 +18,7 @@ CREATE TABLE one_time_tokens (
   PRIMARY KEY (id),
   UNIQUE KEY one_time_tokens_hash (hash),
   KEY one_time_tokens_user (user_id, purpose),
+  KEY one_time_tokens_actor (actor_id),
   KEY one_time_tokens_email (email_norm, purpose),
   KEY one_time_tokens_expires (expires_at)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

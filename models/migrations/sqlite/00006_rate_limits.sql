@@ -1,9 +1,10 @@
 -- +goose Up
-CREATE TABLE throttles (
+CREATE TABLE rate_limits (
   id      BLOB     NOT NULL PRIMARY KEY,
   kind    TEXT     NOT NULL,
   hits    INTEGER  NOT NULL,
   last_at DATETIME NOT NULL,
   ends_at DATETIME NOT NULL
 );
-CREATE INDEX throttles_ends ON throttles (ends_at);
+
+CREATE INDEX rate_limits_ends ON rate_limits (ends_at);

@@ -14,25 +14,25 @@ import (
 	"example.com/accounts/models"
 )
 
-// Budget is a rate limit: N uses in a window of Per that begins with the first, each at least Pause
+// Limit is a rate limit: N uses in a window of Per that begins with the first, each at least Pause
 // after the one before. N = 0 is no limit.
-type Budget struct {
+type Limit struct {
 	N          int
 	Per, Pause time.Duration
 }
 
-// Budgets are the rate limits of actions that strangers can cause. They are counted in the database
+// Limits are the rate limits of actions that strangers can cause. They are counted in the database
 // for all replicas together. None locks an account for good: after Per, it permits uses again.
-type Budgets struct {
-	LoginFailuresPerAccount Budget
-	LoginFailuresPerClient  Budget
-	PasswordsPerClient      Budget // passwords verified, right or wrong
-	PasswordsPerUser        Budget // right passwords of a user
-	RegistrationsPerClient  Budget // also the requests for a mail; each kind is counted separately
-	ConfirmationsPerClient  Budget
-	RareActionsPerUser      Budget // each kind is counted separately
-	MailsPerRecipient       Budget
-	MailsPerStaff           Budget
+type Limits struct {
+	LoginFailuresPerAccount Limit
+	LoginFailuresPerClient  Limit
+	PasswordsPerClient      Limit // passwords verified, right or wrong
+	PasswordsPerUser        Limit // right passwords of a user
+	RegistrationsPerClient  Limit // also the requests for a mail; each kind is counted separately
+	ConfirmationsPerClient  Limit
+	RareActionsPerUser      Limit // each kind is counted separately
+	MailsPerRecipient       Limit
+	MailsPerStaff           Limit
 }
 
 // Kinds of rate limits, which keep equal subjects apart. Those of clients end in requestsOf.
@@ -58,16 +58,16 @@ const (
 )
 
 // use returns one use of a rate limit.
-func use(b Budget, kind, subject string) models.Spending {
+func use(b Limit, kind, subject string) models.RateLimitUse {
 	sum := sha256.Sum256([]byte(kind + "\x00" + subject))
-	return models.Spending{ID: models.ID(sum[:16]), Kind: kind, Limit: b.N, Per: b.Per, Pause: b.Pause}
+	return models.RateLimitUse{ID: models.ID(sum[:16]), Kind: kind, Limit: b.N, Per: b.Per, Pause: b.Pause}
 }
 
 // judgeTime is how long the verification of a guess may take.
 const judgeTime = 5 * time.Second
 
 // guesses marks uses as guesses, which can be refunded while they are verified.
-func guesses(list []models.Spending) []models.Spending {
+func guesses(list []models.RateLimitUse) []models.RateLimitUse {
 	for i := range list {
 		list[i].Flight = judgeTime
 	}
@@ -78,34 +78,34 @@ func guesses(list []models.Spending) []models.Spending {
 // being verified use up the limit, further ones are rejected with ServiceUnavailable, because it is
 // not known yet whether the limit is exceeded. Otherwise a client could get a Retry-After of a
 // second, and then one of the rest of the window.
-func guess(b Budget, kind, subject string) models.Spending {
-	return guesses([]models.Spending{use(b, kind, subject)})[0]
+func guess(b Limit, kind, subject string) models.RateLimitUse {
+	return guesses([]models.RateLimitUse{use(b, kind, subject)})[0]
 }
 
 // subjectOf returns the subject of a user's limits, which does not depend on the names.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
 // confirmation returns the uses for a guess at the token of a link.
-func (s *Service) confirmation(client Client) []models.Spending {
+func (s *Service) confirmation(client Client) []models.RateLimitUse {
 	return perClient(s.settings.ConfirmationsPerClient, confirmOfClient, client)
 }
 
 // verified returns the uses for a password that is verified for a client. They count whether the
 // password is right or wrong. The threat is a client that keeps the hash slots busy with right
 // passwords, which no limit of failures counts.
-func (s *Service) verified(client Client) []models.Spending {
+func (s *Service) verified(client Client) []models.RateLimitUse {
 	return perClient(s.settings.PasswordsPerClient, passwordsOf, client)
 }
 
 // passwordRight returns the use that a right password of a user counts for. It limits the sessions
 // and events that a user can create in an hour.
-func (s *Service) passwordRight(u models.User) models.Spending {
+func (s *Service) passwordRight(u models.User) models.RateLimitUse {
 	return use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u))
 }
 
 // spend counts uses before the limited action. Errors: RateLimited, ServiceUnavailable (see [guess]
 // for one reason).
-func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
+func (s *Service) spend(ctx context.Context, list ...models.RateLimitUse) error {
 	list = bounded(list)
 	if len(list) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.store.Spend(ctx, now, list...)
-	var over *models.OverBudget
+	var over *models.RateLimitExceeded
 	if errors.As(err, &over) && strings.HasSuffix(over.Kind, requestsOf) {
 		s.spent.remember(over, now)
 	}
@@ -125,7 +125,7 @@ func (s *Service) spend(ctx context.Context, list ...models.Spending) error {
 }
 
 // remembered rejects from memory if one of the limits has just been exceeded. Errors: RateLimited.
-func (s *Service) remembered(list []models.Spending, now time.Time) error {
+func (s *Service) remembered(list []models.RateLimitUse, now time.Time) error {
 	if over := s.spent.find(list, now); over != nil {
 		return s.rateLimited(over)
 	}
@@ -134,7 +134,7 @@ func (s *Service) remembered(list []models.Spending, now time.Time) error {
 
 // limited returns the contract's error for that of an exceeded limit or of the store.
 func (s *Service) limited(err error) error {
-	var over *models.OverBudget
+	var over *models.RateLimitExceeded
 	if errors.As(err, &over) {
 		return s.rateLimited(over)
 	}
@@ -144,7 +144,7 @@ func (s *Service) limited(err error) error {
 const refundTime = 500 * time.Millisecond
 
 // refund gives back the uses of an action that turned out not to be a failure.
-func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
+func (s *Service) refund(ctx context.Context, list ...models.RateLimitUse) error {
 	if list = bounded(list); len(list) == 0 {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (s *Service) refund(ctx context.Context, list ...models.Spending) error {
 // settleGuesses records that guesses, counted at the given time, turned out to be wrong. An error
 // is ignored, because the guess was verified and counted: without the record, the next one may be
 // told to retry soon.
-func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...models.Spending) {
+func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...models.RateLimitUse) {
 	if list = bounded(list); len(list) == 0 {
 		return
 	}
@@ -167,18 +167,18 @@ func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...
 	_ = s.store.SettleGuesses(ctx, counted, list...)
 }
 
-// ownBudgets returns the ids of the limits that keep a user from logging in and from changing the
+// ownRateLimits returns the ids of the limits that keep a user from logging in and from changing the
 // account.
-func ownBudgets(u models.User) []models.ID {
-	var off Budget
-	return idsOf([]models.Spending{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u)),
+func ownRateLimits(u models.User) []models.ID {
+	var off Limit
+	return idsOf([]models.RateLimitUse{use(off, loginOfAccount, u.UsernameNorm), use(off, loginOfAccount, u.EmailNorm), use(off, passwordOfUser, subjectOf(u)),
 		use(off, passwordsOfUser, subjectOf(u)),
 		use(off, mailsTo+resets, u.EmailNorm)}) // a reset that a stranger requested must not prevent the next one
 }
 
 // bounded returns the uses whose limit is switched on.
-func bounded(list []models.Spending) []models.Spending {
-	var on []models.Spending
+func bounded(list []models.RateLimitUse) []models.RateLimitUse {
+	var on []models.RateLimitUse
 	for _, each := range list {
 		if each.Limit > 0 {
 			on = append(on, each)
@@ -187,7 +187,7 @@ func bounded(list []models.Spending) []models.Spending {
 	return on
 }
 
-func idsOf(list []models.Spending) []models.ID {
+func idsOf(list []models.RateLimitUse) []models.ID {
 	ids := make([]models.ID, 0, len(list))
 	for _, each := range list {
 		ids = append(ids, each.ID)
@@ -195,7 +195,7 @@ func idsOf(list []models.Spending) []models.ID {
 	return ids
 }
 
-func (s *Service) rateLimited(over *models.OverBudget) error {
+func (s *Service) rateLimited(over *models.RateLimitExceeded) error {
 	if over.InFlight {
 		return unavailable(fmt.Errorf("%w: %w", ErrBusy, over))
 	}
@@ -205,13 +205,13 @@ func (s *Service) rateLimited(over *models.OverBudget) error {
 
 // isOver reports whether err says that a limit of one of these kinds is exceeded.
 func isOver(err error, kinds ...string) bool {
-	var over *models.OverBudget
+	var over *models.RateLimitExceeded
 	return errors.As(err, &over) && slices.Contains(kinds, over.Kind)
 }
 
 // sooner returns the one of two rejections that ends sooner; a may be nil.
 func sooner(a, b error) error {
-	var first, second *models.OverBudget
+	var first, second *models.RateLimitExceeded
 	if errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
 		return a
 	}
@@ -221,34 +221,34 @@ func sooner(a, b error) error {
 // later returns the one of two rejections that ends later. It returns a if that is another error; a
 // may be nil.
 func later(a, b error) error {
-	var first, second *models.OverBudget
+	var first, second *models.RateLimitExceeded
 	if a == nil || errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
 		return b
 	}
 	return a
 }
 
-// unjudged returns err. If it is ServiceUnavailable, the request could not be carried out, because
+// refundUnlessDecided returns err. If it is ServiceUnavailable, the request could not be carried out, because
 // of overload or a failure, and the uses are refunded.
-func (s *Service) unjudged(ctx context.Context, err error, list ...models.Spending) error {
+func (s *Service) refundUnlessDecided(ctx context.Context, err error, list ...models.RateLimitUse) error {
 	if !errors.Is(err, refuse(ServiceUnavailable)) {
 		return err
 	}
 	return errors.Join(err, s.refund(ctx, list...))
 }
 
-// spentBudgets remembers for spentMemory which limits of clients are exceeded, so that a flood of
+// exceededLimits remembers for spentMemory which limits of clients are exceeded, so that a flood of
 // one client is answered without the database. It remembers no other limits: a reset by mail, a
 // staff member or an operator can release the limits of an account on any replica, and the next
 // login must see that at once.
-type spentBudgets struct {
+type exceededLimits struct {
 	mu   sync.Mutex
 	over map[models.ID]spentUntil
 }
 
 type spentUntil struct {
-	budget, memory time.Time
-	inFlight       bool
+	limit, memory time.Time
+	inFlight      bool
 }
 
 const (
@@ -256,22 +256,22 @@ const (
 	maxSpent    = 10_000
 )
 
-func (b *spentBudgets) find(list []models.Spending, now time.Time) *models.OverBudget {
+func (b *exceededLimits) find(list []models.RateLimitUse, now time.Time) *models.RateLimitExceeded {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, each := range list {
-		if found, ok := b.over[each.ID]; ok && now.Before(found.memory) && now.Before(found.budget) {
-			return &models.OverBudget{ID: each.ID, Kind: each.Kind, Until: found.budget, InFlight: found.inFlight}
+		if found, ok := b.over[each.ID]; ok && now.Before(found.memory) && now.Before(found.limit) {
+			return &models.RateLimitExceeded{ID: each.ID, Kind: each.Kind, Until: found.limit, InFlight: found.inFlight}
 		}
 	}
 	return nil
 }
 
-func (b *spentBudgets) remember(over *models.OverBudget, now time.Time) {
+func (b *exceededLimits) remember(over *models.RateLimitExceeded, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.over) >= maxSpent || b.over == nil {
 		b.over = map[models.ID]spentUntil{} // the limits that this forgets are read from the database
 	}
-	b.over[over.ID] = spentUntil{budget: over.Until, memory: now.Add(spentMemory), inFlight: over.InFlight}
+	b.over[over.ID] = spentUntil{limit: over.Until, memory: now.Add(spentMemory), inFlight: over.InFlight}
 }

@@ -1,2 +1,0 @@
--- +goose Up
-ALTER TABLE users ADD COLUMN claims BIGINT NOT NULL DEFAULT 0;

@@ -1,2 +1,0 @@
--- +goose Up
-ALTER TABLE users ADD COLUMN imported_epoch BIGINT NULL;

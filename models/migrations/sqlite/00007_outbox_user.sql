@@ -1,2 +1,0 @@
--- +goose Up
-CREATE INDEX outbox_user ON outbox (user_id);

@@ -1,2 +1,0 @@
--- +goose Up
-ALTER TABLE users ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;

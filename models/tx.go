@@ -1,0 +1,41 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Tx is a transaction: the unit of work of an operation. Its methods are small verbs, each about one
+// table. The caller decides which of them belong together, so all rules are in the packages above.
+//
+// Every method returns the sentinels of errors.go. The caller must return the error of a method from
+// the function that it passed to [Store.Tx], or an error of its own, to roll the transaction back.
+type Tx struct {
+	db    *gorm.DB
+	store *Store
+	now   time.Time
+}
+
+// Tx runs f in a transaction, and commits it if f returns nil. After a conflict with another
+// transaction, also one that COMMIT reports, it rolls back and calls f again, so f must have no
+// effect but its writes. [ErrUnavailable] at COMMIT leaves the outcome unknown.
+//
+// If the store has an actor, the transaction begins with the actor's guard; see [Store.As].
+func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
+	return s.tx(ctx, func(db *gorm.DB) error {
+		return f(&Tx{db: db, store: s, now: s.now()})
+	})
+}
+
+// WithClock returns the store with another clock for the instants of its transactions.
+func (s *Store) WithClock(now func() time.Time) *Store {
+	with := *s
+	with.now = now
+	return &with
+}
+
+// Now returns the instant of the transaction in UTC, in microseconds. All its writes have the same
+// instant. A repetition after a conflict has a new one.
+func (t *Tx) Now() time.Time { return t.now }
