@@ -20,9 +20,10 @@ server/mail              -
 server/config            -
 server/web               -
 server/web/*             -
-server/accounts          models server/credentials server/token server/mail
+server/problem           models
+server/accounts          models server/problem server/credentials server/token server/mail
 server/django            models server/accounts
-server                   api server/accounts server/web server/web/* server/config models
+server                   api server/problem server/accounts server/web server/web/* server/config models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *

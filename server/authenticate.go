@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // The names of the security schemes in the contract.
@@ -192,7 +193,7 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	}
 	if err != nil {
 		if call.operation.security.anonymous { // the access cookie takes the place of the refresh token here
-			err = &accounts.Error{Code: accounts.RefreshInvalid, Cause: err}
+			err = &problem.Error{Code: problem.RefreshInvalid, Cause: err}
 		}
 		return credential, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/accounts/api"
-	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 const (
@@ -93,7 +93,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 
 // bodyTooLarge returns the problem for a body that exceeds the limit, which is in bytes.
 func bodyTooLarge(limit int64) error {
-	return problemOf(codeBodyTooLarge, faultError(nil, accounts.FieldFault{Reason: string(api.FieldErrorCodeTooLong), Maximum: int(limit)}))
+	return problemOf(codeBodyTooLarge, faultError(nil, problem.FieldFault{Reason: string(api.FieldErrorCodeTooLong), Maximum: int(limit)}))
 }
 
 // isJSON reports whether the headers declare application/json in UTF-8, exactly once and not

@@ -15,60 +15,63 @@ import (
 	"example.com/accounts/api"
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // The problem codes that this package returns itself.
 const (
-	codeRequestMalformed     = accounts.Code(api.ProblemCodeRequestMalformed)
-	codeCredentialsMissing   = accounts.CredentialsMissing
-	codeCSRFFailed           = accounts.Code(api.ProblemCodeCsrfFailed)
-	codeTransportUnusable    = accounts.Code(api.ProblemCodeTransportUnusable)
-	codeResourceNotFound     = accounts.ResourceNotFound
-	codeMethodNotAllowed     = accounts.Code(api.ProblemCodeMethodNotAllowed)
-	codeBodyTooLarge         = accounts.Code(api.ProblemCodeBodyTooLarge)
-	codeMediaTypeUnsupported = accounts.Code(api.ProblemCodeMediaTypeUnsupported)
-	codeValidationFailed     = accounts.ValidationFailed
-	codeServerFailed         = accounts.Code(api.ProblemCodeServerFailed)
-	codeServiceUnavailable   = accounts.ServiceUnavailable
+	codeRequestMalformed     = problem.Code(api.ProblemCodeRequestMalformed)
+	codeCredentialsMissing   = problem.CredentialsMissing
+	codeCSRFFailed           = problem.Code(api.ProblemCodeCsrfFailed)
+	codeTransportUnusable    = problem.Code(api.ProblemCodeTransportUnusable)
+	codeResourceNotFound     = problem.ResourceNotFound
+	codeMethodNotAllowed     = problem.Code(api.ProblemCodeMethodNotAllowed)
+	codeBodyTooLarge         = problem.Code(api.ProblemCodeBodyTooLarge)
+	codeMediaTypeUnsupported = problem.Code(api.ProblemCodeMediaTypeUnsupported)
+	codeValidationFailed     = problem.ValidationFailed
+	codeServerFailed         = problem.Code(api.ProblemCodeServerFailed)
+	codeServiceUnavailable   = problem.ServiceUnavailable
 )
 
 // problem is an error with a problem code and the details of its response.
-type problem struct {
-	code       accounts.Code
+type problemResponse struct {
+	code       problem.Code
 	fields     []api.FieldError
 	retryAfter time.Duration
 	cause      error // for the log
 }
 
-func (p *problem) Error() string { return string(p.code) }
-func (p *problem) Unwrap() error { return p.cause }
+func (p *problemResponse) Error() string { return string(p.code) }
+func (p *problemResponse) Unwrap() error { return p.cause }
 
-func problemOf(code accounts.Code, fields ...api.FieldError) *problem {
-	return &problem{code: code, fields: fields}
+func problemOf(code problem.Code, fields ...api.FieldError) *problemResponse {
+	return &problemResponse{code: code, fields: fields}
 }
 
-func malformed(cause error) *problem { return &problem{code: codeRequestMalformed, cause: cause} }
+func malformed(cause error) *problemResponse {
+	return &problemResponse{code: codeRequestMalformed, cause: cause}
+}
 
 // problemFrom converts an error to a problem. An unknown error becomes a generic 500.
-func problemFrom(err error) *problem {
-	var p *problem
-	var rule *accounts.Error
+func problemFrom(err error) *problemResponse {
+	var p *problemResponse
+	var rule *problem.Error
 	switch {
 	case errors.As(err, &p):
 	case errors.As(err, &rule):
-		p = &problem{code: rule.Code, retryAfter: rule.RetryAfter, cause: rule.Cause}
+		p = &problemResponse{code: rule.Code, retryAfter: rule.RetryAfter, cause: rule.Cause}
 		p.fields = ruleFields(rule)
 	default:
-		p = &problem{code: codeServerFailed, cause: err}
+		p = &problemResponse{code: codeServerFailed, cause: err}
 	}
 	if _, known := kinds[p.code]; !known {
-		p = &problem{code: codeServerFailed, cause: err}
+		p = &problemResponse{code: codeServerFailed, cause: err}
 	}
 	return p
 }
 
 // ruleFields returns the errors of the fields that a rule rejects.
-func ruleFields(rule *accounts.Error) []api.FieldError {
+func ruleFields(rule *problem.Error) []api.FieldError {
 	var fields []api.FieldError
 	for _, fault := range rule.Fields {
 		fields = append(fields, faultError([]string{fault.Field}, fault))
@@ -92,7 +95,7 @@ func (s *Server) problem(c *gin.Context, err error) {
 	s.writeProblem(c.Writer, call, p)
 }
 
-func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
+func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problemResponse) {
 	kind, h := kinds[p.code], w.Header()
 	if call.unread { // or net/http would wait for the rest of the body before it sends the response
 		h.Set("Connection", "close")
@@ -121,10 +124,10 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problem) {
 
 // challenge returns the WWW-Authenticate header, which RFC 9110 requires with every 401. For a
 // rejected token, it contains the error code of RFC 6750, section 3.1.
-func challenge(code accounts.Code) string {
+func challenge(code problem.Code) string {
 	const realm = `Bearer realm="accounts"`
 	switch code {
-	case accounts.AccessInvalid, accounts.AccessExpired, accounts.SessionExpired, accounts.SessionRevoked:
+	case problem.AccessInvalid, problem.AccessExpired, problem.SessionExpired, problem.SessionRevoked:
 		return realm + `, error="invalid_token"`
 	default:
 		return realm
@@ -132,7 +135,7 @@ func challenge(code accounts.Code) string {
 }
 
 // logProblem logs the cause of a server error. The cause appears nowhere else.
-func (s *Server) logProblem(call *call, p *problem) {
+func (s *Server) logProblem(call *call, p *problemResponse) {
 	if kinds[p.code].status < http.StatusInternalServerError || p.cause == nil {
 		return
 	}

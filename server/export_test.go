@@ -7,7 +7,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/accounts/api"
-	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // HandlerOf is [Server.Handler] with another implementation of the operations.
@@ -63,7 +63,7 @@ const (
 )
 
 // ProblemDetail returns the detail text of a problem code, and FieldDetail that of a field code.
-func ProblemDetail(code string) string { return kinds[accounts.Code(code)].detail }
+func ProblemDetail(code string) string { return kinds[problem.Code(code)].detail }
 
 func FieldDetail(code string) string { return fieldsByCode[api.FieldErrorCode(code)].detail }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/accounts/api"
-	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // fieldError returns an error with a code, but without a pointer or a parameter.
@@ -40,7 +40,7 @@ func memberError(path []string, code api.FieldErrorCode) api.FieldError {
 }
 
 // faultError returns the error of a member that a rule rejects.
-func faultError(path []string, fault accounts.FieldFault) api.FieldError {
+func faultError(path []string, fault problem.FieldFault) api.FieldError {
 	f := memberError(path, api.FieldErrorCode(fault.Reason))
 	if fault.Minimum != 0 {
 		f.Minimum = &fault.Minimum

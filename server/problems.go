@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 
 	"example.com/accounts/api"
-	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // problemKind describes a problem code. The texts are constants, so that no response contains
 // submitted data or the error text of a library.
 type problemKind struct {
-	code          accounts.Code
+	code          problem.Code
 	status        int
 	title, detail string // in responses
 	cause, remedy string // for developers: when the server sends the code, and what to do about it
@@ -59,43 +59,43 @@ var problemKinds = []problemKind{
 		message{"You are not signed in. Sign in and try again.", "로그인되어 있지 않습니다. 로그인한 뒤 다시 시도해 주세요."},
 	},
 	{
-		accounts.CredentialsInvalid, 401, "Wrong credentials", "The username or the password is wrong, or the account is deactivated or its email address is not verified.",
+		problem.CredentialsInvalid, 401, "Wrong credentials", "The username or the password is wrong, or the account is deactivated or its email address is not verified.",
 		"A login was rejected. The answer is the same for an unknown user, a wrong password, a deactivated user and an unverified address, so that it does not reveal which accounts exist.",
 		"Ask the user to correct the username and the password. Offer to reset the password or to send the verification mail again.",
 		message{"The username or the password is wrong, or the email address is not verified yet.", "사용자 이름 또는 비밀번호가 올바르지 않거나 이메일 주소가 아직 인증되지 않았습니다."},
 	},
 	{
-		accounts.AccessInvalid, 401, "Access token not valid", "The access token is not authentic, or was presented through a different transport than its session's.",
+		problem.AccessInvalid, 401, "Access token not valid", "The access token is not authentic, or was presented through a different transport than its session's.",
 		"The signature, the issuer or the form of the access token is wrong, or the token was presented through a different transport than its session's.",
 		"Refresh once. If the refresh is rejected too, ask the user to sign in.",
 		sessionBad,
 	},
 	{
-		accounts.AccessExpired, 401, "Access token expired", "The access token has expired. Refresh it.",
+		problem.AccessExpired, 401, "Access token expired", "The access token has expired. Refresh it.",
 		"More than `expires_in` seconds have passed since the access token was issued.",
 		"Call `POST /accounts/refresh_token` and repeat the request with the new token.",
 		message{"Your session has to be renewed. Reload the page, or sign in again.", "세션을 갱신해야 합니다. 페이지를 새로 고치거나 다시 로그인해 주세요."},
 	},
 	{
-		accounts.RefreshInvalid, 401, "Refresh credential not valid", "The refresh credential is not authentic, or was presented through a different transport than its session's.",
+		problem.RefreshInvalid, 401, "Refresh credential not valid", "The refresh credential is not authentic, or was presented through a different transport than its session's.",
 		"The signature, the issuer or the form of the refresh credential is wrong, or it was presented through a different transport than its session's.",
 		"Delete the tokens and ask the user to sign in.",
 		sessionBad,
 	},
 	{
-		accounts.RefreshReused, 401, "Refresh token reused", "This refresh token was replaced some time ago, so it may have been stolen. The session has been revoked. Log in again.",
+		problem.RefreshReused, 401, "Refresh token reused", "This refresh token was replaced some time ago, so it may have been stolen. The session has been revoked. Log in again.",
 		"A refresh token was presented long after it had been replaced. The token may have been copied, so the server has revoked the session.",
 		"Delete the tokens, tell the user what happened, and ask the user to sign in. Send `Refresh-Attempt` with every refresh if the client may be suspended for long.",
 		message{"Your session may have been copied, so it was ended to protect your account. Sign in again and check the recent activity of your account.", "다른 사람이 세션을 복사했을 수 있어 계정을 보호하기 위해 세션을 종료했습니다. 다시 로그인한 뒤 계정의 최근 활동을 확인해 주세요."},
 	},
 	{
-		accounts.SessionExpired, 401, "Session expired", "The session has expired. Log in again.",
+		problem.SessionExpired, 401, "Session expired", "The session has expired. Log in again.",
 		"The session was not used for a long time, or has reached its maximum age.",
 		"Delete the tokens and ask the user to sign in.",
 		message{"Your session has expired. Sign in again.", "세션이 만료되었습니다. 다시 로그인해 주세요."},
 	},
 	{
-		accounts.SessionRevoked, 401, "Session revoked", "The session has been revoked. Log in again.",
+		problem.SessionRevoked, 401, "Session revoked", "The session has been revoked. Log in again.",
 		"The user logged out, on this device or on another one, or changed the password. Or a staff member or the operator ended the session.",
 		"Delete the tokens and ask the user to sign in.",
 		message{"You have been signed out. Sign in again.", "로그아웃되었습니다. 다시 로그인해 주세요."},
@@ -113,19 +113,19 @@ var problemKinds = []problemKind{
 		message{"Signing in does not work from this page, because it is on another site.", "이 페이지는 다른 사이트에 속해 있어 로그인할 수 없습니다."},
 	},
 	{
-		accounts.RegistrationClosed, 403, "Registration is closed", "Registration is closed. Only staff members and the operator of this service create accounts.",
+		problem.RegistrationClosed, 403, "Registration is closed", "Registration is closed. Only staff members and the operator of this service create accounts.",
 		"The operator has closed registration. `registration` of `GET /accounts/settings` is then `closed`.",
 		"Do not offer registration.",
 		message{"You cannot sign up here. Ask the operator of this service for an account.", "이 서비스에서는 직접 가입할 수 없습니다. 서비스 운영자에게 계정을 요청해 주세요."},
 	},
 	{
-		accounts.RoleRequired, 403, "Role required", "This operation requires a role that your user does not have.",
+		problem.RoleRequired, 403, "Role required", "This operation requires a role that your user does not have.",
 		"The user is not a staff member, or the operation changes a staff member or a role and the user is not a superuser.",
 		"Do not offer the operation to this user. Read the roles from `GET /accounts/profile`.",
 		message{"You do not have permission to do this.", "이 작업을 할 권한이 없습니다."},
 	},
 	{
-		accounts.ReauthRequired, 403, "Recent authentication required", "This operation requires a recent authentication. Call POST /accounts/reauthenticate and repeat the request.",
+		problem.ReauthRequired, 403, "Recent authentication required", "This operation requires a recent authentication. Call POST /accounts/reauthenticate and repeat the request.",
 		"The last login or reauthentication of this session is more than ten minutes ago. `recent_authentication_until` of `GET /accounts/session` is the time from which that is so.",
 		"Ask the user for the password, call `POST /accounts/reauthenticate`, and repeat the request.",
 		message{"Enter your password once more to continue.", "계속하려면 비밀번호를 다시 입력해 주세요."},
@@ -143,37 +143,37 @@ var problemKinds = []problemKind{
 		pageFailed,
 	},
 	{
-		accounts.UsernameTaken, 409, "Username taken", "Another user has this username. Choose another one.",
+		problem.UsernameTaken, 409, "Username taken", "Another user has this username. Choose another one.",
 		"Another user has this username, or one that is compared as equal. `errors` names the field. If the email address is taken too, `errors` also names that field.",
 		"Ask the user for another username.",
 		message{"Another user has this username. Choose another one.", "이미 사용 중인 사용자 이름입니다. 다른 이름을 정해 주세요."},
 	},
 	{
-		accounts.EmailTaken, 409, "Email address taken", "Another user has this email address.",
+		problem.EmailTaken, 409, "Email address taken", "Another user has this email address.",
 		"Another user has this address. Only staff members get this code, because it reveals which addresses have an account.",
 		"Find the user by `GET /admin/users?email=…`, or ask for another address.",
 		message{"Another account has this email address.", "다른 계정에서 사용 중인 이메일 주소입니다."},
 	},
 	{
-		accounts.EmailUnverified, 409, "Email address not verified", "The user's email address is not verified. Grant the role after the user has verified it.",
+		problem.EmailUnverified, 409, "Email address not verified", "The user's email address is not verified. Grant the role after the user has verified it.",
 		"A role was to be granted to a user whose address is not verified. A stranger may have registered with that address.",
 		"Grant the role after the user has verified the address.",
 		message{"The email address is not verified yet. A role can be granted after that.", "이메일 주소가 아직 인증되지 않았습니다. 인증된 뒤에 역할을 부여할 수 있습니다."},
 	},
 	{
-		accounts.SuperuserLast, 409, "Last superuser", "This is the last active superuser, and the service needs one. Make another user a superuser first.",
+		problem.SuperuserLast, 409, "Last superuser", "This is the last active superuser, and the service needs one. Make another user a superuser first.",
 		"The change would leave the service without an active superuser.",
 		"Make another user a superuser first.",
 		message{"This is the last active superuser. Make another user a superuser first.", "마지막 활성 최고 관리자입니다. 먼저 다른 사용자를 최고 관리자로 지정해 주세요."},
 	},
 	{
-		accounts.UserUnreachable, 409, "User cannot be reached", "The user is deactivated or has no email address. Activate the user or enter an address first.",
+		problem.UserUnreachable, 409, "User cannot be reached", "The user is deactivated or has no email address. Activate the user or enter an address first.",
 		"A mail was to be sent to a user who is deactivated or has no address.",
 		"Activate the user or enter an address first.",
 		message{"No mail can be sent to this user: the account is deactivated or has no email address.", "이 사용자에게는 메일을 보낼 수 없습니다. 계정이 비활성화되었거나 이메일 주소가 없습니다."},
 	},
 	{
-		accounts.PreconditionFailed, 412, "Precondition failed", "The user has been changed since it was read. Read it again, and decide whether to repeat the change.",
+		problem.PreconditionFailed, 412, "Precondition failed", "The user has been changed since it was read. Read it again, and decide whether to repeat the change.",
 		"The user's version is not the one in `If-Match`: another change came first.",
 		"Read the user again, show the difference, and repeat the change with the new `ETag` if it is still needed.",
 		message{"This has been changed in the meantime. Check the present state and try again.", "그사이 내용이 변경되었습니다. 현재 내용을 확인한 뒤 다시 시도해 주세요."},
@@ -197,13 +197,13 @@ var problemKinds = []problemKind{
 		message{"Some of the fields are not valid. Correct them and try again.", "올바르지 않은 항목이 있습니다. 수정한 뒤 다시 시도해 주세요."},
 	},
 	{
-		accounts.LinkInvalid, 422, "Link not valid", "The link is unknown, has been used, has been replaced by a newer one, or has expired. Request a new one.",
+		problem.LinkInvalid, 422, "Link not valid", "The link is unknown, has been used, has been replaced by a newer one, or has expired. Request a new one.",
 		"The token of the link is unknown, has been used, has been replaced by a newer one, or has expired.",
 		"Offer to send a new mail.",
 		message{"This link is no longer valid. Request a new one.", "더 이상 사용할 수 없는 링크입니다. 새 링크를 요청해 주세요."},
 	},
 	{
-		accounts.RateLimited, 429, "Too many requests", "There were too many of these requests. Try again after the seconds in Retry-After.",
+		problem.RateLimited, 429, "Too many requests", "There were too many of these requests. Try again after the seconds in Retry-After.",
 		"A rate limit is exceeded: too many wrong passwords for this name or from this client, or too many requests from this client or user.",
 		"Wait for the seconds in `Retry-After` and repeat the request. Show the user how long that is.",
 		message{"Too many attempts.", "시도 횟수가 너무 많습니다."},
@@ -284,7 +284,7 @@ var fieldKinds = []fieldKind{
 }
 
 // kinds are the problem kinds by code.
-var kinds = indexed(problemKinds, func(k problemKind) accounts.Code { return k.code })
+var kinds = indexed(problemKinds, func(k problemKind) problem.Code { return k.code })
 
 // fieldsByCode are the field codes, by code.
 var fieldsByCode = indexed(fieldKinds, func(k fieldKind) api.FieldErrorCode { return k.code })

@@ -19,7 +19,7 @@ var errDraining = errors.New("shutting down")
 
 func (h handlers) CheckReadiness(ctx context.Context, _ api.CheckReadinessRequestObject) (api.CheckReadinessResponseObject, error) {
 	if h.draining.Load() {
-		return nil, &problem{code: codeServiceUnavailable, cause: errDraining}
+		return nil, &problemResponse{code: codeServiceUnavailable, cause: errDraining}
 	}
 	if err := h.Service.CheckReadiness(ctx); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // values are the schemas of the contract whose texts have rules that a schema cannot express.
@@ -76,7 +77,7 @@ func (s *Server) presentValues(ctx context.Context, call *call, path map[string]
 		}
 	}
 	d, err := s.Service.GetUser(ctx, id)
-	if errors.Is(err, &accounts.Error{Code: accounts.ResourceNotFound}) { // the errors of the body are reported first
+	if errors.Is(err, &problem.Error{Code: problem.ResourceNotFound}) { // the errors of the body are reported first
 		return map[string]string{}, nil
 	}
 	u := d.User

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 )
 
@@ -102,7 +103,7 @@ var staffWrites = map[string]write{
 // own account. An empty code means that the write succeeds.
 type removal struct {
 	remove     func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal)
-	staff, own accounts.Code
+	staff, own problem.Code
 }
 
 // removals holds the ways to remove an actor between authentication and COMMIT, each with the codes
@@ -112,24 +113,24 @@ var removals = map[string]removal{
 		no := false
 		_, err := s.Service.UpdateUser(t.Context(), root, actor.ID, accounts.UserChange{IsActive: &no}, accounts.Client{})
 		must(t, err)
-	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	}, problem.SessionRevoked, problem.SessionRevoked},
 	"demoted": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		no := false
 		_, err := s.Service.UpdateUser(t.Context(), root, actor.ID, accounts.UserChange{IsSuperuser: &no}, accounts.Client{})
 		must(t, err)
-	}, accounts.RoleRequired, ""},
+	}, problem.RoleRequired, ""},
 	"deleted": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		must(t, s.Service.DeleteUser(t.Context(), root, actor.ID, accounts.Client{}))
-	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	}, problem.SessionRevoked, problem.SessionRevoked},
 	"all sessions ended": {func(t *testing.T, s *servertest.Server, actor servertest.User, _ *servertest.Client, root accounts.Principal) {
 		must(t, s.Service.RevokeAllUserSessions(t.Context(), root, actor.ID, accounts.Client{}))
-	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	}, problem.SessionRevoked, problem.SessionRevoked},
 	"this session ended": {func(t *testing.T, s *servertest.Server, actor servertest.User, c *servertest.Client, root accounts.Principal) {
 		must(t, s.Service.RevokeUserSession(t.Context(), root, actor.ID, uuid.MustParse(c.SessionID), accounts.Client{}))
-	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	}, problem.SessionRevoked, problem.SessionRevoked},
 	"logged out": {func(t *testing.T, _ *servertest.Server, _ servertest.User, c *servertest.Client, _ accounts.Principal) {
 		c.Copy().Logout().Want(t, http.StatusNoContent, "")
-	}, accounts.SessionRevoked, accounts.SessionRevoked},
+	}, problem.SessionRevoked, problem.SessionRevoked},
 }
 
 // principal authenticates a client, as the server does at the beginning of a request.
@@ -154,7 +155,7 @@ func TestControl181WriteInFlightEndsWithItsActor(t *testing.T) {
 			return u
 		}
 		root := principal(t, s, s.Login(superuser(), accounts.Hybrid))
-		try := func(name string, do write, r string, want accounts.Code) {
+		try := func(name string, do write, r string, want problem.Code) {
 			t.Run(r+"/"+name, func(t *testing.T) {
 				actor, target := superuser(), s.NewUser()
 				c := s.Login(actor, accounts.Hybrid)
@@ -234,13 +235,13 @@ func guardedRows(t *testing.T, s *servertest.Server) string {
 	return rows.String()
 }
 
-func codeOf(err error) accounts.Code {
-	var rule *accounts.Error
+func codeOf(err error) problem.Code {
+	var rule *problem.Error
 	if errors.As(err, &rule) {
 		return rule.Code
 	}
 	if err != nil {
-		return accounts.Code(err.Error())
+		return problem.Code(err.Error())
 	}
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 )
 
 // The operations of staff. [Principal.Permit] has checked before that the principal is a staff
@@ -72,7 +73,7 @@ func (s *Service) ListUsers(ctx context.Context, f UserFilter, q models.UserQuer
 	limit := q.Limit
 	q.Limit++
 	if users, err = s.store.FindUsers(ctx, q); err != nil {
-		return nil, nil, storeError(err)
+		return nil, nil, problem.FromStore(err)
 	}
 	if len(users) > limit {
 		users = users[:limit]
@@ -88,12 +89,12 @@ func (s *Service) GetUser(ctx context.Context, id int64) (UserDetail, error) {
 	defer cancel()
 	d, err := s.profile(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
-		return d, refuse(ResourceNotFound)
+		return d, problem.New(problem.ResourceNotFound)
 	}
 	if err == nil {
 		d.Throttled, err = s.isThrottled(ctx, d.User)
 	}
-	return d, storeError(err)
+	return d, problem.FromStore(err)
 }
 
 // isThrottled reports whether a rate limit keeps the user from logging in or from changing the
@@ -109,9 +110,9 @@ func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) 
 func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 	u, err := s.store.UserByID(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
-		return u, refuse(ResourceNotFound)
+		return u, problem.New(problem.ResourceNotFound)
 	}
-	return u, storeError(err)
+	return u, problem.FromStore(err)
 }
 
 // manageableUser returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
@@ -119,7 +120,7 @@ func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 func (s *Service) manageableUser(ctx context.Context, p Principal, id int64) (models.User, error) {
 	u, err := s.userByID(ctx, id)
 	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
-		return u, refuse(RoleRequired)
+		return u, problem.New(problem.RoleRequired)
 	}
 	return u, err
 }
@@ -142,7 +143,7 @@ type Invitation struct {
 // UsernameTaken, EmailTaken, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
-		return UserDetail{}, refuse(RoleRequired)
+		return UserDetail{}, problem.New(problem.RoleRequired)
 	}
 	u := models.User{Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
 		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: s.now(), SessionEpoch: newEpoch(), Password: credentials.Unusable}
@@ -208,7 +209,7 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
-			return refuse(UserUnreachable)
+			return problem.New(problem.UserUnreachable)
 		}
 		kind, life, detail := mail.Reset, s.settings.ResetTTL, ""
 		if !credentials.IsUsable(u.Password) {
@@ -298,9 +299,9 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 	e.SessionID = &ended
 	found, err := s.forStaff(p).Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
 	if err == nil && !found {
-		return refuse(ResourceNotFound)
+		return problem.New(problem.ResourceNotFound)
 	}
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 )
 
 const (
@@ -43,11 +44,11 @@ func (s *Service) admitMail(ctx context.Context, priority models.MailPriority) e
 	defer cancel()
 	full, err := s.isBacklogFull(ctx, priority)
 	if err != nil {
-		return storeError(err)
+		return problem.FromStore(err)
 	}
 	if full {
 		s.observe("mail_backlog")
-		return &Error{Code: ServiceUnavailable, RetryAfter: backlogRetry, Cause: ErrBacklog}
+		return &problem.Error{Code: problem.ServiceUnavailable, RetryAfter: backlogRetry, Cause: ErrBacklog}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
 
@@ -54,7 +55,7 @@ func (s *Service) Credential(location TokenLocation, raw string) (Credential, er
 	c, err := s.access.Access(raw)
 	expired := errors.Is(err, token.ErrExpired)
 	if err != nil && !expired {
-		return Credential{}, &Error{Code: AccessInvalid, Cause: err}
+		return Credential{}, &problem.Error{Code: problem.AccessInvalid, Cause: err}
 	}
 	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired}, nil
 }
@@ -63,10 +64,10 @@ func (s *Service) refreshCredential(location TokenLocation, raw string) (Credent
 	c, err := s.refresh.Refresh(raw)
 	expired := errors.Is(err, token.ErrExpired)
 	if err != nil && !expired {
-		return Credential{}, &Error{Code: RefreshInvalid, Cause: err}
+		return Credential{}, &problem.Error{Code: problem.RefreshInvalid, Cause: err}
 	}
 	if locations[c.Transport].refresh != location {
-		return Credential{}, refuse(RefreshInvalid)
+		return Credential{}, problem.New(problem.RefreshInvalid)
 	}
 	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired,
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
@@ -91,14 +92,14 @@ type Principal struct {
 // SessionRevoked, ServiceUnavailable.
 func (s *Service) Authenticate(ctx context.Context, c Credential) (Principal, error) {
 	if c.Expired {
-		return Principal{}, refuse(AccessExpired)
+		return Principal{}, problem.New(problem.AccessExpired)
 	}
 	l, err := s.session(ctx, c)
 	if err != nil {
 		return Principal{}, err
 	}
 	if l.UserID != c.Subject || locations[token.Transport(l.Transport)].access != c.Location {
-		return Principal{}, refuse(AccessInvalid)
+		return Principal{}, problem.New(problem.AccessInvalid)
 	}
 	at := s.at(l)
 	if err := alive(l, at); err != nil {
@@ -126,9 +127,9 @@ const RecentAuthentication = 10 * time.Minute
 func (p Principal) Permit(role Role, recent bool) error {
 	switch {
 	case role == Staff && !p.User.IsStaff && !p.User.IsSuperuser, role == Superuser && !p.User.IsSuperuser:
-		return refuse(RoleRequired)
+		return problem.New(problem.RoleRequired)
 	case recent && p.At.Sub(authenticated(p.Session)) >= RecentAuthentication:
-		return refuse(ReauthRequired)
+		return problem.New(problem.ReauthRequired)
 	}
 	return nil
 }
@@ -148,9 +149,9 @@ func (s *Service) session(ctx context.Context, c Credential) (models.Live, error
 	defer cancel()
 	l, err := s.store.Session(ctx, models.ID(c.Session))
 	if errors.Is(err, models.ErrNotFound) {
-		return l, refuse(SessionRevoked)
+		return l, problem.New(problem.SessionRevoked)
 	}
-	return l, storeError(err)
+	return l, problem.FromStore(err)
 }
 
 // at returns the current time for a row that was just read: the database's, or the process's if the
@@ -167,9 +168,9 @@ func (s *Service) at(l models.Live) time.Time {
 func alive(l models.Live, now time.Time) error {
 	switch {
 	case !now.Before(l.IdleExpiresAt), !now.Before(l.ExpiresAt):
-		return refuse(SessionExpired)
+		return problem.New(problem.SessionExpired)
 	case l.RevokedAt != nil, l.Epoch != l.User.SessionEpoch, !l.User.IsActive:
-		return refuse(SessionRevoked)
+		return problem.New(problem.SessionRevoked)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 )
 
@@ -191,7 +192,7 @@ func TestConfirmEmailChangeDuringARehash(t *testing.T) {
 		renew.Store(&f)
 		err := s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{})
 		renew.Store(nil)
-		if codeOf(err) != accounts.ServiceUnavailable {
+		if codeOf(err) != problem.ServiceUnavailable {
 			t.Errorf("%v after %d reads of the clock", err, reads.Load())
 		}
 		must(t, s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{}))

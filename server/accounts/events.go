@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 )
 
 // ListEvents returns the newest events of the principal's user that match the query. next is the
@@ -26,7 +27,7 @@ func (s *Service) pageOfEvents(ctx context.Context, q models.EventQuery) (list [
 	limit := q.Limit
 	q.Limit++
 	if list, err = s.store.Events(ctx, q); err != nil {
-		return nil, next, storeError(err)
+		return nil, next, problem.FromStore(err)
 	}
 	if len(list) > limit {
 		list = list[:limit]
@@ -77,7 +78,7 @@ func changing(e models.Event, changes models.Changes) models.Event {
 // database does not answer, the event is recorded.
 func (s *Service) mayRecord(ctx context.Context, u models.User, kind string) bool {
 	err := s.spend(ctx, use(s.settings.RareActionsPerUser, kind, subjectOf(u)))
-	return !errors.Is(err, refuse(RateLimited))
+	return !errors.Is(err, problem.New(problem.RateLimited))
 }
 
 // notes is a queue of events of rejected requests. Such a request writes nothing else, so its event
@@ -110,9 +111,9 @@ const (
 func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 	n := note{s.event("", 0, in.Client, ""), name}
 	switch {
-	case errors.Is(err, refuse(CredentialsInvalid)):
+	case errors.Is(err, problem.New(problem.CredentialsInvalid)):
 		s.note(n, models.EventLoginFailed, name.norm, in.Client.Network())
-	case errors.Is(err, refuse(RateLimited)) && isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
+	case errors.Is(err, problem.New(problem.RateLimited)) && isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
 		s.note(n, models.EventRateLimited, name.norm)
 	}
 }
@@ -122,9 +123,9 @@ func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
 func (s *Service) notePassword(e models.Event, client Client, err error) {
 	n, subject := note{event: e}, subjectOf(models.User{ID: e.UserID})
 	switch {
-	case errors.Is(err, refuse(ValidationFailed)):
+	case errors.Is(err, problem.New(problem.ValidationFailed)):
 		s.note(n, models.EventPasswordWrong, subject, client.Network())
-	case errors.Is(err, refuse(RateLimited)):
+	case errors.Is(err, problem.New(problem.RateLimited)):
 		s.note(n, models.EventRateLimited, subject)
 	}
 }
@@ -204,7 +205,7 @@ func (s *Service) FlushEvents(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(storeError(err), refuse(ServiceUnavailable)):
+	case errors.Is(problem.FromStore(err), problem.New(problem.ServiceUnavailable)):
 		s.drop(s.notes.putBack(list))
 	default:
 		for _, each := range events {

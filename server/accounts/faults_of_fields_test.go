@@ -5,26 +5,28 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/accounts/server/problem"
 )
 
 func TestAllFaults(t *testing.T) {
-	username, email := FieldFault{Field: "username", Reason: "format_invalid"}, FieldFault{Field: "email", Reason: "taken"}
-	stored := unavailable(errors.New("the disk is full"))
+	username, email := problem.FieldFault{Field: "username", Reason: "format_invalid"}, problem.FieldFault{Field: "email", Reason: "taken"}
+	stored := problem.Unavailable(errors.New("the disk is full"))
 	for name, c := range map[string]struct {
 		errs   []error
-		code   Code
-		fields []FieldFault
+		code   problem.Code
+		fields []problem.FieldFault
 	}{
 		"none":                             {[]error{nil, nil}, "", nil},
-		"one":                              {[]error{nil, invalid("username", "format_invalid")}, ValidationFailed, []FieldFault{username}},
-		"two conflicts":                    {[]error{usernameConflict(), emailConflict()}, UsernameTaken, []FieldFault{{Field: "username", Reason: "taken"}, email}},
-		"a conflict before a rule":         {[]error{emailConflict(), invalid("username", "format_invalid")}, ValidationFailed, []FieldFault{email, username}},
-		"a rule before a conflict":         {[]error{invalid("username", "format_invalid"), emailConflict()}, ValidationFailed, []FieldFault{username, email}},
-		"an error without a member":        {[]error{invalid("username", "format_invalid"), refuse(RoleRequired)}, RoleRequired, nil},
-		"a failure of the server, at last": {[]error{invalid("username", "format_invalid"), stored}, ServiceUnavailable, nil},
+		"one":                              {[]error{nil, problem.Invalid("username", "format_invalid")}, problem.ValidationFailed, []problem.FieldFault{username}},
+		"two conflicts":                    {[]error{problem.UsernameConflict(), problem.EmailConflict()}, problem.UsernameTaken, []problem.FieldFault{{Field: "username", Reason: "taken"}, email}},
+		"a conflict before a rule":         {[]error{problem.EmailConflict(), problem.Invalid("username", "format_invalid")}, problem.ValidationFailed, []problem.FieldFault{email, username}},
+		"a rule before a conflict":         {[]error{problem.Invalid("username", "format_invalid"), problem.EmailConflict()}, problem.ValidationFailed, []problem.FieldFault{username, email}},
+		"an error without a member":        {[]error{problem.Invalid("username", "format_invalid"), problem.New(problem.RoleRequired)}, problem.RoleRequired, nil},
+		"a failure of the server, at last": {[]error{problem.Invalid("username", "format_invalid"), stored}, problem.ServiceUnavailable, nil},
 	} {
-		err := allFaults(c.errs...)
-		var rule *Error
+		err := problem.Join(c.errs...)
+		var rule *problem.Error
 		if c.code == "" {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 )
 
 const (
@@ -27,7 +28,7 @@ func newIdentity(u *models.User) error {
 	if u.Username != "" {
 		u.UsernameNorm, username = newName(u.Username)
 	}
-	return allFaults(email, username, newNames(&u.FirstName, &u.LastName))
+	return problem.Join(email, username, newNames(&u.FirstName, &u.LastName))
 }
 
 // newName returns the canonical form of a username that a user wants to use. Errors:
@@ -35,7 +36,7 @@ func newIdentity(u *models.User) error {
 func newName(name string) (string, error) {
 	norm, ok := newUsername(name)
 	if !ok {
-		return "", invalid("username", "format_invalid")
+		return "", problem.Invalid("username", "format_invalid")
 	}
 	return norm, nil
 }
@@ -48,7 +49,7 @@ func newEmail(address string) (string, error) {
 		return "", err
 	}
 	if _, domain, _ := strings.Cut(norm, "@"); !isPlainDomain(domain) {
-		return "", invalid("email", "format_invalid")
+		return "", problem.Invalid("email", "format_invalid")
 	}
 	return norm, nil
 }
@@ -58,14 +59,14 @@ func newEmail(address string) (string, error) {
 func anyEmail(address string) (string, error) {
 	norm, ok := canonicalEmail(address)
 	if !ok {
-		return "", invalid("email", "format_invalid")
+		return "", problem.Invalid("email", "format_invalid")
 	}
 	return norm, nil
 }
 
 // newNames validates a first and a last name, unless they are nil. Errors: ValidationFailed.
 func newNames(first, last *string) error {
-	return allFaults(newPersonName("first_name", first), newPersonName("last_name", last))
+	return problem.Join(newPersonName("first_name", first), newPersonName("last_name", last))
 }
 
 // changed returns the wanted name, or nil if the user already has it: an existing name may predate
@@ -79,7 +80,7 @@ func changed(present string, wanted *string) *string {
 
 func newPersonName(field string, name *string) error {
 	if name != nil && !isName(*name) {
-		return invalid(field, "format_invalid")
+		return problem.Invalid(field, "format_invalid")
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
 
@@ -163,7 +164,7 @@ func (i *Import) Begin(ctx context.Context, greatest int64) error {
 	if i.Dry || greatest < 1 {
 		return nil
 	}
-	return storeError(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
+	return problem.FromStore(i.s.store.ReserveIDs(ctx, min(greatest, MaxImportedID)))
 }
 
 // keepBlacklisted is how long blacklisted tokens are kept at least: the longest time that
@@ -192,7 +193,7 @@ func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 	}
 	if !i.Dry {
 		if err := i.s.store.ImportUsedTokens(ctx, used); err != nil {
-			return storeError(err)
+			return problem.FromStore(err)
 		}
 	}
 	i.tokens += len(used)
@@ -208,7 +209,7 @@ func (i *Import) Users(ctx context.Context, batch []DjangoUser) error {
 	for range importTries {
 		var p *importPlan
 		if p, err = i.plan(ctx, batch); err != nil {
-			return storeError(err)
+			return problem.FromStore(err)
 		}
 		if !i.Dry {
 			err = i.s.store.ImportUsers(ctx, p.users, p.events)
@@ -218,10 +219,10 @@ func (i *Import) Users(ctx context.Context, batch []DjangoUser) error {
 			return nil
 		}
 		if !errors.Is(err, models.ErrConflict) {
-			return storeError(err)
+			return problem.FromStore(err)
 		}
 	}
-	return unavailable(err)
+	return problem.Unavailable(err)
 }
 
 func (i *Import) count(p *importPlan, read int) {

@@ -16,6 +16,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -446,7 +447,7 @@ func TestImportWithoutTheDatabase(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := run.Users(ctx, []accounts.DjangoUser{djangoRow(2, "grace", ""), djangoRow(3, "alan", "")})
-	if !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
+	if !errors.Is(err, &problem.Error{Code: problem.ServiceUnavailable}) {
 		t.Errorf("%v", err)
 	}
 	if r := run.Report(); r.Read != 1 || r.Imported != 1 || s.Database.Count(t, "SELECT COUNT(*) FROM users") != 1 {
@@ -490,7 +491,7 @@ func TestImportAtTheSameTime(t *testing.T) {
 			if err == nil && u.ID < 1400 {
 				t.Errorf("%d was given out, which is somebody's", u.ID)
 			}
-			if err != nil && !errors.Is(err, &accounts.Error{Code: accounts.UsernameTaken}) {
+			if err != nil && !errors.Is(err, &problem.Error{Code: problem.UsernameTaken}) {
 				t.Error(err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
 
@@ -33,11 +34,11 @@ var legacyTransports = map[TokenLocation]token.Transport{RefreshCookie: token.Hy
 // and if legacy tokens are not accepted any more.
 func (s *Service) LegacyCredential(location TokenLocation, raw string) (Credential, error) {
 	if legacyTransports[location] == "" || !s.now().Before(s.legacyUntil) {
-		return Credential{}, refuse(RefreshInvalid)
+		return Credential{}, problem.New(problem.RefreshInvalid)
 	}
 	c, err := s.legacy.Refresh(raw)
 	if err != nil {
-		return Credential{}, &Error{Code: RefreshInvalid, Cause: err}
+		return Credential{}, &problem.Error{Code: problem.RefreshInvalid, Cause: err}
 	}
 	return Credential{Location: location, Subject: c.Subject, Legacy: &LegacyToken{Identity: c.Identity, ExpiresAt: c.ExpiresAt}}, nil
 }
@@ -61,7 +62,7 @@ func (s *Service) exchange(caller context.Context, in RefreshInput) (Tokens, err
 	var err error
 	for try := range refreshTries {
 		var t Tokens
-		if t, err = s.exchangeAs(ctx, in, id); !errors.Is(err, refuse(ServiceUnavailable)) {
+		if t, err = s.exchangeAs(ctx, in, id); !errors.Is(err, problem.New(problem.ServiceUnavailable)) {
 			if err != nil {
 				s.observe("legacy_refused")
 			}
@@ -88,7 +89,7 @@ func (s *Service) exchangeAs(ctx context.Context, in RefreshInput, id models.ID)
 	l := s.newSession(u, LoginInput{Transport: legacyTransports[c.Location], Client: in.Client})
 	l.ID, l.Attempt, l.AuthenticatedAt = id, s.policy.attemptHash(in.Attempt), &passwordNeverShown
 	if now := l.CreatedAt; !now.Before(s.legacyUntil) || !now.Before(c.Legacy.ExpiresAt) { // either may have passed during the tries
-		return Tokens{}, refuse(RefreshInvalid)
+		return Tokens{}, problem.New(problem.RefreshInvalid)
 	}
 	err = s.store.ExchangeToken(ctx, models.OneTimeToken{
 		ID: id, Purpose: models.PurposeLegacyRefresh, Hash: c.Legacy.Identity[:], UserID: u.ID, CreatedAt: l.CreatedAt, ExpiresAt: c.Legacy.ExpiresAt, UsedAt: &l.CreatedAt,
@@ -117,15 +118,15 @@ func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own model
 	}
 	known := used.ID == own || sameAttempt(s.policy.attemptHash(in.Attempt), l.Attempt)
 	if !known || l.UserID != c.Subject || l.Transport != string(legacyTransports[c.Location]) || l.Generation != 0 || alive(l, s.at(l)) != nil {
-		return Tokens{}, refuse(RefreshInvalid)
+		return Tokens{}, problem.New(problem.RefreshInvalid)
 	}
 	now := s.now()
 	ok, err := s.store.Touch(ctx, l.ID, l.Generation, now, s.policy.tolerance(), nil)
 	if err != nil {
-		return Tokens{}, storeError(err)
+		return Tokens{}, problem.FromStore(err)
 	}
 	if !ok { // the session has changed since, or the clocks differ: try again
-		return Tokens{}, storeError(models.ErrClock)
+		return Tokens{}, problem.FromStore(models.ErrClock)
 	}
 	s.observe("legacy_repeated")
 	return s.mint(grantOf(l), now, true)
@@ -133,7 +134,7 @@ func (s *Service) repeatExchange(ctx context.Context, in RefreshInput, own model
 
 func refusedOrStoreError(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
-		return refuse(RefreshInvalid)
+		return problem.New(problem.RefreshInvalid)
 	}
-	return storeError(err)
+	return problem.FromStore(err)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token/tokentest"
 )
@@ -94,7 +95,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 			r.Clock.Advance(by)
 			defer r.Clock.Advance(-by)
 			_, err = r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now()})
-			if !errors.Is(err, &accounts.Error{Code: accounts.RefreshInvalid}) {
+			if !errors.Is(err, &problem.Error{Code: problem.RefreshInvalid}) {
 				t.Errorf("%v", err)
 			}
 		})

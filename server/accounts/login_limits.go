@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 )
 
 const (
@@ -67,7 +68,7 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 // settleLogin refunds the limits according to the outcome of the verification.
 func (s *Service) settleLogin(ctx context.Context, l loginLimits, outcome error) error {
 	switch {
-	case errors.Is(outcome, refuse(CredentialsInvalid)):
+	case errors.Is(outcome, problem.New(problem.CredentialsInvalid)):
 		s.settleGuesses(ctx, l.counted, l.guesses...)
 		return nil
 	case outcome == nil:
@@ -87,7 +88,7 @@ func (s *Service) knownNetwork(ctx context.Context, name loginName, c Client) (t
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	until, err := s.store.KnownNetwork(ctx, name.norm, c.Network(), s.now())
-	return until, storeError(err)
+	return until, problem.FromStore(err)
 }
 
 // addKnownNetwork records that the owner has used the client's network. known is until when the

@@ -8,6 +8,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/problem"
 )
 
 // NewUser is a user that an operator adds: active, with a verified address.
@@ -30,7 +31,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	if errors.Is(err, models.ErrConflict) {
 		return u, s.taken(ctx, u)
 	}
-	return u, storeError(err)
+	return u, problem.FromStore(err)
 }
 
 func (s *Service) newUser(n NewUser) (models.User, error) {
@@ -41,10 +42,10 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 	}
 	var username error
 	if n.Username == "" { // a generated one would surprise the operator
-		username = invalid("username", "required")
+		username = problem.Invalid("username", "required")
 	}
 	identity := newIdentity(&u) // first, because the password is compared with the names
-	return u, allFaults(username, identity, s.checkNewPassword(n.Password, u))
+	return u, problem.Join(username, identity, s.checkNewPassword(n.Password, u))
 }
 
 // newEpoch returns the first session epoch of a user. It has 48 random bits, so that the epoch of a
@@ -66,11 +67,11 @@ func (s *Service) taken(ctx context.Context, u models.User) error {
 	case err != nil:
 		return err
 	case name && email:
-		return allFaults(usernameConflict(), emailConflict())
+		return problem.Join(problem.UsernameConflict(), problem.EmailConflict())
 	case name:
-		return usernameConflict()
+		return problem.UsernameConflict()
 	}
-	return emailConflict() // or the conflict was resolved a moment ago
+	return problem.EmailConflict() // or the conflict was resolved a moment ago
 }
 
 // isTaken reports whether a user other than the one with the id has the value.
@@ -79,12 +80,12 @@ func (s *Service) isTaken(ctx context.Context, find func(context.Context, string
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && other.ID != id, storeError(err)
+	return err == nil && other.ID != id, problem.FromStore(err)
 }
 
 // Users calls f with every user, in the order of ids.
 func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
-	return storeError(s.store.Users(ctx, f))
+	return problem.FromStore(s.store.Users(ctx, f))
 }
 
 // SetPassword replaces a user's password and revokes all sessions of the user. Errors:
@@ -126,9 +127,9 @@ func (s *Service) changeUser(ctx context.Context, username string, change func(m
 	return guarded(func() (models.User, error) {
 		u, err := s.userOfLogin(ctx, newLoginName(username))
 		if errors.Is(err, models.ErrNotFound) {
-			return u, refuse(ResourceNotFound)
+			return u, problem.New(problem.ResourceNotFound)
 		}
-		return u, storeError(err)
+		return u, problem.FromStore(err)
 	}, change)
 }
 
@@ -142,8 +143,8 @@ func guarded(read func() (models.User, error), change func(models.User) error) e
 			return err
 		}
 		if err = change(u); !errors.Is(err, models.ErrNotFound) {
-			return storeError(err)
+			return problem.FromStore(err)
 		}
 	}
-	return unavailable(err)
+	return problem.Unavailable(err)
 }

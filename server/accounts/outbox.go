@@ -12,6 +12,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 )
 
 // resend is a request in the outbox, which becomes a mail of another kind when it is sent.
@@ -100,7 +101,7 @@ func (s *Service) mailBudget(kind mail.Kind, emailNorm string) models.RateLimitU
 // mail.
 func (s *Service) queued(queued bool, err error) error {
 	if err != nil {
-		return storeError(err)
+		return problem.FromStore(err)
 	}
 	if !queued {
 		s.observe("rate_limited")

@@ -12,6 +12,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
 
@@ -26,9 +27,9 @@ func (s *Service) checkNewPassword(password string, u models.User) error {
 	}
 	switch found, err := s.breached.Contains(password); {
 	case err != nil:
-		return unavailable(err)
+		return problem.Unavailable(err)
 	case found:
-		return invalid("password", credentials.CodeBreached)
+		return problem.Invalid("password", credentials.CodeBreached)
 	}
 	return nil
 }
@@ -39,7 +40,7 @@ func (s *Service) checkPolicy(password string, u models.User) error {
 	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
 	var refused *credentials.PolicyError
 	if errors.As(err, &refused) {
-		return &Error{Code: ValidationFailed, Fields: []FieldFault{{"password", refused.Code, refused.Minimum, refused.Maximum}}}
+		return &problem.Error{Code: problem.ValidationFailed, Fields: []problem.FieldFault{{Field: "password", Reason: refused.Code, Minimum: refused.Minimum, Maximum: refused.Maximum}}}
 	}
 	return err
 }
@@ -56,11 +57,11 @@ func ownWords(u models.User) []string {
 
 // onField names another member of the request as the one at fault.
 func onField(field string, err error) error {
-	var rule *Error
+	var rule *problem.Error
 	if !errors.As(err, &rule) || len(rule.Fields) == 0 {
 		return err
 	}
-	on := &Error{Code: rule.Code, Cause: rule.Cause}
+	on := &problem.Error{Code: rule.Code, Cause: rule.Cause}
 	for _, fault := range rule.Fields {
 		fault.Field = field
 		on.Fields = append(on.Fields, fault)
@@ -70,13 +71,13 @@ func onField(field string, err error) error {
 
 // isFieldFault reports whether an error names members of the request.
 func isFieldFault(err error) bool {
-	var rule *Error
+	var rule *problem.Error
 	return errors.As(err, &rule) && len(rule.Fields) > 0
 }
 
 // passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
 // 401, because clients respond to that with a refresh.
-func passwordWrong(field string) error { return invalid(field, "password_wrong") }
+func passwordWrong(field string) error { return problem.Invalid(field, "password_wrong") }
 
 // confirmPassword verifies the password of a signed-in user again, before an operation that a
 // stolen session must not permit. It returns the user with the password hash. Errors:
@@ -102,7 +103,7 @@ type ownPassword struct {
 // ServiceUnavailable.
 func (s *Service) verifyOwnPassword(ctx context.Context, u models.User, p ownPassword, client Client) error {
 	if p.value == "" {
-		return invalid(p.field, "required")
+		return problem.Invalid(p.field, "required")
 	}
 	failure := guess(s.settings.LoginFailuresPerAccount, p.limit, subjectOf(u))
 	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
@@ -120,9 +121,9 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
-		return u, refuse(SessionRevoked)
+		return u, problem.New(problem.SessionRevoked)
 	}
-	return u, storeError(err)
+	return u, problem.FromStore(err)
 }
 
 // comparePassword returns the index of the hash that the password matches. Wrong passwords count
@@ -159,11 +160,11 @@ func (s *Service) changedMeanwhile(ctx context.Context, u models.User) error {
 	now, err := s.store.UserByID(ctx, u.ID)
 	switch {
 	case errors.Is(err, models.ErrNotFound) || err == nil && (now.SessionEpoch != u.SessionEpoch || !now.IsActive):
-		return refuse(SessionRevoked)
+		return problem.New(problem.SessionRevoked)
 	case err != nil:
-		return storeError(err)
+		return problem.FromStore(err)
 	}
-	return unavailable(errors.New("the user was changed by another request at the same time"))
+	return problem.Unavailable(errors.New("the user was changed by another request at the same time"))
 }
 
 // ChangePassword sets the password, revokes every session and every open link of the principal's
@@ -174,7 +175,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err != nil && !isFieldFault(err) {
 		return Tokens{}, u, err
 	}
-	if err := allFaults(err, onField("new_password", s.checkNewPassword(next, u))); err != nil {
+	if err := problem.Join(err, onField("new_password", s.checkNewPassword(next, u))); err != nil {
 		return Tokens{}, u, err
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
@@ -198,7 +199,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return Tokens{}, u, s.changedMeanwhile(ctx, u)
 	}
 	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
-		return Tokens{}, u, s.refundUnlessDecided(ctx, storeError(err), changes)
+		return Tokens{}, u, s.refundUnlessDecided(ctx, problem.FromStore(err), changes)
 	}
 	s.wakeMail()
 	t, err := s.mint(grantOf(l), l.CreatedAt, true)
@@ -286,9 +287,9 @@ func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeTo
 	}
 	u, err := s.store.UserByID(ctx, t.UserID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (!u.IsActive || u.EmailNorm != t.EmailNorm) {
-		return t, u, refuse(LinkInvalid)
+		return t, u, problem.New(problem.LinkInvalid)
 	}
-	return t, u, storeError(err)
+	return t, u, problem.FromStore(err)
 }
 
 // passwordReset prepares the write of a reset.
@@ -330,7 +331,7 @@ func (s *Service) wasUsed(ctx context.Context, t models.OneTimeToken, now time.T
 func (s *Service) openToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	t, err := s.findToken(ctx, purpose, value)
 	if err == nil && t.UsedAt != nil {
-		return t, refuse(LinkInvalid)
+		return t, problem.New(problem.LinkInvalid)
 	}
 	return t, err
 }
@@ -346,10 +347,10 @@ func (s *Service) findToken(ctx context.Context, purpose, value string) (models.
 	defer cancel()
 	t, err := s.store.Token(ctx, purpose, hashOf(value))
 	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
-		return t, refuse(LinkInvalid)
+		return t, problem.New(problem.LinkInvalid)
 	}
 	if err == nil && !slices.Contains(s.ring.OneTimes(uuid.UUID(t.ID)), value) {
-		return t, refuse(LinkInvalid)
+		return t, problem.New(problem.LinkInvalid)
 	}
-	return t, storeError(err)
+	return t, problem.FromStore(err)
 }

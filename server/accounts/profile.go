@@ -10,6 +10,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 )
 
 // ProfileChange is a user's change of the own profile; nil leaves a member as it is.
@@ -28,7 +29,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 		norm, username = newName(*c.Username)
 		change.UsernameNorm = &norm
 	}
-	if err := allFaults(username, newNames(changed(p.User.FirstName, c.FirstName), changed(p.User.LastName, c.LastName))); err != nil {
+	if err := problem.Join(username, newNames(changed(p.User.FirstName, c.FirstName), changed(p.User.LastName, c.LastName))); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
@@ -46,11 +47,11 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if err := s.forUser(p).UpdateProfile(ctx, p.User.ID, change, s.profileEvents(ctx, p, c, client)); err != nil {
 		switch {
 		case errors.Is(err, models.ErrConflict): // a username is public, so this gives nothing away
-			return UserDetail{}, usernameConflict()
+			return UserDetail{}, problem.UsernameConflict()
 		case errors.Is(err, models.ErrNotFound):
-			return UserDetail{}, refuse(SessionRevoked)
+			return UserDetail{}, problem.New(problem.SessionRevoked)
 		}
-		return UserDetail{}, s.refundUnlessDecided(ctx, storeError(err), renames...)
+		return UserDetail{}, s.refundUnlessDecided(ctx, problem.FromStore(err), renames...)
 	}
 	return s.GetProfile(ctx, p)
 }
@@ -84,9 +85,9 @@ func (s *Service) GetProfile(ctx context.Context, p Principal) (UserDetail, erro
 	defer cancel()
 	d, err := s.profile(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) { // deleted since the request was authenticated
-		return d, refuse(SessionRevoked)
+		return d, problem.New(problem.SessionRevoked)
 	}
-	return d, storeError(err)
+	return d, problem.FromStore(err)
 }
 
 // profile reads the data of a user that users and staff see. Errors: models.ErrNotFound.
@@ -110,7 +111,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 		return s.changedMeanwhile(ctx, u)
 	}
 	s.wakeMail()
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 // Export is the data stored about a user, without secrets.
@@ -140,7 +141,7 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 		return Export{}, err
 	}
 	events, err := s.store.Events(ctx, models.EventQuery{UserID: &p.User.ID, Limit: maxExportedEvents})
-	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, storeError(err)
+	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, problem.FromStore(err)
 }
 
 // ChangeEmail sends a link to the new address and a notice to the present one. The contract
@@ -182,7 +183,7 @@ func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Cli
 		return s.forUser(p).CancelEmailChange(ctx, pending, s.now(),
 			s.eventIn(p.Session.ID, models.EventEmailChangeCanceled, p.User.ID, client, "to "+mail.Mask(pending.Email)))
 	})
-	if errors.Is(err, refuse(ResourceNotFound)) {
+	if errors.Is(err, problem.New(problem.ResourceNotFound)) {
 		return nil
 	}
 	return err
@@ -220,9 +221,9 @@ func (s *Service) withPendingEmail(ctx context.Context, p Principal, change func
 		}
 		pending, err = s.store.PendingEmailChange(ctx, u.ID, s.now())
 		if errors.Is(err, models.ErrNotFound) {
-			return u, refuse(ResourceNotFound)
+			return u, problem.New(problem.ResourceNotFound)
 		}
-		return u, storeError(err)
+		return u, problem.FromStore(err)
 	}, func(u models.User) error { return change(u, pending) })
 }
 
@@ -276,11 +277,11 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, value, password string
 	err = resolved(err, func() bool { return s.wasUsed(ctx, t, now) })
 	switch {
 	case errors.Is(err, models.ErrConflict):
-		return refuse(LinkInvalid)
+		return problem.New(problem.LinkInvalid)
 	case errors.Is(err, models.ErrNotFound):
 		return s.confirmedMeanwhile(ctx, value)
 	}
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 // confirming returns the open token of a change of address and its user. Errors: LinkInvalid,
@@ -292,9 +293,9 @@ func (s *Service) confirming(ctx context.Context, value string) (models.OneTimeT
 	}
 	u, err := s.store.UserByID(ctx, t.UserID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && !u.IsActive {
-		return t, u, refuse(LinkInvalid)
+		return t, u, problem.New(problem.LinkInvalid)
 	}
-	return t, u, storeError(err)
+	return t, u, problem.FromStore(err)
 }
 
 // confirmByPassword verifies the password of the user of a link, if the user has one. Errors:
@@ -317,5 +318,5 @@ func (s *Service) confirmedMeanwhile(ctx context.Context, value string) error {
 	if _, _, err := s.confirming(ctx, value); err != nil {
 		return err
 	}
-	return unavailable(errors.New("the user was changed by another request at the same time"))
+	return problem.Unavailable(errors.New("the user was changed by another request at the same time"))
 }

@@ -12,6 +12,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -350,7 +351,7 @@ func TestControl75TheLastSuperuserStays(t *testing.T) {
 			refused := 0
 			for _, err := range errs {
 				switch code := codeOf(err); code {
-				case accounts.SuperuserLast, accounts.SessionRevoked, accounts.RoleRequired:
+				case problem.SuperuserLast, problem.SessionRevoked, problem.RoleRequired:
 					refused++
 				case "":
 				default:

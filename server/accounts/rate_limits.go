@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/problem"
 )
 
 // Limit is a rate limit: N uses in a window of Per that begins with the first, each at least Pause
@@ -138,7 +140,7 @@ func (s *Service) limited(err error) error {
 	if errors.As(err, &over) {
 		return s.rateLimited(over)
 	}
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 const refundTime = 500 * time.Millisecond
@@ -152,7 +154,7 @@ func (s *Service) refund(ctx context.Context, list ...models.RateLimitUse) error
 	// the request must not count.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)
 	defer cancel()
-	return storeError(s.store.Refund(ctx, s.now(), idsOf(list)...))
+	return problem.FromStore(s.store.Refund(ctx, s.now(), idsOf(list)...))
 }
 
 // settleGuesses records that guesses, counted at the given time, turned out to be wrong. An error
@@ -197,10 +199,10 @@ func idsOf(list []models.RateLimitUse) []models.ID {
 
 func (s *Service) rateLimited(over *models.RateLimitExceeded) error {
 	if over.InFlight {
-		return unavailable(fmt.Errorf("%w: %w", ErrBusy, over))
+		return problem.Unavailable(fmt.Errorf("%w: %w", credentials.ErrBusy, over))
 	}
 	s.observe("rate_limited")
-	return &Error{Code: RateLimited, RetryAfter: max(time.Second, over.Until.Sub(s.now())), Cause: over}
+	return &problem.Error{Code: problem.RateLimited, RetryAfter: max(time.Second, over.Until.Sub(s.now())), Cause: over}
 }
 
 // isOver reports whether err says that a limit of one of these kinds is exceeded.
@@ -231,7 +233,7 @@ func later(a, b error) error {
 // refundUnlessDecided returns err. If it is ServiceUnavailable, the request could not be carried out, because
 // of overload or a failure, and the uses are refunded.
 func (s *Service) refundUnlessDecided(ctx context.Context, err error, list ...models.RateLimitUse) error {
-	if !errors.Is(err, refuse(ServiceUnavailable)) {
+	if !errors.Is(err, problem.New(problem.ServiceUnavailable)) {
 		return err
 	}
 	return errors.Join(err, s.refund(ctx, list...))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
 
@@ -57,7 +58,7 @@ func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Tim
 		return tooLate
 	}
 	if err := alive(l, now); err != nil {
-		if errors.Is(err, refuse(SessionExpired)) {
+		if errors.Is(err, problem.New(problem.SessionExpired)) {
 			return tooLate
 		}
 		return ended
@@ -126,7 +127,7 @@ const refreshTries = 6
 // revoked), ServiceUnavailable.
 func (s *Service) RefreshToken(caller context.Context, in RefreshInput) (Tokens, error) {
 	if s.isHeldUp(in) {
-		return Tokens{}, unavailable(errHeldUp)
+		return Tokens{}, problem.Unavailable(errHeldUp)
 	}
 	if in.Credential.Legacy != nil {
 		return s.exchange(caller, in)
@@ -136,7 +137,7 @@ func (s *Service) RefreshToken(caller context.Context, in RefreshInput) (Tokens,
 	defer cancel()
 	ctx, leave, err := s.store.Enter(ctx)
 	if err != nil {
-		return Tokens{}, unavailable(err)
+		return Tokens{}, problem.Unavailable(err)
 	}
 	defer leave()
 	if t, ok := r.rotateBlind(ctx); ok {
@@ -152,7 +153,7 @@ func (s *Service) RefreshToken(caller context.Context, in RefreshInput) (Tokens,
 			break
 		}
 	}
-	return Tokens{}, unavailable(r.failed)
+	return Tokens{}, problem.Unavailable(r.failed)
 }
 
 var errHeldUp = errors.New("the request was held up on its way")
@@ -230,7 +231,7 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 	before := r.now()
 	l, err := r.store.Session(ctx, models.ID(r.in.Credential.Session))
 	if errors.Is(err, models.ErrNotFound) {
-		return Tokens{}, true, refuse(SessionRevoked)
+		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	}
 	if err != nil {
 		return Tokens{}, false, err
@@ -242,16 +243,16 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 	switch r.policy.decide(r.in.Credential, r.attempt, l, now, r.wrote) {
 	case misdirected:
 		r.observe("refresh_misdirected")
-		return Tokens{}, true, refuse(RefreshInvalid)
+		return Tokens{}, true, problem.New(problem.RefreshInvalid)
 	case tooLate:
 		r.observe("refresh_expired")
-		return Tokens{}, true, refuse(SessionExpired)
+		return Tokens{}, true, problem.New(problem.SessionExpired)
 	case ended:
 		r.observe("refresh_revoked")
-		return Tokens{}, true, refuse(SessionRevoked)
+		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
 		r.observe("state_regression")
-		return Tokens{}, true, refuse(SessionExpired)
+		return Tokens{}, true, problem.New(problem.SessionExpired)
 	case rotate:
 		return r.outcome(r.rotate(ctx, token.Transport(l.Transport), l.ExpiresAt))
 	case same:
@@ -296,10 +297,10 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 // theft: an honest client may have given it up and repeated it. Such a request changes nothing.
 func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
 	if err := r.caller.Err(); err != nil {
-		return Tokens{}, true, unavailable(err)
+		return Tokens{}, true, problem.Unavailable(err)
 	}
 	if r.isHeldUp(r.in) {
-		return Tokens{}, true, unavailable(errHeldUp)
+		return Tokens{}, true, problem.Unavailable(errHeldUp)
 	}
 	age := "1 generation old"
 	if behind := l.Generation - r.in.Credential.Generation; behind != 1 {
@@ -311,7 +312,7 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 		return Tokens{}, false, err
 	}
 	r.observe("refresh_reused")
-	return Tokens{}, true, refuse(RefreshReused)
+	return Tokens{}, true, problem.New(problem.RefreshReused)
 }
 
 // pause waits before the next try, a little longer each time. It reports false if no time is left.

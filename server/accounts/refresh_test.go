@@ -13,6 +13,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -273,7 +274,7 @@ func TestCallerIsGone(t *testing.T) {
 		cancel()
 		s.unchanged(func() {
 			_, err := s.replicas[0].Service.RefreshToken(ctx, s.input(r0))
-			if !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
+			if !errors.Is(err, &problem.Error{Code: problem.ServiceUnavailable}) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -360,13 +361,13 @@ func TestLateVerdict(t *testing.T) {
 		in.Received = frozen.Add(-margin - time.Microsecond)
 		s.unchanged(func() {
 			_, err := r.Service.RefreshToken(context.Background(), in)
-			var rule *accounts.Error
-			if !errors.As(err, &rule) || rule.Code != accounts.ServiceUnavailable || rule.RetryAfter <= 0 {
+			var rule *problem.Error
+			if !errors.As(err, &rule) || rule.Code != problem.ServiceUnavailable || rule.RetryAfter <= 0 {
 				t.Errorf("%s: %v", tr, err)
 			}
 		})
 		in.Received = frozen.Add(-margin)
-		if _, err := r.Service.RefreshToken(context.Background(), in); !errors.Is(err, &accounts.Error{Code: accounts.RefreshReused}) {
+		if _, err := r.Service.RefreshToken(context.Background(), in); !errors.Is(err, &problem.Error{Code: problem.RefreshReused}) {
 			t.Errorf("%s: %v", tr, err)
 		}
 	}
@@ -433,7 +434,7 @@ func TestStrictProfileHasNoMargin(t *testing.T) {
 		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
 		in := s.input(c)
 		in.Received = in.Received.Add(-time.Hour)
-		if _, err := s.replicas[0].Service.RefreshToken(context.Background(), in); !errors.Is(err, &accounts.Error{Code: accounts.RefreshReused}) {
+		if _, err := s.replicas[0].Service.RefreshToken(context.Background(), in); !errors.Is(err, &problem.Error{Code: problem.RefreshReused}) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 )
 
 // Registration is a request to sign up. All members but Email and Password may be empty.
@@ -34,7 +35,7 @@ type Registration struct {
 // ServiceUnavailable.
 func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
-		return refuse(RegistrationClosed)
+		return problem.New(problem.RegistrationClosed)
 	}
 	if err := s.admitMail(ctx, requestPriority(mail.Verify)); err != nil {
 		return err
@@ -70,7 +71,7 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
 		IsActive: true, DateJoined: now, SessionEpoch: newEpoch()}
 	identity := newIdentity(&u) // first, because the password is compared with the names
-	return u, allFaults(identity, s.checkNewPassword(r.Password, u))
+	return u, problem.Join(identity, s.checkNewPassword(r.Password, u))
 }
 
 // storeRegistration stores a registration and queues its mail. It stores the registration even if
@@ -147,8 +148,8 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, mode
 	// This is a login without its rate limits, so that an attacker who guesses passwords for the
 	// address cannot keep the owner from using the link.
 	u, rehash, err := s.checkPassword(ctx, loginName{t.EmailNorm, true}, in.Password, in.Client)
-	if errors.Is(err, refuse(CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
-		return Tokens{}, u, refuse(LinkInvalid)
+	if errors.Is(err, problem.New(problem.CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
+		return Tokens{}, u, problem.New(problem.LinkInvalid)
 	}
 	if err != nil {
 		return Tokens{}, u, err
@@ -196,10 +197,10 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 		all, err = s.store.PendingRegistrations(ctx, t.EmailNorm, s.now(), tryRegistrations)
 	}
 	if errors.Is(err, models.ErrNotFound) {
-		return t, refuse(LinkInvalid)
+		return t, problem.New(problem.LinkInvalid)
 	}
 	if err != nil {
-		return t, storeError(err)
+		return t, problem.FromStore(err)
 	}
 	if !slices.ContainsFunc(all, func(each models.OneTimeToken) bool { return each.ID == t.ID }) {
 		all = append(all, t)
@@ -223,7 +224,7 @@ func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToke
 		// succeeds; otherwise it fails.
 		return nil
 	}
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 // makeUser creates the user of a registration, with the requested username if it is free and else a

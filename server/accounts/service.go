@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -165,20 +164,5 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, end)
 }
 
-// storeError returns the error of the contract for a failed store call, unless the caller has a
-// more specific one. A database that does not answer is a 503, and an actor whose session or role
-// is gone is a 401 or 403. Any other error is a bug in this program.
-func storeError(err error) error {
-	switch {
-	case errors.Is(err, models.ErrLastSuperuser):
-		return refuse(SuperuserLast)
-	case errors.Is(err, models.ErrSessionGone):
-		return refuse(SessionRevoked)
-	case errors.Is(err, models.ErrRoleGone):
-		return refuse(RoleRequired)
-	}
-	if errors.Is(err, models.ErrUnavailable) || errors.Is(err, models.ErrTransient) || errors.Is(err, models.ErrClock) {
-		return unavailable(err)
-	}
-	return err
-}
+// ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
+var ErrBusy = credentials.ErrBusy

@@ -12,6 +12,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
 
@@ -94,9 +95,9 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 		}
 	}
 	if errors.Is(err, models.ErrNotFound) { // deactivated, or all sessions ended, while the password was hashed
-		return Tokens{}, models.User{}, refuse(CredentialsInvalid)
+		return Tokens{}, models.User{}, problem.New(problem.CredentialsInvalid)
 	}
-	return Tokens{}, models.User{}, storeError(err)
+	return Tokens{}, models.User{}, problem.FromStore(err)
 }
 
 // checkPassword finds the user and verifies the password. It also returns a stronger hash to
@@ -104,7 +105,7 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 func (s *Service) checkPassword(ctx context.Context, name loginName, password string, client Client) (models.User, string, error) {
 	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return u, "", storeError(err)
+		return u, "", problem.FromStore(err)
 	}
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
 	ok, weak, err := s.hasher.Verify(ctx, client.networks(), u.Password, password)
@@ -116,7 +117,7 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 		return u, "", hashError(err)
 	}
 	if !ok || !u.IsActive || unverified(u) && !s.settings.VerificationOptional {
-		return u, "", refuse(CredentialsInvalid)
+		return u, "", problem.New(problem.CredentialsInvalid)
 	}
 	if !weak {
 		return u, "", nil
@@ -175,7 +176,7 @@ func (s *Service) busy(client Client) error {
 
 func hashError(err error) error {
 	if errors.Is(err, credentials.ErrBusy) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return unavailable(err)
+		return problem.Unavailable(err)
 	}
 	return err
 }
@@ -200,19 +201,19 @@ func (s *Service) Logout(ctx context.Context, c Credential, client Client) error
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := s.session(ctx, c)
 		switch {
-		case errors.Is(err, refuse(SessionRevoked)):
+		case errors.Is(err, problem.New(problem.SessionRevoked)):
 			return nil // the row is gone, and the session with it
 		case err != nil:
 			return err
 		case s.checkLocation(c, l) != nil:
-			return refuse(RefreshInvalid)
+			return problem.New(problem.RefreshInvalid)
 		}
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	_, err := s.store.Revoke(ctx, models.ID(c.Session), c.Subject, s.now(), models.RevokedByLogout,
 		s.eventIn(models.ID(c.Session), models.EventLogout, c.Subject, client, ""))
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 // CurrentSession is the live session of a credential.
@@ -258,17 +259,17 @@ func (s *Service) checkLocation(c Credential, l models.Live) error {
 	if c.Transport != "" {
 		switch {
 		case l.UserID != c.Subject, l.Transport != string(c.Transport):
-			return refuse(RefreshInvalid)
+			return problem.New(problem.RefreshInvalid)
 		case c.Expired:
-			return refuse(SessionExpired)
+			return problem.New(problem.SessionExpired)
 		}
 		return nil
 	}
 	switch {
 	case l.UserID != c.Subject, way.access != c.Location:
-		return refuse(AccessInvalid)
+		return problem.New(problem.AccessInvalid)
 	case c.Expired && way.refresh != c.Location: // in server_held it is the refresh credential too, which is valid beyond its exp
-		return refuse(AccessExpired)
+		return problem.New(problem.AccessExpired)
 	}
 	return nil
 }
@@ -286,9 +287,9 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	defer cancel()
 	err = s.forUser(p).NoteAuthentication(ctx, p.Session.ID, u.ID, p.At, s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
 	if errors.Is(err, models.ErrNotFound) {
-		return 0, refuse(SessionRevoked)
+		return 0, problem.New(problem.SessionRevoked)
 	}
-	return RecentAuthentication, storeError(err)
+	return RecentAuthentication, problem.FromStore(err)
 }
 
 // ListSessions returns the live sessions of the principal's user, newest first. The last use is
@@ -305,7 +306,7 @@ func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Sessi
 	for i := range list {
 		list[i].LastUsedAt = list[i].LastUsedAt.Truncate(time.Hour)
 	}
-	return list, storeError(err)
+	return list, problem.FromStore(err)
 }
 
 // RevokeSession revokes one session of the principal's user. Errors: ResourceNotFound (the session
@@ -316,9 +317,9 @@ func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, 
 	found, err := s.forUser(p).Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser,
 		s.eventIn(models.ID(id), models.EventSessionRevoked, p.User.ID, client, ""))
 	if err == nil && !found {
-		return refuse(ResourceNotFound)
+		return problem.New(problem.ResourceNotFound)
 	}
-	return storeError(err)
+	return problem.FromStore(err)
 }
 
 // RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
@@ -335,9 +336,9 @@ func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurren
 		err = s.forUser(p).RevokeAllSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, ""))
 	}
 	if errors.Is(err, models.ErrNotFound) {
-		return refuse(SessionRevoked)
+		return problem.New(problem.SessionRevoked)
 	}
-	return storeError(resolved(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
+	return problem.FromStore(resolved(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
 }
 
 // hasNextEpoch reports whether every session that the user had at the time of the read has ended.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -74,7 +75,7 @@ func TestControl199HeldUpExchange(t *testing.T) {
 			return err
 		}
 		s.unchanged(func() {
-			if err := exchangeReceived(margin + time.Millisecond); !errors.Is(err, &accounts.Error{Code: accounts.ServiceUnavailable}) {
+			if err := exchangeReceived(margin + time.Millisecond); !errors.Is(err, &problem.Error{Code: problem.ServiceUnavailable}) {
 				t.Errorf("%v", err)
 			}
 		})

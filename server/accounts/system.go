@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
 )
 
 const readyTime = 2 * time.Second
@@ -34,10 +35,10 @@ func (s *Service) checkSchema(ctx context.Context) error {
 	}
 	schema, err := s.store.Schema(ctx)
 	if err != nil {
-		return unavailable(err)
+		return problem.Unavailable(err)
 	}
 	if !schema.OK() {
-		return unavailable(fmt.Errorf("%w: version %d, needed %d", models.ErrSchema, schema.Current, schema.Needed))
+		return problem.Unavailable(fmt.Errorf("%w: version %d, needed %d", models.ErrSchema, schema.Current, schema.Needed))
 	}
 	s.schemaOK.Store(true)
 	return nil
@@ -45,7 +46,7 @@ func (s *Service) checkSchema(ctx context.Context) error {
 
 func (s *Service) ping(ctx context.Context) error {
 	if err := s.store.Ping(ctx); err != nil {
-		return unavailable(err)
+		return problem.Unavailable(err)
 	}
 	return nil
 }
@@ -54,10 +55,10 @@ func (s *Service) checkClock(ctx context.Context) error {
 	before := s.now()
 	db, ok, err := s.store.Clock(ctx)
 	if err != nil {
-		return unavailable(err)
+		return problem.Unavailable(err)
 	}
 	if ok && s.clockOff(before, db, s.now()) {
-		return unavailable(models.ErrClock)
+		return problem.Unavailable(models.ErrClock)
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func (s *Service) checkWrite(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
 	defer cancel()
 	if err := s.store.ProveWrite(ctx, s.written.row, now); err != nil {
-		return s.written.set(unavailable(err))
+		return s.written.set(problem.Unavailable(err))
 	}
 	return s.written.set(nil)
 }

@@ -7,6 +7,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 )
 
 // UserChange is a staff member's change of a user; nil leaves a member as it is.
@@ -24,7 +25,7 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
 		if c.IfVersion != nil && !c.IfVersion(u.Version) {
-			return refuse(PreconditionFailed)
+			return problem.New(problem.PreconditionFailed)
 		}
 		w, err := s.newUserPatch(ctx, p, u, c, client)
 		if err != nil {
@@ -32,7 +33,7 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 		}
 		err = s.forStaff(p).ChangeUser(ctx, u, w.change, w.events...)
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
-			return usernameConflict()
+			return problem.UsernameConflict()
 		}
 		return s.mailLimitError(err)
 	})
@@ -74,7 +75,7 @@ func (s *Service) newUserPatch(ctx context.Context, p Principal, u models.User, 
 		email = s.patchEmail(ctx, p, u, &w, client)
 		say(models.EventEmailChangeRequested, nil, "to "+mail.Mask(w.after.Email))
 	}
-	if err := allFaults(names, email); err != nil {
+	if err := problem.Join(names, email); err != nil {
 		return w, err
 	}
 	w.activity(u, say)
@@ -90,14 +91,14 @@ func (w *userPatch) roles(p Principal, u models.User, say sayEvent) error {
 		return nil
 	}
 	if !p.User.IsSuperuser {
-		return refuse(RoleRequired)
+		return problem.New(problem.RoleRequired)
 	}
 	more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
 	// Where verification is optional, a stranger can have signed up with a colleague's address, and
 	// would become staff. An invited user who has not signed in yet has no password, so only the
 	// mailbox can use that account.
 	if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
-		return refuse(EmailUnverified)
+		return problem.New(problem.EmailUnverified)
 	}
 	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
 	w.change.RevokeAllSessions, w.change.EndEmailChanges = more, more
@@ -129,7 +130,7 @@ type sayEvent = func(kind models.EventKind, changes models.Changes, detail strin
 // user who may have used the account, because the owner of the new mailbox can take it over.
 func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w *userPatch, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
-		return refuse(RoleRequired)
+		return problem.New(problem.RoleRequired)
 	}
 	norm, err := newEmail(w.after.Email)
 	if err != nil {
@@ -158,22 +159,22 @@ func mayHaveSignedIn(u models.User) bool {
 // that too.
 func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
 	if usernameNorm == nil {
-		return emailConflict()
+		return problem.EmailConflict()
 	}
 	taken, err := s.isTaken(ctx, s.store.UserByUsername, *usernameNorm, u.ID)
 	if err != nil {
 		return err
 	}
 	if taken {
-		return allFaults(usernameConflict(), emailConflict())
+		return problem.Join(problem.UsernameConflict(), problem.EmailConflict())
 	}
-	return emailConflict()
+	return problem.EmailConflict()
 }
 
 // names plans the changes of the username, the names and the language. Values that change must be
 // well-formed; an imported value may stay as it is.
 func (w *userPatch) names(u models.User, say sayEvent) error {
-	return allFaults(w.username(u, say), w.personal(u, say))
+	return problem.Join(w.username(u, say), w.personal(u, say))
 }
 
 func (w *userPatch) username(u models.User, say sayEvent) (err error) {

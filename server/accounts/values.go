@@ -5,6 +5,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
 )
 
 // Value is the kind of a text in a request, by the name of the contract's schema.
@@ -21,7 +22,7 @@ const (
 
 // CheckValue returns the faults of a text that can be found without the user, or nil. The
 // operations check more, such as whether a password is made from the user's own names.
-func (s *Service) CheckValue(value Value, text string) []FieldFault {
+func (s *Service) CheckValue(value Value, text string) []problem.FieldFault {
 	var err error
 	switch value {
 	case NewEmail:
@@ -33,7 +34,7 @@ func (s *Service) CheckValue(value Value, text string) []FieldFault {
 	case NewPassword:
 		err = s.checkPolicy(text, models.User{})
 	}
-	var rule *Error
+	var rule *problem.Error
 	if errors.As(err, &rule) {
 		return rule.Fields
 	}

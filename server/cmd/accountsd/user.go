@@ -17,6 +17,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 func (p process) user() *cobra.Command {
@@ -193,20 +194,20 @@ func (p process) ask(terminal *os.File, prompt string) (string, error) {
 
 // explain converts the error of a rule to a sentence for the terminal.
 func (a *app) explain(err error) error {
-	var rule *accounts.Error
+	var rule *problem.Error
 	if !errors.As(err, &rule) {
 		return err
 	}
 	switch rule.Code {
-	case accounts.UsernameTaken:
+	case problem.UsernameTaken:
 		return errors.New("this username is taken: choose another one")
-	case accounts.EmailTaken:
+	case problem.EmailTaken:
 		return errors.New("this e-mail address is taken: choose another one")
-	case accounts.ResourceNotFound:
+	case problem.ResourceNotFound:
 		return errors.New("there is no user with this username")
-	case accounts.SuperuserLast:
+	case problem.SuperuserLast:
 		return errors.New("this is the last active superuser: create another one first")
-	case accounts.ValidationFailed:
+	case problem.ValidationFailed:
 		return a.explainFields(rule.Fields)
 	default:
 	}
@@ -217,7 +218,7 @@ func (a *app) explain(err error) error {
 }
 
 // explainFields explains all errors of a request, one per line.
-func (a *app) explainFields(faults []accounts.FieldFault) error {
+func (a *app) explainFields(faults []problem.FieldFault) error {
 	var list []error
 	for _, fault := range faults {
 		list = append(list, errors.New(a.explainField(fault.Field, fault.Reason)))

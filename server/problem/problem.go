@@ -1,4 +1,8 @@
-package accounts
+// Package problem holds the errors of operations, with the problem codes of the contract (RFC 9457).
+//
+// The packages that decide return these errors; the server turns them into responses. An error
+// says nothing that the caller must not learn: its cause is only for the log.
+package problem
 
 import (
 	"errors"
@@ -6,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"example.com/accounts/server/credentials"
+	"example.com/accounts/models"
 )
 
 // Code is a problem code of the contract (ProblemCode).
@@ -38,9 +42,6 @@ const (
 	RateLimited        Code = "rate_limited"
 	ServiceUnavailable Code = "service_unavailable"
 )
-
-// ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
-var ErrBusy = credentials.ErrBusy
 
 // Error is the error of an operation. The cause is only for the log.
 type Error struct {
@@ -76,28 +77,31 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-func refuse(code Code) error { return &Error{Code: code} }
+// New returns the error of a code that needs no more data.
+func New(code Code) error { return &Error{Code: code} }
 
-func invalid(field, reason string) error {
+// Invalid returns ValidationFailed for one member of a request. reason is a FieldErrorCode of the
+// contract.
+func Invalid(field, reason string) error {
 	return &Error{Code: ValidationFailed, Fields: []FieldFault{{Field: field, Reason: reason}}}
 }
 
-// usernameConflict and emailConflict return the errors for a username and an address that another
-// user has.
-func usernameConflict() error {
+// UsernameConflict returns the error for a username that another user has.
+func UsernameConflict() error {
 	return &Error{Code: UsernameTaken, Fields: []FieldFault{{Field: "username", Reason: "taken"}}}
 }
 
-func emailConflict() error {
+// EmailConflict returns the error for an address that another user has.
+func EmailConflict() error {
 	return &Error{Code: EmailTaken, Fields: []FieldFault{{Field: "email", Reason: "taken"}}}
 }
 
-// allFaults combines the results of several checks of one request, so that one answer names all
+// Join combines the results of several checks of one request, so that one answer names all
 // members at fault.
 //
-// If an error names no member, such as RoleRequired, allFaults returns that error alone. Otherwise
+// If an error names no member, such as RoleRequired, Join returns that error alone. Otherwise
 // the code is ValidationFailed if one of the errors has it, or else the code of the first error.
-func allFaults(errs ...error) error {
+func Join(errs ...error) error {
 	var all *Error
 	for _, err := range errs {
 		var rule *Error
@@ -120,8 +124,26 @@ func allFaults(errs ...error) error {
 	return all
 }
 
-// unavailable returns ServiceUnavailable. It leaves open whether the request had an effect; the
+// Unavailable returns ServiceUnavailable. It leaves open whether the request had an effect; the
 // client can repeat the same request.
-func unavailable(cause error) error {
+func Unavailable(cause error) error {
 	return &Error{Code: ServiceUnavailable, RetryAfter: time.Second, Cause: cause}
+}
+
+// FromStore returns the error of the contract for a failed store call, unless the caller has a
+// more specific one. A database that does not answer is a 503, and an actor whose session or role
+// is gone is a 401 or 403. Any other error is a bug in this program.
+func FromStore(err error) error {
+	switch {
+	case errors.Is(err, models.ErrLastSuperuser):
+		return New(SuperuserLast)
+	case errors.Is(err, models.ErrSessionGone):
+		return New(SessionRevoked)
+	case errors.Is(err, models.ErrRoleGone):
+		return New(RoleRequired)
+	}
+	if errors.Is(err, models.ErrUnavailable) || errors.Is(err, models.ErrTransient) || errors.Is(err, models.ErrClock) {
+		return Unavailable(err)
+	}
+	return err
 }
