@@ -52,8 +52,8 @@ const (
 	PurposeDeleted = "deleted"
 )
 
-// deletedUser returns the row that keeps an import from restoring a deleted user.
-func deletedUser(id int64, now time.Time) OneTimeToken {
+// DeletedUser returns the row that keeps an import from restoring a deleted user.
+func DeletedUser(id int64, now time.Time) OneTimeToken {
 	hash := sha256.Sum256([]byte("deleted user " + strconv.FormatInt(id, 10)))
 	return OneTimeToken{ID: ID(uuid.Must(uuid.NewV7())), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
 }

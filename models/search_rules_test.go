@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// writers are the functions that may write to existing rows of users: changeUser, which updates the
-// search text, and those that write none of its columns.
-var writers = []string{"changeUser", "updateSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents", "endEmailChanges"}
+// writers are the functions that may write to existing rows of users: ChangeUser and changeUser,
+// which update the search text, and those that write none of its columns.
+var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "changeUser", "updateSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents", "endEmailChanges"}
 
 // Every other write to a user goes through changeUser. Otherwise a search would not find the user
 // by the new name.

@@ -96,10 +96,14 @@ type Profile struct {
 	PendingEmail string // the address of a pending change, or empty
 }
 
+// usablePassword is the rule of credentials.IsUsable in SQL. Django marks a missing password by an
+// exclamation mark.
+const usablePassword = "password <> '' AND password NOT LIKE '!%'"
+
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
 	stmt, err := s.hot.get(ctx, s.readPool(), `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
-		u.password <> '' AND u.password NOT LIKE '!%',
+		`+usablePassword+`,
 		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
 			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)
 		FROM users u WHERE u.id = ?`)
@@ -219,7 +223,7 @@ func (s *Store) markDeleted(tx *gorm.DB, u User) error {
 	if u.ImportedEpoch == nil {
 		return nil
 	}
-	mark := deletedUser(u.ID, s.db.NowFunc())
+	mark := DeletedUser(u.ID, s.db.NowFunc())
 	return tx.Create(&mark).Error
 }
 

@@ -186,7 +186,8 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 	defer cancel()
 	err := s.change(ctx, p, id, func(u models.User) error {
 		deleted := changing(s.byStaff(p, models.EventDeleted, id, client, ""), lostRoles(u))
-		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), deleted)
+		notices := s.notices(u, mail.AccountDeleted, client)
+		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices, deleted) })
 		return resolved(err, func() bool { return s.isGone(ctx, id) })
 	})
 	if err == nil {

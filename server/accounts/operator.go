@@ -95,7 +95,7 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 	if err != nil {
 		return hashError(err)
 	}
-	return s.changeUser(ctx, username, func(u models.User) error {
+	return s.changeNamedUser(ctx, username, func(u models.User) error {
 		if err := s.checkNewPassword(password, u); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (s *Service) SetActive(ctx context.Context, username string, active bool) e
 	if active {
 		kind = models.EventActivated
 	}
-	return s.changeUser(ctx, username, func(u models.User) error {
+	return s.changeNamedUser(ctx, username, func(u models.User) error {
 		return s.store.SetActive(ctx, u, active, s.byOperator(kind, u.ID, activeChange(u.IsActive, active), ""))
 	})
 }
@@ -121,9 +121,9 @@ func (s *Service) byOperator(kind models.EventKind, userID int64, changes models
 	return changing(s.event(kind, userID, Client{}, detail), changes)
 }
 
-// changeUser makes a guarded change of the user with that login name. Errors: ResourceNotFound,
+// changeNamedUser makes a guarded change of the user with that login name. Errors: ResourceNotFound,
 // ServiceUnavailable.
-func (s *Service) changeUser(ctx context.Context, username string, change func(models.User) error) error {
+func (s *Service) changeNamedUser(ctx context.Context, username string, change func(models.User) error) error {
 	return guarded(func() (models.User, error) {
 		u, err := s.userOfLogin(ctx, newLoginName(username))
 		if errors.Is(err, models.ErrNotFound) {

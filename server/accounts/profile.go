@@ -105,7 +105,8 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.forUser(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client))
+	notices := s.notices(u, mail.AccountDeleted, client)
+	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices) })
 	err = resolved(err, func() bool { return s.isGone(ctx, u.ID) })
 	if errors.Is(err, models.ErrNotFound) {
 		return s.changedMeanwhile(ctx, u)
