@@ -87,21 +87,6 @@ func (s *Store) CancelEmailChange(ctx context.Context, pending OneTimeToken, now
 	})
 }
 
-// startEmailChange queues the mail of a change within its rate limits, and stores the token.
-// Errors: *RateLimitExceeded.
-func startEmailChange(tx *gorm.DB, c EmailChange) error {
-	if err := countUses(tx, c.Token.CreatedAt, c.Limits); err != nil {
-		return err
-	}
-	if err := mustAddMail(tx, c.Mail, c.Mails); err != nil {
-		return err
-	}
-	if err := replaceEmailChange(tx, c.Token, false); err != nil {
-		return err
-	}
-	return addMails(tx, c.Notices)
-}
-
 // replaceEmailChange ends the user's older tokens and stores t. If keep is set and the user has an
 // open token for the same address, that token stays valid and t is not stored.
 func replaceEmailChange(tx *gorm.DB, t OneTimeToken, keep bool) error {

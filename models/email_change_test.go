@@ -150,7 +150,7 @@ func TestResendEmailChange(t *testing.T) {
 		}{
 			{"replaced", func() {}},
 			{"canceled", func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) }},
-			{"another password", func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new", nil)) }},
+			{"another password", func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new")) }},
 		} {
 			name, end := c.name, c.end
 			end()
@@ -201,8 +201,8 @@ type versioned struct {
 // with nothing else.
 func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 	text, yes, no := "Other", true, false
-	staff := func(c models.UserChange) func(f *fixture, u models.User) error {
-		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, c) }
+	staff := func(p models.UserPatch) func(f *fixture, u models.User) error {
+		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, p) }
 	}
 	profile := func(c models.ProfileChange) func(f *fixture, u models.User) error {
 		return func(f *fixture, u models.User) error {
@@ -245,21 +245,19 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 		"a password by a link": {true, func(f *fixture, u models.User) error {
 			return f.ResetPassword(f.t.Context(), models.PasswordReset{Token: f.resetOf(u, now()), Hash: "new", Now: now(), Notice: newMail(now())})
 		}},
-		"names by staff":    {true, staff(models.UserChange{ProfileChange: models.ProfileChange{LastName: &text}})},
-		"a role by staff":   {true, staff(models.UserChange{IsStaff: &yes, RevokeAllSessions: true, EndEmailChanges: true})},
-		"a state by staff":  {true, staff(models.UserChange{IsActive: &no, RevokeAllSessions: true})},
-		"no change (staff)": {false, staff(models.UserChange{})},
-		"a pending address by staff": {true, func(f *fixture, u models.User) error {
-			return f.ChangeUser(f.t.Context(), u, models.UserChange{EmailChange: &models.EmailChange{Token: newToken(models.PurposeEmailChange, u, now()), Mail: newMail(now())}})
-		}},
-		"the operator's password":                   {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) }},
+		"names by staff":                            {true, staff(models.UserPatch{LastName: &text})},
+		"a role by staff":                           {true, staff(models.UserPatch{IsStaff: &yes, NextEpoch: true})},
+		"a state by staff":                          {true, staff(models.UserPatch{IsActive: &no, NextEpoch: true})},
+		"no change (staff)":                         {false, staff(models.UserPatch{})},
+		"a pending address by staff":                {true, staff(models.UserPatch{NewVersion: true})},
+		"the operator's password":                   {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new") }},
 		"the operator's state":                      {true, func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) }},
 		"a first login that ends a pending address": {true, login},
 		"a removed staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
 			return f.RevokeAllSessions(f.t.Context(), boss(f).ID, boss(f).SessionEpoch)
 		}},
 		"a deleted staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
-			return f.DeleteUser(f.t.Context(), boss(f), nil)
+			return f.DeleteUser(f.t.Context(), boss(f))
 		}},
 
 		"a second login": {false, func(f *fixture, u models.User) error {
@@ -278,10 +276,12 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 			return f.AddEvents(f.t.Context(), event(models.EventLoginFailed, u.ID))
 		}},
 		"a mail by staff": {false, func(f *fixture, u models.User) error {
-			return f.AddUserMail(f.t.Context(), u, newMail(now()), nil)
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUser(u), tx.AddMails(newMail(now()))) })
 		}},
-		"a reset rate limit": {false, func(f *fixture, u models.User) error { return f.ResetRateLimits(f.t.Context(), u, nil) }},
-		"all sessions":       {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
+		"a reset rate limit": {false, func(f *fixture, u models.User) error {
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUser(u), tx.ResetRateLimits()) })
+		}},
+		"all sessions": {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
 		"all other sessions": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
 			s := f.login(u)
@@ -290,11 +290,11 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 		"a write of the user's own session": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
 			s, bob := f.login(u), f.newUser("bob")
-			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).ResetRateLimits(f.t.Context(), bob, nil)
+			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).Tx(f.t.Context(), func(tx *models.Tx) error { return tx.LockUser(bob) })
 		}},
 		"another superuser": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET is_superuser = ?", true)
-			return f.ChangeUser(f.t.Context(), f.reload(f.newUser("bob")), models.UserChange{IsSuperuser: &no})
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return tx.LockSuperusers() })
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -333,7 +333,7 @@ func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
 			u := f.reload(f.user)
 			made := f.together(4, func(s *models.Store, i int) error {
 				name := fmt.Sprint(round, " ", i)
-				return s.ChangeUser(context.Background(), u, models.UserChange{ProfileChange: models.ProfileChange{FirstName: &name}})
+				return s.Tx(context.Background(), func(tx *models.Tx) error { return tx.ChangeUser(u, models.UserPatch{FirstName: &name}) })
 			})
 			if made != 1 {
 				t.Fatalf("round %d: %d changes were made", round, made)

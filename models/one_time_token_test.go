@@ -299,7 +299,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 			n.Epoch++
 			return f.ChangePassword(f.t.Context(), u, "new", n, time.Minute, []models.Mail{newMail(now())})
 		},
-		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) },
+		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new") },
 		"deactivation":           func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -327,7 +327,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
-			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new", nil) },
+			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new") },
 			"another epoch":    func(u models.User) error { return f.RevokeAllSessions(t.Context(), u.ID, u.SessionEpoch) },
 			"disabled":         func(u models.User) error { return f.SetActive(t.Context(), u, false) },
 		} {

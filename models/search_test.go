@@ -120,8 +120,9 @@ func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
 			do   func() error
 		}{
 			{"CreateUser", func() error { return f.CreateUser(ctx, fresh("created")) }},
-			{"ImportUsers", func() error { return f.ImportUsers(ctx, []models.User{imported}, []models.Event{loginFailed(5000)}) }},
-			{"AddInvitation", func() error { u := fresh("invited"); return f.AddInvitation(ctx, u, mail(*u), nil) }},
+			{"ImportUsers", func() error {
+				return f.Tx(ctx, func(tx *models.Tx) error { return tx.ImportUsers([]models.User{imported}) })
+			}},
 			{"AddUserRegistration", func() error {
 				u := fresh("registered")
 				_, err := f.AddUserRegistration(ctx, u, token(*u, models.PurposeVerify, u.EmailNorm), mail(*u), models.RateLimitUse{})
@@ -137,7 +138,7 @@ func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
 			{"ChangeUser", func() error {
 				u, err := f.UserByID(ctx, bob.ID)
 				ok(t, err)
-				return f.ChangeUser(ctx, u, models.UserChange{ProfileChange: models.ProfileChange{LastName: &name}, IsStaff: &yes})
+				return f.ChangeUser(ctx, u, models.UserPatch{LastName: &name, IsStaff: &yes})
 			}},
 			{"ConfirmEmailChange", func() error {
 				u, err := f.UserByID(ctx, bob.ID)

@@ -136,10 +136,11 @@ func (t *target) fill(ctx context.Context) (err error) {
 
 func addUser(ctx context.Context, store *models.Store, hash string, now time.Time, i int) error {
 	name := fmt.Sprintf("known%06d", i)
-	return store.CreateUser(ctx, &models.User{
+	u := &models.User{
 		Username: name, UsernameNorm: name, Email: address(known, i), EmailNorm: address(known, i), FirstName: "Ada", LastName: "Lovelace",
 		Password: hash, IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: 1,
-	})
+	}
+	return store.Tx(ctx, func(tx *models.Tx) error { return tx.CreateUser(u) })
 }
 
 func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, hash string, now time.Time, i int) error {

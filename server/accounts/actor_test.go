@@ -280,11 +280,28 @@ func TestControl181EveryWriteIsGuarded(t *testing.T) {
 			if !calls(f, "forUser", "forStaff") {
 				t.Errorf("%s: %s must write through forUser or forStaff", path, f.Name.Name)
 			}
+			if opensUnguarded(f) {
+				t.Errorf("%s: %s opens a transaction of the store without a guard", path, f.Name.Name)
+			}
 		}
 	}
 	if found != len(tried) {
 		t.Errorf("found %d operations, but %d are in the tables", found, len(tried))
 	}
+}
+
+// opensUnguarded reports whether f calls Tx of the field store itself.
+func opensUnguarded(f *ast.FuncDecl) (found bool) {
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		tx, ok := n.(*ast.SelectorExpr)
+		if !ok || tx.Sel.Name != "Tx" {
+			return true
+		}
+		store, ok := tx.X.(*ast.SelectorExpr)
+		found = found || ok && store.Sel.Name == "store"
+		return true
+	})
+	return found
 }
 
 func takesPrincipal(f *ast.FuncDecl) bool {

@@ -107,14 +107,6 @@ func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) 
 	})...)
 }
 
-func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
-	u, err := s.store.UserByID(ctx, id)
-	if errors.Is(err, models.ErrNotFound) {
-		return u, problem.New(problem.ResourceNotFound)
-	}
-	return u, problem.FromStore(err)
-}
-
 // manageableUser returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
 // ServiceUnavailable.
 func (s *Service) manageableUser(ctx context.Context, p Principal, id int64) (models.User, error) {
@@ -146,7 +138,7 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 		return UserDetail{}, problem.New(problem.RoleRequired)
 	}
 	u := models.User{Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
-		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: s.now(), SessionEpoch: newEpoch(), Password: credentials.Unusable}
+		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: s.now(), SessionEpoch: randomEpoch(), Password: credentials.Unusable}
 	if err := newIdentity(&u); err != nil {
 		return UserDetail{}, err
 	}
@@ -155,22 +147,32 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 	withUsername(&u)
 	m := s.mailTo(u, mail.Invitation, client)
 	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
-	invited := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(u))
-	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), invited)
+	limits := s.staffMailLimits(p, u.EmailNorm)
+	event := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(u))
+	err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+		if err := tx.CountUses(limits...); err != nil {
+			return err
+		}
+		if err := createUser(tx, &u, event); err != nil {
+			return err
+		}
+		m.UserID = u.ID
+		return tx.AddMails(m)
+	})
 	if errors.Is(err, models.ErrConflict) {
-		return UserDetail{}, s.taken(ctx, u)
+		return UserDetail{}, s.nameConflict(ctx, u)
 	}
-	if err := resolved(err, func() bool { return s.invited(ctx, &u) }); err != nil {
+	if err := resolved(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
 		return UserDetail{}, s.limited(err)
 	}
 	s.wakeMail()
 	return s.GetUser(ctx, u.ID)
 }
 
-// invited reports whether the user of an invitation has been stored, and reads the user if so. The
+// isInvited reports whether the user of an invitation has been stored, and reads the user if so. The
 // random epoch distinguishes that user from one with the same address that another request has
 // created.
-func (s *Service) invited(ctx context.Context, u *models.User) bool {
+func (s *Service) isInvited(ctx context.Context, u *models.User) bool {
 	found, err := s.store.UserByEmail(ctx, u.EmailNorm)
 	if err != nil || found.SessionEpoch != u.SessionEpoch {
 		return false
@@ -184,22 +186,16 @@ func (s *Service) invited(ctx context.Context, u *models.User) bool {
 func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.change(ctx, p, id, func(u models.User) error {
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		deleted := changing(s.byStaff(p, models.EventDeleted, id, client, ""), lostRoles(u))
 		notices := s.notices(u, mail.AccountDeleted, client)
 		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices, deleted) })
-		return resolved(err, func() bool { return s.isGone(ctx, id) })
+		return resolved(err, func() bool { return s.isDeleted(ctx, id) })
 	})
 	if err == nil {
 		s.wakeMail()
 	}
 	return err
-}
-
-// isGone reports whether the user has been deleted.
-func (s *Service) isGone(ctx context.Context, id int64) bool {
-	_, err := s.store.UserByID(ctx, id)
-	return errors.Is(err, models.ErrNotFound)
 }
 
 // RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again
@@ -208,7 +204,7 @@ func (s *Service) isGone(ctx context.Context, id int64) bool {
 func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.change(ctx, p, id, func(u models.User) error {
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
 			return problem.New(problem.UserUnreachable)
 		}
@@ -218,8 +214,15 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail))
-		return s.mailLimitError(err)
+		limits, event := s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail)
+		return s.mailLimitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			return runSteps(
+				func() error { return tx.CountUses(limits...) },
+				func() error { return tx.LockUser(u) },
+				func() error { return tx.AddMails(m) },
+				func() error { return tx.AddEvents(event) },
+			)
+		}))
 	})
 	if err == nil {
 		s.wakeMail()
@@ -255,9 +258,15 @@ func (s *Service) mailLimitError(err error) error {
 func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return s.change(ctx, p, id, func(u models.User) error {
-		limits := ownRateLimits(u)
-		return s.forStaff(p).ResetRateLimits(ctx, u, limits, s.byStaff(p, models.EventLoginLimitReset, id, client, ""))
+	return s.changeManageable(ctx, p, id, func(u models.User) error {
+		event := s.byStaff(p, models.EventLoginLimitReset, id, client, "")
+		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			return runSteps(
+				func() error { return tx.LockUser(u) },
+				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
+				func() error { return tx.AddEvents(event) },
+			)
+		})
 	})
 }
 
@@ -278,11 +287,12 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return s.change(ctx, p, id, func(u models.User) error {
+	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive { // an inactive user has no live sessions
 			return nil
 		}
-		err := s.forStaff(p).RevokeAllSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsRevoked, id, client, ""))
+		event := s.byStaff(p, models.EventSessionsRevoked, id, client, "")
+		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return changeUser(tx, u, models.UserPatch{NextEpoch: true}, event) })
 		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }

@@ -258,7 +258,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 	defer cancel()
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...) // a reset permits logins again after an attacker has exhausted the limits
 	var r models.PasswordReset
-	err = guarded(func() (_ models.User, err error) {
+	err = retryAsRead(func() (_ models.User, err error) {
 		t, u, err = s.resetting(ctx, value)
 		return u, err
 	}, func(u models.User) error {

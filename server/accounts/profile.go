@@ -107,7 +107,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 	defer cancel()
 	notices := s.notices(u, mail.AccountDeleted, client)
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices) })
-	err = resolved(err, func() bool { return s.isGone(ctx, u.ID) })
+	err = resolved(err, func() bool { return s.isDeleted(ctx, u.ID) })
 	if errors.Is(err, models.ErrNotFound) {
 		return s.changedMeanwhile(ctx, u)
 	}
@@ -215,7 +215,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 // ResourceNotFound if no change is pending, SessionRevoked, ServiceUnavailable.
 func (s *Service) withPendingEmail(ctx context.Context, p Principal, change func(models.User, models.OneTimeToken) error) error {
 	var pending models.OneTimeToken
-	return guarded(func() (models.User, error) {
+	return retryAsRead(func() (models.User, error) {
 		u, err := s.userOf(ctx, p)
 		if err != nil {
 			return u, err
