@@ -307,7 +307,7 @@ func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Sessi
 		if err := endLinks(tx, n.CreatedAt, u); err != nil {
 			return err
 		}
-		if err := s.insertSession(tx, n, tolerance); err != nil {
+		if err := (&Tx{db: tx, store: s, now: n.CreatedAt}).InsertSession(n, tolerance); err != nil {
 			return err
 		}
 		return addMails(tx, notices)

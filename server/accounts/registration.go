@@ -51,7 +51,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, r.Client.networks(), r.Password); err != nil {
+	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)

@@ -8,23 +8,15 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
 )
 
-// Policy holds the settings of sessions that decisions depend on. Margin is M of the decision
-// table; see (Policy).tolerance.
-type Policy struct {
-	AccessTTL         time.Duration
-	RefreshIdleTTL    time.Duration
-	ServerHeldIdleTTL time.Duration
-	SessionMaxAge     time.Duration
-	RotationInterval  time.Duration // W; 0 is the strict profile
-	Margin            time.Duration // M
-}
-
-// Settings holds the settings of accounts. Those of sessions are in [Policy].
+// Settings holds the settings of accounts. Those of sessions are in [sessions.Policy].
 type Settings struct {
 	MinPassword                         int
 	SiteNames                           []string // names of the service, which attackers try as passwords
@@ -37,51 +29,27 @@ type Settings struct {
 	Limits
 }
 
-const (
-	// maxSessions is how many live sessions a user can have; a new one displaces the oldest (ASVS
-	// 7.1.2).
-	maxSessions = 50
-	// callTime bounds the work for a request whose context has no earlier deadline.
-	callTime = 2500 * time.Millisecond
-	// strictTolerance is how far a clock may be off in the strict profile, which has no margin.
-	strictTolerance = 2500 * time.Millisecond
-)
-
-// tolerance returns how far this machine's clock may be from the database's for a statement that
-// decides by age. Two replicas are then at most a margin apart.
-func (p Policy) tolerance() time.Duration {
-	if p.RotationInterval == 0 {
-		return strictTolerance
-	}
-	return p.Margin / 2
-}
+// callTime bounds the work for a request whose context has no earlier deadline.
+const callTime = models.CallTime
 
 // Service implements the operations over one database and one key ring.
 type Service struct {
-	store     *models.Store
-	hasher    *credentials.Hasher
-	breached  *credentials.Breached // nil if no list is configured
-	ring      *token.KeyRing
-	issuer    *token.Issuer
-	access    *token.Verifier
-	refresh   *token.RefreshVerifier
-	legacy    *token.LegacyVerifier
-	policy    Policy
-	settings  Settings
-	mailWake  chan struct{}
-	backlogs  backlogs
-	sendTime  atomic.Int64 // of the last mail, in nanoseconds
-	now       func() time.Time
-	observe   func(event string)
-	schemaOK  atomic.Bool
-	spent     exceededLimits
-	notes     notes
-	eventIDs  models.EventIDs
-	heartbeat heartbeat
+	*sessions.Manager
 
-	legacyUntil time.Time
-
-	clockOffset atomic.Int64 // nanoseconds, for Stats
+	store    *models.Store
+	hasher   *credentials.Hasher
+	breached *credentials.Breached // nil if no list is configured
+	ring     *token.KeyRing
+	settings Settings
+	mailWake chan struct{}
+	backlogs backlogs
+	sendTime atomic.Int64 // of the last mail, in nanoseconds
+	now      func() time.Time
+	observe  func(event string)
+	schemaOK atomic.Bool
+	spent    exceededLimits
+	notes    notes
+	eventIDs models.EventIDs
 
 	written writeProof
 }
@@ -111,17 +79,53 @@ func New(o Options) *Service {
 	if o.Observe == nil {
 		o.Observe = func(string) {}
 	}
-	return &Service{
-		store: o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
+	s := &Service{
+		store: o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, settings: o.Settings, now: now, observe: o.Observe,
 		mailWake: make(chan struct{}, 1),
 		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
-		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
-		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
-		legacy:   token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
-		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Observe("stood_still") }},
 	}
+	s.Manager = sessions.New(sessions.Options{
+		Store: s.store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(now), Now: now,
+		Count:       func(c metrics.Counter) { o.Observe(string(c)) },
+		MayLogGrace: func(ctx context.Context, u models.User) bool { return s.mayRecord(ctx, u, gracedOfUser) },
+	})
+	return s
 }
+
+// The types of sessions that the operations take and return.
+type (
+	Policy         = sessions.Policy
+	Tokens         = sessions.Tokens
+	Credential     = sessions.Credential
+	Principal      = sessions.Principal
+	Role           = sessions.Role
+	TokenLocation  = sessions.TokenLocation
+	RefreshInput   = sessions.RefreshInput
+	CurrentSession = sessions.CurrentSession
+)
+
+// The locations of a token in a request.
+const (
+	Bearer        = sessions.Bearer
+	AccessCookie  = sessions.AccessCookie
+	RefreshCookie = sessions.RefreshCookie
+	Body          = sessions.Body
+)
+
+// RecentAuthentication is how long a verified password counts as recent.
+const RecentAuthentication = sessions.RecentAuthentication
+
+// The roles. A superuser has both.
+const (
+	Staff     = sessions.Staff
+	Superuser = sessions.Superuser
+)
+
+// The values of [Tokens.Newness].
+const (
+	SameTokens       = sessions.SameTokens
+	NewSessionTokens = sessions.NewSessionTokens
+)
 
 // Transport is how the tokens of a session are delivered; the contract explains the four.
 type Transport = token.Transport
@@ -146,23 +150,11 @@ func Locales() []string { return mail.Locales() }
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
 
-// Client describes the sender of a request: the address and user agent that sessions and events
-// show, and the accepted languages.
-type Client struct {
-	IP, UserAgent, AcceptLanguage string
-	RequestID                     uuid.UUID
-}
+// Client describes the sender of a request.
+type Client = audit.Client
 
-// deadline detaches a context from the caller, who may disconnect: a write that has begun is
-// completed, and its outcome is known. The deadline stays; without one, it is callTime from now.
-func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	ctx = context.WithoutCancel(ctx)
-	if !ok {
-		return context.WithTimeout(ctx, callTime)
-	}
-	return context.WithDeadline(ctx, end)
-}
+// deadline detaches a context from the caller; see [models.Detach].
+func deadline(ctx context.Context) (context.Context, context.CancelFunc) { return models.Detach(ctx) }
 
 // ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy
