@@ -139,7 +139,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	}
 	counted := s.now()
 	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
+		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
@@ -184,7 +184,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := s.spend(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), next)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -229,7 +229,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	m := s.newMail(kind, life, client)
 	m.Email, m.EmailNorm = email, norm
-	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
+	return s.queued(s.outbox.QueueAlone(ctx, m, s.mailBudget(kind, norm)))
 }
 
 // ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes
@@ -250,7 +250,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), password)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
