@@ -238,7 +238,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	m := s.newMail(kind, life, client)
 	m.Email, m.EmailNorm = email, norm
-	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
+	return s.queued(s.outbox.QueueAlone(ctx, m, s.mailBudget(kind, norm)))
 }
 
 // ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes

@@ -93,7 +93,7 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 	}
 	if errors.Is(err, models.ErrConflict) { // the address is taken: only its owner is informed
 		m.TokenID = nil
-		return s.store.AddMail(ctx, m, limit)
+		return s.outbox.QueueAlone(ctx, m, limit)
 	}
 	return queued, err
 }
