@@ -30,7 +30,7 @@ func (f *fixture) changeAndEndLinks(ctx context.Context, u models.User, p models
 		return inOrder(
 			func() error { return tx.ChangeUser(u, p) },
 			func() error { return tx.EndTokens(u.ID, models.PurposeVerify) },
-			func() error { return tx.CancelMails(u.EmailNorm, models.KindReset, models.KindInvitation) },
+			func() error { return tx.CancelMails(u.EmailNorm, "reset", "invitation") },
 			func() error { return tx.EndEmailChangesBy(u.ID) },
 		)
 	})

@@ -13,7 +13,7 @@ import (
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
-	"example.com/accounts/server/token"
+	"example.com/accounts/server/sessions"
 )
 
 // checkNewPassword checks a new password against the policy, against the user's own data and the
@@ -139,7 +139,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	}
 	counted := s.now()
 	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
+		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
@@ -184,7 +184,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := s.spend(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), next)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -192,17 +192,26 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	defer cancel()
 	after := u
 	after.SessionEpoch++
-	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
-	err = s.forUser(p).ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), s.notices(u, mail.PasswordChanged, client),
-		s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, ""))
+	session := models.Session{ID: sessions.NewID()}
+	notices, changed := s.notices(u, mail.PasswordChanged, client), s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, "")
+	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
+		return runSteps(
+			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
+			func() (err error) {
+				session, err = s.Add(tx, sessions.NewSession{ID: session.ID, User: after, Transport: p.Transport(), Client: client})
+				return err
+			},
+			func() error { return tx.AddMails(notices...) },
+		)
+	})
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, u, s.changedMeanwhile(ctx, u)
 	}
-	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
+	if err := resolved(err, func() bool { return s.exists(ctx, session.ID) }); err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, problem.FromStore(err), changes)
 	}
 	s.wakeMail()
-	t, err := s.mint(grantOf(l), l.CreatedAt, true)
+	t, err := s.FirstTokens(session)
 	return t, after, err
 }
 
@@ -229,7 +238,7 @@ func (s *Service) request(ctx context.Context, kind mail.Kind, email string, lif
 	}
 	m := s.newMail(kind, life, client)
 	m.Email, m.EmailNorm = email, norm
-	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
+	return s.queued(s.outbox.QueueAlone(ctx, m, s.mailBudget(kind, norm)))
 }
 
 // ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes
@@ -250,7 +259,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), password)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}

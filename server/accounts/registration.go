@@ -51,7 +51,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, r.Client.networks(), r.Password); err != nil {
+	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
@@ -93,7 +93,7 @@ func (s *Service) storeRegistration(ctx context.Context, u models.User, m models
 	}
 	if errors.Is(err, models.ErrConflict) { // the address is taken: only its owner is informed
 		m.TokenID = nil
-		return s.store.AddMail(ctx, m, limit)
+		return s.outbox.QueueAlone(ctx, m, limit)
 	}
 	return queued, err
 }

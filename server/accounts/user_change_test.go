@@ -117,7 +117,7 @@ func TestWhatEndsWaitingLinks(t *testing.T) {
 			u, at := s.NewUser().User, time.Now().UTC()
 			must(t, s.Store.Tx(t.Context(), func(tx *models.Tx) error {
 				var errs []error
-				for _, kind := range []string{models.KindReset, models.KindInvitation} {
+				for _, kind := range []string{"reset", "invitation"} {
 					errs = append(errs, tx.AddMails(models.Mail{ID: newID(), Kind: kind, UserID: u.ID, Email: u.Email, EmailNorm: u.EmailNorm, CreatedAt: at, NextAt: at, ExpiresAt: at}))
 				}
 				for _, purpose := range []string{models.PurposeReset, models.PurposeEmailChange, models.PurposeVerify} {
@@ -176,6 +176,21 @@ func TestWhatRevokesEverySession(t *testing.T) {
 			must(t, s.change(before, c.patch))
 			if after := s.reload(before); (after.SessionEpoch == before.SessionEpoch+1) != c.revokes {
 				t.Errorf("%+v: epoch %d after %d", c.patch, after.SessionEpoch, before.SessionEpoch)
+			}
+		}
+	})
+}
+
+// A change that was decided before the first login of the user fails: the user may have begun to use
+// the account, so that only a superuser may change the address. A later login does not matter.
+func TestFirstLoginOverridesEarlierDecisions(t *testing.T) {
+	eachUserChanges(t, func(t *testing.T, s userChanges) {
+		u, name := s.NewUser(), "Eve"
+		for login, want := range []error{models.ErrNotFound, nil} {
+			before := s.reload(u.User)
+			s.Login(u, accounts.Hybrid)
+			if err := s.change(before, models.UserPatch{FirstName: &name}); !errors.Is(err, want) {
+				t.Errorf("login %d: %v, want %v", login+1, err, want)
 			}
 		}
 	})
