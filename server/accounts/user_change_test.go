@@ -181,6 +181,37 @@ func TestWhatRevokesEverySession(t *testing.T) {
 	})
 }
 
+// Each removal of an authorization ends the changes of address that the user has started for others.
+// Other changes of the user do not.
+func TestRemovedAuthorizationEndsStartedChanges(t *testing.T) {
+	eachUserChanges(t, func(t *testing.T, s userChanges) {
+		root := s.NewUser().User
+		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
+		text, no := "text", false
+		for _, c := range []struct {
+			patch models.UserPatch
+			ends  bool
+		}{
+			{models.UserPatch{IsSuperuser: &no}, true}, {models.UserPatch{IsStaff: &no}, true}, {models.UserPatch{IsActive: &no}, true},
+			{models.UserPatch{NextEpoch: true}, true}, {models.UserPatch{Password: &text}, true}, {models.UserPatch{FirstName: &text}, false},
+		} {
+			boss, u, at := s.NewUser().User, s.NewUser().User, time.Now().UTC()
+			s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE, is_staff = TRUE WHERE id = ?", boss.ID)
+			must(t, s.Store.Tx(t.Context(), func(tx *models.Tx) error {
+				id := newID()
+				return tx.AddToken(models.OneTimeToken{ID: id, Hash: append(id[:], id[:]...), Purpose: models.PurposeEmailChange, UserID: u.ID, ActorID: &boss.ID, CreatedAt: at, ExpiresAt: at.Add(time.Hour)})
+			}))
+			must(t, s.change(s.reload(boss), c.patch))
+			if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); (n == 0) != c.ends {
+				t.Errorf("%+v: %d open changes", c.patch, n)
+			}
+			if after := s.reload(u); (after.Version > u.Version) != c.ends {
+				t.Errorf("%+v: version %d after %d", c.patch, after.Version, u.Version)
+			}
+		}
+	})
+}
+
 // A change that was decided before the first login of the user fails: the user may have begun to use
 // the account, so that only a superuser may change the address. A later login does not matter.
 func TestFirstLoginOverridesEarlierDecisions(t *testing.T) {

@@ -60,16 +60,16 @@ type userUpdate struct {
 
 // apply makes the update. A superuser who grants a role to themself keeps the session of the
 // request.
-func (w *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
-	if p.User.ID == u.ID && grantsRole(u, w.patch) && w.patch.IsActive == nil {
+func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
+	if p.User.ID == u.ID && grantsRole(u, plan.patch) && plan.patch.IsActive == nil {
 		if err := tx.MoveSession(p.Session.ID, u); err != nil {
 			return err
 		}
 	}
-	if err := changeUser(tx, u, w.patch, w.events...); err != nil || w.emailChange == nil {
+	if err := changeUser(tx, u, plan.patch, plan.events...); err != nil || plan.emailChange == nil {
 		return err
 	}
-	change := *w.emailChange
+	change := *plan.emailChange
 	return runSteps(
 		func() error { return tx.CountUses(change.Limits...) },
 		func() error { return tx.EndEmailChanges(u.ID) },
@@ -80,87 +80,87 @@ func (w *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 
 // planUpdate returns the parts of a requested change that differ from the user's present state.
 func (s *Service) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
-	w := userUpdate{after: u}
-	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
-	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
-	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
-	say := func(kind models.EventKind, changes models.Changes, detail string) {
-		w.events = append(w.events, changing(s.byStaff(p, kind, u.ID, client, detail), changes))
+	plan := userUpdate{after: u}
+	plan.after.Username, plan.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
+	plan.after.FirstName, plan.after.LastName, plan.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
+	add := func(kind models.EventKind, changes models.Changes, detail string) {
+		plan.events = append(plan.events, changing(s.byStaff(p, kind, u.ID, client, detail), changes))
 	}
-	if err := w.roles(p, u, say); err != nil {
-		return w, err
+	if err := plan.planRoles(p, u, add); err != nil {
+		return plan, err
 	}
-	names := w.names(u, say)
+	names := plan.planNames(u, add)
 	var email error
-	if w.after.Email != u.Email {
-		email = s.patchEmail(ctx, p, u, &w, client)
-		say(models.EventEmailChangeRequested, nil, "to "+mail.Mask(w.after.Email))
+	if plan.after.Email != u.Email {
+		email = s.planEmail(ctx, p, u, &plan, client)
+		add(models.EventEmailChangeRequested, nil, "to "+mail.Mask(plan.after.Email))
 	}
 	if err := problem.Join(names, email); err != nil {
-		return w, err
+		return plan, err
 	}
-	w.activity(u, say)
-	return w, nil
+	plan.planActive(u, add)
+	return plan, nil
 }
 
-// roles plans a change of the user's roles.
-func (w *userUpdate) roles(p Principal, u models.User, say sayEvent) error {
-	changes := roleChanges(u, w.after)
+// planRoles plans a change of the user's roles.
+func (plan *userUpdate) planRoles(p Principal, u models.User, add addEvent) error {
+	changes := roleChanges(u, plan.after)
 	if len(changes) == 0 {
 		return nil
 	}
 	if !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
-	w.patch.IsStaff, w.patch.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
+	plan.patch.IsStaff, plan.patch.IsSuperuser = &plan.after.IsStaff, &plan.after.IsSuperuser
 	// Where verification is optional, a stranger can have signed up with a colleague's address, and
 	// would become staff. An invited user who has not signed in yet has no password, so only the
 	// mailbox can use that account.
-	if grantsRole(u, w.patch) && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+	if grantsRole(u, plan.patch) && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
 		return problem.New(problem.EmailUnverified)
 	}
-	say(models.EventRolesChanged, changes, "")
+	add(models.EventRolesChanged, changes, "")
 	return nil
 }
 
-// activity plans an activation or a deactivation.
-func (w *userUpdate) activity(u models.User, say sayEvent) {
-	if w.after.IsActive == u.IsActive {
+// planActive plans an activation or a deactivation.
+func (plan *userUpdate) planActive(u models.User, add addEvent) {
+	if plan.after.IsActive == u.IsActive {
 		return
 	}
 	kind := models.EventDeactivated
-	if w.after.IsActive {
+	if plan.after.IsActive {
 		kind = models.EventActivated
 	}
-	say(kind, activeChange(u.IsActive, w.after.IsActive), "")
-	w.patch.IsActive = &w.after.IsActive
+	add(kind, activeChange(u.IsActive, plan.after.IsActive), "")
+	plan.patch.IsActive = &plan.after.IsActive
 }
 
-// sayEvent adds an event to a change.
-type sayEvent = func(kind models.EventKind, changes models.Changes, detail string)
+// addEvent adds an event to an update.
+type addEvent = func(kind models.EventKind, changes models.Changes, detail string)
 
-// patchEmail starts a change of address. It takes effect when the new mailbox confirms it.
+// planEmail plans a change of address. It takes effect when the new mailbox confirms it.
 //
 // If staff could put an address into force, a staff member could take an account over by a password
 // reset, and an unverified address would look verified. Only a superuser may start a change for a
 // user who may have used the account, because the owner of the new mailbox can take it over.
-func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w *userUpdate, client Client) error {
+func (s *Service) planEmail(ctx context.Context, p Principal, u models.User, plan *userUpdate, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
-	norm, err := newEmail(w.after.Email)
+	norm, err := newEmail(plan.after.Email)
 	if err != nil {
 		return err
 	}
 	if taken, err := s.isTaken(ctx, s.store.UserByEmail, norm, u.ID); err != nil {
 		return err
 	} else if taken {
-		return s.conflictOfEmail(ctx, u, w.patch.UsernameNorm)
+		return s.conflictOfEmail(ctx, u, plan.patch.UsernameNorm)
 	}
-	change := s.emailChange(u, w.after.Email, norm, client)
+	change := s.emailChange(u, plan.after.Email, norm, client)
 	change.Token.ActorID = &p.User.ID
 	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
-	w.emailChange, w.patch.NewVersion = &change, true // users and staff see the pending address
+	plan.emailChange, plan.patch.NewVersion = &change, true // users and staff see the pending address
 	return nil
 }
 
@@ -187,36 +187,36 @@ func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNo
 	return problem.EmailConflict()
 }
 
-// names plans the changes of the username, the names and the language. Values that change must be
+// planNames plans the changes of the username, the names and the language. Values that change must be
 // well-formed; an imported value may stay as it is.
-func (w *userUpdate) names(u models.User, say sayEvent) error {
-	return problem.Join(w.username(u, say), w.personal(u, say))
+func (plan *userUpdate) planNames(u models.User, add addEvent) error {
+	return problem.Join(plan.planUsername(u, add), plan.planProfile(u, add))
 }
 
-func (w *userUpdate) username(u models.User, say sayEvent) (err error) {
-	if w.after.Username == u.Username {
+func (plan *userUpdate) planUsername(u models.User, add addEvent) (err error) {
+	if plan.after.Username == u.Username {
 		return nil
 	}
-	if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
+	if plan.after.UsernameNorm, err = newName(plan.after.Username); err != nil {
 		return err
 	}
-	w.patch.Username, w.patch.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
-	say(models.EventUsernameChanged, usernameChange(u, w.after), "")
+	plan.patch.Username, plan.patch.UsernameNorm = &plan.after.Username, &plan.after.UsernameNorm
+	add(models.EventUsernameChanged, usernameChange(u, plan.after), "")
 	return nil
 }
 
-func (w *userUpdate) personal(u models.User, say sayEvent) error {
-	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
-		if err := newNames(changed(u.FirstName, &w.after.FirstName), changed(u.LastName, &w.after.LastName)); err != nil {
+func (plan *userUpdate) planProfile(u models.User, add addEvent) error {
+	if plan.after.FirstName != u.FirstName || plan.after.LastName != u.LastName {
+		if err := newNames(changed(u.FirstName, &plan.after.FirstName), changed(u.LastName, &plan.after.LastName)); err != nil {
 			return err
 		}
-		w.patch.FirstName, w.patch.LastName = &w.after.FirstName, &w.after.LastName
+		plan.patch.FirstName, plan.patch.LastName = &plan.after.FirstName, &plan.after.LastName
 	}
-	if w.after.Locale != u.Locale {
-		w.patch.Locale = &w.after.Locale
+	if plan.after.Locale != u.Locale {
+		plan.patch.Locale = &plan.after.Locale
 	}
-	if changes := profileChanges(u, w.after); len(changes) > 0 {
-		say(models.EventProfileChanged, changes, "")
+	if changes := profileChanges(u, plan.after); len(changes) > 0 {
+		add(models.EventProfileChanged, changes, "")
 	}
 	return nil
 }
