@@ -204,7 +204,7 @@ func (s *Service) composeReset(ctx context.Context, m models.Mail, message mail.
 	if err != nil {
 		return message, err
 	}
-	t := s.oneTime(uuid.UUID(m.ID), models.PurposeReset, m.CreatedAt, m.ExpiresAt.Sub(m.CreatedAt))
+	t := s.newToken(uuid.UUID(m.ID), models.PurposeReset, m.CreatedAt, m.ExpiresAt.Sub(m.CreatedAt))
 	t.UserID, t.Email, t.EmailNorm = u.ID, u.Email, u.EmailNorm
 	if err := s.store.AddResetToken(ctx, u, t); err != nil {
 		return message, err // ErrConflict: a change of the user came in between; the next attempt reads it

@@ -141,10 +141,10 @@ func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w 
 	} else if taken {
 		return s.conflictOfEmail(ctx, u, w.change.UsernameNorm)
 	}
-	change := s.emailChange(u, w.after.Email, norm, client)
-	change.Token.ActorID = &p.User.ID
-	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
-	w.change.EmailChange = &change
+	c := s.newEmailChange(u, w.after.Email, norm, client)
+	c.token.ActorID = &p.User.ID
+	c.limits = append(c.limits, s.staffMailLimits(p, norm)...)
+	w.change.EmailChange = &models.EmailChange{Token: c.token, Mail: c.link, Notices: c.notices, Limits: c.limits}
 	return nil
 }
 
