@@ -49,7 +49,7 @@ func TestAddUserMailAsJudged(t *testing.T) {
 		for i, change := range []string{"is_active = FALSE", "email_norm = 'x@example.com'"} {
 			judged := f.newUser(fmt.Sprint("bob", i))
 			f.db.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", judged.ID)
-			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: models.KindReset, UserID: judged.ID, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
+			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "reset", UserID: judged.ID, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
 			if err := f.AddUserMail(t.Context(), judged, m, nil); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s meanwhile: %v", change, err)
 			}
@@ -83,7 +83,7 @@ func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
 func TestWhatEndsWaitingLinks(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob := f.newUser("bob")
-		for _, kind := range []string{models.KindReset, models.KindInvitation} {
+		for _, kind := range []string{"reset", "invitation"} {
 			m := models.Mail{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: kind, UserID: bob.ID, Email: bob.Email, EmailNorm: bob.EmailNorm, CreatedAt: now(), NextAt: now(), ExpiresAt: now()}
 			ok(t, f.AddUserMail(t.Context(), bob, m, nil))
 		}

@@ -3,10 +3,7 @@ package models
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -169,71 +166,6 @@ func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, e
 		}
 		return changeUser(tx, map[string]any{"email_verified_at": now}, events, "id = ? AND email_norm = ?", t.UserID, t.EmailNorm)
 	})
-}
-
-// AddResetToken stores the token of a reset, whose id is that of its mail. The newest request
-// invalidates the user's older tokens, also if they are stored later, because mails may be
-// delivered out of order. The token is stored once.
-//
-// It claims the user, so that two workers store two tokens one after the other. It also checks that
-// the mail is still queued: a link must not be created after the event that ended all links. If the
-// user was invited and has no password yet, the token lives at least as long as the open invitation
-// that it replaces. Errors: ErrConflict if the user has changed since u was read, ErrNotFound if
-// the mail has been dropped.
-func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := lockUser(tx, nil, "id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm)
-		if errors.Is(err, ErrNotFound) {
-			return ErrConflict
-		}
-		if err != nil {
-			return err
-		}
-		waits, err := exists(tx, &Mail{}, "id = ? AND done_at IS NULL", t.ID)
-		if err == nil && !waits {
-			return ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		stored, err := exists(tx, &OneTimeToken{}, "id = ?", t.ID)
-		if err != nil || stored {
-			return err
-		}
-		if u.Password == "" || strings.HasPrefix(u.Password, "!") { // same rule as credentials.IsUsable
-			if t.ExpiresAt, err = invitationEnd(tx, t); err != nil {
-				return err
-			}
-		}
-		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND created_at <= ?", t.UserID, t.Purpose, t.CreatedAt); err != nil {
-			return err
-		}
-		late, err := exists(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
-		if err != nil {
-			return err
-		}
-		if late {
-			t.UsedAt = &t.CreatedAt
-		}
-		return tx.Create(&t).Error
-	})
-}
-
-// invitationEnd returns the expiry of a reset token that replaces the link of an invitation. The
-// token does not expire before that link would have. Otherwise a stranger who requests a reset for
-// the address of an invited user would leave the user an hour instead of days. The invitation may
-// still wait in the outbox, without a token.
-func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
-	var ends []time.Time
-	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).
-		Pluck("expires_at", &ends).Error
-	if err != nil {
-		return t.ExpiresAt, err
-	}
-	var queued []time.Time
-	err = tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", t.EmailNorm, KindInvitation).
-		Pluck("expires_at", &queued).Error
-	return slices.MaxFunc(slices.Concat(ends, queued, []time.Time{t.ExpiresAt}), time.Time.Compare), err
 }
 
 // exists reports whether a row matches.

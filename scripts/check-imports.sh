@@ -21,9 +21,12 @@ server/config            -
 server/web               -
 server/web/*             -
 server/problem           models
-server/accounts          models server/problem server/credentials server/token server/mail
+server/metrics           -
+server/audit             models server/problem server/metrics server/mail
+server/outbox            models server/problem server/metrics server/mail server/token server/credentials server/audit
+server/accounts          models server/problem server/metrics server/credentials server/token server/mail server/audit server/outbox
 server/django            models server/accounts
-server                   api server/problem server/accounts server/web server/web/* server/config models
+server                   api server/problem server/metrics server/accounts server/web server/web/* server/config models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *
@@ -53,10 +56,10 @@ github.com/oapi-codegen              api api/client server
 go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
 net/http                             api api/client server server/token/remote server/web server/web/*
-github.com/google/uuid               api api/client models server/token server/accounts server
+github.com/google/uuid               api api/client models server/token server/audit server/outbox server/accounts server
 golang.org/x/net/idna                models server/accounts
 golang.org/x/net/netutil             server
-golang.org/x/text                    models server/accounts
+golang.org/x/text                    models server/accounts server/outbox
 github.com/spf13/cobra               -
 golang.org/x/term                    -
 github.com/schollz/progressbar       -

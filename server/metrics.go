@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/metrics"
 )
 
 // Metrics are the Prometheus metrics of the server. Labels are operations of the contract and fixed
@@ -19,7 +20,7 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
-	events   *prometheus.CounterVec
+	counters *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics, each at zero.
@@ -30,14 +31,14 @@ func NewMetrics() *Metrics {
 			Name: "accounts_request_seconds", Help: "Duration of requests by operation and status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"operation", "status"}),
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+		counters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "accounts_events_total", Help: "What happened to sessions and clocks, by event.",
 		}, []string{"event"}),
 	}
-	for _, event := range accounts.Events { // an alert needs a counter that exists from the start
-		m.events.WithLabelValues(event)
+	for _, c := range metrics.Counters() {
+		m.counters.WithLabelValues(string(c))
 	}
-	m.registry.MustRegister(m.requests, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.counters, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -101,8 +102,8 @@ func (c figures) Collect(into chan<- prometheus.Metric) {
 	}
 }
 
-// Event counts an event that a rule reports. It is the value of accounts.Options.Observe.
-func (m *Metrics) Event(event string) { m.events.WithLabelValues(event).Inc() }
+// Count increments a counter. It is the value of accounts.Options.Count.
+func (m *Metrics) Count(c metrics.Counter) { m.counters.WithLabelValues(string(c)).Inc() }
 
 // Handler serves the metrics. Serve it on a listener of its own, never on the public port.
 func (m *Metrics) Handler() http.Handler {

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
 )
 
@@ -25,12 +24,12 @@ type emailChange struct {
 // the present one. Such changes are limited, because each new address may be a stranger's mailbox
 // and each change also sends a notice. The caller adds the limits of mails to the new address.
 func (s *Service) newEmailChange(u models.User, email, norm string, client Client) emailChange {
-	link := s.mailTo(u, mail.EmailChange, client)
-	link.Email, link.EmailNorm, link.ExpiresAt = email, norm, link.CreatedAt.Add(s.settings.EmailChangeTTL)
-	t := s.newToken(uuid.UUID(link.ID), models.PurposeEmailChange, link.CreatedAt, s.settings.EmailChangeTTL)
+	link := s.outbox.NewMailTo(u, mail.EmailChange, client)
+	link.Email, link.EmailNorm = email, norm
+	t := s.outbox.NewToken(models.PurposeEmailChange, link)
 	t.UserID, t.Email, t.EmailNorm = u.ID, email, norm
 	link.TokenID = &t.ID
-	notices := s.notices(u, mail.EmailChangeNotice, client)
+	notices := s.outbox.NewNotices(u, mail.EmailChangeNotice, client)
 	for i := range notices {
 		notices[i].NewEmail = email
 	}
@@ -43,7 +42,7 @@ func (s *Service) newEmailChange(u models.User, email, norm string, client Clien
 // learn that others have requested mails to that address. Without a mail, the link of an earlier
 // change to the same address stays valid.
 func (c emailChange) start(tx *models.Tx, limit models.RateLimitUse) (queued bool, err error) {
-	if queued, err = queueWithin(tx, limit, c.link); err != nil {
+	if queued, err = outbox.QueueWithin(tx, c.link, limit); err != nil {
 		return false, err
 	}
 	kept := ""
@@ -75,7 +74,7 @@ func (c emailChange) start(tx *models.Tx, limit models.RateLimitUse) (queued boo
 // at the same time, the removal either ends the pending link first, or waits for this transaction and
 // finds the new one. Errors: models.ErrNotFound if the pending link is used or expired.
 func (c emailChange) replace(tx *models.Tx, pending models.OneTimeToken, limit models.RateLimitUse) (queued bool, err error) {
-	if queued, err = queueWithin(tx, limit, c.link); err != nil || !queued {
+	if queued, err = outbox.QueueWithin(tx, c.link, limit); err != nil || !queued {
 		return false, err
 	}
 	if err := tx.UseToken(pending); err != nil {

@@ -16,8 +16,8 @@ import (
 
 // requestLink queues a mail with a link that anyone can request for an address. Errors:
 // ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) requestLink(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
-	if err := s.admitMail(ctx, requestPriority(kind)); err != nil {
+func (s *Service) requestLink(ctx context.Context, kind mail.Kind, email string, client Client) error {
+	if err := s.outbox.CheckBacklog(ctx, kind); err != nil {
 		return err
 	}
 	norm, err := anyEmail(email)
@@ -29,15 +29,8 @@ func (s *Service) requestLink(ctx context.Context, kind mail.Kind, email string,
 	if err := s.spend(ctx, perClient(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client)...); err != nil {
 		return err
 	}
-	m := s.newMail(kind, life, client)
-	m.Email, m.EmailNorm = email, norm
-	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
-}
-
-// newToken returns the row of a one-time token. Its value is a function of the id and the server's
-// secret.
-func (s *Service) newToken(id uuid.UUID, purpose string, created time.Time, life time.Duration) models.OneTimeToken {
-	return models.OneTimeToken{ID: models.ID(id), Purpose: purpose, Hash: hashOf(s.ring.OneTime(id)), CreatedAt: created, ExpiresAt: created.Add(life)}
+	m := s.outbox.NewRequest(kind, email, norm, client)
+	return s.answerMailRequest(s.outbox.QueueAlone(ctx, m, s.recipientLimit(kind, norm)))
 }
 
 func hashOf(value string) []byte {
@@ -89,17 +82,6 @@ func countUse(tx *models.Tx, limit models.RateLimitUse) (allowed bool, err error
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// queueWithin queues a mail if its rate limit allows it, and reports whether it did. It counts the
-// mail in the same transaction: if the mail were counted earlier, a fault in between would deny the
-// mail to a user who requests it again.
-func queueWithin(tx *models.Tx, limit models.RateLimitUse, m models.Mail) (queued bool, err error) {
-	allowed, err := countUse(tx, limit)
-	if err != nil || !allowed {
-		return false, err
-	}
-	return true, tx.AddMails(m)
 }
 
 // isExceeded reports whether err says that a rate limit is exceeded.

@@ -76,7 +76,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	}
 	counted := s.now()
 	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
+		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
@@ -119,7 +119,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := s.spend(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), next)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -129,7 +129,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, changes)
 	}
-	s.wakeMail()
+	s.outbox.Wake()
 	t, err := s.mint(grantOf(l), l.CreatedAt, true)
 	return t, l.User, err
 }
@@ -141,7 +141,7 @@ func (s *Service) replacePassword(ctx context.Context, p Principal, u models.Use
 	after := u
 	after.SessionEpoch++
 	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
-	notices := s.notices(u, mail.PasswordChanged, client)
+	notices := s.outbox.NewNotices(u, mail.PasswordChanged, client)
 	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, "")
 	err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		return runSteps(
@@ -166,7 +166,7 @@ func (s *Service) hasSession(ctx context.Context, id models.ID) bool {
 // is checked when the mail is sent: the request does the same for every address, and so takes the
 // same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) RequestPasswordReset(ctx context.Context, email string, client Client) error {
-	return s.requestLink(ctx, mail.Reset, email, s.settings.ResetTTL, client)
+	return s.requestLink(ctx, mail.Reset, email, client)
 }
 
 // ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes
@@ -187,7 +187,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), password)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
@@ -204,7 +204,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 		return err
 	}
 	s.addKnownNetwork(ctx, u, client, time.Time{})
-	s.wakeMail()
+	s.outbox.Wake()
 	return nil
 }
 
@@ -234,7 +234,7 @@ func (s *Service) resetPassword(ctx context.Context, t models.OneTimeToken, u mo
 		forgotten = []string{u.EmailNorm}
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
-	reset, notice := s.event(models.EventPasswordReset, u.ID, client, ""), s.mailTo(after, mail.PasswordChanged, client)
+	reset, notice := s.event(models.EventPasswordReset, u.ID, client, ""), s.outbox.NewMailTo(after, mail.PasswordChanged, client)
 	var at time.Time
 	err := s.store.Tx(ctx, func(tx *models.Tx) error {
 		at = tx.Now()

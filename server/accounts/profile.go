@@ -122,14 +122,14 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.changeOwnUser(ctx, p, func(u models.User) error {
-		notices := s.notices(u, mail.AccountDeleted, client)
+		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
 		err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices) })
 		return resolved(err, func() bool { return s.isGone(ctx, u.ID) })
 	})
 	if err != nil {
 		return err
 	}
-	s.wakeMail()
+	s.outbox.Wake()
 	return nil
 }
 
@@ -182,7 +182,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	limit := s.mailBudget(mail.EmailChange, norm)
+	limit := s.recipientLimit(mail.EmailChange, norm)
 	requested := s.eventIn(p.Session.ID, models.EventEmailChangeRequested, p.User.ID, client, "to "+mail.Mask(email))
 	var queued bool
 	err = s.changeOwnUser(ctx, p, func(u models.User) error {
@@ -199,7 +199,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 		})
 		return s.mailLimitError(err)
 	})
-	return s.queued(queued, err)
+	return s.answerMailRequest(queued, err)
 }
 
 // CancelEmailChange ends the pending change of the principal's address, also one that a staff
@@ -238,7 +238,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
 		c := s.newEmailChange(u, pending.Email, pending.EmailNorm, client)
 		c.token.ActorID = pending.ActorID
-		limit := s.mailBudget(mail.EmailChange, pending.EmailNorm)
+		limit := s.recipientLimit(mail.EmailChange, pending.EmailNorm)
 		err := s.forUser(p).Tx(ctx, func(tx *models.Tx) (err error) {
 			if err := tx.CountUses(c.limits...); err != nil {
 				return err
@@ -251,7 +251,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 		})
 		return s.mailLimitError(err)
 	})
-	return s.queued(queued, err)
+	return s.answerMailRequest(queued, err)
 }
 
 // changePendingEmail makes a guarded change of the principal's pending change of address. Errors:

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
 )
 
@@ -36,7 +35,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return problem.New(problem.RegistrationClosed)
 	}
-	if err := s.admitMail(ctx, requestPriority(mail.Verify)); err != nil {
+	if err := s.outbox.CheckBacklog(ctx, mail.Verify); err != nil {
 		return err
 	}
 	u, err := s.registrant(r)
@@ -50,21 +49,21 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, r.Client.networks(), r.Password); err != nil {
+	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	m := s.newMail(mail.Verify, s.settings.VerifyTTL, r.Client)
+	m := s.outbox.NewRequest(mail.Verify, u.Email, u.EmailNorm, r.Client)
 	if r.Locale != "" {
 		m.Locale = r.Locale
 	}
 	t := s.registrationToken(u, m)
-	m.Email, m.EmailNorm, m.TokenID = u.Email, u.EmailNorm, &t.ID
+	m.TokenID = &t.ID
 	if s.settings.VerificationOptional {
-		return s.queued(s.addUnverifiedUser(ctx, u, t, m, r.Client))
+		return s.answerMailRequest(s.addUnverifiedUser(ctx, u, t, m, r.Client))
 	}
-	return s.queued(s.addRegistration(ctx, t, m, r.Client))
+	return s.answerMailRequest(s.addRegistration(ctx, t, m, r.Client))
 }
 
 // registrant validates the input and returns the user that it would become. Errors:
@@ -79,7 +78,7 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 
 // registrationToken returns the row of a registration, whose link is in the mail m.
 func (s *Service) registrationToken(u models.User, m models.Mail) models.OneTimeToken {
-	t := s.newToken(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
+	t := s.outbox.NewToken(models.PurposeVerify, m)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	return t
 }
@@ -89,12 +88,12 @@ func (s *Service) registrationToken(u models.User, m models.Mail) models.OneTime
 // many mails: a stranger's registration must not keep the owner's from existing when the owner opens
 // a link. It stores nothing if the client has registered the address too often.
 func (s *Service) addRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
-	repeats, limit := s.repeats(client, t.EmailNorm), s.mailBudget(mail.Verify, t.EmailNorm)
+	repeats, limit := s.repeats(client, t.EmailNorm), s.recipientLimit(mail.Verify, t.EmailNorm)
 	err = s.store.Tx(ctx, func(tx *models.Tx) (err error) {
 		if queued, err = countUse(tx, repeats); err != nil || !queued {
 			return err
 		}
-		if queued, err = queueWithin(tx, limit, m); err != nil {
+		if queued, err = outbox.QueueWithin(tx, m, limit); err != nil {
 			return err
 		}
 		return tx.AddToken(t)
@@ -107,7 +106,7 @@ func (s *Service) addRegistration(ctx context.Context, t models.OneTimeToken, m 
 // to its owner. If another user has the address, it queues the mail alone, which then informs that
 // user. It reports whether the mail was queued.
 func (s *Service) addUnverifiedUser(ctx context.Context, u models.User, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
-	limit, registered := s.mailBudget(mail.Verify, u.EmailNorm), s.event(models.EventRegistered, 0, client, "")
+	limit, registered := s.recipientLimit(mail.Verify, u.EmailNorm), s.event(models.EventRegistered, 0, client, "")
 	err = createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
 			if err := createUser(tx, u, registered); err != nil {
@@ -124,7 +123,7 @@ func (s *Service) addUnverifiedUser(ctx context.Context, u models.User, t models
 	switch {
 	case errors.Is(err, models.ErrConflict):
 		m.UserID, m.TokenID = 0, nil
-		return s.store.AddMail(ctx, m, limit)
+		return s.outbox.QueueAlone(ctx, m, limit)
 	case isExceeded(err):
 		return false, nil
 	}
@@ -157,7 +156,7 @@ func withUsername(u *models.User) *models.User {
 // ResendVerification queues another mail for a registration that waits for its verification. Errors:
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) ResendVerification(ctx context.Context, email string, client Client) error {
-	return s.requestLink(ctx, resend, email, s.settings.VerifyTTL, client)
+	return s.requestLink(ctx, outbox.Resend, email, client)
 }
 
 // VerifyInput is the token of a verification mail, with the password typed at registration.

@@ -8,8 +8,11 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/token"
 )
 
@@ -33,7 +36,7 @@ type Settings struct {
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
 	VerifyURL, EmailChangeURL, ResetURL string // of the pages that the links in mails open
 	EventRetention                      time.Duration
-	MailSenders                         int // mails that are sent at once; see senders
+	MailSenders                         int // mails that are sent at once
 	Limits
 }
 
@@ -68,15 +71,12 @@ type Service struct {
 	legacy    *token.LegacyVerifier
 	policy    Policy
 	settings  Settings
-	mailWake  chan struct{}
-	backlogs  backlogs
-	sendTime  atomic.Int64 // of the last mail, in nanoseconds
 	now       func() time.Time
-	observe   func(event string)
+	count     metrics.Count
+	audit     *audit.Log
+	outbox    *outbox.Outbox
 	schemaOK  atomic.Bool
 	spent     exceededLimits
-	notes     notes
-	eventIDs  models.EventIDs
 	heartbeat heartbeat
 
 	legacyUntil time.Time
@@ -86,12 +86,8 @@ type Service struct {
 	written writeProof
 }
 
-// Events lists the events that Observe can be called with.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "stood_still", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
-	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused", "mail_backlog"}
-
-// Options configures a Service. Now is the clock of every rule. Observe, which may be nil, is
-// called with the name of each event; see [Events].
+// Options configures a Service. Now is the clock of every rule. Count, which may be nil, increments
+// the counters of [metrics].
 type Options struct {
 	Store     *models.Store
 	Hasher    *credentials.Hasher
@@ -102,25 +98,36 @@ type Options struct {
 	Settings  Settings
 	Legacy    LegacySecrets
 	Now       func() time.Time
-	Observe   func(event string)
+	Count     metrics.Count
 }
 
 // New returns a Service. It does not query the database.
 func New(o Options) *Service {
 	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) }
-	if o.Observe == nil {
-		o.Observe = func(string) {}
+	if o.Count == nil {
+		o.Count = func(metrics.Counter) {}
 	}
+	store := o.Store.WithClock(now)
 	return &Service{
-		store: o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
-		mailWake: make(chan struct{}, 1),
-		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
-		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
-		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
-		legacy:   token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
-		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Observe("stood_still") }},
+		store: store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, count: o.Count,
+		audit:   audit.NewLog(store, now, o.Count),
+		outbox:  newOutbox(o, store, now),
+		written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
+		issuer:  token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
+		access:  token.NewVerifier(o.Ring, o.PublicURL, now),
+		refresh: token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
+		legacy:  token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
+		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Count(metrics.StoodStill) }},
 	}
+}
+
+func newOutbox(o Options, store *models.Store, now func() time.Time) *outbox.Outbox {
+	return outbox.New(outbox.Options{
+		Store: store, Ring: o.Ring, Now: now, Count: o.Count, Senders: o.Settings.MailSenders, Mailbox: mailbox,
+		Verify:      outbox.Link{Page: o.Settings.VerifyURL, Valid: o.Settings.VerifyTTL},
+		EmailChange: outbox.Link{Page: o.Settings.EmailChangeURL, Valid: o.Settings.EmailChangeTTL},
+		Reset:       outbox.Link{Page: o.Settings.ResetURL, Valid: o.Settings.ResetTTL},
+	})
 }
 
 // Transport is how the tokens of a session are delivered; the contract explains the four.
@@ -145,13 +152,6 @@ func Locales() []string { return mail.Locales() }
 
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
-
-// Client describes the sender of a request: the address and user agent that sessions and events
-// show, and the accepted languages.
-type Client struct {
-	IP, UserAgent, AcceptLanguage string
-	RequestID                     uuid.UUID
-}
 
 // deadline detaches a context from the caller, who may disconnect: a write that has begun is
 // completed, and its outcome is known. The deadline stays; without one, it is callTime from now.

@@ -108,10 +108,10 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 		return u, "", problem.FromStore(err)
 	}
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, client.networks(), u.Password, password)
+	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password, password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
 		s.observe("hash_unusable") // a 500 would reveal that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, client.networks(), "", password)
+		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
 	}
 	if err != nil {
 		return u, "", hashError(err)
@@ -122,7 +122,7 @@ func (s *Service) checkPassword(ctx context.Context, name loginName, password st
 	if !weak {
 		return u, "", nil
 	}
-	rehash, err := s.hasher.Hash(ctx, client.networks(), password)
+	rehash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
 		s.observe("rehash_skipped") // the old hash still works; a later login replaces it
 	}
@@ -168,7 +168,7 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 // database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
 func (s *Service) busy(client Client) error {
-	if s.hasher.Full(client.networks()) {
+	if s.hasher.Full(networksOf(client)) {
 		return hashError(credentials.ErrBusy)
 	}
 	return nil

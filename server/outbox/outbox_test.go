@@ -1,4 +1,4 @@
-package accounts_test
+package outbox_test
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token/tokentest"
 )
@@ -464,11 +465,11 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 		const mails = 200
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		for i := range mails {
-			_, err := a.Store.AddMail(t.Context(), models.Mail{
+			m := models.Mail{
 				ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(mail.PasswordChanged), Email: fmt.Sprintf("u%d@example.com", i), Locale: "en",
 				CreatedAt: now, NextAt: now, ExpiresAt: now.Add(time.Hour),
-			}, models.RateLimitUse{})
-			must(t, err)
+			}
+			must(t, a.Store.Tx(t.Context(), func(tx *models.Tx) error { return outbox.Queue(tx, m) }))
 		}
 		shares := make([]atomic.Int64, 2)
 		for i := range shares {

@@ -1,4 +1,4 @@
-package accounts_test
+package outbox_test
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -131,7 +133,7 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 				for _, path := range c.taken {
 					ask(path, u.Email).Want(t, http.StatusAccepted, "")
 				}
-				if got := observed(t, s, "mail_backlog"); got != fmt.Sprint(2*len(c.rejected)) {
+				if got := counter(t, s, metrics.MailBacklog); got != fmt.Sprint(2*len(c.rejected)) {
 					t.Errorf("got %s counted rejections", got)
 				}
 				for _, line := range errorLines(s) {
@@ -183,7 +185,7 @@ func TestControl187SignedInUsersGoFirst(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var sending sync.WaitGroup
 		sending.Go(func() {
-			s.Service.SendMails(ctx, held, func(f accounts.MailFault) { t.Errorf("a mail of kind %s: %v", f.Kind, f.Err) })
+			s.Service.SendMails(ctx, held, func(f outbox.Fault) { t.Errorf("a mail of kind %s: %v", f.Kind, f.Err) })
 		})
 		eventually(t, "every sender is busy", func() bool { return len(held.kinds()) == senders })
 		for _, kind := range []string{"password_changed", "reset"} {
