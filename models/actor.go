@@ -90,9 +90,7 @@ func removesActor(set map[string]any) bool {
 }
 
 // endStartedChanges ends the pending changes of address that a staff member has started for other
-// users. A mailbox may confirm such a change days later. Without this, a superuser who is about to
-// be removed could move another superuser's account to a mailbox of their own, and take over that
-// account after the removal.
+// users.
 func endStartedChanges(tx *gorm.DB, actor any, now time.Time) error {
 	return endEmailChanges(tx, now, "actor_id = ?", actor)
 }

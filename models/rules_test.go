@@ -25,7 +25,6 @@ var rawArgument = map[string]int{
 var unguarded = map[string]string{
 	"AddEvents":       "a user who is gone has no events",
 	"releaseMail":     "a lease that was lost meanwhile is another worker's to finish",
-	"dropResets":      "there may be none",
 	"endTokens":       "there may be none",
 	"EndTokens":       "there may be none",
 	"CancelMails":     "there may be none",

@@ -9,32 +9,33 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/api"
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
-	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: or(in.Limit, defaultLimit)}
+	filter := accounts.UserFilter{
+		Text: or(in.Q, ""), Username: in.Username, Email: in.Email, IsActive: in.IsActive, EmailVerified: in.EmailVerified,
+		Sort: string(api.UserSortID), Limit: or(in.Limit, defaultLimit),
+	}
 	for _, role := range or(in.Role, nil) {
-		query.Roles = append(query.Roles, models.UserRole(role))
+		filter.Roles = append(filter.Roles, string(role))
 	}
 	if in.Sort != nil {
-		column, descending := strings.CutPrefix(string(*in.Sort), "-")
-		query.Sort, query.Descending = models.UserSort(column), descending
+		filter.Sort, filter.Descending = strings.CutPrefix(string(*in.Sort), "-")
 	}
 	if in.Cursor != nil {
-		place, err := placeIn(*in.Cursor, query)
+		place, err := placeIn(*in.Cursor, filter)
 		if err != nil {
 			return nil, err
 		}
-		query.After = &place
+		filter.After = &place
 	}
-	list, next, err := h.Service.ListUsers(ctx, accounts.UserFilter{Text: or(in.Q, ""), Username: in.Username, Email: in.Email}, query)
+	list, next, err := h.Service.ListUsers(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
-	return api.ListUsers200JSONResponse{Users: users(list), NextCursor: cursorOf(next, query)}, nil
+	return api.ListUsers200JSONResponse{Users: users(list), NextCursor: cursorOf(next, filter)}, nil
 }
 
 func (h handlers) InviteUser(ctx context.Context, r api.InviteUserRequestObject) (api.InviteUserResponseObject, error) {

@@ -120,7 +120,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 			{Username: "bang!", Email: "straße@example.com", FirstName: "Ада", LastName: "Лавлейс"},
 		} {
 			u.UsernameNorm, u.EmailNorm, u.DateJoined = strings.ToLower(u.Username), strings.ToLower(u.Email), time.Now().UTC().Add(time.Duration(i)*time.Second)
-			if err := s.Store.CreateUser(t.Context(), &u); err != nil {
+			if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CreateUser(&u) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -185,7 +185,7 @@ func TestControl77PagesOfUsers(t *testing.T) {
 				at := base.Add(time.Duration(i%4) * time.Second)
 				u.LastLogin = &at
 			}
-			if err := s.Store.CreateUser(t.Context(), &u); err != nil {
+			if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CreateUser(&u) }); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -267,7 +267,7 @@ func TestControl181EveryWriteIsGuarded(t *testing.T) {
 		if !takesPrincipal(f) {
 			continue
 		}
-		if opensTransaction(f) {
+		if opensUnguarded(f) {
 			t.Errorf("%s must open its transactions through forUser or forStaff", name)
 		}
 		if f.Recv == nil || !f.Name.IsExported() || reads[name] {
@@ -320,13 +320,15 @@ func reaches(functions []*ast.FuncDecl, f *ast.FuncDecl, names ...string) bool {
 	return false
 }
 
-// opensTransaction reports whether f calls store.Tx, whose transaction has no actor.
-func opensTransaction(f *ast.FuncDecl) (found bool) {
+// opensUnguarded reports whether f calls Tx of the field store itself.
+func opensUnguarded(f *ast.FuncDecl) (found bool) {
 	ast.Inspect(f.Body, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Tx" {
-			of, ok := s.X.(*ast.SelectorExpr)
-			found = found || ok && of.Sel.Name == "store"
+		tx, ok := n.(*ast.SelectorExpr)
+		if !ok || tx.Sel.Name != "Tx" {
+			return true
 		}
+		store, ok := tx.X.(*ast.SelectorExpr)
+		found = found || ok && store.Sel.Name == "store"
 		return true
 	})
 	return found

@@ -9,3 +9,9 @@ func (s *Service) StandStill(period time.Duration) {
 	s.heartbeat.last.monotonic -= period
 	s.heartbeat.last.wall = s.heartbeat.last.wall.Add(-period)
 }
+
+// ChangeUser and DeleteUser are the writes of the operations on a user.
+var (
+	ChangeUser = changeUser
+	DeleteUser = deleteUser
+)

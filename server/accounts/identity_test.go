@@ -295,7 +295,7 @@ func TestNames(t *testing.T) {
 func TestNewEpoch(t *testing.T) {
 	seen := map[int64]bool{}
 	for range 100 {
-		e := newEpoch()
+		e := randomEpoch()
 		if e < 0 || e >= 1<<48 || seen[e] {
 			t.Fatalf("epoch %d", e)
 		}

@@ -193,7 +193,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = guarded(func() (_ models.User, err error) {
+	err = retryAsRead(func() (_ models.User, err error) {
 		t, u, err = s.findReset(ctx, value)
 		return u, err
 	}, func(before models.User) (err error) {

@@ -124,7 +124,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 	err := s.changeOwnUser(ctx, p, func(u models.User) error {
 		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
 		err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices) })
-		return resolved(err, func() bool { return s.isGone(ctx, u.ID) })
+		return resolved(err, func() bool { return s.isDeleted(ctx, u.ID) })
 	})
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 // changeOwnUser makes a guarded change of the principal's user, as read with the password hash.
 // Errors: SessionRevoked, ServiceUnavailable.
 func (s *Service) changeOwnUser(ctx context.Context, p Principal, change func(models.User) error) error {
-	return guarded(func() (models.User, error) { return s.userOf(ctx, p) }, change)
+	return retryAsRead(func() (models.User, error) { return s.userOf(ctx, p) }, change)
 }
 
 // Export is the data stored about a user, without secrets.

@@ -71,7 +71,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 func (s *Service) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
-		IsActive: true, DateJoined: now, SessionEpoch: newEpoch()}
+		IsActive: true, DateJoined: now, SessionEpoch: randomEpoch()}
 	identity := newIdentity(&u) // first, because the password is compared with the names
 	return u, problem.Join(identity, s.checkNewPassword(r.Password, u))
 }
@@ -309,7 +309,7 @@ func (s *Service) verifyAddress(ctx context.Context, t models.OneTimeToken, clie
 func (s *Service) createRegistrant(ctx context.Context, t models.OneTimeToken, client Client) error {
 	now := s.now()
 	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
-		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
+		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: randomEpoch()}
 	if norm, ok := newUsername(t.Username); ok {
 		u.Username, u.UsernameNorm = t.Username, norm
 	}

@@ -10,6 +10,8 @@ import (
 // through it, because it makes the further writes that a change implies:
 //
 //   - A new password, a new active state or a granted role revokes every session of the user.
+//     Deactivation takes effect at once, and activation revives no session. A session stolen from an
+//     ordinary user must not become a superuser's.
 //   - A new password or a new active state ends the open links of the user, and a new address ends
 //     all of them, because they were sent to the old one. The caller uses the token of its own
 //     request first.
@@ -69,8 +71,7 @@ func endEmailChanges(tx *models.Tx, u models.User, p models.UserPatch) error {
 	return nil
 }
 
-// grantsRole reports whether a change gives the user a role. A session stolen from an ordinary user
-// must not become a superuser's.
+// grantsRole reports whether a change gives the user a role.
 func grantsRole(u models.User, p models.UserPatch) bool {
 	return !u.IsStaff && isTrue(p.IsStaff) || !u.IsSuperuser && isTrue(p.IsSuperuser)
 }

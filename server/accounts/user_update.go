@@ -23,15 +23,15 @@ type UserChange struct {
 func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.change(ctx, p, id, func(u models.User) error {
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if c.IfVersion != nil && !c.IfVersion(u.Version) {
 			return problem.New(problem.PreconditionFailed)
 		}
-		w, err := s.newUserPatch(ctx, p, u, c, client)
-		if err != nil {
+		update, err := s.planUpdate(ctx, p, u, c, client)
+		if err != nil || update.patch == (models.UserPatch{}) {
 			return err
 		}
-		err = s.forStaff(p).ChangeUser(ctx, u, w.change, w.events...)
+		err = s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return update.apply(tx, p, u) })
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
 			return problem.UsernameConflict()
 		}
@@ -44,22 +44,41 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 	return s.GetUser(ctx, id)
 }
 
-// change makes a guarded change of a user whom the principal may change. The permission is checked
-// at each read.
-func (s *Service) change(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
-	return guarded(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
+// changeManageable makes a guarded change of a user whom the principal may change. The permission is
+// checked at each read.
+func (s *Service) changeManageable(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
+	return retryAsRead(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
 }
 
-// userPatch is a change of a user, with its security events.
-type userPatch struct {
-	change models.UserChange
-	after  models.User
-	events []models.Event
+// userUpdate is a staff member's change of a user: what changes, and the user after it.
+type userUpdate struct {
+	patch       models.UserPatch
+	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
+	after       models.User
+	events      []models.Event
 }
 
-// newUserPatch returns the parts of a requested change that differ from the user's present state.
-func (s *Service) newUserPatch(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userPatch, error) {
-	w := userPatch{after: u}
+// apply makes the update. A superuser who grants a role to themself keeps the session of the
+// request.
+func (w *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
+	if p.User.ID == u.ID && grantsRole(u, w.patch) && w.patch.IsActive == nil {
+		if err := tx.MoveSession(p.Session.ID, u); err != nil {
+			return err
+		}
+	}
+	if err := changeUser(tx, u, w.patch, w.events...); err != nil || w.emailChange == nil {
+		return err
+	}
+	if err := tx.CountUses(w.emailChange.limits...); err != nil {
+		return err
+	}
+	_, err := w.emailChange.start(tx, models.RateLimitUse{}) // the limits of a staff member's mails are among those above
+	return err
+}
+
+// planUpdate returns the parts of a requested change that differ from the user's present state.
+func (s *Service) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
+	w := userUpdate{after: u}
 	w.after.Username, w.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
 	w.after.FirstName, w.after.LastName, w.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	w.after.IsActive, w.after.IsStaff, w.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
@@ -82,10 +101,8 @@ func (s *Service) newUserPatch(ctx context.Context, p Principal, u models.User, 
 	return w, nil
 }
 
-// roles plans a change of the user's roles. A granted role ends the user's sessions: a session
-// stolen from an ordinary user must not become a superuser's. It also cancels a pending change of
-// address, which a staff member may have started while the user was an ordinary one.
-func (w *userPatch) roles(p Principal, u models.User, say sayEvent) error {
+// roles plans a change of the user's roles.
+func (w *userUpdate) roles(p Principal, u models.User, say sayEvent) error {
 	changes := roleChanges(u, w.after)
 	if len(changes) == 0 {
 		return nil
@@ -93,22 +110,19 @@ func (w *userPatch) roles(p Principal, u models.User, say sayEvent) error {
 	if !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
-	more := w.after.IsStaff && !u.IsStaff || w.after.IsSuperuser && !u.IsSuperuser
+	w.patch.IsStaff, w.patch.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
 	// Where verification is optional, a stranger can have signed up with a colleague's address, and
 	// would become staff. An invited user who has not signed in yet has no password, so only the
 	// mailbox can use that account.
-	if more && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+	if grantsRole(u, w.patch) && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
 		return problem.New(problem.EmailUnverified)
 	}
-	w.change.IsStaff, w.change.IsSuperuser = &w.after.IsStaff, &w.after.IsSuperuser
-	w.change.RevokeAllSessions, w.change.EndEmailChanges = more, more
 	say(models.EventRolesChanged, changes, "")
 	return nil
 }
 
-// activity plans an activation or a deactivation. Each ends every session of the user: deactivation
-// takes effect at once, and activation revives no session.
-func (w *userPatch) activity(u models.User, say sayEvent) {
+// activity plans an activation or a deactivation.
+func (w *userUpdate) activity(u models.User, say sayEvent) {
 	if w.after.IsActive == u.IsActive {
 		return
 	}
@@ -117,7 +131,7 @@ func (w *userPatch) activity(u models.User, say sayEvent) {
 		kind = models.EventActivated
 	}
 	say(kind, activeChange(u.IsActive, w.after.IsActive), "")
-	w.change.IsActive, w.change.RevokeAllSessions = &w.after.IsActive, true
+	w.patch.IsActive = &w.after.IsActive
 }
 
 // sayEvent adds an event to a change.
@@ -128,7 +142,7 @@ type sayEvent = func(kind models.EventKind, changes models.Changes, detail strin
 // If staff could put an address into force, a staff member could take an account over by a password
 // reset, and an unverified address would look verified. Only a superuser may start a change for a
 // user who may have used the account, because the owner of the new mailbox can take it over.
-func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w *userPatch, client Client) error {
+func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w *userUpdate, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
@@ -139,12 +153,12 @@ func (s *Service) patchEmail(ctx context.Context, p Principal, u models.User, w 
 	if taken, err := s.isTaken(ctx, s.store.UserByEmail, norm, u.ID); err != nil {
 		return err
 	} else if taken {
-		return s.conflictOfEmail(ctx, u, w.change.UsernameNorm)
+		return s.conflictOfEmail(ctx, u, w.patch.UsernameNorm)
 	}
-	c := s.newEmailChange(u, w.after.Email, norm, client)
-	c.token.ActorID = &p.User.ID
-	c.limits = append(c.limits, s.staffMailLimits(p, norm)...)
-	w.change.EmailChange = &models.EmailChange{Token: c.token, Mail: c.link, Notices: c.notices, Limits: c.limits}
+	change := s.newEmailChange(u, w.after.Email, norm, client)
+	change.token.ActorID = &p.User.ID
+	change.limits = append(change.limits, s.staffMailLimits(p, norm)...)
+	w.emailChange, w.patch.NewVersion = &change, true // users and staff see the pending address
 	return nil
 }
 
@@ -173,31 +187,31 @@ func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNo
 
 // names plans the changes of the username, the names and the language. Values that change must be
 // well-formed; an imported value may stay as it is.
-func (w *userPatch) names(u models.User, say sayEvent) error {
+func (w *userUpdate) names(u models.User, say sayEvent) error {
 	return problem.Join(w.username(u, say), w.personal(u, say))
 }
 
-func (w *userPatch) username(u models.User, say sayEvent) (err error) {
+func (w *userUpdate) username(u models.User, say sayEvent) (err error) {
 	if w.after.Username == u.Username {
 		return nil
 	}
 	if w.after.UsernameNorm, err = newName(w.after.Username); err != nil {
 		return err
 	}
-	w.change.Username, w.change.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
+	w.patch.Username, w.patch.UsernameNorm = &w.after.Username, &w.after.UsernameNorm
 	say(models.EventUsernameChanged, usernameChange(u, w.after), "")
 	return nil
 }
 
-func (w *userPatch) personal(u models.User, say sayEvent) error {
+func (w *userUpdate) personal(u models.User, say sayEvent) error {
 	if w.after.FirstName != u.FirstName || w.after.LastName != u.LastName {
 		if err := newNames(changed(u.FirstName, &w.after.FirstName), changed(u.LastName, &w.after.LastName)); err != nil {
 			return err
 		}
-		w.change.FirstName, w.change.LastName = &w.after.FirstName, &w.after.LastName
+		w.patch.FirstName, w.patch.LastName = &w.after.FirstName, &w.after.LastName
 	}
 	if w.after.Locale != u.Locale {
-		w.change.Locale = &w.after.Locale
+		w.patch.Locale = &w.after.Locale
 	}
 	if changes := profileChanges(u, w.after); len(changes) > 0 {
 		say(models.EventProfileChanged, changes, "")
