@@ -173,7 +173,7 @@ func TestControl200EventsDoNotNameADeletedUser(t *testing.T) {
 		}
 		named("ada by bob: of ada 0", "eve by bob: of eve 0", "bob by eve: of bob 1", "bob by -: of bob 1")
 		robin := "robin"
-		ok(t, f.UpdateProfile(t.Context(), eve.ID, models.ProfileChange{Username: &robin, UsernameNorm: &robin}, noEvents))
+		ok(t, f.ChangeUser(t.Context(), f.reload(eve), models.UserPatch{Username: &robin, UsernameNorm: &robin}))
 		ok(t, f.DeleteUser(t.Context(), f.reload(bob), event(bob, f.user, nil)))
 		named("- by ada: of bob 0", "ada by -: of ada 0", "robin by -: of eve 0", "- by robin: 0")
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE actor_id = ?", bob.ID); n != 2 {

@@ -28,15 +28,13 @@ func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
 func (f *fixture) register(email string, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeVerify, models.User{Email: email, EmailNorm: email}, at)
-	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.RateLimitUse{}, models.RateLimitUse{})
-	ok(f.t, err)
+	ok(f.t, f.AddRegistration(f.t.Context(), t, newMail(at)))
 	return t
 }
 
 func (f *fixture) addEmailChange(u models.User, t models.OneTimeToken) error {
 	f.t.Helper()
-	_, err := f.AddEmailChange(f.t.Context(), u, models.EmailChange{Token: t, Mail: newMail(now()), Notices: []models.Mail{newMail(now())}})
-	return err
+	return f.AddEmailChange(f.t.Context(), u, t)
 }
 
 func registered(t models.OneTimeToken, username string) *models.User {
@@ -92,11 +90,11 @@ func (f *fixture) together(n int, call func(s *models.Store, i int) error) int64
 func TestResetIsUsedOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
-		won := f.together(20, func(s *models.Store, i int) error {
-			return s.ResetPassword(context.Background(), models.PasswordReset{Token: token, Hash: fmt.Sprintf("hash %d", i), Now: now(), Notice: newMail(now())})
-		})
 		u := f.reload(f.user)
-		if won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil || f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE kind <> 'reset'") != 1 {
+		won := f.together(20, func(s *models.Store, i int) error {
+			return f.ResetPassword(context.Background(), s, token, u, fmt.Sprintf("hash %d", i))
+		})
+		if u := f.reload(f.user); won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil {
 			t.Errorf("%d of 20 set the password, epoch %d, verified at %v", won, u.SessionEpoch, u.EmailVerifiedAt)
 		}
 	})
@@ -108,26 +106,26 @@ func TestResetEndsEveryOtherToken(t *testing.T) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
 		ok(t, f.addEmailChange(f.reload(f.user), change))
 		other := f.resetOf(f.newUser("bob"), now())
-		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: reset, Hash: "new", Now: now(), Notice: newMail(now())}))
+		ok(t, f.ResetPassword(t.Context(), f.Store, reset, f.reload(f.user), "new"))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
 			t.Errorf("open: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
 		}
 	})
 }
 
-// A token is accepted only until it expires, and only for its user's address and its purpose.
+// A token is accepted only until it expires, only for the user as read, and only for its purpose.
 func TestResetIsRefused(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
-		at := now()
-		token := f.reset(at)
-		moved := token
-		moved.EmailNorm = "elsewhere@example.com"
-		for name, c := range map[string]struct {
-			token models.OneTimeToken
-			at    time.Time
-		}{"expired": {token, token.ExpiresAt}, "another address": {moved, at}} {
+		token := f.reset(now())
+		at := func(now time.Time) *models.Store { return f.WithClock(func() time.Time { return now }) }
+		current, stale := f.reload(f.user), f.reload(f.user)
+		stale.Version--
+		for name, reset := range map[string]func() error{
+			"expired":      func() error { return f.ResetPassword(t.Context(), at(token.ExpiresAt), token, current, "new") },
+			"another user": func() error { return f.ResetPassword(t.Context(), f.Store, token, stale, "new") },
+		} {
 			before := f.db.Dump(t)
-			if err := f.ResetPassword(t.Context(), models.PasswordReset{Token: c.token, Hash: "new", Now: c.at, Notice: newMail(at)}); !errors.Is(err, models.ErrNotFound) {
+			if err := reset(); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if f.db.Dump(t) != before {
@@ -137,7 +135,7 @@ func TestResetIsRefused(t *testing.T) {
 		if _, err := f.Token(t.Context(), models.PurposeVerify, token.Hash); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("found for another purpose: %v", err)
 		}
-		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: token.ExpiresAt.Add(-time.Microsecond), Notice: newMail(at)}))
+		ok(t, f.ResetPassword(t.Context(), at(token.ExpiresAt.Add(-time.Microsecond)), token, current, "new"))
 	})
 }
 
@@ -146,7 +144,7 @@ func TestRegistrationIsCompletedOnce(t *testing.T) {
 		at := now()
 		token, twin := f.register("new@example.com", at), f.register("new@example.com", at)
 		won := f.together(20, func(s *models.Store, i int) error {
-			return s.CompleteRegistration(context.Background(), token, registered(token, fmt.Sprint("new", i)), at)
+			return f.CompleteRegistration(context.Background(), s, token, registered(token, fmt.Sprint("new", i)))
 		})
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = 'new@example.com'"); won != 1 || n != 1 {
 			t.Errorf("%d of 20 succeeded and made %d users", won, n)
@@ -167,7 +165,7 @@ func TestTwinRegistrations(t *testing.T) {
 		}
 		won := f.together(20, func(s *models.Store, i int) error {
 			token := tokens[i%len(tokens)]
-			return s.CompleteRegistration(context.Background(), token, registered(token, fmt.Sprint("new", i)), at)
+			return f.CompleteRegistration(context.Background(), s, token, registered(token, fmt.Sprint("new", i)))
 		})
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = 'new@example.com'"); won != 1 || n != 1 {
 			t.Errorf("%d of 20 succeeded and made %d users", won, n)
@@ -183,8 +181,8 @@ func TestConflictConsumesNothing(t *testing.T) {
 		taken := f.register(f.user.EmailNorm, at)
 		before := f.db.Dump(t)
 		for name, err := range map[string]error{
-			"username": f.CompleteRegistration(t.Context(), token, registered(token, f.user.Username), at),
-			"address":  f.CompleteRegistration(t.Context(), taken, registered(taken, "other"), at),
+			"username": f.CompleteRegistration(t.Context(), f.Store, token, registered(token, f.user.Username)),
+			"address":  f.CompleteRegistration(t.Context(), f.Store, taken, registered(taken, "other")),
 		} {
 			if !errors.Is(err, models.ErrConflict) {
 				t.Errorf("%s: %v", name, err)
@@ -193,7 +191,7 @@ func TestConflictConsumesNothing(t *testing.T) {
 		if f.db.Dump(t) != before || !f.isOpen(token) || !f.isOpen(twin) {
 			t.Error("something was written")
 		}
-		ok(t, f.CompleteRegistration(t.Context(), token, registered(token, "free"), at))
+		ok(t, f.CompleteRegistration(t.Context(), f.Store, token, registered(token, "free")))
 	})
 }
 
@@ -229,7 +227,7 @@ func TestPendingRegistrationIsTheNewest(t *testing.T) {
 		if _, err := f.PendingRegistration(t.Context(), "new@example.com", newest.ExpiresAt); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("after its end: %v", err)
 		}
-		ok(t, f.CompleteRegistration(t.Context(), newest, registered(newest, "new"), at.Add(3*time.Second)))
+		ok(t, f.CompleteRegistration(t.Context(), f.Store, newest, registered(newest, "new")))
 		if _, err := f.PendingRegistration(t.Context(), "new@example.com", at.Add(4*time.Second)); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("after the address was verified: %v", err)
 		}

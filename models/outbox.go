@@ -70,33 +70,6 @@ const (
 	MailRefused = "refused" // rejected permanently by the recipient's server
 )
 
-// mustAddMail counts the mail in its rate limit and queues it, in the same transaction. If the mail
-// were counted earlier, a fault in between would deny the mail to a user who requests it again.
-// Errors: *RateLimitExceeded.
-func mustAddMail(tx *gorm.DB, m Mail, limit RateLimitUse) error {
-	if err := spend(tx, m.CreatedAt, limit); err != nil {
-		return err
-	}
-	return tx.Create(&m).Error
-}
-
-// addMail is like mustAddMail, but returns false instead of *RateLimitExceeded if the rate limit is
-// exceeded.
-func addMail(tx *gorm.DB, m Mail, limit RateLimitUse) (queued bool, err error) {
-	err = mustAddMail(tx, m, limit)
-	return err == nil, unlessExceeded(err)
-}
-
-// unlessExceeded returns nil for an *RateLimitExceeded and err otherwise. Its callers report an exceeded limit
-// in another result.
-func unlessExceeded(err error) error {
-	var over *RateLimitExceeded
-	if errors.As(err, &over) {
-		return nil
-	}
-	return err
-}
-
 func addMails(tx *gorm.DB, mails []Mail) error {
 	if len(mails) == 0 {
 		return nil
@@ -226,13 +199,6 @@ func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err e
 		return 0, oldest, translate(err)
 	}
 	return int(undelivered), first[0].CreatedAt, nil
-}
-
-// dropResets drops the queued mails to an address that would contain a new reset link. Such a link
-// would be created after the event that must end every link of the user.
-func dropResets(tx *gorm.DB, now time.Time, emailNorm string) error {
-	return tx.Model(&Mail{}).Where("email_norm = ? AND kind IN ? AND done_at IS NULL", emailNorm, []string{"reset", "invitation"}).
-		Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil}).Error
 }
 
 // DeleteOldMails removes at most limit mails that were finished before the given time. It returns

@@ -25,7 +25,6 @@ var rawArgument = map[string]int{
 var unguarded = map[string]string{
 	"AddEvents":            "a user who is gone has no events",
 	"releaseMail":          "a lease that was lost meanwhile is another worker's to finish",
-	"dropResets":           "there may be none",
 	"endTokens":            "there may be none",
 	"EndTokens":            "there may be none",
 	"CancelMails":          "there may be none",
@@ -33,8 +32,6 @@ var unguarded = map[string]string{
 	"LockSuperusers":       "the caller counts them next",
 	"RevokeOldestSessions": "there may be none",
 	"ReplaceHash":          "the hash that another request has set stays",
-	"deleteOwnEvents":      "there may be none",
-	"keepSuperuser":        "how many there are is asked next",
 	"endEmailChanges":      "the user may have been deleted in the same transaction",
 	"Refund":               "what has ended needs no refund",
 	"releaseLease":         "a lease that was lost is not ours to release",

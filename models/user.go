@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 // User is an account. The _norm columns hold the canonical forms, which are unique; the other
@@ -28,7 +27,7 @@ type User struct {
 	IsSuperuser     bool
 	EmailVerifiedAt *time.Time
 	SessionEpoch    int64
-	Version         int64  // incremented by the changes that changesVersion or bumpVersion count
+	Version         int64  // incremented by every change of data that users and staff see, except for logins
 	LockCount       int64  // incremented by transactions that must conflict with other changes of the user
 	ImportedEpoch   *int64 // the SessionEpoch at the import, or nil; while they are equal, tokens of the Django service may be valid
 	LastLogin       *time.Time
@@ -117,19 +116,6 @@ func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
 	return s.user(ctx, "id = ?", id)
 }
 
-// ProfileChange is a change of a user's profile. Fields that are nil are not changed.
-type ProfileChange struct {
-	Username, UsernameNorm, FirstName, LastName, Locale *string
-}
-
-func (c ProfileChange) columns() map[string]any {
-	set := map[string]any{}
-	setGiven(set, map[string]*string{
-		"username": c.Username, "username_norm": c.UsernameNorm, "first_name": c.FirstName, "last_name": c.LastName, "locale": c.Locale,
-	})
-	return set
-}
-
 // setGiven adds the columns whose value is not nil.
 func setGiven[T any](set map[string]any, given map[string]*T) {
 	for column, value := range given {
@@ -137,25 +123,6 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 			set[column] = *value
 		}
 	}
-}
-
-// UpdateProfile changes a user's own data and adds the events, which eventsOf computes from the
-// user before the change. Errors: ErrConflict if the username is taken, ErrNotFound if there is no
-// such user.
-func (s *Store) UpdateProfile(ctx context.Context, id int64, c ProfileChange, eventsOf func(before User) []Event) error {
-	set := c.columns()
-	if len(set) == 0 {
-		return nil
-	}
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		var before User // locked, so that the second of two concurrent changes sees the values that the first has stored
-		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id", "username", "first_name", "last_name", "locale").
-			Where("id = ?", id).Take(&before).Error
-		if err != nil {
-			return translate(err)
-		}
-		return changeUser(tx, set, eventsOf(before), "id = ?", id)
-	})
 }
 
 // Users calls f for every user in the order of ids. It stops at the first error and returns it.

@@ -151,8 +151,7 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}
 	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}
-	_, err := store.AddRegistration(ctx, t, m, models.RateLimitUse{}, models.RateLimitUse{})
-	return err
+	return store.Tx(ctx, func(tx *models.Tx) error { return errors.Join(tx.AddMails(m), tx.AddToken(t)) })
 }
 
 func (t *target) serve(ctx context.Context, binary string) error {

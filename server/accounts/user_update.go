@@ -53,7 +53,7 @@ func (s *Service) changeManageable(ctx context.Context, p Principal, id int64, c
 // userUpdate is a staff member's change of a user: what changes, and the user after it.
 type userUpdate struct {
 	patch       models.UserPatch
-	emailChange *models.EmailChange // a pending change, which the new mailbox must confirm; or nil
+	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
 	after       models.User
 	events      []models.Event
 }
@@ -69,13 +69,11 @@ func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 	if err := changeUser(tx, u, plan.patch, plan.events...); err != nil || plan.emailChange == nil {
 		return err
 	}
-	change := *plan.emailChange
-	return runSteps(
-		func() error { return tx.CountUses(change.Limits...) },
-		func() error { return tx.EndEmailChanges(u.ID) },
-		func() error { return tx.AddToken(change.Token) },
-		func() error { return tx.AddMails(append(change.Notices, change.Mail)...) },
-	)
+	if err := tx.CountUses(plan.emailChange.limits...); err != nil {
+		return err
+	}
+	_, err := plan.emailChange.start(tx, models.RateLimitUse{}) // the limits of a staff member's mails are among those above
+	return err
 }
 
 // planUpdate returns the parts of a requested change that differ from the user's present state.
@@ -157,9 +155,9 @@ func (s *Service) planEmail(ctx context.Context, p Principal, u models.User, pla
 	} else if taken {
 		return s.conflictOfEmail(ctx, u, plan.patch.UsernameNorm)
 	}
-	change := s.emailChange(u, plan.after.Email, norm, client)
-	change.Token.ActorID = &p.User.ID
-	change.Limits = append(change.Limits, s.staffMailLimits(p, norm)...)
+	change := s.newEmailChange(u, plan.after.Email, norm, client)
+	change.token.ActorID = &p.User.ID
+	change.limits = append(change.limits, s.staffMailLimits(p, norm)...)
 	plan.emailChange, plan.patch.NewVersion = &change, true // users and staff see the pending address
 	return nil
 }
