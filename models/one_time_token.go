@@ -111,12 +111,6 @@ func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	return n > 0, err
 }
 
-// lockUser locks a user whose data stays the same. It changes the row, because a cluster certifies
-// only changed rows: a concurrent change on another node would otherwise not conflict.
-func lockUser(tx *gorm.DB, events []Event, where string, args ...any) error {
-	return changeUser(tx, map[string]any{"lock_count": gorm.Expr("lock_count + 1")}, events, where, args...)
-}
-
 // consume marks a token as used. It is a conditional UPDATE in the transaction of the token's
 // effect, so that a token has its effect once. Errors: ErrNotFound if the token is used or expired.
 func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {

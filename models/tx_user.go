@@ -43,7 +43,13 @@ const asRead = "id = ? AND version = ? AND session_epoch = ?"
 
 // CreateUser adds a user and sets its ID. No network is known for its names yet; see
 // [Store.KnownNetwork]. Errors: ErrConflict if the username or the address is taken.
-func (t *Tx) CreateUser(u *User) error { return createUser(t.db, u, nil) }
+func (t *Tx) CreateUser(u *User) error {
+	u.ID = 0
+	if err := t.db.Create(u).Error; err != nil {
+		return translate(err)
+	}
+	return t.ForgetNetworks(u.UsernameNorm, u.EmailNorm)
+}
 
 // LockedUser reads a user and locks the row. Errors: ErrNotFound.
 func (t *Tx) LockedUser(id int64) (User, error) {
@@ -65,8 +71,8 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	}
 	for _, name := range []*string{p.UsernameNorm, p.EmailNorm} {
 		if name != nil {
-			if err := forgetNetworks(t.db, *name); err != nil {
-				return translate(err)
+			if err := t.ForgetNetworks(*name); err != nil {
+				return err
 			}
 		}
 	}
@@ -77,8 +83,11 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 // only changed rows: a concurrent change on another node would otherwise not conflict. Errors:
 // ErrNotFound if the version or the epoch has changed since u was read, or the user is gone.
 func (t *Tx) LockUser(u User) error {
-	set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
-	return translate(exactlyOne(t.db.Model(&User{}).Where(asRead, u.ID, u.Version, u.SessionEpoch).Updates(set)))
+	return translate(lockUser(t.db, asRead, u.ID, u.Version, u.SessionEpoch))
+}
+
+func lockUser(tx *gorm.DB, where string, args ...any) error {
+	return exactlyOne(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"lock_count": gorm.Expr("lock_count + 1")}))
 }
 
 // DeleteUser deletes the row of a user. Errors: ErrNotFound if the version or the epoch has changed
