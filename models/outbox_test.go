@@ -266,6 +266,8 @@ func TestQueuedMails(t *testing.T) {
 		m := f.claim(at)
 		m.Email, m.EmailNorm, m.Name = "", "", ""
 		f.finish(m, at)
+		f.queue(at)
+		f.finish(f.claim(at), at)
 		for kind, want := range map[string][]models.ID{"verify": {waiting.ID}, "reset": nil} {
 			var got []models.ID
 			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error {

@@ -2,7 +2,7 @@ package accounts
 
 import (
 	"example.com/accounts/models"
-	"example.com/accounts/server/mail"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
 )
 
@@ -51,7 +51,7 @@ func endLinks(tx *models.Tx, u models.User, p models.UserPatch) error {
 	if err := tx.EndTokens(u.ID, models.PurposeVerify); err != nil {
 		return err
 	}
-	return tx.CancelMails(u.EmailNorm, string(mail.Reset), string(mail.Invitation))
+	return outbox.CancelLinks(tx, u.EmailNorm)
 }
 
 // endEmailChanges ends the pending changes of address that a change of a user makes invalid.
