@@ -12,7 +12,7 @@ import (
 
 // writers are the functions that may write to existing rows of users: ChangeUser and changeUser,
 // which update the search text, and those that write none of its columns.
-var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "changeUser", "updateSearch", "noteLogin", "CreateSession", "keepSuperuser", "AddEvents", "endEmailChanges"}
+var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "changeUser", "updateSearch", "RecordLogin", "ReplaceHash", "RevokeAllSessions", "keepSuperuser", "AddEvents", "endEmailChanges"}
 
 // Every other write to a user goes through changeUser. Otherwise a search would not find the user
 // by the new name.

@@ -49,12 +49,3 @@ func (t *Tx) deleteOf(u User, model any) error {
 	}
 	return translate(t.db.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error)
 }
-
-// MoveSession moves a live session of a user from the user's epoch to the next one, so that the
-// session outlives the revocation of all others. Call it first: a refresh also locks the session
-// before the user. Errors: ErrNotFound if the session is no longer live, or the epoch has changed
-// since u was read.
-func (t *Tx) MoveSession(id ID, u User) error {
-	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live,
-		u.SessionEpoch+1, id, u.ID, u.SessionEpoch, t.now, t.now)))
-}

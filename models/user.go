@@ -145,14 +145,6 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 	}
 }
 
-// RevokeAllSessions revokes every session of the user. Errors: ErrNotFound if the epoch has
-// changed, or the user is inactive.
-func (s *Store) RevokeAllSessions(ctx context.Context, userID, epoch int64, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		return changeUser(tx, map[string]any{"session_epoch": epoch + 1}, events, "id = ? AND session_epoch = ? AND is_active", userID, epoch)
-	})
-}
-
 // changeUser changes one row and adds the events. It writes a map, because GORM omits the zero
 // values of a struct. Errors: ErrNotFound.
 //

@@ -24,7 +24,8 @@ server/problem           models
 server/metrics           -
 server/audit             models server/problem server/metrics server/mail
 server/outbox            models server/problem server/metrics server/mail server/token server/credentials server/audit
-server/accounts          models server/problem server/metrics server/credentials server/token server/mail server/audit server/outbox
+server/sessions          models server/problem server/metrics server/token server/audit
+server/accounts          models server/problem server/metrics server/credentials server/token server/mail server/audit server/outbox server/sessions
 server/django            models server/accounts
 server                   api server/problem server/metrics server/accounts server/web server/web/* server/config models
 server/servertest        *
@@ -56,7 +57,7 @@ github.com/oapi-codegen              api api/client server
 go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
 net/http                             api api/client server server/token/remote server/web server/web/*
-github.com/google/uuid               api api/client models server/token server/audit server/outbox server/accounts server
+github.com/google/uuid               api api/client models server/token server/audit server/outbox server/sessions server/accounts server
 golang.org/x/net/idna                models server/accounts
 golang.org/x/net/netutil             server
 golang.org/x/text                    models server/accounts server/outbox

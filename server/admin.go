@@ -68,7 +68,7 @@ func (h handlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject)
 		return nil, err
 	}
 	// An administrator who deactivates their own account has ended their own session.
-	ended := h.cleared(call.principal, isOwn(call, r.UserID) && !u.User.IsActive)
+	ended := h.newEndedResponse(call.principal, isOwn(call, r.UserID) && !u.User.IsActive)
 	return updatedUser{api.UpdateUser200JSONResponse(adminUser(u)), ended.cookies}, nil
 }
 
@@ -77,7 +77,7 @@ func (h handlers) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject)
 	if err := h.Service.DeleteUser(ctx, call.principal, r.UserID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, isOwn(call, r.UserID)), nil
+	return h.newEndedResponse(call.principal, isOwn(call, r.UserID)), nil
 }
 
 func (h handlers) RequestUserPasswordReset(ctx context.Context, r api.RequestUserPasswordResetRequestObject) (api.RequestUserPasswordResetResponseObject, error) {
@@ -104,7 +104,7 @@ func (h handlers) RevokeAllUserSessions(ctx context.Context, r api.RevokeAllUser
 	if err := h.Service.RevokeAllUserSessions(ctx, call.principal, r.UserID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, isOwn(call, r.UserID)), nil
+	return h.newEndedResponse(call.principal, isOwn(call, r.UserID)), nil
 }
 
 func (h handlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSessionRequestObject) (api.RevokeUserSessionResponseObject, error) {
@@ -112,7 +112,7 @@ func (h handlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSession
 	if err := h.Service.RevokeUserSession(ctx, call.principal, r.UserID, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
+	return h.newEndedResponse(call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
 }
 
 func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestObject) (api.ListAllEventsResponseObject, error) {
@@ -181,14 +181,14 @@ func (a updatedUser) VisitUpdateUserResponse(w http.ResponseWriter) error {
 	return a.UpdateUser200JSONResponse.VisitUpdateUserResponse(w)
 }
 
-func (a cleared) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }

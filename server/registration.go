@@ -17,7 +17,7 @@ func (h handlers) Register(ctx context.Context, r api.RegisterRequestObject) (ap
 
 func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObject) (api.VerifyEmailResponseObject, error) {
 	call := callOf(ctx)
-	transport, err := call.transport(r.Body.TokenTransport)
+	transport, err := call.chooseTransport(r.Body.TokenTransport)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return h.signedIn(call, tokens, u), nil
+	return h.newLoginResponse(call, tokens, u), nil
 }
 
 func (h handlers) ResendVerification(ctx context.Context, r api.ResendVerificationRequestObject) (api.ResendVerificationResponseObject, error) {

@@ -8,9 +8,11 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/sessions"
 )
 
 // The operations of staff. [Principal.Permit] has checked before that the principal is a staff
@@ -255,7 +257,7 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 	if err != nil || !u.IsActive {
 		return nil, err
 	}
-	return s.sessionsOf(ctx, u)
+	return s.List(ctx, u)
 }
 
 // RevokeAllUserSessions revokes every session of a user. Errors: ResourceNotFound, RoleRequired,
@@ -267,8 +269,9 @@ func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int
 		if !u.IsActive { // an inactive user has no live sessions
 			return nil
 		}
-		event := s.byStaff(p, models.EventSessionsRevoked, id, client, "")
-		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return changeUser(tx, u, models.UserPatch{NextEpoch: true}, event) })
+		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			return revokeAllSessions(tx, u, audit.Event{Kind: models.EventSessionsRevoked, UserID: id, StaffID: p.User.ID, Client: client})
+		})
 		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }
@@ -281,14 +284,8 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
-	e := s.byStaff(p, models.EventSessionRevoked, id, client, "")
-	ended := models.ID(session)
-	e.SessionID = &ended
-	found, err := s.forStaff(p).Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
-	if err == nil && !found {
-		return problem.New(problem.ResourceNotFound)
-	}
-	return problem.FromStore(err)
+	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
+		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: models.ID(session), Client: client})
 }
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event

@@ -90,7 +90,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			by := map[string]time.Duration{"its own end": 10 * time.Minute, "the day": time.Hour}[name]
-			c, err := r.Service.LegacyCredential(accounts.Body, raw)
+			c, err := r.Service.ExchangeableCredential(accounts.Body, raw)
 			must(t, err)
 			r.Clock.Advance(by)
 			defer r.Clock.Advance(-by)

@@ -9,7 +9,7 @@ import (
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
-	"example.com/accounts/server/token"
+	"example.com/accounts/server/sessions"
 )
 
 // passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
@@ -125,35 +125,37 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	l, err := s.replacePassword(ctx, p, u, hash, client)
+	after := u
+	after.SessionEpoch++
+	session, err := s.replacePassword(ctx, p, u, hash, sessions.NewSession{ID: sessions.NewID(), User: after, Transport: p.Transport(), Client: client})
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, changes)
 	}
 	s.outbox.Wake()
-	t, err := s.mint(grantOf(l), l.CreatedAt, true)
-	return t, l.User, err
+	t, err := s.FirstTokens(session)
+	return t, after, err
 }
 
 // replacePassword sets the password of the principal's user, as read with the password that was
 // verified, and begins the session that replaces the user's other ones. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s *Service) replacePassword(ctx context.Context, p Principal, u models.User, hash string, client Client) (models.Live, error) {
-	after := u
-	after.SessionEpoch++
-	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
-	notices := s.outbox.NewNotices(u, mail.PasswordChanged, client)
-	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, "")
-	err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
+func (s *Service) replacePassword(ctx context.Context, p Principal, u models.User, hash string, n sessions.NewSession) (session models.Session, err error) {
+	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
+	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, n.Client, "")
+	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		return runSteps(
 			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
-			func() error { return tx.InsertSession(l.Session, s.policy.tolerance()) },
+			func() (err error) {
+				session, err = s.Add(tx, n)
+				return err
+			},
 			func() error { return tx.AddMails(notices...) },
 		)
 	})
 	if errors.Is(err, models.ErrNotFound) {
-		return l, s.explainConflict(ctx, p)
+		return session, s.explainConflict(ctx, p)
 	}
-	return l, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, l.ID) }))
+	return session, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, n.ID) }))
 }
 
 // hasSession reports whether the session's row exists.

@@ -13,21 +13,11 @@ import (
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/outbox"
+	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
 )
 
-// Policy holds the settings of sessions that decisions depend on. Margin is M of the decision
-// table; see (Policy).tolerance.
-type Policy struct {
-	AccessTTL         time.Duration
-	RefreshIdleTTL    time.Duration
-	ServerHeldIdleTTL time.Duration
-	SessionMaxAge     time.Duration
-	RotationInterval  time.Duration // W; 0 is the strict profile
-	Margin            time.Duration // M
-}
-
-// Settings holds the settings of accounts. Those of sessions are in [Policy].
+// Settings holds the settings of accounts. Those of sessions are in [sessions.Policy].
 type Settings struct {
 	MinPassword                         int
 	SiteNames                           []string // names of the service, which attackers try as passwords
@@ -40,48 +30,24 @@ type Settings struct {
 	Limits
 }
 
-const (
-	// maxSessions is how many live sessions a user can have; a new one displaces the oldest (ASVS
-	// 7.1.2).
-	maxSessions = 50
-	// callTime bounds the work for a request whose context has no earlier deadline.
-	callTime = 2500 * time.Millisecond
-	// strictTolerance is how far a clock may be off in the strict profile, which has no margin.
-	strictTolerance = 2500 * time.Millisecond
-)
-
-// tolerance returns how far this machine's clock may be from the database's for a statement that
-// decides by age. Two replicas are then at most a margin apart.
-func (p Policy) tolerance() time.Duration {
-	if p.RotationInterval == 0 {
-		return strictTolerance
-	}
-	return p.Margin / 2
-}
+// callTime bounds the work for a request whose context has no earlier deadline.
+const callTime = models.CallTime
 
 // Service implements the operations over one database and one key ring.
 type Service struct {
-	store     *models.Store
-	hasher    *credentials.Hasher
-	breached  *credentials.Breached // nil if no list is configured
-	ring      *token.KeyRing
-	issuer    *token.Issuer
-	access    *token.Verifier
-	refresh   *token.RefreshVerifier
-	legacy    *token.LegacyVerifier
-	policy    Policy
-	settings  Settings
-	now       func() time.Time
-	count     metrics.Count
-	audit     *audit.Log
-	outbox    *outbox.Outbox
-	schemaOK  atomic.Bool
-	spent     exceededLimits
-	heartbeat heartbeat
+	*sessions.Manager
 
-	legacyUntil time.Time
-
-	clockOffset atomic.Int64 // nanoseconds, for Stats
+	store    *models.Store
+	hasher   *credentials.Hasher
+	breached *credentials.Breached // nil if no list is configured
+	ring     *token.KeyRing
+	settings Settings
+	now      func() time.Time
+	count    metrics.Count
+	audit    *audit.Log
+	outbox   *outbox.Outbox
+	schemaOK atomic.Bool
+	spent    exceededLimits
 
 	written writeProof
 }
@@ -108,17 +74,18 @@ func New(o Options) *Service {
 		o.Count = func(metrics.Counter) {}
 	}
 	store := o.Store.WithClock(now)
-	return &Service{
-		store: store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, count: o.Count,
+	s := &Service{
+		store: store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, settings: o.Settings, now: now, count: o.Count,
 		audit:   audit.NewLog(store, now, o.Count),
 		outbox:  newOutbox(o, store, now),
 		written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
-		issuer:  token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:  token.NewVerifier(o.Ring, o.PublicURL, now),
-		refresh: token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
-		legacy:  token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
-		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Count(metrics.StoodStill) }},
 	}
+	s.Manager = sessions.New(sessions.Options{
+		Store: store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(now), Now: now,
+		Count:       o.Count,
+		MayLogGrace: func(ctx context.Context, u models.User) bool { return s.mayRecord(ctx, u, gracedOfUser) },
+	})
+	return s
 }
 
 func newOutbox(o Options, store *models.Store, now func() time.Time) *outbox.Outbox {
@@ -153,16 +120,8 @@ func Locales() []string { return mail.Locales() }
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
 
-// deadline detaches a context from the caller, who may disconnect: a write that has begun is
-// completed, and its outcome is known. The deadline stays; without one, it is callTime from now.
-func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	ctx = context.WithoutCancel(ctx)
-	if !ok {
-		return context.WithTimeout(ctx, callTime)
-	}
-	return context.WithDeadline(ctx, end)
-}
+// deadline detaches a context from the caller; see [models.Detach].
+func deadline(ctx context.Context) (context.Context, context.CancelFunc) { return models.Detach(ctx) }
 
 // ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy

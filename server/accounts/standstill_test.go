@@ -68,7 +68,7 @@ func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
 func TestControl199HeldUpExchange(t *testing.T) {
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r, raw := s.replicas[0], oldToken(s.imported())
-		c, err := r.Service.LegacyCredential(accounts.Body, raw)
+		c, err := r.Service.ExchangeableCredential(accounts.Body, raw)
 		must(t, err)
 		exchangeReceived := func(ago time.Duration) error {
 			_, err := r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
@@ -87,7 +87,7 @@ func TestControl199HeldUpExchange(t *testing.T) {
 func TestControl199HeldUpExchangeInTheStrictProfile(t *testing.T) {
 	s := newSite(t, servertest.SQLite, 1, append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=0")...)
 	r := s.replicas[0]
-	c, err := r.Service.LegacyCredential(accounts.Body, oldToken(s.imported()))
+	c, err := r.Service.ExchangeableCredential(accounts.Body, oldToken(s.imported()))
 	must(t, err)
 	_, err = r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
 	must(t, err)

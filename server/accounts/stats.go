@@ -28,7 +28,7 @@ func (s *Service) Stats(ctx context.Context) Stats {
 	f := Stats{
 		HashesRunning: hashes.Running, HashesWaiting: hashes.Waiting, HashSlots: hashes.Slots, HashQueue: hashes.Queue, Hashes: hashes.Computed,
 		ConnsInUse: conns.InUse, ConnsOpen: conns.OpenConnections, Conns: conns.MaxOpenConnections,
-		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: time.Duration(s.clockOffset.Load()),
+		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: s.ClockOffset(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, figuresTime)
 	defer cancel()

@@ -181,6 +181,21 @@ func TestWhatRevokesEverySession(t *testing.T) {
 	})
 }
 
+// A change that was decided before the first login of the user fails: the user may have begun to use
+// the account, so that only a superuser may change the address. A later login does not matter.
+func TestFirstLoginOverridesEarlierDecisions(t *testing.T) {
+	eachUserChanges(t, func(t *testing.T, s userChanges) {
+		u, name := s.NewUser(), "Eve"
+		for login, want := range []error{models.ErrNotFound, nil} {
+			before := s.reload(u.User)
+			s.Login(u, accounts.Hybrid)
+			if err := s.change(before, models.UserPatch{FirstName: &name}); !errors.Is(err, want) {
+				t.Errorf("login %d: %v, want %v", login+1, err, want)
+			}
+		}
+	})
+}
+
 // The events that staff members caused outlive the user, because a deletion would otherwise hide
 // them. The user's own events, and texts about the user, are removed.
 func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
