@@ -106,12 +106,3 @@ func addEvents(tx *gorm.DB, events []Event) error {
 	}
 	return tx.CreateInBatches(&events, rowsAtOnce).Error
 }
-
-// addEventsOf writes events for a user whose id was assigned by the same transaction.
-func addEventsOf(tx *gorm.DB, u *User, events []Event) error {
-	events = slices.Clone(events)
-	for i := range events {
-		events[i].UserID = u.ID
-	}
-	return addEvents(tx, events)
-}

@@ -32,8 +32,6 @@ var unguarded = map[string]string{
 	"LockSuperusers":       "the caller counts them next",
 	"RevokeOldestSessions": "there may be none",
 	"ReplaceHash":          "the hash that another request has set stays",
-	"deleteOwnEvents":      "there may be none",
-	"keepSuperuser":        "how many there are is asked next",
 	"endEmailChanges":      "the user may have been deleted in the same transaction",
 	"Refund":               "what has ended needs no refund",
 	"releaseLease":         "a lease that was lost is not ours to release",

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// writers are the functions that may write to existing rows of users: ChangeUser and changeUser,
-// which update the search text, and those that write none of its columns.
-var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "changeUser", "updateSearch", "RecordLogin", "ReplaceHash", "RevokeAllSessions", "keepSuperuser", "AddEvents", "endEmailChanges"}
+// writers are the functions that may write to existing rows of users: ChangeUser, which updates the
+// search text, and those that write none of its columns.
+var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "updateSearch", "guardUser", "RecordLogin", "ReplaceHash", "RevokeAllSessions", "AddEvents", "endEmailChanges"}
 
-// Every other write to a user goes through changeUser. Otherwise a search would not find the user
+// Every other write to a user goes through ChangeUser. Otherwise a search would not find the user
 // by the new name.
 func TestControl204UsersAreWrittenInOnePlace(t *testing.T) {
 	entries, err := os.ReadDir(".")
@@ -37,7 +37,7 @@ func TestControl204UsersAreWrittenInOnePlace(t *testing.T) {
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if writesUsers(n) {
-					t.Errorf("%s: %s writes users; call changeUser instead, which updates the search text", set.Position(n.Pos()), f.Name.Name)
+					t.Errorf("%s: %s writes users; call ChangeUser instead, which updates the search text", set.Position(n.Pos()), f.Name.Name)
 				}
 				return true
 			})

@@ -35,17 +35,6 @@ type User struct {
 	Search          string // see searchText
 }
 
-func createUser(tx *gorm.DB, u *User, events []Event) error {
-	u.ID = 0
-	if err := tx.Create(u).Error; err != nil {
-		return err
-	}
-	if err := forgetNetworks(tx, u.UsernameNorm, u.EmailNorm); err != nil {
-		return err
-	}
-	return addEventsOf(tx, u, events)
-}
-
 // UserByUsername finds a user by the canonical form of the username. Errors: ErrNotFound.
 func (s *Store) UserByUsername(ctx context.Context, norm string) (User, error) {
 	return s.user(ctx, "username_norm = ?", norm)
@@ -143,55 +132,6 @@ func (s *Store) Users(ctx context.Context, f func(User) error) error {
 			return nil
 		}
 	}
-}
-
-// changeUser changes one row and adds the events. It writes a map, because GORM omits the zero
-// values of a struct. Errors: ErrNotFound.
-//
-// Every change of a user goes through changeUser, except for those of a login, because changeUser
-// also updates the search text. For this, the first argument of the guard must be the user's id.
-//
-// After a conflict at COMMIT the change is repeated; its guard on the epoch prevents it from being
-// applied twice.
-func changeUser(tx *gorm.DB, set map[string]any, events []Event, where string, args ...any) error {
-	if changesVersion(set) {
-		set["version"] = gorm.Expr("version + 1")
-	}
-	if err := exactlyOne(tx.Model(&User{}).Where(where, args...).Updates(set)); err != nil {
-		return err
-	}
-	for _, column := range []string{"username_norm", "email_norm"} {
-		if name, ok := set[column].(string); ok {
-			if err := forgetNetworks(tx, name); err != nil {
-				return err
-			}
-		}
-	}
-	if err := updateSearch(tx, set, args[0]); err != nil {
-		return err
-	}
-	if removesActor(set) {
-		if err := endStartedChanges(tx, args[0], tx.NowFunc()); err != nil {
-			return err
-		}
-	}
-	return addEvents(tx, events)
-}
-
-// changesVersion reports whether these columns contain data that users and staff members see of a
-// user: the names, the address and whether it is verified, the language, the password, the active
-// state and the roles. Locks, logins and revocations do not count. The pending address is in
-// another table; see bumpVersion and endEmailChanges. The expiry of a pending change does not
-// increment the version.
-func changesVersion(set map[string]any) bool {
-	for column := range set {
-		switch column {
-		case "lock_count", "session_epoch", "imported_epoch", "last_login", "search":
-		default:
-			return true
-		}
-	}
-	return false
 }
 
 // exactlyOne returns the error of a conditional write, ErrNotFound if it matched no row, and an error if
