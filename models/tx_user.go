@@ -114,4 +114,7 @@ func (t *Tx) AddToken(token OneTimeToken) error { return translate(t.db.Create(&
 
 // UseToken marks a token as used. It belongs in the transaction of the token's effect, so that a
 // token has its effect once. Errors: ErrNotFound if the token is used or expired.
-func (t *Tx) UseToken(token OneTimeToken) error { return translate(consume(t.db, token, t.now)) }
+func (t *Tx) UseToken(token OneTimeToken) error {
+	open := t.db.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", token.ID, t.now)
+	return translate(exactlyOne(open.Updates(map[string]any{"used_at": t.now})))
+}
