@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"example.com/accounts/server/hosts"
 )
 
 // Prefix starts the name of every setting in the environment.
@@ -80,7 +82,7 @@ type Config struct {
 // loopback" always has this meaning.
 func (c Config) Loopback() bool {
 	u, err := url.Parse(c.PublicURL)
-	return err == nil && isLoopback(u.Hostname())
+	return err == nil && hosts.IsLoopback(u.Hostname())
 }
 
 // Secure reports whether PUBLIC_URL is https. It decides whether cookies are Secure and have their

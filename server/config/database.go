@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"example.com/accounts/server/hosts"
 )
 
 // Engines of a Database.
@@ -46,7 +48,7 @@ func (d Database) String() string {
 // remote reports whether the connection to the database leaves this machine.
 func (d Database) remote() bool {
 	host, _, err := net.SplitHostPort(d.Host)
-	return d.Engine == MySQL && (err != nil || !isLoopback(host))
+	return d.Engine == MySQL && (err != nil || !hosts.IsLoopback(host))
 }
 
 // ParseMySQL parses the URL of a MySQL or MariaDB database, in the format of ACCOUNTS_DATABASE_URL.

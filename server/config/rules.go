@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"example.com/accounts/server/hosts"
 )
 
 // resolve converts addresses to their canonical form and fills in the defaults that depend on other
@@ -52,7 +54,7 @@ func (l *loader) resolvePublicURL() {
 		l.require(parsed.acceptable(), "PUBLIC_URL", "must be https unless its host is on loopback")
 		return
 	}
-	l.require(isLoopback(host), "PUBLIC_URL", "is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com", "ADDR")
+	l.require(hosts.IsLoopback(host), "PUBLIC_URL", "is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com", "ADDR")
 	l.require(port != 0, "PUBLIC_URL", "is required if ADDR has port 0", "ADDR")
 	if l.anyFaulty("ADDR", "PUBLIC_URL") {
 		l.faulty["PUBLIC_URL"] = true // unknown, so no rule can check it
@@ -222,7 +224,7 @@ func (l *loader) warn() {
 	host, _, _ := splitAddr(c.Addr)
 	metrics, _, _ := splitAddr(c.MetricsAddr)
 	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
-	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
+	say(c.Loopback() && !hosts.IsLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
 	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can register an address and keep it until its owner resets the password by mail, and logging in reveals whether a username or address is taken")
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are cracked sooner from a copy of the database")
 	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: anyone who finds an old link in a mailbox can take over the account")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"example.com/accounts/server/hosts"
 )
 
 // parsers convert the text of a setting to its type. Their errors are predicates to the setting's
@@ -169,7 +171,7 @@ func splitAddr(text string) (host string, port uint16, ok bool) {
 // loopback counts as one interface.
 func collide(hostA string, portA uint16, hostB string, portB uint16) bool {
 	return portA == portB && portA != 0 &&
-		(hostA == hostB || isEverywhere(hostA) || isEverywhere(hostB) || isLoopback(hostA) && isLoopback(hostB))
+		(hostA == hostB || isEverywhere(hostA) || isEverywhere(hostB) || hosts.IsLoopback(hostA) && hosts.IsLoopback(hostB))
 }
 
 // isEverywhere reports whether a listener at host is on every interface.

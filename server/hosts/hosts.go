@@ -7,6 +7,8 @@ package hosts
 
 import (
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -59,4 +61,28 @@ func isLabel(s string) bool {
 
 func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// FromURL returns the host and the port of u, or port 0 if u has none. The host is an address in its
+// shortest form, without brackets, or a host name in lower case. It is not ok if the host is neither,
+// or an address with a zone or of IPv4 in IPv6, which browsers and Go write differently, or if the port
+// is not a number from 1 to 65535.
+func FromURL(u *url.URL) (host string, port uint16, ok bool) {
+	host, hostOK := normalize(u.Hostname())
+	if strings.Contains(host, ":") && !strings.HasPrefix(u.Host, "[") || strings.HasSuffix(u.Host, ":") {
+		return "", 0, false
+	}
+	if u.Port() == "" {
+		return host, 0, hostOK
+	}
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	return host, uint16(n), hostOK && err == nil && n != 0
+}
+
+func normalize(host string) (string, bool) {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.String(), address.Zone() == "" && !address.Is4In6()
+	}
+	host = strings.ToLower(host)
+	return host, IsHostname(host)
 }

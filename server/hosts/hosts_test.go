@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,32 @@ func TestHostnamesAndDomains(t *testing.T) {
 	} {
 		if IsHostname(s) != want.hostname || IsDomain(s) != want.domain {
 			t.Errorf("%.60q: hostname %t, domain %t", s, IsHostname(s), IsDomain(s))
+		}
+	}
+}
+
+func TestFromURL(t *testing.T) {
+	for text, want := range map[string]struct {
+		host string
+		port uint16
+	}{
+		"http://b.co": {"b.co", 0}, "http://B.CO:80/": {"b.co", 80}, "http://localhost:65535": {"localhost", 65535}, "http://127.0.0.1:1": {"127.0.0.1", 1},
+		"http://[::1]": {"::1", 0}, "http://[0:0:0:0:0:0:0:1]:080": {"::1", 80}, "http://[2001:DB8::1]": {"2001:db8::1", 0},
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host, port, ok := FromURL(u); host != want.host || port != want.port || !ok {
+			t.Errorf("%s: %s %d %t", text, host, port, ok)
+		}
+	}
+	for _, u := range []url.URL{
+		{}, {Host: ":"}, {Host: ":80"}, {Host: "b.co:"}, {Host: "b.co:0"}, {Host: "b.co:65536"}, {Host: "b.co:x"}, {Host: "b_c.co"}, {Host: "127.1"}, {Host: "b.co."},
+		{Host: "::1"}, {Host: "[::1"}, {Host: "[::1]:"}, {Host: "[::1%25lo]"}, {Host: "[::1%lo]"}, {Host: "[::ffff:127.0.0.1]"}, {Host: "[b.co:1]"}, {Host: "b\u00fccher.example"},
+	} {
+		if host, port, ok := FromURL(&u); ok {
+			t.Errorf("%q: %s %d", u.Host, host, port)
 		}
 	}
 }

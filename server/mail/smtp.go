@@ -3,11 +3,9 @@ package mail
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	netmail "net/mail"
-	"net/url"
 	"strings"
 	"time"
 
@@ -29,82 +27,33 @@ const (
 // sends further messages on them, because setting one up (TCP, TLS, AUTH) takes longer than a
 // message. It is safe for concurrent use.
 type SMTP struct {
-	host, port         string
-	username, password string // no AUTH if username is empty
-	from               *netmail.Address
-	implicit           bool // smtps: TLS from the first byte (RFC 8314)
-	plain              bool // starttls=off: no TLS, on loopback only
-	tls                *tls.Config
-	step, total        time.Duration
-	maxIdle            time.Duration
-	maxMessages        int
-	idle               idleConnections
+	server
+	from        *netmail.Address
+	tls         *tls.Config
+	step, total time.Duration
+	maxIdle     time.Duration
+	maxMessages int
+	idle        idleConnections
 }
 
 // NewSMTP returns a sender to the server in smtpURL. smtps://[user:password@]host[:465] uses TLS
 // from the start. smtp://[user:password@]host[:587] requires STARTTLS: a server that does not offer
 // it gets neither the password nor the message. Certificates are verified. Only for a host on
-// loopback, smtp://…?starttls=off disables TLS. The argument from has the form that [ParseFrom]
+// loopback, smtp://…?starttls=off disables TLS. The argument from has the form that [CheckFrom]
 // accepts. No error contains any part of smtpURL.
 func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 	sender, err := parseFrom(from)
 	if err != nil {
-		return nil, fmt.Errorf("mail: %w", err)
+		return nil, fmt.Errorf("mail: the sender %w", err)
 	}
-	s := &SMTP{from: sender, step: maxStep, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages}
-	if err := s.parse(smtpURL); err != nil {
-		return nil, fmt.Errorf("mail: SMTP URL: %w", err)
-	}
-	s.tls = &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}
-	return s, nil
-}
-
-func (s *SMTP) parse(smtpURL string) error {
-	u, err := url.Parse(smtpURL)
+	server, err := parseURL(smtpURL)
 	if err != nil {
-		return errors.New("it is not a URL: percent-encode special characters in the password") // err contains the password
+		return nil, fmt.Errorf("mail: the SMTP URL %w", err)
 	}
-	switch u.Scheme {
-	case "smtp":
-		s.port = "587"
-	case "smtps":
-		s.port, s.implicit = "465", true
-	default:
-		return errors.New("it must begin with smtp:// or smtps://")
-	}
-	s.host = u.Hostname()
-	if u.Port() != "" {
-		s.port = u.Port()
-	}
-	s.username = u.User.Username()
-	s.password, _ = u.User.Password()
-	switch {
-	case s.host == "":
-		return errors.New("the host is missing")
-	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return errors.New("only ?starttls=off can follow the host and port")
-	case (s.username == "") != (s.password == ""):
-		return errors.New("it must contain both a user and a password, as in user:password@host, or neither")
-	}
-	return s.parseQuery(u.RawQuery)
-}
-
-func (s *SMTP) parseQuery(query string) error {
-	switch {
-	case query == "":
-		return nil
-	case query != "starttls=off" || s.implicit:
-		return errors.New("the only option is ?starttls=off, which is allowed with smtp:// only")
-	case !isLoopback(s.host):
-		return errors.New("?starttls=off is allowed only if the host is on loopback, because the links in mails could be read on the network")
-	}
-	s.plain = true
-	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return &SMTP{
+		server: server, from: sender, tls: &tls.Config{ServerName: server.host, MinVersion: tls.VersionTLS12},
+		step: maxStep, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages,
+	}, nil
 }
 
 // Send makes one attempt, which takes at most [MaxSend]. Its errors contain the step that failed
@@ -182,11 +131,10 @@ func (s *SMTP) end(d *dialogue) {
 func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.step)
 	defer cancel()
-	address := net.JoinHostPort(s.host, s.port)
 	if s.implicit {
-		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", address)
+		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", s.address())
 	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	return (&net.Dialer{}).DialContext(ctx, "tcp", s.address())
 }
 
 // login performs the steps from the greeting until the server accepts mail.

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/token"
 )
 
@@ -47,7 +47,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 		o.KeysURL = o.Issuer + "/.well-known/jwks.json"
 	}
 	at, err := url.Parse(o.KeysURL)
-	if err != nil || at.Scheme != "https" && (at.Scheme != "http" || !loopback(at.Hostname())) {
+	if err != nil || at.Scheme != "https" && (at.Scheme != "http" || !hosts.IsLoopback(at.Hostname())) {
 		return nil, fmt.Errorf("remote: the keys must come by https, or from this machine, not from %q", o.KeysURL)
 	}
 	client := http.Client{}
@@ -60,11 +60,6 @@ func NewVerifier(o Options) (*Verifier, error) {
 	}
 	keys := &keys{url: o.KeysURL, client: &client, now: o.Now}
 	return &Verifier{issuer: o.Issuer, keys: keys, tokens: token.NewVerifier(keys, o.Issuer, o.Now)}, nil
-}
-
-func loopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 // Access returns the claims of an access token. The error is [token.ErrInvalid],
