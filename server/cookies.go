@@ -22,7 +22,7 @@ type cookieNames struct {
 }
 
 func cookieNamesFor(cfg config.Config) cookieNames {
-	if !cfg.Secure() {
+	if !cfg.IsSecure() {
 		return cookieNames{access: "access", refresh: "refreshtoken"}
 	}
 	n := cookieNames{access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}

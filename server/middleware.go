@@ -76,7 +76,7 @@ func (s *Server) securityHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
-	if s.Config.Secure() {
+	if s.Config.IsSecure() {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	if path := c.Request.URL.Path; strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") { // personal data
@@ -163,7 +163,7 @@ func (s *Server) isForeign(r *http.Request) bool {
 // cannot point such a name to another machine.
 func loopbackOrigins(cfg config.Config) []string {
 	public, err := url.Parse(cfg.PublicURL)
-	if err != nil || !cfg.Loopback() {
+	if err != nil || !cfg.IsLoopback() {
 		return nil
 	}
 	var list []string

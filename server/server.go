@@ -142,7 +142,7 @@ func (s *Server) mountPages(engine *gin.Engine) {
 	}
 	// The demo is for trying the server on one's own machine. Elsewhere it would be one more front
 	// end to protect.
-	if s.Config.Loopback() {
+	if s.Config.IsLoopback() {
 		mount(web.Demo(fail), "/demo", "/demo/*path")
 	}
 }

@@ -169,7 +169,7 @@ func (s *Service) userOfLogin(ctx context.Context, name names.Login) (models.Use
 // database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
 func (s *Service) busy(client Client) error {
-	if s.hasher.Full(client.networks()) {
+	if s.hasher.IsFull(client.networks()) {
 		return hashError(credentials.ErrBusy)
 	}
 	return nil

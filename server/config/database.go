@@ -45,8 +45,8 @@ func (d Database) String() string {
 		url.QueryEscape(d.User), redacted, d.Host, url.PathEscape(d.Name), d.TLS)
 }
 
-// remote reports whether the connection to the database leaves this machine.
-func (d Database) remote() bool {
+// isRemote reports whether the connection to the database leaves this machine.
+func (d Database) isRemote() bool {
 	host, _, err := net.SplitHostPort(d.Host)
 	return d.Engine == MySQL && (err != nil || !hosts.IsLoopback(host))
 }
@@ -104,7 +104,7 @@ func parseMySQL(u *url.URL) (Database, error) {
 	password, _ := u.User.Password()
 	d := Database{Engine: MySQL, Host: host, User: u.User.Username(), Password: Secret(password), Name: name}
 	var err error
-	d.TLS, err = mysqlTLS(u.RawQuery, d.remote())
+	d.TLS, err = mysqlTLS(u.RawQuery, d.isRemote())
 	return d, err
 }
 

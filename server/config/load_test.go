@@ -78,7 +78,7 @@ func TestDefaults(t *testing.T) {
 			if diff := cmp.Diff(defaults(), c, plain); diff != "" || len(warnings) != 0 {
 				t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
 			}
-			if !c.Loopback() || c.Secure() || !c.SQLite() || c.Margin() != 5*time.Second || c.MailPause() != time.Minute {
+			if !c.IsLoopback() || c.IsSecure() || !c.UsesSQLite() || c.Margin() != 5*time.Second || c.MailPause() != time.Minute {
 				t.Fatal("a method disagrees")
 			}
 		})
@@ -99,7 +99,7 @@ func TestProduction(t *testing.T) {
 	if diff := cmp.Diff(want, c, plain); diff != "" || len(warnings) != 0 {
 		t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
 	}
-	if c.Loopback() || !c.Secure() || c.SQLite() {
+	if c.IsLoopback() || !c.IsSecure() || c.UsesSQLite() {
 		t.Fatal("a method disagrees")
 	}
 }
@@ -141,7 +141,7 @@ func TestEverythingSet(t *testing.T) {
 // Each of these must load. The function get returns the value to check.
 func TestGood(t *testing.T) {
 	publicURL := func(c Config) any { return c.PublicURL }
-	loopback := func(c Config) any { return c.Loopback() }
+	loopback := func(c Config) any { return c.IsLoopback() }
 	margin := func(c Config) any { return c.Margin() }
 	database := func(c Config) any { return c.Database }
 	cors := func(c Config) any { return len(c.CORSOrigins) }

@@ -28,7 +28,7 @@ func (l *loader) resolveMail() {
 		c.Mail = MailSMTP
 	default:
 		c.Mail = MailFiles
-		l.require(c.Loopback(), "SMTP_URL", "is required unless PUBLIC_URL is on loopback. Set it to a URL such as smtp://user:password@mail.example.com, "+
+		l.require(c.IsLoopback(), "SMTP_URL", "is required unless PUBLIC_URL is on loopback. Set it to a URL such as smtp://user:password@mail.example.com, "+
 			"or set ACCOUNTS_MAIL=files to write mails to DATA_DIR without sending them", "PUBLIC_URL")
 	}
 }

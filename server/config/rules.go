@@ -19,7 +19,7 @@ func (l *loader) resolve() {
 		c.Database = Database{Engine: SQLite, Path: filepath.Join(c.DataDir, "accounts.db")}
 	}
 	if l.given["AUTO_MIGRATE"] == "" {
-		c.AutoMigrate = c.SQLite()
+		c.AutoMigrate = c.UsesSQLite()
 	}
 	if c.MetricsAddr == "off" {
 		c.MetricsAddr = ""
@@ -27,12 +27,12 @@ func (l *loader) resolve() {
 	if c.BreachedPasswords == "none" {
 		c.BreachedPasswords = ""
 	}
-	if l.given["CORS_ORIGINS"] == "" && c.Loopback() && !c.Secure() {
+	if l.given["CORS_ORIGINS"] == "" && c.IsLoopback() && !c.IsSecure() {
 		c.CORSOrigins = []string{"http://localhost:3000", "http://localhost:5173"}
 	}
 	l.resolvePages()
 	l.resolveMail()
-	if l.given["SHUTDOWN_DELAY"] == "" && !c.Loopback() {
+	if l.given["SHUTDOWN_DELAY"] == "" && !c.IsLoopback() {
 		c.ShutdownDelay = 5 * time.Second
 	}
 }
@@ -113,7 +113,7 @@ func (l *loader) check() {
 // secret.
 func (l *loader) checkSecretKeys() {
 	c := l.config
-	l.require(len(c.SecretKeys) > 0 || c.Loopback() && c.SQLite(), "SECRET_KEYS",
+	l.require(len(c.SecretKeys) > 0 || c.IsLoopback() && c.UsesSQLite(), "SECRET_KEYS",
 		"is required unless PUBLIC_URL is on loopback and the database is SQLite. Generate one with `accountsd secret new`", "PUBLIC_URL", "DATABASE_URL")
 }
 
@@ -216,7 +216,7 @@ func (l *loader) warn() {
 		say(len(secret) < 32, "LEGACY_JWT_SECRETS has a secret under 32 bytes in line %d: an attacker who guesses it from a legacy token can impersonate any imported user until LEGACY_JWT_UNTIL", i+1)
 	}
 	say(!c.LegacyJWTUntil.At.IsZero() && !time.Now().Before(c.LegacyJWTUntil.At), "LEGACY_JWT_UNTIL is in the past: legacy tokens are rejected. Remove LEGACY_JWT_UNTIL and LEGACY_JWT_SECRETS")
-	if c.Database.remote() {
+	if c.Database.isRemote() {
 		say(c.Database.TLS == TLSOff, "DATABASE_URL has tls=false for a host that is not on loopback: all data is sent over the network unencrypted")
 		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: an attacker on the network can turn encryption off")
 		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: an attacker on the network can impersonate the database")
@@ -224,13 +224,13 @@ func (l *loader) warn() {
 	host, _, _ := splitAddr(c.Addr)
 	metrics, _, _ := splitAddr(c.MetricsAddr)
 	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
-	say(c.Loopback() && !hosts.IsLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
+	say(c.IsLoopback() && !hosts.IsLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
 	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can register an address and keep it until its owner resets the password by mail, and logging in reveals whether a username or address is taken")
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are cracked sooner from a copy of the database")
 	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: anyone who finds an old link in a mailbox can take over the account")
-	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written to DATA_DIR and not sent")
+	say(c.Mail == MailFiles && !c.IsLoopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written to DATA_DIR and not sent")
 	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can cause any number of mails to any address")
-	say(!c.Loopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one rate limit, and one client can exhaust it for all of them")
+	say(!c.IsLoopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one rate limit, and one client can exhaust it for all of them")
 	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: attackers can guess the password of an account without limit")
 	say(c.LoginFailuresPerClient.N == 0, "LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account")
 	say(c.PasswordsPerClient.N == 0, "PASSWORDS_PER_CLIENT is 0: one client with a right password can keep the server busy with hashing")
@@ -241,10 +241,10 @@ func (l *loader) warn() {
 	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess links without limit")
 	for _, p := range c.pages() {
 		_, origin, err := parsePage(*p.url)
-		say(err == nil && !c.Loopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
+		say(err == nil && !c.IsLoopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
 	}
 	for _, text := range c.CORSOrigins {
 		origin, err := parseOrigin(text)
-		say(err == nil && !c.Loopback() && origin.loopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
+		say(err == nil && !c.IsLoopback() && origin.loopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
 	}
 }

@@ -36,7 +36,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 // mail to the old address contains the new one in this form, because a stranger may read the old
 // mailbox.
 func Mask(address string) string {
-	local, domain, _ := strings.Cut(tidy(address), "@")
+	local, domain, _ := strings.Cut(toVisibleLine(address), "@")
 	for _, first := range local {
 		return string(first) + "***@" + domain
 	}

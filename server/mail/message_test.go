@@ -228,7 +228,7 @@ var firstNames = map[string]string{
 
 func TestControl202NamesAreNames(t *testing.T) {
 	for name, want := range firstNames {
-		if got := greetable(name); got != want {
+		if got := greetingName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
@@ -293,7 +293,7 @@ func TestDuration(t *testing.T) {
 		0:                                {"", ""},
 		-time.Hour:                       {"", ""},
 	} {
-		if got := [2]string{duration(d, "en"), duration(d, "ko")}; got != want {
+		if got := [2]string{formatDuration(d, "en"), formatDuration(d, "ko")}; got != want {
 			t.Errorf("%v: %q", d, got)
 		}
 	}

@@ -93,7 +93,7 @@ func (s *SMTP) quit(c *connection) { c.quit(min(s.step, time.Second)) }
 // connection instead. It tries only one idle connection, because the others were probably closed
 // too.
 func (s *SMTP) begin(ctx context.Context) *dialogue {
-	if c := s.idle.take(); c != nil {
+	if c := s.idle.takeLast(); c != nil {
 		d := newDialogue(ctx, c, min(s.step, maxProbe))
 		d.do("RSET", c.client.Reset)
 		s.mailFrom(d)
@@ -105,7 +105,7 @@ func (s *SMTP) begin(ctx context.Context) *dialogue {
 	}
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return &dialogue{err: failure(ctx, "connecting", err)}
+		return &dialogue{err: describeFailure(ctx, "connecting", err)}
 	}
 	d := newDialogue(ctx, &connection{net: conn}, s.step)
 	s.login(d)
@@ -149,7 +149,7 @@ func (s *SMTP) login(d *dialogue) {
 			// An attacker on the network can remove the offer, so Send does not continue in the
 			// clear.
 			if offered, _ := d.client.Extension("STARTTLS"); !offered {
-				return plainly("the server does not offer it")
+				return ownError("the server does not offer it")
 			}
 			return d.client.StartTLS(s.tls)
 		})
@@ -170,7 +170,7 @@ func (s *SMTP) auth(client *smtp.Client) error {
 			return client.Auth(smtp.LoginAuth(s.username, s.password, s.host, s.plain))
 		}
 	}
-	return plainly("the server offers neither PLAIN nor LOGIN")
+	return ownError("the server offers neither PLAIN nor LOGIN")
 }
 
 func (s *SMTP) mailFrom(d *dialogue) {
@@ -188,7 +188,7 @@ func (s *SMTP) deliver(d *dialogue, to string, data []byte) {
 		if _, err := w.Write(data); err != nil {
 			return err
 		}
-		d.patient()
+		d.removeDeadline()
 		return w.Close()
 	})
 }

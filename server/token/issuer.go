@@ -80,7 +80,7 @@ func (f form) claims(g Grant) *claims {
 		Session:    sid,
 		Generation: g.Generation,
 		IssuedAt:   g.RotatedAt.Unix(),
-		ID:         identity(sid, g.Generation),
+		ID:         tokenID(sid, g.Generation),
 	}
 }
 

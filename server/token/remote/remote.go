@@ -65,11 +65,11 @@ func NewVerifier(o Options) (*Verifier, error) {
 // Access returns the claims of an access token. The error is [token.ErrInvalid],
 // [token.ErrExpired], or [ErrUnavailable] if there are no keys to verify with.
 func (v *Verifier) Access(ctx context.Context, raw string) (token.AccessClaims, error) {
-	if err := v.keys.ready(ctx); err != nil {
+	if err := v.keys.waitForKeys(ctx); err != nil {
 		return token.AccessClaims{}, err
 	}
 	claims, err := v.tokens.Access(raw)
-	if errors.Is(err, token.ErrUnknownKey) && v.keys.again(ctx) {
+	if errors.Is(err, token.ErrUnknownKey) && v.keys.refetch(ctx) {
 		return v.tokens.Access(raw)
 	}
 	return claims, err
@@ -92,19 +92,19 @@ func (v *Verifier) Require(next http.Handler) http.Handler {
 func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		v.answer(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request has no access token.")
+		v.writeProblem(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request has no access token.")
 		return r, false
 	}
-	claims, err := v.Access(r.Context(), bearer(values))
+	claims, err := v.Access(r.Context(), parseBearer(values))
 	switch {
 	case err == nil:
 		return r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)), true
 	case errors.Is(err, ErrUnavailable):
-		v.answer(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Access tokens cannot be verified right now. Try again as soon as Retry-After says.")
+		v.writeProblem(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Access tokens cannot be verified right now. Try again as soon as Retry-After says.")
 	case errors.Is(err, token.ErrExpired):
-		v.answer(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
+		v.writeProblem(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
 	default:
-		v.answer(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
+		v.writeProblem(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
 	}
 	return r, false
 }
@@ -118,10 +118,10 @@ func Claims(ctx context.Context) (token.AccessClaims, bool) {
 	return claims, ok
 }
 
-// bearer returns the token of a single Authorization header, or "", which is not valid. It rejects
+// parseBearer returns the token of a single Authorization header, or "", which is not valid. It rejects
 // two headers, because this service and a proxy in front of it might use different ones (RFC 6750
 // section 2.1).
-func bearer(values []string) string {
+func parseBearer(values []string) string {
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if len(values) != 1 || !strings.EqualFold(scheme, "Bearer") {
 		return ""
@@ -129,7 +129,7 @@ func bearer(values []string) string {
 	return raw
 }
 
-func (v *Verifier) answer(w http.ResponseWriter, status int, code, title, detail string) {
+func (v *Verifier) writeProblem(w http.ResponseWriter, status int, code, title, detail string) {
 	h := w.Header()
 	switch {
 	case status == http.StatusServiceUnavailable:
