@@ -90,7 +90,7 @@ func parseSQLite(path string) (Database, error) {
 }
 
 func parseMySQL(u *url.URL) (Database, error) {
-	host, ok := mysqlHost(u)
+	host, ok := parseMySQLHost(u)
 	if !ok {
 		return Database{}, errors.New("must contain a host and, optionally, a port from 1 to 65535")
 	}
@@ -104,11 +104,11 @@ func parseMySQL(u *url.URL) (Database, error) {
 	password, _ := u.User.Password()
 	d := Database{Engine: MySQL, Host: host, User: u.User.Username(), Password: Secret(password), Name: name}
 	var err error
-	d.TLS, err = mysqlTLS(u.RawQuery, d.isRemote())
+	d.TLS, err = parseMySQLTLS(u.RawQuery, d.isRemote())
 	return d, err
 }
 
-func mysqlHost(u *url.URL) (string, bool) {
+func parseMySQLHost(u *url.URL) (string, bool) {
 	port := u.Port()
 	if port == "" && !strings.HasSuffix(u.Host, ":") {
 		port = "3306"
@@ -117,10 +117,10 @@ func mysqlHost(u *url.URL) (string, bool) {
 	return net.JoinHostPort(host, port), ok && host != "" && n != 0
 }
 
-// mysqlTLS parses the query. Its only option is tls; the server sets all other options of the
+// parseMySQLTLS parses the query. Its only option is tls; the server sets all other options of the
 // driver itself. For another machine tls is required, because without TLS every hash and every
 // session would be sent in the clear.
-func mysqlTLS(query string, remote bool) (string, error) {
+func parseMySQLTLS(query string, remote bool) (string, error) {
 	values, err := url.ParseQuery(query)
 	tls, given := values["tls"]
 	switch {

@@ -523,7 +523,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 
 // No fault prints a secret, even if it is in the wrong setting.
 func TestControl94FaultsHoldNoValue(t *testing.T) {
-	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
+	for _, name := range append(settingNames(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
 			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
 			"smtp://u:s3cr3t@h:x", "smtp://s3cr3t@h", "smtp://u:s3cr3t@h/s3cr3t?s3cr3t=1", "s3cr3t <s3cr3t@s3cr3t>", "s3cr3t/s3cr3t"} {

@@ -20,7 +20,7 @@ const (
 func (l *loader) resolveMail() {
 	c := &l.config
 	if c.MailFrom == "" {
-		c.MailFrom = "Accounts <no-reply@" + mailHost(c.PublicURL) + ">"
+		c.MailFrom = "Accounts <no-reply@" + defaultMailHost(c.PublicURL) + ">"
 	}
 	switch {
 	case c.Mail != "":
@@ -33,9 +33,9 @@ func (l *loader) resolveMail() {
 	}
 }
 
-// mailHost returns the host of PUBLIC_URL if it can be the domain of an address, which needs a dot.
-// Otherwise it returns localhost.localdomain, which has no owner.
-func mailHost(publicURL string) string {
+// defaultMailHost returns the host of PUBLIC_URL if it can be the domain of an address, which needs
+// a dot. Otherwise it returns localhost.localdomain, which has no owner.
+func defaultMailHost(publicURL string) string {
 	u, err := url.Parse(publicURL)
 	if err != nil || !strings.Contains(u.Hostname(), ".") {
 		return "localhost.localdomain"

@@ -25,10 +25,10 @@ func (o origin) String() string {
 	return o.scheme + "://" + o.host + ":" + o.port
 }
 
-// acceptable reports whether the traffic of o is protected from attackers on the network.
-func (o origin) acceptable() bool { return o.scheme == "https" || o.loopback() }
+// isProtected reports whether the traffic of o is protected from attackers on the network.
+func (o origin) isProtected() bool { return o.scheme == "https" || o.isLoopback() }
 
-func (o origin) loopback() bool { return hosts.IsLoopback(strings.Trim(o.host, "[]")) }
+func (o origin) isLoopback() bool { return hosts.IsLoopback(strings.Trim(o.host, "[]")) }
 
 // parseOrigin parses an origin and converts it to the form that browsers send. It removes one
 // trailing slash, because browsers show one in the address bar. It rejects a path, a query, a
@@ -44,14 +44,14 @@ func parseOrigin(text string) (origin, error) {
 	if u.Path != "" || strings.ContainsAny(text, "?#") {
 		return origin{}, errors.New("must be an origin without path, query or fragment")
 	}
-	o, ok := originOf(u)
+	o, ok := parseURLOrigin(u)
 	if !ok {
 		return origin{}, errOrigin
 	}
 	return o, nil
 }
 
-func originOf(u *url.URL) (origin, bool) {
+func parseURLOrigin(u *url.URL) (origin, bool) {
 	host, port, ok := hosts.FromURL(u)
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
@@ -82,7 +82,7 @@ func parsePage(text string) (page string, o origin, err error) {
 	if strings.Contains(text, "#") {
 		return "", origin{}, errors.New("must not have a fragment, because the link adds the token there")
 	}
-	o, ok := originOf(u)
+	o, ok := parseURLOrigin(u)
 	if !ok {
 		return "", origin{}, errPage
 	}

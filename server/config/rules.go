@@ -47,16 +47,16 @@ func (l *loader) resolvePublicURL() {
 	if c.PublicURL != "" {
 		parsed, err := parseOrigin(c.PublicURL)
 		if err != nil {
-			l.fault("PUBLIC_URL", err.Error())
+			l.addFault("PUBLIC_URL", err.Error())
 			return
 		}
 		c.PublicURL = parsed.String()
-		l.require(parsed.acceptable(), "PUBLIC_URL", "must be https unless its host is on loopback")
+		l.require(parsed.isProtected(), "PUBLIC_URL", "must be https unless its host is on loopback")
 		return
 	}
 	l.require(hosts.IsLoopback(host), "PUBLIC_URL", "is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com", "ADDR")
 	l.require(port != 0, "PUBLIC_URL", "is required if ADDR has port 0", "ADDR")
-	if l.anyFaulty("ADDR", "PUBLIC_URL") {
+	if l.hasFault("ADDR", "PUBLIC_URL") {
 		l.faulty["PUBLIC_URL"] = true // unknown, so no rule can check it
 		return
 	}
@@ -89,11 +89,11 @@ func (l *loader) resolvePages() {
 		}
 		text, origin, err := parsePage(*p.url)
 		if err != nil {
-			l.fault(p.name, err.Error())
+			l.addFault(p.name, err.Error())
 			continue
 		}
 		*p.url = text
-		l.require(origin.acceptable(), p.name, "must be https unless its host is on loopback")
+		l.require(origin.isProtected(), p.name, "must be https unless its host is on loopback")
 	}
 }
 
@@ -131,7 +131,7 @@ func (l *loader) checkLegacyTokens() {
 func (l *loader) checkRotation() {
 	c := l.config
 	w := c.RotationInterval
-	l.require(w <= time.Minute && whole(w), "ROTATION_INTERVAL",
+	l.require(w <= time.Minute && isWholeSeconds(w), "ROTATION_INTERVAL",
 		"must be 0 or from 1s to 60s in whole seconds")
 	if w == 0 {
 		l.require(c.AccessTTL >= 5*time.Second, "ACCESS_TTL", "must be at least 5s", "ROTATION_INTERVAL")
@@ -140,7 +140,7 @@ func (l *loader) checkRotation() {
 	l.require(c.AccessTTL >= floor, "ACCESS_TTL",
 		fmt.Sprintf("must be at least %s, twice the sum of ROTATION_INTERVAL and its margin", floor), "ROTATION_INTERVAL")
 	l.require(c.AccessTTL <= 15*time.Minute, "ACCESS_TTL", "must be at most 15m")
-	l.require(whole(c.AccessTTL), "ACCESS_TTL", "must be a whole number of seconds")
+	l.require(isWholeSeconds(c.AccessTTL), "ACCESS_TTL", "must be a whole number of seconds")
 }
 
 // checkLifetimes rejects sessions that could end before their access token does, or live longer
@@ -148,13 +148,13 @@ func (l *loader) checkRotation() {
 func (l *loader) checkLifetimes() {
 	c := l.config
 	// Browsers delete a cookie after at most 400 days (RFC 6265bis §5.5).
-	l.require(c.SessionMaxAge > 0 && c.SessionMaxAge <= 400*day && whole(c.SessionMaxAge), "SESSION_MAX_AGE",
+	l.require(c.SessionMaxAge > 0 && c.SessionMaxAge <= 400*day && isWholeSeconds(c.SessionMaxAge), "SESSION_MAX_AGE",
 		"must be from 1s to 400d in whole seconds")
 	for _, idle := range []struct {
 		name string
 		ttl  time.Duration
 	}{{"REFRESH_IDLE_TTL", c.RefreshIdleTTL}, {"SERVER_HELD_IDLE_TTL", c.ServerHeldIdleTTL}} {
-		l.require(whole(idle.ttl), idle.name, "must be a whole number of seconds")
+		l.require(isWholeSeconds(idle.ttl), idle.name, "must be a whole number of seconds")
 		l.require(idle.ttl > c.AccessTTL, idle.name, "must be longer than ACCESS_TTL", "ACCESS_TTL")
 		l.require(idle.ttl <= c.SessionMaxAge, idle.name, "must be at most SESSION_MAX_AGE", "SESSION_MAX_AGE")
 	}
@@ -169,7 +169,7 @@ func (l *loader) checkRegistration() {
 		name string
 		ttl  time.Duration
 	}{{"VERIFY_TTL", c.VerifyTTL}, {"RESET_TTL", c.ResetTTL}, {"EMAIL_CHANGE_TTL", c.EmailChangeTTL}} {
-		l.require(link.ttl >= time.Second && link.ttl <= 7*day && whole(link.ttl), link.name, "must be from 1s to 7d in whole seconds")
+		l.require(link.ttl >= time.Second && link.ttl <= 7*day && isWholeSeconds(link.ttl), link.name, "must be from 1s to 7d in whole seconds")
 	}
 }
 
@@ -196,10 +196,10 @@ func (l *loader) checkMetricsAddr() {
 	host, port, ok := splitAddr(c.MetricsAddr)
 	l.require(ok, "METRICS_ADDR", "must be off or host:port with a port from 0 to 65535, such as localhost:9090")
 	addrHost, addrPort, _ := splitAddr(c.Addr)
-	l.require(!collide(host, port, addrHost, addrPort), "METRICS_ADDR", "must not use the same host and port as ADDR", "ADDR")
+	l.require(!hasPortConflict(host, port, addrHost, addrPort), "METRICS_ADDR", "must not use the same host and port as ADDR", "ADDR")
 }
 
-func whole(d time.Duration) bool { return d%time.Second == 0 }
+func isWholeSeconds(d time.Duration) bool { return d%time.Second == 0 }
 
 // warn adds warnings about settings that are allowed but reduce security or reliability.
 func (l *loader) warn() {
@@ -223,7 +223,7 @@ func (l *loader) warn() {
 	}
 	host, _, _ := splitAddr(c.Addr)
 	metrics, _, _ := splitAddr(c.MetricsAddr)
-	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
+	say(c.MetricsAddr != "" && isUnspecified(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
 	say(c.IsLoopback() && !hosts.IsLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
 	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can register an address and keep it until its owner resets the password by mail, and logging in reveals whether a username or address is taken")
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are cracked sooner from a copy of the database")
@@ -241,10 +241,10 @@ func (l *loader) warn() {
 	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess links without limit")
 	for _, p := range c.pages() {
 		_, origin, err := parsePage(*p.url)
-		say(err == nil && !c.IsLoopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
+		say(err == nil && !c.IsLoopback() && origin.isLoopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
 	}
 	for _, text := range c.CORSOrigins {
 		origin, err := parseOrigin(text)
-		say(err == nil && !c.IsLoopback() && origin.loopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
+		say(err == nil && !c.IsLoopback() && origin.isLoopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
 	}
 }

@@ -113,8 +113,8 @@ func (f rangeFile) read(ctx context.Context, minCount int64, add func(uint64) er
 	return lines.Err()
 }
 
-// lineError returns the error for a malformed line. It does not quote the line: the operator may have
-// passed a list of passwords in plain text by mistake.
+// lineError returns the error for a malformed line. It does not quote the line: the operator may
+// have passed a list of passwords in plain text by mistake.
 func (f rangeFile) lineError(n int) error {
 	return fmt.Errorf("%s: line %d is not a SHA-1 in hexadecimal digits with or without :COUNT", f.path, n)
 }
@@ -145,7 +145,8 @@ func (f rangeFile) parse(line []byte) (entry uint64, count int64, ok bool) {
 	return binary.BigEndian.Uint64(sum[:]), count, true
 }
 
-// countingReader calls count with the length of each read. It returns an error of count as a read error.
+// countingReader calls count with the length of each read. It returns an error of count as a read
+// error.
 type countingReader struct {
 	io.Reader
 	count func(int64) error

@@ -62,8 +62,8 @@ var (
 	lookAlikesL = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "l", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 )
 
-// trimDecoration returns s without the digits and symbols at its ends, which users often add to a word
-// to satisfy a rule.
+// trimDecoration returns s without the digits and symbols at its ends, which users often add to a
+// word to satisfy a rule.
 func trimDecoration(s string) string { return strings.TrimFunc(s, isDecoration) }
 
 // repeatedPart returns the part of s between digits and symbols if all parts are the same, as in
@@ -76,8 +76,8 @@ func repeatedPart(s string) string {
 	return parts[0]
 }
 
-// isDecoration reports whether r is a digit, a symbol or a space, which users often add to a word to
-// satisfy a rule.
+// isDecoration reports whether r is a digit, a symbol or a space, which users often add to a word
+// to satisfy a rule.
 func isDecoration(r rune) bool {
 	return unicode.IsDigit(r) || unicode.IsPunct(r) || unicode.IsSymbol(r) || unicode.IsSpace(r)
 }

@@ -30,8 +30,8 @@ const (
 	scryptKeyLength = 64
 )
 
-// djangoVerifier is a parsed Django hash. It reports whether a password matches. The caller must hold a
-// slot.
+// djangoVerifier is a parsed Django hash. It reports whether a password matches. The caller must
+// hold a slot.
 type djangoVerifier func(password []byte) bool
 
 // isDjango reports whether encoded is a Django hash. It begins with the name of the algorithm; the

@@ -50,8 +50,8 @@ func (s storedHash) encode() string {
 		base64Strict.EncodeToString(s.salt), base64Strict.EncodeToString(s.key))
 }
 
-// parsePHC parses $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts only the canonical spelling, so
-// that each hash has one string and a comparison of stored strings is a comparison of hashes.
+// parsePHC parses $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts only the canonical spelling,
+// so that each hash has one string and a comparison of stored strings is a comparison of hashes.
 // Errors: ErrMalformed, ErrTooCostly.
 func parsePHC(encoded string) (storedHash, error) {
 	parts := strings.SplitN(encoded, "$", 7)

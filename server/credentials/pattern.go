@@ -40,9 +40,9 @@ func repeatedUnit(s string) string {
 // in many good passwords.
 const shortestRun = 3
 
-// isMadeOfRuns reports whether s consists only of runs. A run is consecutive characters of an alphabet or
-// a keyboard in either direction, or one repeated character. "112233445566" counts as runs too,
-// because each of its characters is repeated.
+// isMadeOfRuns reports whether s consists only of runs. A run is consecutive characters of an
+// alphabet or a keyboard in either direction, or one repeated character. "112233445566" counts as
+// runs too, because each of its characters is repeated.
 func isMadeOfRuns(s string) bool {
 	runes := []rune(s)
 	single := slices.Compact(slices.Clone(runes))

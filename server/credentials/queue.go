@@ -145,10 +145,10 @@ func (q *queue) isFull(from Network) bool {
 	return q.running == q.slots && q.waiting == q.places && q.chooseEvicted(from) == nil
 }
 
-// chooseEvicted returns the caller that leaves a full queue for a new one from this network, or nil.
-// It is the newest caller of the network that has most callers waiting, and within it of the narrow
-// network that has most. A network without a place also gets one from the network that has had most
-// slots recently, if those are clearly more.
+// chooseEvicted returns the caller that leaves a full queue for a new one from this network, or
+// nil. It is the newest caller of the network that has most callers waiting, and within it of the
+// narrow network that has most. A network without a place also gets one from the network that has
+// had most slots recently, if those are clearly more.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards.
 // Without that rule two floods would evict each other's callers all the time.

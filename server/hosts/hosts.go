@@ -1,8 +1,9 @@
 // Package hosts decides facts about host names and addresses, as text. It resolves nothing.
 //
-// Every package that needs such a decision takes it from here, because two that disagree leave a gap:
-// one of them allows plain http for a host that the other does not protect. The package imports no
-// other one of this module, so that token/remote, which other services import, can use it.
+// Every package that needs such a decision takes it from here, because two that disagree leave a
+// gap: one of them allows plain http for a host that the other does not protect. The package
+// imports no other one of this module, so that token/remote, which other services import, can use
+// it.
 package hosts
 
 import (
@@ -33,9 +34,9 @@ func IsLoopback(host string) bool {
 	return err == nil && address.Zone() == "" && !address.Is4In6() && address.IsLoopback()
 }
 
-// IsHostname reports whether s is a host name (RFC 1123, section 2.1) in ASCII, without a dot at the
-// end. It rejects a last label of digits only, because that is an IPv4 address that browsers and Go
-// read differently, such as 127.1.
+// IsHostname reports whether s is a host name (RFC 1123, section 2.1) in ASCII, without a dot at
+// the end. It rejects a last label of digits only, because that is an IPv4 address that browsers
+// and Go read differently, such as 127.1.
 func IsHostname(s string) bool {
 	if len(s) > 253 {
 		return false
@@ -63,10 +64,10 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// FromURL returns the host and the port of u, or port 0 if u has none. The host is an address in its
-// shortest form, without brackets, or a host name in lower case. It is not ok if the host is neither,
-// or an address with a zone or of IPv4 in IPv6, which browsers and Go write differently, or if the port
-// is not a number from 1 to 65535.
+// FromURL returns the host and the port of u, or port 0 if u has none. The host is an address in
+// its shortest form, without brackets, or a host name in lower case. It is not ok if the host is
+// neither, or an address with a zone or of IPv4 in IPv6, which browsers and Go write differently,
+// or if the port is not a number from 1 to 65535.
 func FromURL(u *url.URL) (host string, port uint16, ok bool) {
 	host, hostOK := normalize(u.Hostname())
 	if strings.Contains(host, ":") && !strings.HasPrefix(u.Host, "[") || strings.HasSuffix(u.Host, ":") {

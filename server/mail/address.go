@@ -16,8 +16,8 @@ func CheckFrom(s string) error {
 	return err
 }
 
-// parseFrom rejects line breaks, which would start another header (CWE-93), also in encoded form (RFC
-// 2047), and comments, which could make an address that differs from the visible one.
+// parseFrom rejects line breaks, which would start another header (CWE-93), also in encoded form
+// (RFC 2047), and comments, which could make an address that differs from the visible one.
 func parseFrom(s string) (*netmail.Address, error) {
 	from, err := netmail.ParseAddress(s)
 	if err != nil || strings.ContainsAny(s, "()") || !isGraphic(s) || !isGraphic(from.Name) || !names.IsAddrSpec(from.Address) {

@@ -41,7 +41,8 @@ func (d *dialogue) do(name string, step func() error) {
 	}
 }
 
-// removeDeadline removes the deadline of the current step, which is then limited only by the context.
+// removeDeadline removes the deadline of the current step, which is then limited only by the
+// context.
 func (d *dialogue) removeDeadline() { _ = d.net.SetDeadline(time.Time{}) }
 
 // ownError is an error of this package that contains nothing confidential.
@@ -49,15 +50,17 @@ type ownError string
 
 func (p ownError) Error() string { return string(p) }
 
-// isRejection reports whether the server rejected the recipient or the message. It returns false for
-// 530, 535 and 538, which reject the client: they require a login or a stronger one (RFC 4954, 6).
+// isRejection reports whether the server rejected the recipient or the message. It returns false
+// for 530, 535 and 538, which reject the client: they require a login or a stronger one (RFC 4954,
+// 6).
 func isRejection(err error) bool {
 	var answer *textproto.Error
 	return errors.As(err, &answer) && answer.Code >= 500 && answer.Code <= 599 &&
 		answer.Code != 530 && answer.Code != 535 && answer.Code != 538
 }
 
-// describeFailure describes err in this package's own words, because err may contain text from the server.
+// describeFailure describes err in this package's own words, because err may contain text from the
+// server.
 func describeFailure(ctx context.Context, step string, err error) error {
 	var (
 		answer      *textproto.Error
@@ -88,8 +91,8 @@ func describeFailure(ctx context.Context, step string, err error) error {
 	return fmt.Errorf("mail: %s failed", step)
 }
 
-// enhancedCode returns the status code of RFC 3463 at the beginning of an answer, such as " 5.1.1", or
-// "".
+// enhancedCode returns the status code of RFC 3463 at the beginning of an answer, such as " 5.1.1",
+// or "".
 func enhancedCode(text string) string {
 	var class, subject, detail uint16
 	if n, _ := fmt.Sscanf(text, "%1d.%3d.%3d", &class, &subject, &detail); n != 3 {

@@ -154,8 +154,8 @@ func toVisibleLine(s string) string {
 	return strings.Join(strings.Fields(visible), " ")
 }
 
-// formatDuration returns d in words. It uses the largest unit that results in 2 or more, or exactly 1,
-// and rounds down, so that a mail never announces a longer life than the link has.
+// formatDuration returns d in words. It uses the largest unit that results in 2 or more, or exactly
+// 1, and rounds down, so that a mail never announces a longer life than the link has.
 func formatDuration(d time.Duration, lang string) string {
 	units := []struct {
 		size   time.Duration

@@ -20,8 +20,8 @@ type server struct {
 
 func (s server) address() string { return net.JoinHostPort(s.host, s.port) }
 
-// CheckURL checks that [NewSMTP] accepts smtpURL. The error is a predicate to the name of a setting,
-// and contains no part of smtpURL.
+// CheckURL checks that [NewSMTP] accepts smtpURL. The error is a predicate to the name of a
+// setting, and contains no part of smtpURL.
 func CheckURL(smtpURL string) error {
 	_, err := parseURL(smtpURL)
 	return err

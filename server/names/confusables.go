@@ -25,9 +25,10 @@ var mixedScripts = [][]*unicode.RangeTable{
 	{unicode.Latin, unicode.Han, unicode.Hangul},
 }
 
-// isHighlyRestrictive reports whether s is written in one script, or in the scripts of one language:
-// the restriction level of that name in UTS #39, 5.2. Otherwise a single letter that looks the same,
-// such as a Cyrillic а among Latin letters, could make a name look like another user's.
+// isHighlyRestrictive reports whether s is written in one script, or in the scripts of one
+// language: the restriction level of that name in UTS #39, 5.2. Otherwise a single letter that
+// looks the same, such as a Cyrillic а among Latin letters, could make a name look like another
+// user's.
 func isHighlyRestrictive(s string) bool {
 	var used []*unicode.RangeTable
 	for _, r := range s {
@@ -59,8 +60,8 @@ func isLivingLatin(r rune) bool {
 	return strings.ContainsRune("ơưƒƙƴɓɔɖɗəɛɣɨɲʃʉʊʋʒ", r)
 }
 
-// latinConfusables replaces letters that look like Latin ones, as small letters or as capitals. Each
-// is listed before the Latin letter.
+// latinConfusables replaces letters that look like Latin ones, as small letters or as capitals.
+// Each is listed before the Latin letter.
 var latinConfusables = strings.NewReplacer(
 	"ё", "ë", "ї", "ï", "г", "r", "п", "n", "ѵ", "v",
 	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x",
@@ -81,19 +82,19 @@ func skeleton(s string) string {
 	return latin
 }
 
-// hanConfusables are Chinese characters that look like the Latin letters l and o. A name may mix Latin
-// and Chinese, so with these two it could look like a Latin name.
+// hanConfusables are Chinese characters that look like the Latin letters l and o. A name may mix
+// Latin and Chinese, so with these two it could look like a Latin name.
 const hanConfusables = "丨〇"
 
 func hasLatin(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
 }
 
-// isConfusableDomain reports whether a domain, given as A-labels, has a label that can be mistaken for
-// another one: it mixes the scripts of several languages, or Latin letters with Chinese characters
-// that look like them. Staff grant roles by looking at an address, and a Cyrillic о in cоrp.example
-// would make a stranger's mailbox look like a colleague's (UTS #39; CWE-1007). A label that is entirely
-// Cyrillic or Korean is not confusable.
+// isConfusableDomain reports whether a domain, given as A-labels, has a label that can be mistaken
+// for another one: it mixes the scripts of several languages, or Latin letters with Chinese
+// characters that look like them. Staff grant roles by looking at an address, and a Cyrillic о in
+// cоrp.example would make a stranger's mailbox look like a colleague's (UTS #39; CWE-1007). A label
+// that is entirely Cyrillic or Korean is not confusable.
 func isConfusableDomain(ascii string) bool {
 	domain, err := idna.Registration.ToUnicode(ascii)
 	if err != nil {

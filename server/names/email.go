@@ -14,8 +14,8 @@ const (
 	maxLocalPart = 64  // RFC 5321, 4.5.3.1.1
 )
 
-// NormalizeEmail returns the form in which addresses are compared: the local part in lower case, the
-// domain as IDNA's A-labels.
+// NormalizeEmail returns the form in which addresses are compared: the local part in lower case,
+// the domain as IDNA's A-labels.
 //
 // It accepts only what [IsAddrSpec] does, with a domain that may also be in Unicode. It rejects a
 // domain with capitals that other programs map to other letters (UTS #46), such as İ and ẞ: they
@@ -36,8 +36,8 @@ func NormalizeEmail(address string) (normalized string, ok bool) {
 	return normalized, IsAddrSpec(normalized)
 }
 
-// ParseNewEmail returns the normalized form of an address that a user wants to use. Its domain must not
-// look like another one. Existing addresses are compared by [NormalizeEmail] alone.
+// ParseNewEmail returns the normalized form of an address that a user wants to use. Its domain must
+// not look like another one. Existing addresses are compared by [NormalizeEmail] alone.
 func ParseNewEmail(address string) (normalized string, ok bool) {
 	normalized, ok = NormalizeEmail(address)
 	if !ok {
@@ -47,10 +47,10 @@ func ParseNewEmail(address string) (normalized string, ok bool) {
 	return normalized, !isConfusableDomain(domain)
 }
 
-// Mailbox returns an address as mail programs accept it. The local part stays as typed, because only
-// the receiving server knows whether its case matters. The domain is in ASCII (RFC 5890 A-labels),
-// which does not need SMTPUTF8. An address that is not valid is returned unchanged, and package mail
-// rejects it.
+// Mailbox returns an address as mail programs accept it. The local part stays as typed, because
+// only the receiving server knows whether its case matters. The domain is in ASCII (RFC 5890
+// A-labels), which does not need SMTPUTF8. An address that is not valid is returned unchanged, and
+// package mail rejects it.
 func Mailbox(address string) string {
 	normalized, ok := NormalizeEmail(address)
 	if !ok {
@@ -61,10 +61,10 @@ func Mailbox(address string) string {
 	return local + "@" + domain
 }
 
-// IsAddrSpec reports whether s is an RFC 5322 addr-spec in its simplest form: a dot-atom, an @ and a
-// dotted domain, in ASCII. Mail programs disagree about every other form (display names, comments,
-// quoted local parts, literals, lists, line breaks), and all of them can be used for header injection
-// (CWE-93).
+// IsAddrSpec reports whether s is an RFC 5322 addr-spec in its simplest form: a dot-atom, an @ and
+// a dotted domain, in ASCII. Mail programs disagree about every other form (display names,
+// comments, quoted local parts, literals, lists, line breaks), and all of them can be used for
+// header injection (CWE-93).
 func IsAddrSpec(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
 	return ok && len(s) <= maxEmail && isLocalPart(local) && hosts.IsDomain(domain)

@@ -17,8 +17,8 @@ func ParseLogin(name string) Login {
 	return Login{strings.ToLower(name), false}
 }
 
-// NormalizeLogin returns the normalized form of the name in a login: of an address if it contains an
-// @, or else of a username. A name that is neither may still be that of an imported user; see
+// NormalizeLogin returns the normalized form of the name in a login: of an address if it contains
+// an @, or else of a username. A name that is neither may still be that of an imported user; see
 // [NormalizeImportedUsername].
 func NormalizeLogin(name string) (normalized string, ok bool) {
 	normalize := NormalizeUsername

@@ -15,9 +15,9 @@ func IsPersonName(s string) bool {
 	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= MaxPersonName && (s == "" || strings.TrimSpace(s) != "") && !strings.ContainsFunc(s, IsInvisible)
 }
 
-// IsInvisible reports whether r displays nothing. Such characters, among them the controls of writing
-// direction, could make a mail or a list of users display something else than it says. Joiners do not
-// count, because Persian and the languages of India need them.
+// IsInvisible reports whether r displays nothing. Such characters, among them the controls of
+// writing direction, could make a mail or a list of users display something else than it says.
+// Joiners do not count, because Persian and the languages of India need them.
 func IsInvisible(r rune) bool {
 	if r == '\u200c' || r == '\u200d' || unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
 		return false

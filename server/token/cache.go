@@ -10,10 +10,10 @@ import (
 // maxVerified bounds the memory. An entry has about 200 bytes.
 const maxVerified = 4096
 
-// verifiedTokens is a cache of access tokens whose signature is valid, because verifying a signature
-// costs more than the rest of a read. A hit skips only that check and the parsing, which depends on
-// the same bytes. The times are still checked for every request, and the session's row still
-// decides whether the session is live.
+// verifiedTokens is a cache of access tokens whose signature is valid, because verifying a
+// signature costs more than the rest of a read. A hit skips only that check and the parsing, which
+// depends on the same bytes. The times are still checked for every request, and the session's row
+// still decides whether the session is live.
 //
 // Threats:
 //   - A forgery matches a cached token. The key is the SHA-256 of the whole token, signature

@@ -116,8 +116,8 @@ func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*clai
 	return c, nil
 }
 
-// isWellFormed reports whether raw consists of three parts of unpadded base64url in at most 4 KiB. It
-// never allocates, so that rejecting a malformed token is cheap.
+// isWellFormed reports whether raw consists of three parts of unpadded base64url in at most 4 KiB.
+// It never allocates, so that rejecting a malformed token is cheap.
 //
 // Threats: a megabyte of dots that makes a parser split (CVE-2025-30204), and a second spelling of
 // a token. Go's decoder skips line breaks even when strict, so a token with a line break inside
@@ -150,8 +150,8 @@ func (f form) hasHeader(raw, kid string) bool {
 	return isEncodingOf(part, f.header(kid))
 }
 
-// hasPayload reports whether the second part is, byte for byte, what the issuer writes for the claims
-// that were read from it.
+// hasPayload reports whether the second part is, byte for byte, what the issuer writes for the
+// claims that were read from it.
 //
 // Threat: the decoder accepts "SUB" for "sub", the last of two duplicates and null for zero, and
 // ignores unknown names. Another reader of the same token could use the other value. Each of these

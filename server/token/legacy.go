@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -84,7 +85,7 @@ func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 		return LegacyClaims{}, invalid("signature or header")
 	}
 	now := v.now()
-	if fault := firstOf(c.kindFault(), c.timeFault(now)); fault != "" {
+	if fault := cmp.Or(c.kindFault(), c.timeFault(now)); fault != "" {
 		return LegacyClaims{}, invalid(fault)
 	}
 	claims := LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp")), Identity: hashOfToken(raw)}
@@ -123,8 +124,8 @@ func (c *legacyClaims) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// parseMembers reads a JSON object. It rejects an object with a repeated name, also in different case,
-// because another reader of the token could use the other value.
+// parseMembers reads a JSON object. It rejects an object with a repeated name, also in different
+// case, because another reader of the token could use the other value.
 func parseMembers(text []byte) (map[string]json.RawMessage, bool) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {

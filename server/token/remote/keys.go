@@ -65,8 +65,8 @@ func (k *keys) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	return key, ok
 }
 
-// waitForKeys waits until there are keys to verify with. It waits for a fetch if there are none, or if a
-// fetch is due and the last one succeeded. Errors: [ErrUnavailable].
+// waitForKeys waits until there are keys to verify with. It waits for a fetch if there are none, or
+// if a fetch is due and the last one succeeded. Errors: [ErrUnavailable].
 func (k *keys) waitForKeys(ctx context.Context) error {
 	k.mu.Lock()
 	now := k.now()
@@ -91,8 +91,8 @@ func (k *keys) waitForKeys(ctx context.Context) error {
 	return nil
 }
 
-// refetch fetches the keys for an unknown kid. It reports whether the caller should look for the kid
-// refetch.
+// refetch fetches the keys for an unknown kid. It reports whether the caller should look for the
+// kid refetch.
 func (k *keys) refetch(ctx context.Context) bool {
 	k.mu.Lock()
 	flight := k.fetch(k.now())
@@ -128,8 +128,8 @@ func (k *keys) fetch(now time.Time) <-chan struct{} {
 	return k.flight
 }
 
-// waitForFetch returns true when the fetch has ended, or if there is none. It returns false if ctx ends
-// first.
+// waitForFetch returns true when the fetch has ended, or if there is none. It returns false if ctx
+// ends first.
 func waitForFetch(ctx context.Context, flight <-chan struct{}) bool {
 	if flight == nil {
 		return true

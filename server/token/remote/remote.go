@@ -118,9 +118,9 @@ func Claims(ctx context.Context) (token.AccessClaims, bool) {
 	return claims, ok
 }
 
-// parseBearer returns the token of a single Authorization header, or "", which is not valid. It rejects
-// two headers, because this service and a proxy in front of it might use different ones (RFC 6750
-// section 2.1).
+// parseBearer returns the token of a single Authorization header, or "", which is not valid. It
+// rejects two headers, because this service and a proxy in front of it might use different ones
+// (RFC 6750 section 2.1).
 func parseBearer(values []string) string {
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if len(values) != 1 || !strings.EqualFold(scheme, "Bearer") {
