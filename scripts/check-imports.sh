@@ -12,16 +12,18 @@ ours='
 api                      -
 api/client               -
 models                   -
+server/hosts             -
+server/names             server/hosts
 server/credentials       -
 server/token             -
-server/token/remote      server/token
+server/token/remote      server/hosts server/token
 server/token/tokentest   server/token
-server/mail              -
-server/config            -
+server/mail              server/hosts server/names
+server/config            server/hosts server/mail
 server/web               -
 server/web/*             -
 server/problem           models
-server/accounts          models server/problem server/credentials server/token server/mail
+server/accounts          models server/problem server/names server/credentials server/token server/mail
 server/django            models server/accounts
 server                   api server/problem server/accounts server/web server/web/* server/config models
 server/servertest        *
@@ -54,9 +56,10 @@ go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
 net/http                             api api/client server server/token/remote server/web server/web/*
 github.com/google/uuid               api api/client models server/token server/accounts server
-golang.org/x/net/idna                models server/accounts
+golang.org/x/net/idna                models server/names
 golang.org/x/net/netutil             server
-golang.org/x/text                    models server/accounts
+golang.org/x/text                    models server/names
+golang.org/x/text/language           models server/accounts
 github.com/spf13/cobra               -
 golang.org/x/term                    -
 github.com/schollz/progressbar       -

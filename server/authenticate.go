@@ -224,8 +224,8 @@ func isCookie(location accounts.TokenLocation) bool {
 // validCSRF reports whether the presented value is the CSRF token of the credential. For a legacy
 // token any non-empty value is valid, because the token has no session to which a value could
 // belong. A page of another origin cannot send the header unless CORS permits it, and
-// crossOriginSend rejects the request as well. All that such a request could achieve is a new
-// session in the victim's own browser and a response that the page cannot read.
+// rejectCrossOriginSends rejects the request as well. All that such a request could achieve is a
+// new session in the victim's own browser and a response that the page cannot read.
 func (s *Server) validCSRF(credential accounts.Credential, presented string) bool {
 	if credential.Legacy != nil {
 		return presented != ""

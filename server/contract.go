@@ -89,7 +89,7 @@ func ginPath(path string) string {
 // render builds the documents that are served. They describe this server: its URL, the cookie names
 // in use and the minimum length of passwords. Requests are validated against the same document.
 func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
-	names := cookieNamesFor(cfg)
+	names := newCookieNames(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
 	doc.Components.SecuritySchemes[schemeAccessCookie].Value.Name = names.access
 	doc.Components.SecuritySchemes[schemeRefreshCookie].Value.Name = names.refresh

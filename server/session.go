@@ -106,7 +106,7 @@ func (h handlers) GetSession(ctx context.Context, _ api.GetSessionRequestObject)
 
 func (h handlers) Reauthenticate(ctx context.Context, r api.ReauthenticateRequestObject) (api.ReauthenticateResponseObject, error) {
 	call := callOf(ctx)
-	life, err := h.Service.Reauthenticate(ctx, call.principal, orEmpty(r.Body.Password), call.client)
+	life, err := h.Service.Reauthenticate(ctx, call.principal, textOf(r.Body.Password), call.client)
 	return api.Reauthenticate200JSONResponse{ExpiresIn: int(life.Seconds())}, err
 }
 
@@ -131,7 +131,7 @@ func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor
 		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
 	}
 	var next uuid.UUID
-	if n := or(limit, defaultLimit); len(list) > n {
+	if n := valueOr(limit, defaultLimit); len(list) > n {
 		list = list[:n]
 		next = uuid.UUID(list[n-1].ID)
 	}

@@ -28,7 +28,7 @@ func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 // StoreOptions returns the options of the configured database.
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
 	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
-	if !cfg.SQLite() {
+	if !cfg.UsesSQLite() {
 		m := MySQL(cfg.Database)
 		o.MySQL = &m
 	}

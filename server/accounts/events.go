@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
 
@@ -98,7 +99,7 @@ type notes struct {
 // note is an event of a user, identified by the id or by the name of a login attempt.
 type note struct {
 	event models.Event
-	name  loginName
+	name  names.Login
 }
 
 const (
@@ -108,13 +109,13 @@ const (
 
 // noteLogin records a rejected login. Whether the name belongs to a user is found out later. A
 // client that has exceeded its own limit is no event of the account.
-func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
+func (s *Service) noteLogin(in LoginInput, name names.Login, err error) {
 	n := note{s.event("", 0, in.Client, ""), name}
 	switch {
 	case errors.Is(err, problem.New(problem.CredentialsInvalid)):
-		s.note(n, models.EventLoginFailed, name.norm, in.Client.Network())
+		s.note(n, models.EventLoginFailed, name.Norm, in.Client.Network())
 	case errors.Is(err, problem.New(problem.RateLimited)) && isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
-		s.note(n, models.EventRateLimited, name.norm)
+		s.note(n, models.EventRateLimited, name.Norm)
 	}
 }
 

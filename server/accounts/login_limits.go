@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
 
@@ -35,7 +36,7 @@ type loginLimits struct {
 // see that it has more guesses than elsewhere, and so that the name exists.
 //
 // Errors: RateLimited, ServiceUnavailable.
-func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (loginLimits, error) {
+func (s *Service) limitLogin(ctx context.Context, name names.Login, c Client) (loginLimits, error) {
 	failures := guesses(perClient(s.settings.LoginFailuresPerClient, loginOfClient, c))
 	l := loginLimits{verified: s.verified(c)}
 	clients := slices.Concat(failures, l.verified)
@@ -46,9 +47,9 @@ func (s *Service) limitLogin(ctx context.Context, name loginName, c Client) (log
 	if l.known, err = s.knownNetwork(ctx, name, c); err != nil {
 		return l, err
 	}
-	accounts := []models.RateLimitUse{guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name.norm)}
+	accounts := []models.RateLimitUse{guess(s.settings.LoginFailuresPerAccount, loginOfAccount, name.Norm)}
 	if !l.known.IsZero() {
-		own := guess(s.settings.LoginFailuresPerAccount, loginOfKnown, nameAndNetwork(name.norm, c))
+		own := guess(s.settings.LoginFailuresPerAccount, loginOfKnown, nameAndNetwork(name.Norm, c))
 		accounts = []models.RateLimitUse{own, accounts[0]}
 	}
 	var over error
@@ -81,13 +82,13 @@ func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Net
 
 // knownNetwork returns until when the client's network is known for the name, or zero. Errors:
 // ServiceUnavailable.
-func (s *Service) knownNetwork(ctx context.Context, name loginName, c Client) (time.Time, error) {
+func (s *Service) knownNetwork(ctx context.Context, name names.Login, c Client) (time.Time, error) {
 	if s.settings.LoginFailuresPerAccount.N == 0 { // then it makes no difference
 		return time.Time{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	until, err := s.store.KnownNetwork(ctx, name.norm, c.Network(), s.now())
+	until, err := s.store.KnownNetwork(ctx, name.Norm, c.Network(), s.now())
 	return until, problem.FromStore(err)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
 
@@ -147,7 +148,7 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, mode
 	}
 	// This is a login without its rate limits, so that an attacker who guesses passwords for the
 	// address cannot keep the owner from using the link.
-	u, rehash, err := s.checkPassword(ctx, loginName{t.EmailNorm, true}, in.Password, in.Client)
+	u, rehash, err := s.checkPassword(ctx, names.Login{Norm: t.EmailNorm, Possible: true}, in.Password, in.Client)
 	if errors.Is(err, problem.New(problem.CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
 		return Tokens{}, u, problem.New(problem.LinkInvalid)
 	}
@@ -237,7 +238,7 @@ func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken, client Cl
 	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
 		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
 	registered := s.event(models.EventRegistered, 0, client, "")
-	if norm, ok := newUsername(t.Username); ok {
+	if norm, ok := names.ParseNewUsername(t.Username); ok {
 		u.Username, u.UsernameNorm = t.Username, norm
 		if err := s.store.CompleteRegistration(ctx, t, &u, now, registered); !errors.Is(err, models.ErrConflict) {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/names"
 )
 
 const (
@@ -327,7 +328,7 @@ func (d *senders) deliver(ctx context.Context, m models.Mail, decoy bool) (strin
 	case err != nil:
 		return "", err
 	}
-	message.To = mailbox(message.To)
+	message.To = names.Mailbox(message.To)
 	began := time.Now() //nolint:forbidigo // measures a duration
 	err = d.sender.Send(ctx, message)
 	took := time.Since(began) //nolint:forbidigo // as above

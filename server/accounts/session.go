@@ -12,6 +12,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
@@ -35,13 +36,13 @@ const loginTries = 3
 // CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
 // many), ServiceUnavailable (also if too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
-	name := newLoginName(in.Name)
+	name := names.ParseLogin(in.Name)
 	t, u, err := s.login(ctx, in, name)
 	s.noteLogin(in, name, err)
 	return t, u, err
 }
 
-func (s *Service) login(ctx context.Context, in LoginInput, name loginName) (Tokens, models.User, error) {
+func (s *Service) login(ctx context.Context, in LoginInput, name names.Login) (Tokens, models.User, error) {
 	if err := s.busy(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
@@ -102,7 +103,7 @@ func (s *Service) begin(ctx context.Context, u models.User, rehash string, in Lo
 
 // checkPassword finds the user and verifies the password. It also returns a stronger hash to
 // replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s *Service) checkPassword(ctx context.Context, name loginName, password string, client Client) (models.User, string, error) {
+func (s *Service) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, string, error) {
 	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return u, "", problem.FromStore(err)
@@ -140,12 +141,12 @@ func unverified(u models.User) bool {
 // address of one user and the username of another, the address wins if it is verified. If it is
 // not, a stranger could lock the other user out by registering that username as an address. One
 // statement looks for both, because the time would otherwise reveal which of them a name is.
-func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User, error) {
+func (s *Service) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	norm := name.norm
+	norm := name.Norm
 	switch {
-	case !name.possible:
+	case !name.Possible:
 		return models.User{}, models.ErrNotFound
 	case !strings.Contains(norm, "@"):
 		return s.store.UserByUsername(ctx, norm)
@@ -168,7 +169,7 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 // database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
 func (s *Service) busy(client Client) error {
-	if s.hasher.Full(client.networks()) {
+	if s.hasher.IsFull(client.networks()) {
 		return hashError(credentials.ErrBusy)
 	}
 	return nil

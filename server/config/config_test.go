@@ -82,7 +82,7 @@ func TestMetricsAddrCollides(t *testing.T) {
 	} {
 		hostA, portA, _ := splitAddr(test.a)
 		hostB, portB, _ := splitAddr(test.b)
-		if collide(hostA, portA, hostB, portB) != test.want || collide(hostB, portB, hostA, portA) != test.want {
+		if hasPortConflict(hostA, portA, hostB, portB) != test.want || hasPortConflict(hostB, portB, hostA, portA) != test.want {
 			t.Errorf("%s and %s: want %v", test.a, test.b, test.want)
 		}
 	}
@@ -98,8 +98,8 @@ func TestSettings(t *testing.T) {
 		"LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_CLIENT", "PASSWORDS_PER_CLIENT", "PASSWORDS_PER_USER", "REGISTRATIONS_PER_CLIENT", "CONFIRMATIONS_PER_CLIENT", "RARE_ACTIONS_PER_USER", "MAILS_PER_STAFF", "EVENT_RETENTION",
 		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
 		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
-	if !slices.Equal(names(), want) || len(docs) != len(want) {
-		t.Fatalf("settings %v, %d of them documented", names(), len(docs))
+	if !slices.Equal(settingNames(), want) || len(docs) != len(want) {
+		t.Fatalf("settings %v, %d of them documented", settingNames(), len(docs))
 	}
 	for i, s := range Settings() {
 		if s.Name != Prefix+want[i] || s.Default == "" || len(s.Doc) < 40 || strings.ContainsAny(s.Doc+s.Default, "|\n") || !strings.HasSuffix(s.Doc, ".") {

@@ -79,8 +79,8 @@ func Settings() []Setting {
 	return list
 }
 
-// names returns the settings without their prefix, in the order of Config.
-func names() []string {
+// settingNames returns the settings without their prefix, in the order of Config.
+func settingNames() []string {
 	var list []string
 	for field := range reflect.TypeFor[Config]().Fields() {
 		list = append(list, field.Tag.Get("env"))

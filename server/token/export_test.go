@@ -20,4 +20,4 @@ func (v *Verifier) Poison(raw, kid string, claims AccessClaims) {
 }
 
 // Forget empties the cache.
-func (v *Verifier) Forget() { v.seen = newVerified() }
+func (v *Verifier) Forget() { v.seen = newVerifiedTokens() }
