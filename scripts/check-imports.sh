@@ -21,9 +21,10 @@ server/config            -
 server/web               -
 server/web/*             -
 server/problem           models
-server/accounts          models server/problem server/credentials server/token server/mail
+server/ratelimit         models
+server/accounts          models server/problem server/ratelimit server/credentials server/token server/mail
 server/django            models server/accounts
-server                   api server/problem server/accounts server/web server/web/* server/config models
+server                   api server/problem server/accounts server/web server/web/* server/config server/ratelimit models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *
