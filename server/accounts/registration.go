@@ -129,16 +129,12 @@ type VerifyInput struct {
 // deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
-	uses := s.confirmation(in.Client)
-	if err := s.spend(ctx, uses...); err != nil {
-		return Tokens{}, models.User{}, err
-	}
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
-		return Tokens{}, models.User{}, s.refundUnlessDecided(ctx, err, uses...)
+		return Tokens{}, models.User{}, err
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
