@@ -12,7 +12,7 @@ import (
 
 // RateLimit counts the uses of a rate limit in a window that starts at the first use. The id is a
 // hash of the subject of the limit. LastAt is the time of the last use, or an earlier time if
-// [Store.SettleRateLimits] has settled that use.
+// [Store.SettleUses] has settled that use.
 type RateLimit struct {
 	ID     ID `gorm:"primaryKey"`
 	Kind   string
@@ -137,11 +137,11 @@ func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceede
 	return exceeded
 }
 
-// SettleRateLimits records that the uses counted up to a time are final and will not be refunded,
+// SettleUses records that the uses counted up to a time are final and will not be refunded,
 // for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
-// [RateLimitExceeded].InFlight. If a server stops before it calls SettleRateLimits, the limit counts
+// [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
 // as in flight for RateLimitUse.Flight.
-func (s *Store) SettleRateLimits(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
+func (s *Store) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -157,8 +157,8 @@ func (s *Store) SettleRateLimits(ctx context.Context, counted time.Time, uses ..
 	})
 }
 
-// RefundRateLimits subtracts one use from each of these rate limits.
-func (s *Store) RefundRateLimits(ctx context.Context, now time.Time, ids ...ID) error {
+// RefundUses subtracts one use from each of these rate limits.
+func (s *Store) RefundUses(ctx context.Context, now time.Time, ids ...ID) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err

@@ -23,17 +23,17 @@ var rawArgument = map[string]int{
 // unguarded maps functions whose writes may match any number of rows, including none, to the
 // reason.
 var unguarded = map[string]string{
-	"AddEvents":        "a user who is gone has no events",
-	"releaseMail":      "a lease that was lost meanwhile is another worker's to finish",
-	"dropResets":       "there may be none",
-	"endTokens":        "there may be none",
-	"evict":            "there may be none",
-	"CreateSession":    "of the new hash of a password: somebody else's wins",
-	"deleteOwnEvents":  "there may be none",
-	"keepSuperuser":    "how many there are is asked next",
-	"endEmailChanges":  "the user may have been deleted in the same transaction",
-	"RefundRateLimits": "what has ended needs no refund",
-	"releaseLease":     "a lease that was lost is not ours to release",
+	"AddEvents":       "a user who is gone has no events",
+	"releaseMail":     "a lease that was lost meanwhile is another worker's to finish",
+	"dropResets":      "there may be none",
+	"endTokens":       "there may be none",
+	"evict":           "there may be none",
+	"CreateSession":   "of the new hash of a password: somebody else's wins",
+	"deleteOwnEvents": "there may be none",
+	"keepSuperuser":   "how many there are is asked next",
+	"endEmailChanges": "the user may have been deleted in the same transaction",
+	"RefundUses":      "what has ended needs no refund",
+	"releaseLease":    "a lease that was lost is not ours to release",
 }
 
 // source is a function together with the constants and functions known to the check.

@@ -66,7 +66,7 @@ func (s *Service) settleGuesses(ctx context.Context, counted time.Time, list ...
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second/2)
 	defer cancel()
-	_ = s.store.SettleRateLimits(ctx, counted, list...) // the guesses are counted
+	_ = s.store.SettleUses(ctx, counted, list...) // the guesses are counted
 }
 
 // bounded returns the uses whose limit is switched on.

@@ -91,5 +91,5 @@ func (l *Limiter) settle(ctx context.Context, counted time.Time, wrong []models.
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)
 	defer cancel()
-	_ = l.store.SettleRateLimits(ctx, counted, wrong...)
+	_ = l.store.SettleUses(ctx, counted, wrong...)
 }

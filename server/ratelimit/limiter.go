@@ -72,7 +72,7 @@ func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error
 	// it must not count.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)
 	defer cancel()
-	return l.store.RefundRateLimits(ctx, l.now(), ids...)
+	return l.store.RefundUses(ctx, l.now(), ids...)
 }
 
 // IsExceeded reports whether one of these limits would reject an action now. It counts nothing.
