@@ -23,9 +23,10 @@ server/config            server/hosts server/mail
 server/web               -
 server/web/*             -
 server/problem           models
-server/accounts          models server/problem server/names server/credentials server/token server/mail
+server/ratelimit         models
+server/accounts          models server/problem server/ratelimit server/names server/credentials server/token server/mail
 server/django            models server/accounts
-server                   api server/problem server/accounts server/web server/web/* server/config models
+server                   api server/problem server/accounts server/web server/web/* server/config server/ratelimit models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *

@@ -17,12 +17,8 @@ func (h handlers) Register(ctx context.Context, r api.RegisterRequestObject) (ap
 
 func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObject) (api.VerifyEmailResponseObject, error) {
 	call := callOf(ctx)
-	transport, err := call.transport(r.Body.TokenTransport)
-	if err != nil {
-		return nil, err
-	}
 	tokens, u, err := h.Service.VerifyEmail(ctx, accounts.VerifyInput{
-		Token: r.Body.Token, Password: r.Body.Password, Transport: transport, Client: call.client,
+		Token: r.Body.Token, Password: r.Body.Password, Transport: requestedTransport(r.Body.TokenTransport), Client: call.client,
 	})
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		s.authenticate,
 		s.validate,
 	)
-	api.RegisterHandlersWithOptions(withHead{routes}, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{copyContext}, api.StrictGinServerOptions{
+	api.RegisterHandlersWithOptions(withHead{routes}, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{s.limitClient, copyContext}, api.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  s.problem,
 		HandlerErrorFunc:         s.problem,
 		ResponseErrorHandlerFunc: s.problem,

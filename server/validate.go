@@ -58,6 +58,10 @@ func (s *Server) validate(c *gin.Context) {
 		s.problem(c, s.validationProblem(c, call, params, faults, err))
 		return
 	}
+	if err := call.checkTransport(); err != nil {
+		s.problem(c, err)
+		return
+	}
 	c.Next()
 }
 

@@ -3,17 +3,15 @@ package accounts
 import (
 	"net/netip"
 
-	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 )
 
 // A client is identified by its network, because one sender has many addresses in it. An IPv6
 // customer has at least a /64. Hosting providers and tunnel brokers hand out a /48, which holds
-// 65,536 of them, so the /48 is counted too, as wideShare clients.
+// 65,536 of them, so the /48 is counted too; see [ratelimit.Limit.ForClient].
 const (
 	narrowBits = 64
 	wideBits   = 48
-	wideShare  = 8
 )
 
 // Network returns the network that the client's rate limits count: an IPv4 address or an IPv6 /64.
@@ -33,16 +31,4 @@ func (c Client) network(bits int) string {
 // networks returns both networks for the queue of hashes.
 func (c Client) networks() credentials.Network {
 	return credentials.Network{Narrow: c.Network(), Wide: c.WideNetwork()}
-}
-
-// perClient returns the uses of a limit that each client has: one of the client's network and, for
-// IPv6, one of the wide network.
-func perClient(b Limit, kind string, c Client) []models.RateLimitUse {
-	n := c.networks()
-	list := []models.RateLimitUse{use(b, kind, n.Narrow)}
-	if n.Wide != n.Narrow {
-		b.N *= wideShare
-		list = append(list, use(b, kind, n.Wide))
-	}
-	return list
 }

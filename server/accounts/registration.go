@@ -130,16 +130,12 @@ type VerifyInput struct {
 // deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
-	uses := s.confirmation(in.Client)
-	if err := s.spend(ctx, uses...); err != nil {
-		return Tokens{}, models.User{}, err
-	}
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
-		return Tokens{}, models.User{}, s.refundUnlessDecided(ctx, err, uses...)
+		return Tokens{}, models.User{}, err
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
@@ -211,7 +207,7 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, client, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
 	all[which].ID = t.ID // the link's token is the one that is consumed
 	return all[which], err
 }

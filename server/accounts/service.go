@@ -10,6 +10,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/token"
 )
 
@@ -74,7 +75,7 @@ type Service struct {
 	now       func() time.Time
 	observe   func(event string)
 	schemaOK  atomic.Bool
-	spent     exceededLimits
+	limiter   *ratelimit.Limiter
 	notes     notes
 	eventIDs  models.EventIDs
 	heartbeat heartbeat
@@ -112,7 +113,8 @@ func New(o Options) *Service {
 		o.Observe = func(string) {}
 	}
 	return &Service{
-		store: o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
+		limiter: ratelimit.New(o.Store, now),
+		store:   o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
 		mailWake: make(chan struct{}, 1),
 		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),

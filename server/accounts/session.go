@@ -46,18 +46,11 @@ func (s *Service) login(ctx context.Context, in LoginInput, name names.Login) (T
 	if err := s.busy(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	limits, err := s.limitLogin(ctx, name, in.Client)
+	u, rehash, known, err := s.verifyLogin(ctx, in, name)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	u, rehash, err := s.checkPassword(ctx, name, in.Password, in.Client)
-	if refunded := s.settleLogin(ctx, limits, err); refunded != nil {
-		return Tokens{}, models.User{}, refunded
-	}
-	if err != nil {
-		return Tokens{}, models.User{}, err
-	}
-	return s.signIn(ctx, u, rehash, in, limits.known)
+	return s.signIn(ctx, u, rehash, in, known)
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for
