@@ -97,7 +97,7 @@ func contractOperations(t *testing.T) map[string]bool {
 // queriesOf returns the text of a file without comments. In JSON it removes the escapes of quotes.
 func queriesOf(t *testing.T, file string) string {
 	t.Helper()
-	content, err := os.ReadFile(file) //nolint:gosec // a file of this folder
+	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
