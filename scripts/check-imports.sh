@@ -55,6 +55,7 @@ github.com/getkin/kin-openapi        api server
 github.com/oapi-codegen              api api/client server
 go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
+github.com/yuin/goldmark             server/web
 net/http                             api api/client server server/token/remote server/web server/web/*
 github.com/google/uuid               api api/client models server/token server/accounts server
 golang.org/x/net/idna                models server/names

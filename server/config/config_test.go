@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -88,7 +89,7 @@ func TestMetricsAddrCollides(t *testing.T) {
 	}
 }
 
-// The table of the README is made from these: each setting has a text that fits into one row and a
+// The guide to the settings is made from these: each setting has a text that fits into one row and a
 // default, and there are no texts for settings that do not exist.
 func TestSettings(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
@@ -110,9 +111,14 @@ func TestSettings(t *testing.T) {
 	if err := WriteSettings(&table); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
-	if len(lines) != 2+len(want) || !strings.HasPrefix(lines[9], "| `ACCOUNTS_ACCESS_TTL` | `5m` | ") {
-		t.Fatalf("table:\n%s", table.String())
+	rows := regexp.MustCompile("(?m)^\\| `(ACCOUNTS_[A-Z_]+)` \\| ").FindAllStringSubmatch(table.String(), -1)
+	for i, row := range rows {
+		if len(rows) != len(want) || row[1] != Prefix+want[i] {
+			t.Fatalf("%d rows, want %d; row %d is %s", len(rows), len(want), i, row[1])
+		}
+	}
+	if got := strings.Count(table.String(), "\n## "); !strings.HasPrefix(table.String(), "## ") || got != len(sections)-1 {
+		t.Errorf("%d sections after the first, want %d: the first setting of a section is not a setting", got, len(sections)-1)
 	}
 }
 
