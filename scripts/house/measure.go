@@ -97,6 +97,12 @@ func (m *measurements) readFile(root, path string) error {
 	return nil
 }
 
+// hasMethods reports whether an interface has a method of its own. One that only puts interfaces of
+// a library together, or that is a constraint of types, is no abstraction of this product.
+func hasMethods(i *ast.InterfaceType) bool {
+	return slices.ContainsFunc(i.Methods.List, func(f *ast.Field) bool { return len(f.Names) > 0 })
+}
+
 // readTypes counts the interfaces and the undocumented types of a declaration.
 func (m *measurements) readTypes(d *ast.GenDecl, at func(ast.Node, string) string) {
 	for _, spec := range d.Specs {
@@ -104,7 +110,7 @@ func (m *measurements) readTypes(d *ast.GenDecl, at func(ast.Node, string) strin
 		if !ok {
 			continue
 		}
-		if _, ok := t.Type.(*ast.InterfaceType); ok {
+		if i, ok := t.Type.(*ast.InterfaceType); ok && t.TypeParams == nil && hasMethods(i) {
 			m.interfaces = append(m.interfaces, at(t, t.Name.Name))
 		}
 		if t.Name.IsExported() && d.Doc == nil && t.Doc == nil {
