@@ -126,7 +126,7 @@ func (s *site) open(ctx context.Context) error {
 		}
 		s.sessions = append(s.sessions, each)
 	}
-	if s.product, _, err = startProcess(ctx, s.log, s.productAddr, s.productEnv, s.binary, "serve"); err != nil {
+	if s.product, err = s.startProduct(ctx); err != nil {
 		return err
 	}
 	c, err := dial(ctx, s.productAddr)

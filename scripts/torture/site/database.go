@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,6 +20,8 @@ import (
 
 	_ "github.com/glebarez/go-sqlite" // registers the driver "sqlite"
 	"github.com/go-sql-driver/mysql"
+
+	"example.com/accounts/scripts/harness"
 )
 
 // Database is the database of the replicas. SQL connects to it directly, bypassing every proxy.
@@ -52,7 +55,11 @@ func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Data
 		db, err := dial(urls[0], "")
 		return &Database{SQL: db, urls: urls}, err
 	}
-	port, err := freePort(ctx)
+	addr, err := harness.FreeAddress(ctx, "127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
