@@ -46,14 +46,18 @@ func (t turn) perOp(d time.Duration) float64 {
 func drive(ctx context.Context, server *harness.Process, database harness.PID, steps []step, d time.Duration) (turn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	conns := make([]*conn, len(steps))
-	for i := range steps {
+	var conns []*conn
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}()
+	for range steps {
 		c, err := dial(ctx, server.Addr)
 		if err != nil {
 			return turn{}, err
 		}
-		defer func() { _ = c.Close() }()
-		conns[i] = c
+		conns = append(conns, c)
 	}
 	var all sync.WaitGroup
 	latencies := make([][]time.Duration, len(steps))

@@ -85,7 +85,7 @@ type Process struct {
 
 // Start starts a server and waits until it is ready.
 func Start(ctx context.Context, o Program) (*Process, error) {
-	p := &Process{Addr: o.Addr, Began: time.Now(), command: exec.Command(o.Path, o.Args...), ended: make(chan struct{})} // ended by Stop
+	p := &Process{Addr: o.Addr, Began: time.Now(), command: exec.Command(o.Path, o.Args...), ended: make(chan struct{})} //nolint:noctx // ended by Stop
 	p.command.Env, p.command.Stderr = o.Env, o.Log
 	if err := p.command.Start(); err != nil {
 		return nil, err

@@ -104,7 +104,7 @@ func (d *Database) killNode(n int, down time.Duration) error {
 		return err
 	}
 	time.Sleep(down)
-	if out, err := exec.Command(filepath.Join(d.dirs[n], "start")).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), filepath.Join(d.dirs[n], "start")).CombinedOutput(); err != nil {
 		return fmt.Errorf("node %d does not come back: %w\n%s", n+1, err, out)
 	}
 	return nil
@@ -136,7 +136,7 @@ func (quiet) Print(...any) {}
 
 // start starts the server and returns its URL when it is ready.
 func (m *mysqld) start() (string, error) {
-	c := exec.Command("scripts/with-mysql.sh", "--fast", "--keep", m.dir, "--port", m.port) // ended by stop
+	c := exec.Command("scripts/with-mysql.sh", "--fast", "--keep", m.dir, "--port", m.port) //nolint:noctx // ended by stop
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                     // protect it from Ctrl-C
 	out, err := c.StdoutPipe()
 	if err != nil {

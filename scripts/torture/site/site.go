@@ -75,7 +75,7 @@ func New(ctx context.Context, o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the database server runs as another user
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the database server runs as another user
 		return nil, err
 	}
 	secret, err := token.NewSecret()
@@ -187,7 +187,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	c := exec.Command(self) // ended by Kill, by Terminate, or by the end of its standard input
+	c := exec.Command(self) //nolint:noctx // ended by Kill, by Terminate, or by the end of its standard input
 	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C does not reach it
 	stdin, err := c.StdinPipe()
