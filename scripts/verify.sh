@@ -19,6 +19,7 @@ generated  api/ matches openapi.yaml
 supply     modules match go.sum, a second build has the same bytes, and the bill of materials names every module
 imports    packages import only what the import table allows
 prose      the rates of idioms that are hard to read are below their bounds
+house      functions, files, types and the README are within the limits of their size
 lint       golangci-lint
 redocly    redocly lints the contract
 spectral   spectral lints the contract, with rules of this project
@@ -88,6 +89,7 @@ complete_bill() {
 step_imports() { scripts/check-imports.sh; }
 
 step_prose() { go run ./scripts/prose; }
+step_house() { go run ./scripts/house; }
 
 step_lint() {
   local version tool

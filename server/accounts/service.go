@@ -118,7 +118,7 @@ func New(o Options) *Service {
 		mailWake: make(chan struct{}, 1),
 		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:   token.NewVerifier(o.Ring, o.PublicURL, now),
+		access:   token.NewVerifier(o.Ring.PublicKey, o.PublicURL, now),
 		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
 		legacy:   token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
 		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Observe("stood_still") }},

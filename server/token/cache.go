@@ -51,7 +51,7 @@ func (v *verifiedTokens) get(sum [sha256.Size]byte, keys KeySource, now time.Tim
 	if !ok {
 		return AccessClaims{}, false
 	}
-	key, ok := keys.PublicKey(e.kid)
+	key, ok := keys(e.kid)
 	if !ok || !key.Equal(e.key) || !now.Before(e.claims.ExpiresAt) {
 		v.drop(sum)
 		return AccessClaims{}, false

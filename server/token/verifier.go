@@ -73,7 +73,7 @@ func (v *Verifier) Access(raw string) (AccessClaims, error) {
 func (v *Verifier) verify(raw string) (entry, error) {
 	var e entry
 	c, err := v.form.authenticate(raw, func(kid string) (any, bool) {
-		key, ok := v.keys.PublicKey(kid)
+		key, ok := v.keys(kid)
 		e.kid, e.key = kid, key
 		return key, ok
 	})

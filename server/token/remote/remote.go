@@ -59,7 +59,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 		o.Now = time.Now //nolint:forbidigo // this is where it is injected
 	}
 	keys := &keys{url: o.KeysURL, client: &client, now: o.Now}
-	return &Verifier{issuer: o.Issuer, keys: keys, tokens: token.NewVerifier(keys, o.Issuer, o.Now)}, nil
+	return &Verifier{issuer: o.Issuer, keys: keys, tokens: token.NewVerifier(keys.PublicKey, o.Issuer, o.Now)}, nil
 }
 
 // Access returns the claims of an access token. The error is [token.ErrInvalid],
