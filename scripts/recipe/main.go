@@ -97,7 +97,7 @@ func copyTree(folder string) error {
 		if err := os.MkdirAll(filepath.Dir(target), 0o750); err != nil {
 			return err
 		}
-		if err := os.WriteFile(target, data, info.Mode().Perm()); err != nil { //nolint:gosec // the mode of the original
+		if err := os.WriteFile(target, data, info.Mode().Perm()); err != nil {
 			return err
 		}
 	}
@@ -106,14 +106,14 @@ func copyTree(folder string) error {
 
 // git runs a command in the copy, which is a repository because some checks list its files.
 func git(folder string, args ...string) error {
-	command := exec.Command("git", args...) //nolint:gosec // the arguments are constants
+	command := exec.Command("git", args...)
 	command.Dir = folder
 	return command.Run()
 }
 
 // runShell runs a script in the copy, in a process group that ends with an interrupt.
 func runShell(folder, script string, out io.Writer) error {
-	command := exec.Command("bash", "-euo", "pipefail", "-c", script) //nolint:gosec // the script of a guide of this repository
+	command := exec.Command("bash", "-euo", "pipefail", "-c", script)
 	command.Dir, command.Stdout, command.Stderr = folder, out, out
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := command.Start(); err != nil {
@@ -129,7 +129,7 @@ func runShell(folder, script string, out io.Writer) error {
 		return err
 	case <-interrupted:
 		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM) // fails only if it has ended
-		<-done
+		_ = <-done
 		return errors.New("interrupted")
 	}
 }
