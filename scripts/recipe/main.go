@@ -129,7 +129,6 @@ func runShell(folder, script string, out io.Writer) error {
 		return err
 	case <-interrupted:
 		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM) // fails only if it has ended
-		_ = <-done
-		return errors.New("interrupted")
+		return errors.Join(errors.New("interrupted"), <-done)
 	}
 }
