@@ -15,10 +15,10 @@ import (
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
 	filter := accounts.UserFilter{
-		Text: or(in.Q, ""), Username: in.Username, Email: in.Email, IsActive: in.IsActive, EmailVerified: in.EmailVerified,
-		Sort: string(api.UserSortID), Limit: or(in.Limit, defaultLimit),
+		Text: valueOr(in.Q, ""), Username: in.Username, Email: in.Email, IsActive: in.IsActive, EmailVerified: in.EmailVerified,
+		Sort: string(api.UserSortID), Limit: valueOr(in.Limit, defaultLimit),
 	}
-	for _, role := range or(in.Role, nil) {
+	for _, role := range valueOr(in.Role, nil) {
 		filter.Roles = append(filter.Roles, string(role))
 	}
 	if in.Sort != nil {
@@ -41,8 +41,8 @@ func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (
 func (h handlers) InviteUser(ctx context.Context, r api.InviteUserRequestObject) (api.InviteUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
 	u, err := h.Service.InviteUser(ctx, call.principal, accounts.Invitation{
-		Email: in.Email, Username: or(in.Username, ""), FirstName: or(in.FirstName, ""), LastName: or(in.LastName, ""), Locale: or(in.Locale, ""),
-		IsStaff: or(in.IsStaff, false), IsSuperuser: or(in.IsSuperuser, false),
+		Email: in.Email, Username: valueOr(in.Username, ""), FirstName: valueOr(in.FirstName, ""), LastName: valueOr(in.LastName, ""), Locale: valueOr(in.Locale, ""),
+		IsStaff: valueOr(in.IsStaff, false), IsSuperuser: valueOr(in.IsSuperuser, false),
 	}, call.client)
 	if err != nil {
 		return nil, err
@@ -127,14 +127,6 @@ func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestO
 }
 
 func isOwn(call *call, id int64) bool { return call.principal.User.ID == id }
-
-// or returns *wanted, or the default if wanted is nil.
-func or[T any](wanted *T, otherwise T) T {
-	if wanted != nil {
-		return *wanted
-	}
-	return otherwise
-}
 
 // readUser is a 200 response with the version of the user as its ETag.
 type readUser api.AdminUserResult

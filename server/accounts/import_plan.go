@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/names"
 )
 
 // holders records which user has a name: an existing user, or one from an earlier row of the same
@@ -123,13 +124,13 @@ type candidateName struct {
 // -ID: the result could be another person's address.
 func newCandidate(row DjangoUser) importCandidate {
 	c := importCandidate{row: row}
-	c.email, _ = canonicalEmail(strings.TrimSpace(row.Email))
+	c.email, _ = names.NormalizeEmail(strings.TrimSpace(row.Email))
 	id := "-" + strconv.FormatInt(row.ID, 10)
 	made := usernameMade
 	if c.addUsername(row.Username, importRules) {
 		made = usernameTaken
 		if !strings.Contains(row.Username, "@") {
-			c.addUsername(firstOf(row.Username, maxUsername-len(id))+id, usernameTaken)
+			c.addUsername(firstOf(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
 		}
 	}
 	c.addUsername("user"+id, made)
@@ -138,8 +139,8 @@ func newCandidate(row DjangoUser) importCandidate {
 }
 
 func (c *importCandidate) addUsername(name string, rule importRule) bool {
-	norm, ok := canonicalName(name)
-	if ok = ok && len([]rune(name)) <= maxUsername && len([]rune(norm)) <= maxUsername; ok {
+	norm, ok := names.NormalizeLogin(name)
+	if ok = ok && len([]rune(name)) <= names.MaxUsername && len([]rune(norm)) <= names.MaxUsername; ok {
 		c.usernames = append(c.usernames, candidateName{name, norm, rule})
 	}
 	return ok

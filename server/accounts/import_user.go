@@ -8,6 +8,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/names"
 )
 
 // setRole grants the role of the Django user if the user's address is verified: superusers decide by
@@ -36,7 +37,7 @@ func (p *importPlan) setAddress(u *models.User, c importCandidate) {
 	switch {
 	case c.email == "":
 		p.report(withoutAddress, u.ID)
-		if _, ok := canonicalEmail(u.Username); ok { // Django has not verified it, so it does not become the address
+		if _, ok := names.NormalizeEmail(u.Username); ok { // Django has not verified it, so it does not become the address
 			p.report(nameIsAddress, u.ID)
 		}
 	case p.holder(asEmail, c.email) != 0:
@@ -83,12 +84,12 @@ func (p *importPlan) setDetails(u *models.User, row DjangoUser) {
 // cleanName removes hidden characters and shortens a name so that [isName] accepts it.
 func cleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
-		if isHidden(r) {
+		if names.IsInvisible(r) {
 			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(name, ""))
-	if name = firstOf(name, maxName); strings.TrimSpace(name) == "" {
+	if name = firstOf(name, names.MaxPersonName); strings.TrimSpace(name) == "" {
 		return ""
 	}
 	return name

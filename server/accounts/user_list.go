@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/names"
 )
 
 // maxWords is the maximum number of words of a search. The database compares each with every user.
@@ -45,18 +46,18 @@ func (f UserFilter) query() (q models.UserQuery, possible bool) {
 // setExactNames adds the exact names to the query. It reports whether a user can have them.
 func (f UserFilter) setExactNames(q *models.UserQuery) bool {
 	if f.Username != nil {
-		name := newLoginName(*f.Username)
-		if !name.possible {
+		name := names.ParseLogin(*f.Username)
+		if !name.Possible {
 			return false
 		}
-		q.Username = name.norm
+		q.Username = name.Norm
 	}
 	if f.Email != nil {
-		name := newLoginName(*f.Email)
-		if !name.possible || !strings.Contains(name.norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
+		name := names.ParseLogin(*f.Email)
+		if !name.Possible || !strings.Contains(name.Norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
 			return false
 		}
-		q.Email = name.norm
+		q.Email = name.Norm
 	}
 	return true
 }
