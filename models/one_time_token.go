@@ -111,16 +111,6 @@ func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	return n > 0, err
 }
 
-// consume marks a token as used. It is a conditional UPDATE in the transaction of the token's
-// effect, so that a token has its effect once. Errors: ErrNotFound if the token is used or expired.
-func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
-	return exactlyOne(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))
-}
-
-func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
-	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
-}
-
 // DeleteOldTokens removes at most limit tokens that expired before the given time. It returns how
 // many it removed.
 func (s *Store) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {

@@ -47,24 +47,30 @@ func (c emailChange) start(tx *models.Tx, limit models.RateLimitUse) (queued boo
 	}
 	kept := ""
 	if !queued {
-		pending, err := tx.HasEmailChange(c.token.UserID, c.token.EmailNorm)
-		if err != nil {
+		if kept, err = c.pendingAddress(tx); err != nil {
 			return false, err
 		}
-		if pending {
-			kept = c.token.EmailNorm
+	}
+	if err := tx.EndEmailChangesExcept(c.token.UserID, kept); err != nil {
+		return false, err
+	}
+	if kept == "" {
+		if err := tx.AddToken(c.token); err != nil {
+			return false, err
 		}
 	}
-	return queued, runSteps(
-		func() error { return tx.EndEmailChangesExcept(c.token.UserID, kept) },
-		func() error {
-			if kept != "" {
-				return nil
-			}
-			return tx.AddToken(c.token)
-		},
-		func() error { return tx.AddMails(c.notices...) },
-	)
+	return queued, tx.AddMails(c.notices...)
+}
+
+// pendingAddress returns the new address if a change to it is pending already, and else "".
+func (c emailChange) pendingAddress(tx *models.Tx) (string, error) {
+	started, err := tx.UserTokens(c.token.UserID, models.PurposeEmailChange)
+	for _, t := range started {
+		if t.EmailNorm == c.token.EmailNorm && t.UsedAt == nil && tx.Now().Before(t.ExpiresAt) {
+			return t.EmailNorm, nil
+		}
+	}
+	return "", err
 }
 
 // replace replaces the link of a pending change and queues its mail, within the limit of mails to

@@ -125,7 +125,9 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	session, after, err := s.replacePassword(ctx, p, u, hash, client)
+	after := u
+	after.SessionEpoch++
+	session, err := s.replacePassword(ctx, p, u, hash, sessions.NewSession{ID: sessions.NewID(), User: after, Transport: p.Transport(), Client: client})
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, changes)
 	}
@@ -137,26 +139,23 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 // replacePassword sets the password of the principal's user, as read with the password that was
 // verified, and begins the session that replaces the user's other ones. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s *Service) replacePassword(ctx context.Context, p Principal, u models.User, hash string, client Client) (models.Session, models.User, error) {
-	after := u
-	after.SessionEpoch++
-	session := models.Session{ID: sessions.NewID()}
-	notices := s.outbox.NewNotices(u, mail.PasswordChanged, client)
-	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, "")
-	err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
+func (s *Service) replacePassword(ctx context.Context, p Principal, u models.User, hash string, n sessions.NewSession) (session models.Session, err error) {
+	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
+	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, n.Client, "")
+	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		return runSteps(
 			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
 			func() (err error) {
-				session, err = s.Add(tx, sessions.NewSession{ID: session.ID, User: after, Transport: p.Transport(), Client: client})
+				session, err = s.Add(tx, n)
 				return err
 			},
 			func() error { return tx.AddMails(notices...) },
 		)
 	})
 	if errors.Is(err, models.ErrNotFound) {
-		return session, after, s.explainConflict(ctx, p)
+		return session, s.explainConflict(ctx, p)
 	}
-	return session, after, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, session.ID) }))
+	return session, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, n.ID) }))
 }
 
 // hasSession reports whether the session's row exists.
