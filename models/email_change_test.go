@@ -251,7 +251,7 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 
 		"a second login": {false, login},
 		"a first login": {true, func(f *fixture, u models.User) error {
-			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return tx.RecordLogin(u, true) })
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return tx.RecordFirstLogin(u) })
 		}},
 		"a login that renews the hash": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)

@@ -19,7 +19,7 @@ func (f *fixture) at(ctx context.Context, now time.Time, do func(tx *models.Tx) 
 func (f *fixture) CreateSession(ctx context.Context, s models.Session, oldHash, rehash string, limit int, tolerance time.Duration) error {
 	u := models.User{ID: s.UserID, SessionEpoch: s.Epoch, Password: oldHash}
 	return f.at(ctx, s.CreatedAt, func(tx *models.Tx) error {
-		if err := tx.RecordLogin(u, false); err != nil {
+		if err := tx.RecordLogin(u); err != nil {
 			return err
 		}
 		if rehash != "" {

@@ -7,16 +7,23 @@ import (
 	"gorm.io/gorm"
 )
 
+// sameEpoch is the guard of a login: the sessions that the user had when it was read have not all
+// been revoked, the password is the same, and the user is active.
+const sameEpoch = "id = ? AND session_epoch = ? AND is_active"
+
 // RecordLogin records a login of a user. It locks the user, and changes the row for the same reason
-// as [Tx.LockUser]. If newVersion is set, it also increments the version, so that a change decided
-// before the login fails. Errors: ErrNotFound if all sessions were revoked, the password was changed
-// or the user was deactivated since u was read.
-func (t *Tx) RecordLogin(u User, newVersion bool) error {
-	set := map[string]any{"last_login": t.now}
-	if newVersion {
-		set["version"] = gorm.Expr("version + 1")
-	}
-	return translate(exactlyOne(t.db.Model(&User{}).Where("id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch).Updates(set)))
+// as [Tx.LockUser]. Errors: ErrNotFound if all sessions were revoked, the password was changed or the
+// user was deactivated since u was read.
+func (t *Tx) RecordLogin(u User) error {
+	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).Updates(map[string]any{"last_login": t.now})))
+}
+
+// RecordFirstLogin records the first login of a user as [Tx.RecordLogin] does, and increments the
+// version, so that a change decided before the login fails. Errors: ErrNotFound also if the user has
+// logged in before.
+func (t *Tx) RecordFirstLogin(u User) error {
+	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch+" AND last_login IS NULL", u.ID, u.SessionEpoch).
+		Updates(map[string]any{"last_login": t.now, "version": gorm.Expr("version + 1")})))
 }
 
 // ReplaceHash replaces the hash of the same password. A hash that another request has set since u
@@ -98,7 +105,7 @@ func (t *Tx) MoveSession(id ID, u User) error {
 // so it has no guard on the version. Errors: ErrNotFound if the epoch has changed since u was read,
 // or the user is inactive.
 func (t *Tx) RevokeAllSessions(u User) error {
-	return translate(exactlyOne(t.db.Model(&User{}).Where("id = ? AND session_epoch = ? AND is_active", u.ID, u.SessionEpoch).
+	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).
 		Updates(map[string]any{"session_epoch": u.SessionEpoch + 1})))
 }
 

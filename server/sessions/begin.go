@@ -76,11 +76,16 @@ func (m *Manager) login(tx *models.Tx, n NewSession, rehash string) (models.Sess
 // its owner has begun to use. It also increments the version of the user, so that a change of the
 // address that was decided before the login fails.
 func recordLogin(tx *models.Tx, u models.User) error {
-	first := u.LastLogin == nil
-	if err := tx.RecordLogin(u, first); err != nil || !first {
-		return err
+	if u.LastLogin == nil {
+		err := tx.RecordFirstLogin(u)
+		if err == nil {
+			return tx.EndEmailChanges(u.ID)
+		}
+		if !errors.Is(err, models.ErrNotFound) { // otherwise a concurrent login may have been the first
+			return err
+		}
 	}
-	return tx.EndEmailChanges(u.ID)
+	return tx.RecordLogin(u)
 }
 
 // start adds a session, revokes the oldest sessions beyond the maximum, and records both. The
