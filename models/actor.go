@@ -64,7 +64,8 @@ const (
 )
 
 func (a *Actor) guardUser(tx *gorm.DB) error {
-	err := lockUser(tx, actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser)
+	err := exactlyOne(tx.Model(&User{}).Where(actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser).
+		Updates(map[string]any{"lock_count": gorm.Expr("lock_count + 1")}))
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}

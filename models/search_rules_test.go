@@ -12,7 +12,7 @@ import (
 
 // writers are the functions that may write to existing rows of users: ChangeUser, which updates the
 // search text, and those that write none of its columns.
-var writers = []string{"ChangeUser", "lockUser", "LockSuperusers", "updateSearch", "RecordLogin", "RecordFirstLogin", "ReplaceHash", "RevokeAllSessions", "AddEvents", "endEmailChanges"}
+var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "updateSearch", "guardUser", "RecordLogin", "ReplaceHash", "RevokeAllSessions", "AddEvents", "endEmailChanges", "RecordFirstLogin"}
 
 // Every other write to a user goes through ChangeUser. Otherwise a search would not find the user
 // by the new name.

@@ -48,7 +48,7 @@ func (t *Tx) CreateUser(u *User) error {
 	if err := t.db.Create(u).Error; err != nil {
 		return translate(err)
 	}
-	return t.ForgetNetworks(u.UsernameNorm, u.EmailNorm)
+	return translate(forgetNetworks(t.db, u.UsernameNorm, u.EmailNorm))
 }
 
 // LockedUser reads a user and locks the row. Errors: ErrNotFound.
@@ -71,8 +71,8 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	}
 	for _, name := range []*string{p.UsernameNorm, p.EmailNorm} {
 		if name != nil {
-			if err := t.ForgetNetworks(*name); err != nil {
-				return err
+			if err := forgetNetworks(t.db, *name); err != nil {
+				return translate(err)
 			}
 		}
 	}
@@ -83,11 +83,8 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 // only changed rows: a concurrent change on another node would otherwise not conflict. Errors:
 // ErrNotFound if the version or the epoch has changed since u was read, or the user is gone.
 func (t *Tx) LockUser(u User) error {
-	return translate(lockUser(t.db, asRead, u.ID, u.Version, u.SessionEpoch))
-}
-
-func lockUser(tx *gorm.DB, where string, args ...any) error {
-	return exactlyOne(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"lock_count": gorm.Expr("lock_count + 1")}))
+	set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
+	return translate(exactlyOne(t.db.Model(&User{}).Where(asRead, u.ID, u.Version, u.SessionEpoch).Updates(set)))
 }
 
 // DeleteUser deletes the row of a user. Errors: ErrNotFound if the version or the epoch has changed

@@ -98,6 +98,8 @@ func TestControl87OnlyEnforceableSecurity(t *testing.T) {
 		{"any navigation, it says", false, openapi3.Operation{Extensions: map[string]any{"x-refuse-cross-site": false}, Security: ptr(requirement("accessCookie"))}},
 		{"no cross-site navigation with Bearer", false, openapi3.Operation{Extensions: map[string]any{"x-refuse-cross-site": true}}},
 		{"a role of a public operation", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}, Security: &openapi3.SecurityRequirements{}}},
+		{"legacy tokens without a refresh token", false, openapi3.Operation{Extensions: map[string]any{"x-legacy-tokens": true}, Security: ptr(requirement("accessCookie"))}},
+		{"no legacy tokens, it says", false, openapi3.Operation{Extensions: map[string]any{"x-legacy-tokens": false}}},
 		{"a password of a public operation", false, openapi3.Operation{Extensions: map[string]any{"x-recent-authentication": true}, Security: &openapi3.SecurityRequirements{}}},
 		{"a role where there may be no user", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}, Security: ptr(requirement("refreshCookie"))}},
 		{"a role where the token may be in the body", false, openapi3.Operation{Extensions: map[string]any{"x-required-role": "staff"}, Security: ptr(append(requirement("bearerAuth"), openapi3.SecurityRequirement{}))}},

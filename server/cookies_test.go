@@ -278,6 +278,7 @@ func TestControl11LoginMakesANewSession(t *testing.T) {
 			for _, transport := range transports {
 				attacker, victim, planted := s.NewUser(), s.NewUser(), jar{}
 				theirs := planted.take(s.login(t, attacker, of))
+				s.login(t, victim, of) // the first login changes more of the user
 				before := s.Database.Dump(t)
 				browser := planted.without("")
 				own := browser.take(s.login(t, victim, transport, planted.cookies))
