@@ -23,7 +23,8 @@ func loginFailed(userID int64) models.Event {
 
 // AddEvents changes the rows of the users: a cluster compares only changed rows, and would let a
 // concurrent deletion on another node commit.
-func TestControl205EventsClaimTheirUsers(t *testing.T) {
+func TestEventsClaimTheirUsers(t *testing.T) {
+	t.Attr("control", "205")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, gone := f.newUser("bob"), f.newUser("gone")
 		ok(t, f.DeleteUser(t.Context(), gone))
@@ -46,7 +47,8 @@ func TestControl205EventsClaimTheirUsers(t *testing.T) {
 
 // Two replicas write events of the same users in different orders, while one of the users is
 // deleted.
-func TestControl200EventsDoNotOutliveTheirUser(t *testing.T) {
+func TestEventsDoNotOutliveTheirUser(t *testing.T) {
+	t.Attr("control", "200")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
 		for range 20 {
@@ -146,7 +148,8 @@ func TestEventsKeepTheirChanges(t *testing.T) {
 
 // No event names a deleted user: the user's own events are removed, those that staff members caused
 // have neither details nor changes, and remaining users have their current names.
-func TestControl200EventsDoNotNameADeletedUser(t *testing.T) {
+func TestEventsDoNotNameADeletedUser(t *testing.T) {
+	t.Attr("control", "200")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, eve := f.newUser("bob"), f.newUser("eve")
 		event := func(u, actor models.User, changes models.Changes) models.Event {

@@ -253,7 +253,8 @@ func check(t *testing.T, files map[string]string) []string {
 	}
 }
 
-func TestControl98NoRawSQLNoLostWrite(t *testing.T) {
+func TestNoRawSQLNoLostWrite(t *testing.T) {
+	t.Attr("control", "98")
 	entries, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +275,8 @@ func TestControl98NoRawSQLNoLostWrite(t *testing.T) {
 }
 
 // Each of these sources breaks a rule and is reported.
-func TestControl98RulesFind(t *testing.T) {
+func TestRulesFind(t *testing.T) {
+	t.Attr("control", "98")
 	for _, body := range []string{
 		`db.Where("id = " + name).Take(&u)`, `db.Order(name + "").Find(&u)`, `db.Raw(fmt.Sprintf("x %s", name))`, `q := "a"; q = name + "b"; return db.Exec(q).Error`, `db.Select(f()).Find(&u)`,
 		`db.Exec("UPDATE a SET b = 1")`, `_ = db.Create(&u)`, `return db.Model(&u).Where("id = 1").Updates(set).Error`, `return one(db.Model(&u).Updates(User{}))`, `return db.Save(&u).Error`, `db.Transaction(nil)`, `return s.db.Commit().Error`,

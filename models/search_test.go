@@ -35,7 +35,8 @@ var searchCases = []struct {
 }
 
 // A search finds the same users on every engine, without regard to case, width and form.
-func TestControl204SearchIsTheSameOnEveryEngine(t *testing.T) {
+func TestSearchIsTheSameOnEveryEngine(t *testing.T) {
+	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, c := range searchCases {
 			u := f.newUser(fmt.Sprint("p", i))
@@ -65,7 +66,8 @@ func (f *fixture) finds(word, want string) {
 }
 
 // An address is found as the user entered it, by its domain in ASCII, and by its domain in Unicode.
-func TestControl204SearchOfDomains(t *testing.T) {
+func TestSearchOfDomains(t *testing.T) {
+	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, email := range map[string]string{"typed": "Eva@BÜCHER.example", "ascii": "udo@xn--bcher-kva.example", "alike": "cfo@c\u043erp.example"} {
 			norm := map[string]string{"typed": "eva@xn--bcher-kva.example", "ascii": "udo@xn--bcher-kva.example", "alike": "cfo@xn--crp-sed.example"}[name]
@@ -91,7 +93,8 @@ func (f *fixture) inStep(after string) {
 }
 
 // Every write to a user updates the search text.
-func TestControl204EveryWriteKeepsTheSearch(t *testing.T) {
+func TestEveryWriteKeepsTheSearch(t *testing.T) {
+	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ctx := t.Context()
 		fresh := func(name string) *models.User {
@@ -150,7 +153,8 @@ func TestFoldIsStable(t *testing.T) {
 
 // A short word can become a pattern of thousands of letters, which costs a millisecond for each
 // user whose name repeats its beginning. Its first 254 letters are compared.
-func TestControl204SearchOfLongWordsIsBounded(t *testing.T) {
+func TestSearchOfLongWordsIsBounded(t *testing.T) {
+	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		long := strings.Repeat("\ufdfa", 150) // 18 letters each
 		u := f.newUser("long")

@@ -368,7 +368,8 @@ func TestResendEmailChangeIsLimited(t *testing.T) {
 
 // A change that a staff member started stays that staff member's when the user has it resent: it
 // ends with the staff member's role.
-func TestControl181ResentChangeEndsWithItsActor(t *testing.T) {
+func TestResentChangeEndsWithItsActor(t *testing.T) {
+	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})

@@ -64,7 +64,8 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 
 // An exchange counts as a sign-in. The first one cancels a change of address that a superuser has
 // started.
-func TestControl182FirstExchangeEndsAPendingChange(t *testing.T) {
+func TestFirstExchangeEndsAPendingChange(t *testing.T) {
+	t.Attr("control", "182")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r := s.replicas[0]
 		root := r.NewUser()

@@ -132,7 +132,8 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 
 // The token of a reset that is stored while the invitation waits in the outbox lives as long as the
 // invitation. For a user with a password it lives as long as a reset.
-func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
+func TestResetLivesAsLongAsTheInvitation(t *testing.T) {
+	t.Attr("control", "198")
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		for password, isExtended := range map[string]bool{"!": true, "!kept": true, "": true, "hash": false} {
 			u := w.NewUser().User
@@ -159,7 +160,8 @@ func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
 }
 
 // The token of an invitation that has been sent already passes its life on, too.
-func TestControl198ResetLivesAsLongAsTheLinkOfTheInvitation(t *testing.T) {
+func TestResetLivesAsLongAsTheLinkOfTheInvitation(t *testing.T) {
+	t.Attr("control", "198")
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		u := w.user.User
 		w.Database.Exec(t, "UPDATE users SET password = '!' WHERE id = ?", u.ID)
