@@ -142,7 +142,8 @@ func TestUsedUp(t *testing.T) {
 				t.Errorf("after %d uses: %t, %v", uses, got, err)
 			}
 			if !want {
-				ok(t, f.Spend(t.Context(), at, b))
+				store := f.WithClock(func() time.Time { return at })
+				ok(t, store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CountUses(b) }))
 			}
 		}
 		if got, err := f.IsRateLimited(t.Context(), at.Add(time.Minute), b); err != nil || got {

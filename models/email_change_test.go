@@ -252,8 +252,8 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 		"a pending address by staff": {true, func(f *fixture, u models.User) error {
 			return f.ChangeUser(f.t.Context(), u, models.UserChange{EmailChange: &models.EmailChange{Token: newToken(models.PurposeEmailChange, u, now()), Mail: newMail(now())}})
 		}},
-		"the operator's password":                   {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) }},
-		"the operator's state":                      {true, func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) }},
+		"the operator's password": {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) }},
+		"the operator's state":    {true, func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) }},
 		"a removed staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
 			return f.RevokeAllSessions(f.t.Context(), boss(f).ID, boss(f).SessionEpoch)
 		}},

@@ -38,32 +38,19 @@ func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time
 	return found[0].EndsAt, nil
 }
 
-// AddKnownNetwork makes a network known for the user's names until the given time. It does nothing
-// if the user is gone, is inactive or has changed a name since u was read, because the name may
-// belong to another user now.
-func (s *Store) AddKnownNetwork(ctx context.Context, u User, network string, now, until time.Time) error {
-	names := []string{u.UsernameNorm}
-	if u.EmailNorm != "" && u.EmailNorm != u.UsernameNorm {
-		names = append(names, u.EmailNorm)
-	}
-	var rows []RateLimit
+// AddKnownNetwork makes a network known for names in canonical form until the given time. The caller
+// must have locked the user who has the names, so that a concurrent deletion of the user either
+// comes first or removes the rows.
+func (t *Tx) AddKnownNetwork(names []string, network string, until time.Time) error {
+	rows := make([]RateLimit, 0, len(names))
 	for _, name := range names {
 		id := knownNetworkID(name, network)
-		rows = append(rows, RateLimit{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: now, EndsAt: until})
+		rows = append(rows, RateLimit{ID: id, Kind: kindKnownNetwork, Hits: 1, LastAt: t.now, EndsAt: until})
 	}
 	slices.SortFunc(rows, func(a, b RateLimit) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		var there []int64 // the user is locked, so that a concurrent deletion either comes first or sees the rows
-		err := tx.Model(&User{}).Clauses(clause.Locking{Strength: "UPDATE"}).
-			Where("id = ? AND username_norm = ? AND email_norm = ? AND is_active", u.ID, u.UsernameNorm, u.EmailNorm).
-			Pluck("id", &there).Error
-		if err != nil || len(there) == 0 {
-			return err
-		}
-		return tx.Clauses(clause.OnConflict{
-			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"}),
-		}).Create(&rows).Error
-	})
+	return translate(t.db.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"}),
+	}).Create(&rows).Error)
 }
 
 // forgetNetworks removes every known network of these names. It is called when a name gets a new

@@ -109,7 +109,7 @@ func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now 
 // nothing is stored.
 func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, limit, repeats RateLimitUse) (queued bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
-		if err := spend(tx, t.CreatedAt, repeats); err != nil {
+		if err := countUse(tx, t.CreatedAt, repeats); err != nil {
 			return err
 		}
 		if queued, err = addMail(tx, m, limit); err != nil {

@@ -74,7 +74,7 @@ const (
 // were counted earlier, a fault in between would deny the mail to a user who requests it again.
 // Errors: *RateLimitExceeded.
 func mustAddMail(tx *gorm.DB, m Mail, limit RateLimitUse) error {
-	if err := spend(tx, m.CreatedAt, limit); err != nil {
+	if err := countUse(tx, m.CreatedAt, limit); err != nil {
 		return err
 	}
 	return tx.Create(&m).Error

@@ -11,8 +11,8 @@ import (
 )
 
 // RateLimit counts the uses of a rate limit in a window that starts at the first use. The id is a
-// hash of the subject of the limit. LastAt is the time of the last use, or an earlier time if that
-// use is a guess that [Store.SettleGuesses] has settled.
+// hash of the subject of the limit. LastAt is the time of the last use, or an earlier time if
+// [Store.SettleUses] has settled that use.
 type RateLimit struct {
 	ID     ID `gorm:"primaryKey"`
 	Kind   string
@@ -37,29 +37,27 @@ type RateLimitExceeded struct {
 	ID    ID
 	Kind  string
 	Until time.Time
-	// InFlight means that guesses which are still being verified use up the limit. Some of them may
-	// be refunded soon, so it is not known yet whether the limit is exceeded.
+	// InFlight means that the limit is reached by uses which are still being decided. Some of them
+	// may be refunded soon, so it is not known yet whether the limit is exceeded.
 	InFlight bool
 }
 
-func (o *RateLimitExceeded) Error() string { return "models: the limit is used up" }
-
-// Spend counts one use of each of these rate limits, or of none if one is exceeded. It must be
-// called before the limited operation, so that concurrent requests, on this or other replicas,
-// cannot all use the last unit. Errors: *RateLimitExceeded.
-func (s *Store) Spend(ctx context.Context, now time.Time, list ...RateLimitUse) error {
-	return s.tx(ctx, func(tx *gorm.DB) error { return countUses(tx, now, list) })
+func (e *RateLimitExceeded) Error() string {
+	return "models: the rate limit " + e.Kind + " is exceeded"
 }
 
-// countUses locks the rows in ascending order, because two requests could otherwise deadlock.
-func countUses(tx *gorm.DB, now time.Time, list []RateLimitUse) error {
-	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b RateLimitUse) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	for i, each := range list {
-		err := spend(tx, now, each)
-		var over *RateLimitExceeded
-		if errors.As(err, &over) {
-			return longest(tx, now, over, list[i+1:])
+// countUses counts one use of each rate limit. It must be called before the limited operation, so
+// that concurrent requests, on this or other replicas, cannot all use the last unit. It locks the
+// rows in ascending order, because two requests could otherwise deadlock. Errors:
+// *RateLimitExceeded.
+func countUses(tx *gorm.DB, now time.Time, uses []RateLimitUse) error {
+	uses = slices.Clone(uses)
+	slices.SortFunc(uses, func(a, b RateLimitUse) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	for i, use := range uses {
+		err := countUse(tx, now, use)
+		var exceeded *RateLimitExceeded
+		if errors.As(err, &exceeded) {
+			return longest(tx, now, exceeded, uses[i+1:])
 		}
 		if err != nil {
 			return err
@@ -68,44 +66,45 @@ func countUses(tx *gorm.DB, now time.Time, list []RateLimitUse) error {
 	return nil
 }
 
-// longest returns the limit that rejects a request for the longest time: over, or one of the rest,
-// which have not been counted.
-func longest(tx *gorm.DB, now time.Time, over *RateLimitExceeded, rest []RateLimitUse) error {
+// longest returns the limit that rejects a request for the longest time: exceeded, or one of the
+// rest, which have not been counted.
+func longest(tx *gorm.DB, now time.Time, exceeded *RateLimitExceeded, rest []RateLimitUse) error {
 	ids := make([]ID, 0, len(rest))
-	for _, each := range rest {
-		ids = append(ids, each.ID)
+	for _, use := range rest {
+		ids = append(ids, use.ID)
 	}
 	var found []RateLimit
 	if err := tx.Where("id IN ?", ids).Find(&found).Error; err != nil {
 		return translate(err)
 	}
-	for _, each := range rest {
-		i := slices.IndexFunc(found, func(t RateLimit) bool { return t.ID == each.ID })
-		if i < 0 || each.Limit == 0 {
+	for _, use := range rest {
+		i := slices.IndexFunc(found, func(r RateLimit) bool { return r.ID == use.ID })
+		if i < 0 || use.Limit == 0 {
 			continue
 		}
-		if other := exceeded(found[i], each, now); other != nil && other.Until.After(over.Until) {
-			over = other
+		if other := found[i].exceededBy(use, now); other != nil && other.Until.After(exceeded.Until) {
+			exceeded = other
 		}
 	}
-	return over
+	return exceeded
 }
 
-func spend(tx *gorm.DB, now time.Time, b RateLimitUse) error {
-	if b.Limit == 0 {
+// countUse counts one use of a rate limit. Errors: *RateLimitExceeded.
+func countUse(tx *gorm.DB, now time.Time, use RateLimitUse) error {
+	if use.Limit == 0 {
 		return nil
 	}
 	// MySQL assigns from left to right: the CASE for hits sees the old ends_at.
 	result := tx.Exec(`UPDATE rate_limits SET hits = CASE WHEN ends_at <= ? THEN 1 ELSE hits + 1 END, last_at = ?, ends_at = CASE WHEN ends_at <= ? THEN ? ELSE ends_at END
 		WHERE id = ? AND (ends_at <= ? OR hits < ?) AND (? OR last_at <= ?)`,
-		now, now, now, now.Add(b.Per), b.ID, now, b.Limit, b.Pause == 0, now.Add(-b.Pause)) // without a pause, requests may arrive out of order
+		now, now, now, now.Add(use.Per), use.ID, now, use.Limit, use.Pause == 0, now.Add(-use.Pause)) // without a pause, requests may arrive out of order
 	if result.Error != nil || result.RowsAffected > 0 {
 		return result.Error
 	}
 	var found RateLimit
-	err := translate(tx.Where("id = ?", b.ID).Take(&found).Error)
+	err := translate(tx.Where("id = ?", use.ID).Take(&found).Error)
 	if errors.Is(err, ErrNotFound) {
-		err = translate(tx.Create(&RateLimit{ID: b.ID, Kind: b.Kind, Hits: 1, LastAt: now, EndsAt: now.Add(b.Per)}).Error)
+		err = translate(tx.Create(&RateLimit{ID: use.ID, Kind: use.Kind, Hits: 1, LastAt: now, EndsAt: now.Add(use.Per)}).Error)
 		if errors.Is(err, ErrConflict) { // another request was faster: retry the whole transaction
 			return ErrTransient
 		}
@@ -114,52 +113,52 @@ func spend(tx *gorm.DB, now time.Time, b RateLimitUse) error {
 	if err != nil {
 		return err
 	}
-	if over := exceeded(found, b, now); over != nil {
-		return over
+	if exceeded := found.exceededBy(use, now); exceeded != nil {
+		return exceeded
 	}
 	return ErrTransient // refunded since the update
 }
 
 const inFlight = time.Second
 
-// exceeded returns how a use is rejected at the time now, or nil if it is not.
-func exceeded(t RateLimit, b RateLimitUse, now time.Time) *RateLimitExceeded {
-	over := &RateLimitExceeded{ID: b.ID, Kind: b.Kind, Until: t.LastAt.Add(b.Pause)}
+// exceededBy returns how a use is rejected at the time now, or nil if it is not.
+func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceeded {
+	exceeded := &RateLimitExceeded{ID: use.ID, Kind: use.Kind, Until: r.LastAt.Add(use.Pause)}
 	switch {
-	case t.Hits < b.Limit, !t.EndsAt.After(now): // only the pause applies
-		if !over.Until.After(now) {
+	case r.Hits < use.Limit, !r.EndsAt.After(now): // only the pause applies
+		if !exceeded.Until.After(now) {
 			return nil
 		}
-	case b.Flight > 0 && now.Before(t.LastAt.Add(b.Flight)):
-		over.Until, over.InFlight = now.Add(inFlight), true
-	case t.EndsAt.After(over.Until):
-		over.Until = t.EndsAt
+	case use.Flight > 0 && now.Before(r.LastAt.Add(use.Flight)):
+		exceeded.Until, exceeded.InFlight = now.Add(inFlight), true
+	case r.EndsAt.After(exceeded.Until):
+		exceeded.Until = r.EndsAt
 	}
-	return over
+	return exceeded
 }
 
-// SettleGuesses records that the guesses counted up to the time spent were wrong, for each limit
-// without a later use. If they use up the limit, it is then known to be exceeded; see
-// [RateLimitExceeded].InFlight. If a server stops before it calls SettleGuesses, the limit counts as in
-// flight for RateLimitUse.Flight.
-func (s *Store) SettleGuesses(ctx context.Context, spent time.Time, list ...RateLimitUse) error {
+// SettleUses records that the uses counted up to a time are final and will not be refunded,
+// for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
+// [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
+// as in flight for RateLimitUse.Flight.
+func (s *Store) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	var usedUp []clause.Expression
-	for _, each := range list {
-		usedUp = append(usedUp, gorm.Expr("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", each.ID, each.Limit, spent.Add(-each.Flight), spent))
+	var reached []clause.Expression
+	for _, use := range uses {
+		reached = append(reached, gorm.Expr("id = ? AND hits >= ? AND last_at BETWEEN ? AND ?", use.ID, use.Limit, counted.Add(-use.Flight), counted))
 	}
-	where := clause.Where{Exprs: []clause.Expression{clause.Or(usedUp...)}}
+	where := clause.Where{Exprs: []clause.Expression{clause.Or(reached...)}}
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Model(&RateLimit{}).Clauses(where).Update("last_at", time.Unix(0, 0).UTC()).Error
 	})
 }
 
-// Refund subtracts one use from each of these rate limits.
-func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
+// RefundUses subtracts one use from each of these rate limits.
+func (s *Store) RefundUses(ctx context.Context, now time.Time, ids ...ID) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -171,12 +170,12 @@ func (s *Store) Refund(ctx context.Context, now time.Time, ids ...ID) error {
 	})
 }
 
-// resetRateLimits resets rate limits.
-func resetRateLimits(tx *gorm.DB, limits []ID) error {
-	if len(limits) == 0 {
+// resetRateLimits deletes the counts of rate limits.
+func resetRateLimits(tx *gorm.DB, ids []ID) error {
+	if len(ids) == 0 {
 		return nil
 	}
-	return tx.Where("id IN ?", limits).Delete(&RateLimit{}).Error
+	return tx.Where("id IN ?", ids).Delete(&RateLimit{}).Error
 }
 
 // ProveWrite writes a row reserved for the caller, and fails if the database cannot be written to.

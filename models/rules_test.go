@@ -36,7 +36,7 @@ var unguarded = map[string]string{
 	"deleteOwnEvents":      "there may be none",
 	"keepSuperuser":        "how many there are is asked next",
 	"endEmailChanges":      "the user may have been deleted in the same transaction",
-	"Refund":               "what has ended needs no refund",
+	"RefundUses":           "what has ended needs no refund",
 	"releaseLease":         "a lease that was lost is not ours to release",
 }
 

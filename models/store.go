@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -165,19 +164,17 @@ func ownFile(path string) error {
 // the file, and SQLite does not wait for it. If several processes start on a new file, all but one
 // get "database is locked", so openSQLitePool retries.
 func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error) {
-	const tries, wait = 100, 20 * time.Millisecond
-	for try := 1; ; try++ {
-		db, err := open(gormsqlite.Open(dsn), conns)
-		var lite *sqlite.Error
-		if try == tries || !errors.As(err, &lite) || lite.Code()&0xff != sqliteBusy {
-			return db, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(wait):
-		}
-	}
+	var db *gorm.DB
+	err := Retry(ctx, sqliteTries, isSQLiteBusy, func() (err error) {
+		db, err = open(gormsqlite.Open(dsn), conns)
+		return err
+	})
+	return db, err
+}
+
+func isSQLiteBusy(err error) bool {
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqliteBusy
 }
 
 // reached returns the store if the database answers, and closes it otherwise.
@@ -311,7 +308,10 @@ type driverLog struct{ log *slog.Logger }
 
 func (d driverLog) Print(v ...any) { d.log.Debug("mysql driver", "message", fmt.Sprint(v...)) }
 
-const maxTries = 5
+const (
+	maxTries    = 5
+	sqliteTries = 20 // three seconds on average
+)
 
 // tx runs f in a transaction. It retries after a conflict with another transaction, also if COMMIT
 // reports the conflict. ErrUnavailable at COMMIT leaves the outcome unknown.
@@ -333,18 +333,7 @@ func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
 	})
 }
 
-// retry repeats the call after ErrTransient, at most maxTries times in all, with a growing random
-// pause.
-func retry(ctx context.Context, call func() error) error {
-	for try := 1; ; try++ {
-		err := translate(call())
-		if err == nil || !errors.Is(err, ErrTransient) || try == maxTries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(try) * time.Duration(1+rand.IntN(10)) * time.Millisecond): //nolint:gosec // spreads retries, hides nothing
-		}
-	}
+// retry calls f again after ErrTransient, at most maxTries times in all. It translates the error of f.
+func retry(ctx context.Context, f func() error) error {
+	return Retry(ctx, maxTries, Is(ErrTransient), func() error { return translate(f()) })
 }

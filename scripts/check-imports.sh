@@ -12,22 +12,25 @@ ours='
 api                      -
 api/client               -
 models                   -
+server/hosts             -
+server/names             server/hosts
 server/credentials       -
 server/token             -
-server/token/remote      server/token
+server/token/remote      server/hosts server/token
 server/token/tokentest   server/token
-server/mail              -
-server/config            -
+server/mail              server/hosts server/names
+server/config            server/hosts server/mail
 server/web               -
 server/web/*             -
 server/problem           models
 server/metrics           -
+server/ratelimit         models
 server/audit             models server/problem server/metrics server/mail
-server/outbox            models server/problem server/metrics server/mail server/token server/credentials server/audit
+server/outbox            models server/problem server/metrics server/mail server/token server/credentials server/audit server/names
 server/sessions          models server/problem server/metrics server/token server/audit
-server/accounts          models server/problem server/metrics server/credentials server/token server/mail server/audit server/outbox server/sessions
+server/accounts          models server/problem server/metrics server/ratelimit server/names server/credentials server/token server/mail server/audit server/outbox server/sessions
 server/django            models server/accounts
-server                   api server/problem server/metrics server/accounts server/web server/web/* server/config models
+server                   api server/problem server/metrics server/accounts server/web server/web/* server/config server/ratelimit models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *
@@ -56,11 +59,13 @@ github.com/getkin/kin-openapi        api server
 github.com/oapi-codegen              api api/client server
 go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
+github.com/yuin/goldmark             server/web
 net/http                             api api/client server server/token/remote server/web server/web/*
 github.com/google/uuid               api api/client models server/token server/audit server/outbox server/sessions server/accounts server
-golang.org/x/net/idna                models server/accounts
+golang.org/x/net/idna                models server/names
 golang.org/x/net/netutil             server
-golang.org/x/text                    models server/accounts server/outbox
+golang.org/x/text                    models server/names
+golang.org/x/text/language           models server/accounts server/outbox
 github.com/spf13/cobra               -
 golang.org/x/term                    -
 github.com/schollz/progressbar       -

@@ -19,19 +19,21 @@ generated  api/ matches openapi.yaml
 supply     modules match go.sum, a second build has the same bytes, and the bill of materials names every module
 imports    packages import only what the import table allows
 prose      the rates of idioms that are hard to read are below their bounds
+house      functions, files, types and the README are within the limits of their size
 lint       golangci-lint
 redocly    redocly lints the contract
 spectral   spectral lints the contract, with rules of this project
 breaking   the contract does not break clients of the released contract
 mutations  each decision about the contract, broken on purpose, is caught by the linter, the format check or oasdiff
-types      the output of openapi-typescript, hey-api and orval, and programs that use it, compile in strict mode
+types      the output of openapi-typescript, hey-api and orval, and the code of the guides, compile in strict mode
 client     the TypeScript client: types, tests in Node and in eight tabs of a real browser; demo and console match their sources
 model      spin checks the refresh protocol exhaustively, and detects deliberate defects
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, account pages, demo, and console with 100,000 users
 django     users imported from a real Django service keep their passwords and sessions
 torture    the refresh protocol keeps every guarantee while servers are killed and disconnected for a minute
-readme     links and shell blocks of the README
+readme     links and shell blocks of the README and the guides, and the length of the README
+recipe     the guide "Add a field to the user", applied to a copy, passes the tests
 race       all tests under the race detector
 '
 
@@ -88,6 +90,7 @@ complete_bill() {
 step_imports() { scripts/check-imports.sh; }
 
 step_prose() { go run ./scripts/prose; }
+step_house() { go run ./scripts/house; }
 
 step_lint() {
   local version tool
@@ -126,7 +129,21 @@ step_types() {
     scripts/node_modules/.bin/openapi-ts --input openapi.yaml --output .cache/typescript/hey-api --no-log-file &&
     scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.hey-api.json &&
     scripts/node_modules/.bin/orval --config scripts/typescript/orval.config.cjs &&
-    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.orval.json
+    scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.orval.json &&
+    guide_types
+}
+
+# guide_types runs the generators as the guide to front ends does, and compiles the code of the
+# README and of all guides.
+guide_types() {
+  local project=.cache/typescript/guide bin=$root/scripts/node_modules/.bin
+  rm -rf "$project" && mkdir -p "$project" && cp openapi.yaml "$project/" &&
+    node scripts/typescript/guide.mjs "$project" README.md server/web/docs/guides/*.md &&
+    (cd "$project" &&
+      "$bin/openapi-typescript" openapi.yaml --output src/schema.ts &&
+      "$bin/openapi-ts" --input openapi.yaml --output src/accounts --no-log-file &&
+      "$bin/orval") &&
+    "$bin/tsc" --project scripts/typescript/tsconfig.guide.json
 }
 
 step_client() {
@@ -160,6 +177,8 @@ step_torture() {
 }
 
 step_readme() { scripts/check-readme.sh; }
+
+step_recipe() { go run ./scripts/recipe server/web/docs/guides/add-a-field.md; }
 
 step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 35m ./...; }
 

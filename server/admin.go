@@ -15,8 +15,8 @@ import (
 
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
-	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: or(in.Limit, defaultLimit)}
-	for _, role := range or(in.Role, nil) {
+	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: valueOr(in.Limit, defaultLimit)}
+	for _, role := range valueOr(in.Role, nil) {
 		query.Roles = append(query.Roles, models.UserRole(role))
 	}
 	if in.Sort != nil {
@@ -30,7 +30,7 @@ func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (
 		}
 		query.After = &place
 	}
-	list, next, err := h.Service.ListUsers(ctx, accounts.UserFilter{Text: or(in.Q, ""), Username: in.Username, Email: in.Email}, query)
+	list, next, err := h.Service.ListUsers(ctx, accounts.UserFilter{Text: valueOr(in.Q, ""), Username: in.Username, Email: in.Email}, query)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +40,8 @@ func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (
 func (h handlers) InviteUser(ctx context.Context, r api.InviteUserRequestObject) (api.InviteUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
 	u, err := h.Service.InviteUser(ctx, call.principal, accounts.Invitation{
-		Email: in.Email, Username: or(in.Username, ""), FirstName: or(in.FirstName, ""), LastName: or(in.LastName, ""), Locale: or(in.Locale, ""),
-		IsStaff: or(in.IsStaff, false), IsSuperuser: or(in.IsSuperuser, false),
+		Email: in.Email, Username: valueOr(in.Username, ""), FirstName: valueOr(in.FirstName, ""), LastName: valueOr(in.LastName, ""), Locale: valueOr(in.Locale, ""),
+		IsStaff: valueOr(in.IsStaff, false), IsSuperuser: valueOr(in.IsSuperuser, false),
 	}, call.client)
 	if err != nil {
 		return nil, err
@@ -126,14 +126,6 @@ func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestO
 }
 
 func isOwn(call *call, id int64) bool { return call.principal.User.ID == id }
-
-// or returns *wanted, or the default if wanted is nil.
-func or[T any](wanted *T, otherwise T) T {
-	if wanted != nil {
-		return *wanted
-	}
-	return otherwise
-}
 
 // readUser is a 200 response with the version of the user as its ETag.
 type readUser api.AdminUserResult

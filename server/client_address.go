@@ -25,12 +25,12 @@ func (s *Server) clientAddress(r *http.Request) string {
 	if err != nil {
 		return ""
 	}
-	client := plainAddress(peer.Addr())
+	client := normalizeAddress(peer.Addr())
 	lines := r.Header.Values(s.Config.ProxyHeader)
 	list := strings.Join(lines, ",")
 	for more := len(lines) > 0; more && s.isTrustedProxy(client); {
 		var element string
-		list, element, more = cutLast(list, ',')
+		list, element, more = cutLastElement(list, ',')
 		hop, ok := s.readElement(element)
 		if !ok {
 			s.reportUnreadableHeader()
@@ -41,9 +41,9 @@ func (s *Server) clientAddress(r *http.Request) string {
 	return client.String()
 }
 
-// plainAddress removes an IPv6 zone, which is meaningless on another machine, and shortens an
+// normalizeAddress removes an IPv6 zone, which is meaningless on another machine, and shortens an
 // IPv4-mapped address.
-func plainAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+func normalizeAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 func (s *Server) isTrustedProxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
@@ -58,11 +58,11 @@ func (s *Server) reportUnreadableHeader() {
 	})
 }
 
-// cutLast cuts the last element off a list. A separator in a quoted string does not count.
+// cutLastElement cuts the last element off a list. A separator in a quoted string does not count.
 //
 // Security: it reads from the end, so that a quotation mark in the client's part cannot change how
 // the part that trusted proxies have appended is read.
-func cutLast(list string, separator byte) (rest, element string, more bool) {
+func cutLastElement(list string, separator byte) (rest, element string, more bool) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {
 		switch {
@@ -105,7 +105,7 @@ func parseBracketed(text string) (netip.Addr, error) {
 func readForwarded(element string) (hop netip.Addr, ok bool) {
 	for more := true; more; {
 		var parameter string
-		element, parameter, more = cutLast(element, ';')
+		element, parameter, more = cutLastElement(element, ';')
 		name, value, _ := strings.Cut(strings.Trim(parameter, " \t"), "=")
 		if !strings.EqualFold(name, "for") {
 			continue

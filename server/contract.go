@@ -36,7 +36,9 @@ type operation struct {
 	maxBody  int                       // bytes; 0 if the operation has no body
 	values   map[string]accounts.Value // the members of the body that have a rule beyond the schema, by name
 
-	deprecation map[string]string // response headers
+	startsSession bool              // the body chooses the transport of a new session
+	rateLimits    []string          // names of accounts' rate limits per client
+	deprecation   map[string]string // response headers
 }
 
 // pages are the routes of pages for people, which are not in the contract. One that ends in /
@@ -77,8 +79,20 @@ func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) 
 	if err != nil {
 		return nil, err
 	}
+	rateLimits, err := readRateLimits(op)
+	if err != nil {
+		return nil, err
+	}
 	deprecation, err := readDeprecation(op)
-	return &operation{id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op), deprecation: deprecation}, err
+	return &operation{
+		id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op),
+		startsSession: hasMember(op, "token_transport"), rateLimits: rateLimits, deprecation: deprecation,
+	}, err
+}
+
+// hasMember reports whether the JSON body of an operation has a member with this name.
+func hasMember(op *openapi3.Operation, name string) bool {
+	return op.RequestBody != nil && op.RequestBody.Value.Content["application/json"].Schema.Value.Properties[name] != nil
 }
 
 // ginPath converts the path /a/{b} of the contract to gin's /a/:b.
@@ -89,7 +103,7 @@ func ginPath(path string) string {
 // render builds the documents that are served. They describe this server: its URL, the cookie names
 // in use and the minimum length of passwords. Requests are validated against the same document.
 func (k *contract) render(doc *openapi3.T, cfg config.Config) error {
-	names := cookieNamesFor(cfg)
+	names := newCookieNames(cfg)
 	doc.Servers[0].URL = cfg.PublicURL
 	doc.Components.SecuritySchemes[schemeAccessCookie].Value.Name = names.access
 	doc.Components.SecuritySchemes[schemeRefreshCookie].Value.Name = names.refresh

@@ -63,12 +63,12 @@ func sessions(list []models.Session, current models.ID) []api.Session {
 func event(e models.Event) api.Event {
 	shown := api.Event{
 		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: userIDOrNull(&e.UserID),
-		Username: textOrNull(orEmpty(e.Username)), Actor: actor(e), ActorID: userIDOrNull(nil), ActorUsername: textOrNull(""),
+		Username: textOrNull(textOf(e.Username)), Actor: actor(e), ActorID: userIDOrNull(nil), ActorUsername: textOrNull(""),
 		Changes: changes(e.Changes), Detail: textOrNull(e.Detail),
 		SessionID: idOrNull(e.SessionID), IP: textOrNull(e.IP), UserAgent: textOrNull(e.UserAgent), RequestID: idOrNull(e.RequestID),
 	}
 	if shown.Actor == api.EventActorStaff {
-		shown.ActorID, shown.ActorUsername = userIDOrNull(e.ActorID), textOrNull(orEmpty(e.ActorUsername))
+		shown.ActorID, shown.ActorUsername = userIDOrNull(e.ActorID), textOrNull(textOf(e.ActorUsername))
 	}
 	return shown
 }
@@ -76,7 +76,7 @@ func event(e models.Event) api.Event {
 func changes(list models.Changes) []api.EventChange {
 	changes := make([]api.EventChange, 0, len(list))
 	for _, each := range list {
-		changes = append(changes, api.EventChange{Field: each.Field, Before: textOrNull(orEmpty(each.Before)), After: textOrNull(orEmpty(each.After))})
+		changes = append(changes, api.EventChange{Field: each.Field, Before: textOrNull(textOf(each.Before)), After: textOrNull(textOf(each.After))})
 	}
 	return changes
 }
@@ -181,3 +181,14 @@ func login(t api.Refreshed, u models.User) api.SignedIn {
 		CsrfToken: t.CsrfToken, TokenTransport: t.TokenTransport, Session: t.Session, User: user(u),
 	}
 }
+
+// valueOr returns *p, or otherwise if p is nil.
+func valueOr[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+// textOf returns *p as a string, or "" if p is nil.
+func textOf[T ~string](p *T) string { return string(valueOr(p, "")) }

@@ -21,8 +21,8 @@ type cookieNames struct {
 	secure          bool
 }
 
-func cookieNamesFor(cfg config.Config) cookieNames {
-	if !cfg.Secure() {
+func newCookieNames(cfg config.Config) cookieNames {
+	if !cfg.IsSecure() {
 		return cookieNames{access: "access", refresh: "refreshtoken"}
 	}
 	n := cookieNames{access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
@@ -47,15 +47,15 @@ func readCookie(r *http.Request, name string) (string, bool) {
 		return "", false
 	}
 	found := r.CookiesNamed(name)
-	if len(found) == 1 && !found[0].Quoted && mentions(r.Header.Values("Cookie"), name) == 1 {
+	if len(found) == 1 && !found[0].Quoted && countCookies(r.Header.Values("Cookie"), name) == 1 {
 		return found[0].Value, true
 	}
-	return "", mentions(r.Header.Values("Cookie"), name) > 0
+	return "", countCookies(r.Header.Values("Cookie"), name) > 0
 }
 
-// mentions counts the cookies with a name in the raw header. net/http drops a cookie whose value it
-// cannot parse, and that must not decide which of two cookies counts.
-func mentions(lines []string, name string) (n int) {
+// countCookies counts the cookies with a name in the raw header. net/http drops a cookie whose
+// value it cannot parse, and that must not decide which of two cookies counts.
+func countCookies(lines []string, name string) (n int) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
 			if key, _, _ := strings.Cut(part, "="); strings.Trim(key, " \t") == name {

@@ -39,10 +39,10 @@ func (s *Server) decodeFirst(c *gin.Context) {
 	c.Next()
 }
 
-// noBody rejects a body if the operation has none in the contract. Otherwise, a client that
+// rejectBody rejects a body if the operation has none in the contract. Otherwise, a client that
 // confirms a deletion with a password in the body, as many services require, would delete even if
 // the password is wrong.
-func noBody(c *gin.Context, call *call) error {
+func rejectBody(c *gin.Context, call *call) error {
 	if c.Request.ContentLength == 0 {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	call.decoded = true
 	limit := int64(call.operation.maxBody)
 	if limit == 0 {
-		return noBody(c, call)
+		return rejectBody(c, call)
 	}
 	if c.Request.ContentLength > limit {
 		return bodyTooLarge(limit)
@@ -83,7 +83,7 @@ func (s *Server) decode(c *gin.Context, call *call) error {
 	case !isJSON(c.Request.Header):
 		return problemOf(codeMediaTypeUnsupported)
 	}
-	if call.body, err = strictJSON(raw); err != nil {
+	if call.body, err = parseStrictJSON(raw); err != nil {
 		return err
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(raw))
@@ -115,10 +115,10 @@ func isJSON(h http.Header) bool {
 	return true
 }
 
-// strictJSON decodes one JSON document (RFC 8259) that is I-JSON (RFC 7493): in UTF-8, without
+// parseStrictJSON decodes one JSON document (RFC 8259) that is I-JSON (RFC 7493): in UTF-8, without
 // duplicate names or lone surrogates, and with nothing after it. It rejects a nesting deeper than
 // maxDepth.
-func strictJSON(raw []byte) (any, error) {
+func parseStrictJSON(raw []byte) (any, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) || hasLoneSurrogate(raw) {
 		return nil, problemOf(codeRequestMalformed)
 	}
@@ -212,7 +212,7 @@ func hasLoneSurrogate(raw []byte) bool {
 		if raw[i] != 'u' {
 			continue
 		}
-		unit := escapedUnit(raw[i+1:])
+		unit := parseEscapedUnit(raw[i+1:])
 		i += 4
 		switch {
 		case unit >= 0xDC00 && unit <= 0xDFFF:
@@ -221,7 +221,7 @@ func hasLoneSurrogate(raw []byte) bool {
 			if i+2 >= len(raw) || raw[i+1] != '\\' || raw[i+2] != 'u' {
 				return true
 			}
-			if low := escapedUnit(raw[i+3:]); low < 0xDC00 || low > 0xDFFF {
+			if low := parseEscapedUnit(raw[i+3:]); low < 0xDC00 || low > 0xDFFF {
 				return true
 			}
 			i += 6
@@ -230,7 +230,7 @@ func hasLoneSurrogate(raw []byte) bool {
 	return false
 }
 
-func escapedUnit(digits []byte) uint64 {
+func parseEscapedUnit(digits []byte) uint64 {
 	unit, err := strconv.ParseUint(string(digits[:4]), 16, 16)
 	if err != nil { // impossible: the document is valid
 		return 0

@@ -9,6 +9,7 @@
 //	authenticate   enforces `security`, `x-required-role` and              authenticate.go,
 //	               `x-recent-authentication` of the contract: 401, 403     cookies.go
 //	validate       checks parameters and body against the schemas          validate.go
+//	limitClient    counts the request against `x-rate-limit`: 429          rate_limit.go
 //	handler        reads its input, makes one call, builds the response    session.go, profile.go …
 //	accounts       applies the rule                                        accounts/
 //	models         reads and writes the row                                ../models/

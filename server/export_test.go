@@ -44,6 +44,9 @@ func ReadSecurity(doc *openapi3.T, op *openapi3.Operation) error {
 	return err
 }
 
+// ReadRateLimits parses the rate limits of an operation, as the server does at startup.
+func ReadRateLimits(op *openapi3.Operation) ([]string, error) { return readRateLimits(op) }
+
 // BodyLimit returns the maximum number of bytes in the body of an operation.
 func BodyLimit(op *openapi3.Operation) int { return bodyLimit(op) }
 

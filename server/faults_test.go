@@ -315,7 +315,7 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return hasher.Full(credentials.Network{}) })
+	waitFor(t, func() bool { return hasher.IsFull(credentials.Network{}) })
 	free = func() { stop(); both.Wait() }
 	t.Cleanup(free)
 	return free

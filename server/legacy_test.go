@@ -180,7 +180,7 @@ func wantLegacyCookies(t *testing.T, s *servertest.Server, way string, r *server
 	want := map[string]bool{}
 	switch {
 	case way == "body":
-	case s.Config.Secure():
+	case s.Config.IsSecure():
 		want = map[string]bool{"__Host-refreshtoken": true, "csrftoken": true, "__Host-access": false, oldCookie: false}
 	default:
 		want = map[string]bool{"refreshtoken": true, "csrftoken": true, "access": false}

@@ -18,9 +18,9 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// accessLog writes one line per request. It logs the route instead of the path, and no query,
+// logAccess writes one line per request. It logs the route instead of the path, and no query,
 // header, cookie or body, because those contain personal data and secrets.
-func (s *Server) accessLog(c *gin.Context) {
+func (s *Server) logAccess(c *gin.Context) {
 	call := callOf(c)
 	defer s.logRequest(c, call) // also if a panic aborts the response
 	c.Next()
@@ -33,13 +33,13 @@ func (s *Server) logRequest(c *gin.Context, call *call) {
 	}
 	took := s.Now().Sub(call.received)
 	s.Metrics.request(operation, c.Writer.Status(), took)
-	s.Log.Info("request", "request_id", call.id, "method", known(c.Request.Method), "route", c.FullPath(), "operation", operation,
+	s.Log.Info("request", "request_id", call.id, "method", knownMethod(c.Request.Method), "route", c.FullPath(), "operation", operation,
 		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID, "code", call.code)
 }
 
-// known returns method if it is a standard HTTP method and "other" if not. The client controls the
-// string and may send 15 KB.
-func known(method string) string {
+// knownMethod returns method if it is a standard HTTP method and "other" if not. The client
+// controls the string and may send 15 KB.
+func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace:
 		return method
@@ -68,15 +68,15 @@ func (s *Server) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// securityHeaders sets the security headers of every response (ASVS 3.4). Pages for people replace
-// the policy by their own.
-func (s *Server) securityHeaders(c *gin.Context) {
+// setSecurityHeaders sets the security headers of every response (ASVS 3.4). Pages for people
+// replace the policy by their own.
+func (s *Server) setSecurityHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
-	if s.Config.Secure() {
+	if s.Config.IsSecure() {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	if path := c.Request.URL.Path; strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") { // personal data
@@ -85,10 +85,10 @@ func (s *Server) securityHeaders(c *gin.Context) {
 	c.Next()
 }
 
-// crossOriginRead implements CORS: it lets the configured origins, and no others, read responses to
-// requests with cookies. A response to any other origin has no CORS headers, so the browser does
-// not let the page read it.
-func (s *Server) crossOriginRead(c *gin.Context) {
+// allowCrossOriginReads implements CORS: it lets the configured origins, and no others, read
+// responses to requests with cookies. A response to any other origin has no CORS headers, so the
+// browser does not let the page read it.
+func (s *Server) allowCrossOriginReads(c *gin.Context) {
 	c.Writer.Header().Add("Vary", "Origin")
 	if origin := c.GetHeader("Origin"); origin == "" || !slices.Contains(s.Config.CORSOrigins, origin) {
 		c.Next()
@@ -109,7 +109,7 @@ var (
 	}
 )
 
-func corsFor(origins []string) gin.HandlerFunc {
+func newCORS(origins []string) gin.HandlerFunc {
 	if len(origins) == 0 {
 		return func(c *gin.Context) { c.Next() }
 	}
@@ -123,25 +123,25 @@ func corsFor(origins []string) gin.HandlerFunc {
 	})
 }
 
-// crossOriginSend rejects unsafe requests that a browser sends for a page of a foreign origin,
-// including login: otherwise a page could sign its visitor in as another user. Programs other than
-// browsers send neither Origin nor Sec-Fetch-Site and are accepted.
-func (s *Server) crossOriginSend(c *gin.Context) {
-	if s.origins.Check(c.Request) != nil || s.isForeign(c.Request) {
+// rejectCrossOriginSends rejects unsafe requests that a browser sends for a page of a foreign
+// origin, including login: otherwise a page could sign its visitor in as another user. Programs
+// other than browsers send neither Origin nor Sec-Fetch-Site and are accepted.
+func (s *Server) rejectCrossOriginSends(c *gin.Context) {
+	if s.origins.Check(c.Request) != nil || s.hasForeignOrigin(c.Request) {
 		s.problem(c, problemOf(codeCSRFFailed))
 		return
 	}
 	c.Next()
 }
 
-// isForeign reports whether an unsafe request names an origin other than the public URL and the
-// configured ones. Browsers send Origin with every unsafe request; programs send none.
+// hasForeignOrigin reports whether an unsafe request names an origin other than the public URL and
+// the configured ones. Browsers send Origin with every unsafe request; programs send none.
 //
 // Security: CrossOriginProtection accepts a request if Sec-Fetch-Site is same-origin or the host of
 // Origin is the Host header. Both are true for a page of a name that an attacker has pointed at
 // this machine (DNS rebinding), and the second one for a plain-http page of the same host. So
 // Origin is always compared with the list.
-func (s *Server) isForeign(r *http.Request) bool {
+func (s *Server) hasForeignOrigin(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
@@ -163,7 +163,7 @@ func (s *Server) isForeign(r *http.Request) bool {
 // cannot point such a name to another machine.
 func loopbackOrigins(cfg config.Config) []string {
 	public, err := url.Parse(cfg.PublicURL)
-	if err != nil || !cfg.Loopback() {
+	if err != nil || !cfg.IsLoopback() {
 		return nil
 	}
 	var list []string
@@ -177,7 +177,7 @@ func loopbackOrigins(cfg config.Config) []string {
 	return list
 }
 
-func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection, error) {
+func newOriginProtection(publicURL string, origins []string) (*http.CrossOriginProtection, error) {
 	p := http.NewCrossOriginProtection()
 	for _, origin := range append([]string{publicURL}, origins...) {
 		if err := p.AddTrustedOrigin(origin); err != nil {
@@ -187,9 +187,9 @@ func originsFor(publicURL string, origins []string) (*http.CrossOriginProtection
 	return p, nil
 }
 
-// ownContext passes an operation a copy of gin's context. gin reuses the original for the next
+// copyContext passes an operation a copy of gin's context. gin reuses the original for the next
 // request as soon as this one is answered, while a database driver may still check whether it has
 // been canceled.
-func ownContext(operation api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
+func copyContext(operation api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 	return func(c *gin.Context, request any) (any, error) { return operation(c.Copy(), request) }
 }

@@ -25,7 +25,7 @@ func FuzzStrictJSON(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := strictJSON(raw)
+		got, err := parseStrictJSON(raw)
 		if err != nil {
 			return
 		}
@@ -40,7 +40,7 @@ func FuzzStrictJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := strictJSON(written); err != nil || !reflect.DeepEqual(got, again) {
+		if again, err := parseStrictJSON(written); err != nil || !reflect.DeepEqual(got, again) {
 			t.Errorf("%q is accepted, and written again as %q it is %#v, %v", raw, written, again, err)
 		}
 	})

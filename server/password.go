@@ -8,7 +8,7 @@ import (
 
 func (h handlers) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
 	call := callOf(ctx)
-	tokens, u, err := h.Service.ChangePassword(ctx, call.principal, orEmpty(r.Body.CurrentPassword), r.Body.NewPassword, call.client)
+	tokens, u, err := h.Service.ChangePassword(ctx, call.principal, textOf(r.Body.CurrentPassword), r.Body.NewPassword, call.client)
 	if err != nil {
 		return nil, err
 	}

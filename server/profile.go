@@ -53,8 +53,8 @@ func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject)
 // eventQuery converts the filters that both lists of events accept.
 func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
 	at, err := idIn(cursor)
-	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: or(limit, defaultLimit)}
-	for _, kind := range or(kinds, nil) {
+	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: valueOr(limit, defaultLimit)}
+	for _, kind := range valueOr(kinds, nil) {
 		q.Kinds = append(q.Kinds, string(kind))
 	}
 	return q, err
@@ -76,7 +76,7 @@ func (h handlers) ResendEmailChange(ctx context.Context, _ api.ResendEmailChange
 }
 
 func (h handlers) ConfirmEmailChange(ctx context.Context, r api.ConfirmEmailChangeRequestObject) (api.ConfirmEmailChangeResponseObject, error) {
-	return api.ConfirmEmailChange204Response{}, h.Service.ConfirmEmailChange(ctx, r.Body.Token, orEmpty(r.Body.Password), callOf(ctx).client)
+	return api.ConfirmEmailChange204Response{}, h.Service.ConfirmEmailChange(ctx, r.Body.Token, textOf(r.Body.Password), callOf(ctx).client)
 }
 
 // accepted is the body of every 202 response.

@@ -9,20 +9,16 @@ import (
 
 func (h handlers) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
 	err := h.Service.Register(ctx, accounts.Registration{
-		Email: r.Body.Email, Password: r.Body.Password, Username: orEmpty(r.Body.Username),
-		FirstName: orEmpty(r.Body.FirstName), LastName: orEmpty(r.Body.LastName), Locale: orEmpty(r.Body.Locale), Client: callOf(ctx).client,
+		Email: r.Body.Email, Password: r.Body.Password, Username: textOf(r.Body.Username),
+		FirstName: textOf(r.Body.FirstName), LastName: textOf(r.Body.LastName), Locale: textOf(r.Body.Locale), Client: callOf(ctx).client,
 	})
 	return api.Register202JSONResponse(accepted), err
 }
 
 func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObject) (api.VerifyEmailResponseObject, error) {
 	call := callOf(ctx)
-	transport, err := call.chooseTransport(r.Body.TokenTransport)
-	if err != nil {
-		return nil, err
-	}
 	tokens, u, err := h.Service.VerifyEmail(ctx, accounts.VerifyInput{
-		Token: r.Body.Token, Password: r.Body.Password, Transport: transport, Client: call.client,
+		Token: r.Body.Token, Password: r.Body.Password, Transport: requestedTransport(r.Body.TokenTransport), Client: call.client,
 	})
 	if err != nil {
 		return nil, err
@@ -32,11 +28,4 @@ func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObjec
 
 func (h handlers) ResendVerification(ctx context.Context, r api.ResendVerificationRequestObject) (api.ResendVerificationResponseObject, error) {
 	return api.ResendVerification202JSONResponse(accepted), h.Service.ResendVerification(ctx, r.Body.Email, callOf(ctx).client)
-}
-
-func orEmpty[T ~string](p *T) string {
-	if p == nil {
-		return ""
-	}
-	return string(*p)
 }

@@ -46,7 +46,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	origins, err := originsFor(o.Config.PublicURL, o.Config.CORSOrigins)
+	origins, err := newOriginProtection(o.Config.PublicURL, o.Config.CORSOrigins)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		Options: o, contract: contract, settings: settings, problems: problems, cookies: cookieNamesFor(o.Config), cors: corsFor(o.Config.CORSOrigins), origins: origins,
+		Options: o, contract: contract, settings: settings, problems: problems, cookies: newCookieNames(o.Config), cors: newCORS(o.Config.CORSOrigins), origins: origins,
 		loopback: loopbackOrigins(o.Config),
 	}, nil
 }
@@ -82,12 +82,12 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 	}
 
 	engine.Use(
-		s.beginCall,       // request id, time, client address
-		s.accessLog,       // one log line and the metrics, for every outcome
-		s.recoverPanic,    // a panic is a 500 problem
-		s.securityHeaders, // the security headers of every response
-		s.crossOriginRead, // CORS: pages that may read responses
-		s.crossOriginSend, // pages that may send unsafe requests
+		s.beginCall,              // request id, time, client address
+		s.logAccess,              // one log line and the metrics, for every outcome
+		s.recoverPanic,           // a panic is a 500 problem
+		s.setSecurityHeaders,     // the security headers of every response
+		s.allowCrossOriginReads,  // CORS: pages that may read responses
+		s.rejectCrossOriginSends, // pages that may send unsafe requests
 	)
 	engine.NoRoute(func(c *gin.Context) { s.problem(c, problemOf(codeResourceNotFound)) })
 	engine.NoMethod(func(c *gin.Context) { s.problem(c, problemOf(codeMethodNotAllowed)) })
@@ -99,7 +99,7 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		s.authenticate,
 		s.validate,
 	)
-	api.RegisterHandlersWithOptions(withHead{routes}, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{ownContext}, api.StrictGinServerOptions{
+	api.RegisterHandlersWithOptions(withHead{routes}, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{s.limitClient, copyContext}, api.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  s.problem,
 		HandlerErrorFunc:         s.problem,
 		ResponseErrorHandlerFunc: s.problem,
@@ -142,7 +142,7 @@ func (s *Server) mountPages(engine *gin.Engine) {
 	}
 	// The demo is for trying the server on one's own machine. Elsewhere it would be one more front
 	// end to protect.
-	if s.Config.Loopback() {
+	if s.Config.IsLoopback() {
 		mount(web.Demo(fail), "/demo", "/demo/*path")
 	}
 }

@@ -16,12 +16,8 @@ import (
 
 func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
 	call := callOf(ctx)
-	transport, err := call.chooseTransport(r.Body.TokenTransport)
-	if err != nil {
-		return nil, err
-	}
 	tokens, u, err := h.Service.Login(ctx, accounts.LoginInput{
-		Name: r.Body.Username, Password: r.Body.Password, Transport: transport, Client: call.client,
+		Name: r.Body.Username, Password: r.Body.Password, Transport: requestedTransport(r.Body.TokenTransport), Client: call.client,
 	})
 	if err != nil {
 		return nil, err
@@ -29,18 +25,22 @@ func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.Logi
 	return h.newLoginResponse(call, tokens, u), nil
 }
 
-// chooseTransport returns the transport that the body of a login requests. The default is hybrid.
-func (c *call) chooseTransport(wanted *api.TokenTransport) (accounts.Transport, error) {
-	transport := accounts.Hybrid
-	if wanted != nil {
-		transport = accounts.Transport(*wanted)
+// requestedTransport returns the transport that the body of a login requests. The default is hybrid.
+func requestedTransport(wanted *api.TokenTransport) accounts.Transport {
+	if wanted == nil {
+		return accounts.Hybrid
 	}
-	// The browser would accept the cookies but never send them back. An error now is clearer than
-	// failing requests later.
-	if c.crossSite && transport != accounts.BodyTokens {
-		return "", problemOf(codeTransportUnusable)
+	return accounts.Transport(*wanted)
+}
+
+// checkTransport rejects a login by a page of another site that requests cookies. The browser would
+// accept the cookies but never send them back. An error now is clearer than failing requests later.
+func (c *call) checkTransport() error {
+	object, _ := c.body.(map[string]any)
+	if c.crossSite && c.operation.startsSession && object["token_transport"] != string(accounts.BodyTokens) {
+		return problemOf(codeTransportUnusable)
 	}
-	return transport, nil
+	return nil
 }
 
 // newLoginResponse returns the response of a login and of the other operations that sign a user in.
@@ -106,7 +106,7 @@ func (h handlers) GetSession(ctx context.Context, _ api.GetSessionRequestObject)
 
 func (h handlers) Reauthenticate(ctx context.Context, r api.ReauthenticateRequestObject) (api.ReauthenticateResponseObject, error) {
 	call := callOf(ctx)
-	life, err := h.Service.Reauthenticate(ctx, call.principal, orEmpty(r.Body.Password), call.client)
+	life, err := h.Service.Reauthenticate(ctx, call.principal, textOf(r.Body.Password), call.client)
 	return api.Reauthenticate200JSONResponse{ExpiresIn: int(life.Seconds())}, err
 }
 
@@ -131,7 +131,7 @@ func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor
 		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
 	}
 	var next uuid.UUID
-	if n := or(limit, defaultLimit); len(list) > n {
+	if n := valueOr(limit, defaultLimit); len(list) > n {
 		list = list[:n]
 		next = uuid.UUID(list[n-1].ID)
 	}

@@ -7,6 +7,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
+	"example.com/accounts/server/ratelimit"
 )
 
 // The functions below convert the settings to the options of other packages, which do not import
@@ -28,7 +29,7 @@ func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 // StoreOptions returns the options of the configured database.
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
 	o := models.Options{SQLite: cfg.Database.Path, MaxConns: cfg.DBMaxConns, Log: log}
-	if !cfg.SQLite() {
+	if !cfg.UsesSQLite() {
 		m := MySQL(cfg.Database)
 		o.MySQL = &m
 	}
@@ -60,7 +61,7 @@ func Settings(cfg config.Config) accounts.Settings {
 			RegistrationsPerClient: limit(cfg.RegistrationsPerClient), ConfirmationsPerClient: limit(cfg.ConfirmationsPerClient),
 			RareActionsPerUser: limit(cfg.RareActionsPerUser), MailsPerStaff: limit(cfg.MailsPerStaff),
 			PasswordsPerClient: limit(cfg.PasswordsPerClient), PasswordsPerUser: limit(cfg.PasswordsPerUser),
-			MailsPerRecipient: accounts.Limit{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
+			MailsPerRecipient: ratelimit.Limit{N: cfg.MailsPerRecipient.N, Per: cfg.MailsPerRecipient.Per, Pause: cfg.MailPause()},
 		},
 	}
 }
@@ -87,4 +88,4 @@ func Legacy(cfg config.Config) accounts.LegacySecrets {
 	return l
 }
 
-func limit(b config.Limit) accounts.Limit { return accounts.Limit{N: b.N, Per: b.Per} }
+func limit(b config.Limit) ratelimit.Limit { return ratelimit.Limit{N: b.N, Per: b.Per} }

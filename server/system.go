@@ -53,7 +53,7 @@ func transports() (list []api.TokenTransport) {
 }
 
 func (h handlers) ListProblems(_ context.Context, r api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
-	return h.problems[accounts.Language(orEmpty(r.Params.Locale))].answer(r.Params.IfNoneMatch), nil
+	return h.problems[accounts.Language(textOf(r.Params.Locale))].answer(r.Params.IfNoneMatch), nil
 }
 
 func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/servertest"
@@ -99,7 +100,9 @@ func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 		register(t, s, 1, object{"email": email, "password": password, "username": name, "first_name": "Evil", "last_name": "Person", "locale": "ko"})
 		squatter := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
 		far, now := "203.0.113.66", s.Clock.Now()
-		if err := s.Store.AddKnownNetwork(t.Context(), stored(t, s, email), far, now, now.Add(time.Hour)); err != nil {
+		if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error {
+			return tx.AddKnownNetwork([]string{email}, far, now.Add(time.Hour))
+		}); err != nil {
 			t.Fatal(err)
 		}
 		confirmReset(s, requestReset(t, s, email, 2), otherPassword).Want(t, http.StatusNoContent, "")

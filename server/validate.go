@@ -55,7 +55,11 @@ func (s *Server) validate(c *gin.Context) {
 		Request: c.Request, PathParams: params, Route: call.operation.route, Options: requestOptions,
 	})
 	if err != nil || len(faults) > 0 {
-		s.problem(c, s.refusal(c, call, params, faults, err))
+		s.problem(c, s.validationProblem(c, call, params, faults, err))
+		return
+	}
+	if err := call.checkTransport(); err != nil {
+		s.problem(c, err)
 		return
 	}
 	c.Next()
@@ -113,7 +117,7 @@ func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErro
 		return listFault(schema.Items.Value, values), ""
 	case len(values) > 1:
 		return api.FieldErrorCodeParameterDuplicate, ""
-	case wellSpelled(schema, values[0]):
+	case isWellSpelled(schema, values[0]):
 		return "", ""
 	case schema.Type.Is(openapi3.TypeInteger) && longInteger.MatchString(values[0]):
 		if strings.HasPrefix(values[0], "-") {
@@ -126,7 +130,7 @@ func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErro
 
 // listFault returns the code of spellingFault for the items of a list.
 func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
-	if slices.ContainsFunc(values, func(value string) bool { return !wellSpelled(item, value) }) {
+	if slices.ContainsFunc(values, func(value string) bool { return !isWellSpelled(item, value) }) {
 		return api.FieldErrorCodeFormatInvalid
 	}
 	if distinct := slices.Compact(slices.Sorted(slices.Values(values))); len(distinct) < len(values) {
@@ -138,8 +142,9 @@ func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
 // longInteger matches integers with so many digits that they may not fit into 64 bits.
 var longInteger = regexp.MustCompile(`^-?[1-9][0-9]{18,}$`)
 
-// wellSpelled reports whether the value is present and has the only spelling that its type permits.
-func wellSpelled(schema *openapi3.Schema, value string) bool {
+// isWellSpelled reports whether the value is present and has the only spelling that its type
+// permits.
+func isWellSpelled(schema *openapi3.Schema, value string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeBoolean):
 		return value == "true" || value == "false"
@@ -152,11 +157,11 @@ func wellSpelled(schema *openapi3.Schema, value string) bool {
 	return value != "" && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
 }
 
-// refusal converts the errors of the parameters and the error of the validator to a problem: 400
-// for parameters, and 422 for members of the body. It uses only the pointer, code and bounds of an
-// error, because the text contains submitted values.
-func (s *Server) refusal(ctx context.Context, call *call, path map[string]string, parameters []api.FieldError, err error) error {
-	faults := slices.Concat(parameters, besides(parameters, fieldErrors(err)))
+// validationProblem converts the errors of the parameters and the error of the validator to a
+// problem: 400 for parameters, and 422 for members of the body. It uses only the pointer, code and
+// bounds of an error, because the text contains submitted values.
+func (s *Server) validationProblem(ctx context.Context, call *call, path map[string]string, parameters []api.FieldError, err error) error {
+	faults := slices.Concat(parameters, withoutKnown(parameters, fieldErrors(err)))
 	if len(faults) == 0 {
 		return problemOf(codeRequestMalformed)
 	}
@@ -172,8 +177,8 @@ func (s *Server) refusal(ctx context.Context, call *call, path map[string]string
 	return problemOf(codeValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
 }
 
-// besides returns the errors of the validator, without those of parameters in known.
-func besides(known, faults []api.FieldError) []api.FieldError {
+// withoutKnown returns the errors of the validator, without those of parameters in known.
+func withoutKnown(known, faults []api.FieldError) []api.FieldError {
 	return slices.DeleteFunc(faults, func(f api.FieldError) bool {
 		return f.Parameter != nil && slices.ContainsFunc(known, func(k api.FieldError) bool { return k.Parameter != nil && *k.Parameter == *f.Parameter })
 	})
@@ -183,13 +188,13 @@ const maxFieldErrors = 100
 
 func fieldErrors(err error) []api.FieldError {
 	var list []api.FieldError
-	collect(err, nil, &list)
-	return onePerPlace(list[:min(len(list), maxFieldErrors)])
+	collectFieldErrors(err, nil, &list)
+	return firstPerPlace(list[:min(len(list), maxFieldErrors)])
 }
 
-// onePerPlace keeps the first error of each member and parameter, because a text that is too long
+// firstPerPlace keeps the first error of each member and parameter, because a text that is too long
 // also has the wrong form. Of the errors without a name, it keeps the first for each code.
-func onePerPlace(list []api.FieldError) []api.FieldError {
+func firstPerPlace(list []api.FieldError) []api.FieldError {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(list, func(f api.FieldError) bool {
 		place := string(f.Code)
@@ -205,20 +210,20 @@ func onePerPlace(list []api.FieldError) []api.FieldError {
 	})
 }
 
-// collect appends the field errors in err to list, up to maxFieldErrors: a body of thousands of
-// unknown members causes as many errors.
-func collect(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
+// collectFieldErrors appends the field errors in err to list, up to maxFieldErrors: a body of
+// thousands of unknown members causes as many errors.
+func collectFieldErrors(err error, parameter *openapi3.Parameter, list *[]api.FieldError) {
 	if len(*list) >= maxFieldErrors {
 		return
 	}
 	switch e := err.(type) { //nolint:errorlint // the tree of a MultiError is walked, not its first match
 	case openapi3.MultiError:
 		for _, each := range e {
-			collect(each, parameter, list)
+			collectFieldErrors(each, parameter, list)
 		}
 	case *openapi3filter.RequestError:
 		before := len(*list)
-		collect(e.Err, cmp.Or(e.Parameter, parameter), list)
+		collectFieldErrors(e.Err, cmp.Or(e.Parameter, parameter), list)
 		if e.Parameter != nil && len(*list) == before { // it could not even be decoded
 			*list = append(*list, parameterError(e.Parameter, api.FieldErrorCodeFormatInvalid))
 		}

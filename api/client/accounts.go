@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Options configure an [Accounts]. Only BaseURL is required.
@@ -31,19 +29,9 @@ type Accounts struct {
 	// in their responses. Call the methods of Accounts instead.
 	API *ClientWithResponses
 
-	base    *url.URL
-	plain   *Client // without authorization
-	send    http.RoundTripper
-	storage Storage
-	now     func() time.Time
-	turn    chan struct{} // holds an element while the session is being changed
-
-	mu     sync.Mutex
-	loaded bool
-	tokens *Tokens // replaced as a whole, never modified
-	ended  error   // why there are no tokens
-	flight *flight
-	later  time.Time // no early refresh before this time, because the last one failed
+	base *url.URL
+	send http.RoundTripper
+	*keeper
 }
 
 // New returns a client. It loads the session from the storage when it is first needed.
@@ -58,8 +46,7 @@ func New(o Options) (*Accounts, error) {
 	if o.Storage == nil {
 		o.Storage = &memory{}
 	}
-	a := &Accounts{base: base, send: o.HTTP.Transport, storage: o.Storage, turn: make(chan struct{}, 1)}
-	a.now = func() time.Time { return time.Now().UTC().Round(0) } // the monotonic clock may stop during sleep
+	a := &Accounts{base: base, send: o.HTTP.Transport, keeper: newKeeper(o.Storage)}
 	if a.send == nil {
 		a.send = http.DefaultTransport
 	}
@@ -127,6 +114,21 @@ func (a *Accounts) Logout(ctx context.Context) error {
 	})
 }
 
+// Refresh refreshes the tokens now. Programs rarely need it.
+func (a *Accounts) Refresh(ctx context.Context) error {
+	if err := a.restore(ctx); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	tokens := a.tokens
+	a.mu.Unlock()
+	if tokens == nil {
+		return nil
+	}
+	_, err := a.refresh(ctx, tokens)
+	return err
+}
+
 // AccessToken returns the access token for a call to another service. It refreshes the token if
 // necessary. Without a session, it returns "".
 func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
@@ -167,15 +169,4 @@ func checked(answer *http.Response, err error) ([]byte, error) {
 		err = problemOf(answer.StatusCode, body, answer.Header)
 	}
 	return body, err
-}
-
-// exclusively runs a task that changes the session. Only one such task runs at a time.
-func (a *Accounts) exclusively(ctx context.Context, task func() error) error {
-	select {
-	case a.turn <- struct{}{}:
-		defer func() { <-a.turn }()
-		return task()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -29,78 +30,95 @@ type flight struct {
 	err  error
 }
 
+// keeper keeps the tokens of a session: it loads them from the storage, refreshes them and stores the
+// new ones. It is safe for concurrent use.
+type keeper struct {
+	plain   *Client // without authorization
+	storage Storage
+	now     func() time.Time
+	turn    chan struct{} // holds an element while the session is being changed
+
+	mu     sync.Mutex
+	loaded bool
+	tokens *Tokens // replaced as a whole, never modified
+	ended  error   // why there are no tokens
+	flight *flight
+	later  time.Time // no early refresh before this time, because the last one failed
+}
+
+func newKeeper(storage Storage) *keeper {
+	now := func() time.Time { return time.Now().UTC().Round(0) } // the monotonic clock may stop during sleep
+	return &keeper{storage: storage, now: now, turn: make(chan struct{}, 1)}
+}
+
+// exclusively runs a task that changes the session. Only one such task runs at a time.
+func (k *keeper) exclusively(ctx context.Context, task func() error) error {
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+		return task()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // restore loads the session from the storage, once.
-func (a *Accounts) restore(ctx context.Context) error {
-	a.mu.Lock()
-	loaded := a.loaded
-	a.mu.Unlock()
+func (k *keeper) restore(ctx context.Context) error {
+	k.mu.Lock()
+	loaded := k.loaded
+	k.mu.Unlock()
 	if loaded {
 		return nil
 	}
-	return a.exclusively(ctx, func() error {
-		_, err := a.newest(ctx)
+	return k.exclusively(ctx, func() error {
+		_, err := k.newest(ctx)
 		return err
 	})
 }
 
 // newest loads the tokens from the storage, which another program may share and have changed, and
-// returns them. It must run in [Accounts.exclusively].
-func (a *Accounts) newest(ctx context.Context) (*Tokens, error) {
-	stored, err := a.storage.Load(ctx)
+// returns them. It must run in [keeper.exclusively].
+func (k *keeper) newest(ctx context.Context) (*Tokens, error) {
+	stored, err := k.storage.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.loaded = true
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loaded = true
 	switch {
-	case stored == nil && a.tokens != nil:
-		a.tokens, a.ended = nil, ErrSignedOut
-	case stored != nil && !stored.same(a.tokens):
-		a.tokens, a.ended = stored, nil
+	case stored == nil && k.tokens != nil:
+		k.tokens, k.ended = nil, ErrSignedOut
+	case stored != nil && !stored.same(k.tokens):
+		k.tokens, k.ended = stored, nil
 	}
-	return a.tokens, nil
+	return k.tokens, nil
 }
 
 // fresh returns the tokens, with an access token that is valid for at least a second, or nil if
 // there is no session. If a refresh is due but the access token is still valid, the refresh runs in
 // the background.
-func (a *Accounts) fresh(ctx context.Context) (*Tokens, error) {
-	if err := a.restore(ctx); err != nil {
+func (k *keeper) fresh(ctx context.Context) (*Tokens, error) {
+	if err := k.restore(ctx); err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	tokens, now, later := a.tokens, a.now(), a.later
-	a.mu.Unlock()
+	k.mu.Lock()
+	tokens, now, later := k.tokens, k.now(), k.later
+	k.mu.Unlock()
 	switch {
 	case tokens == nil:
 		return nil, nil
 	case !now.Before(tokens.ExpiresAt.Add(-time.Second)):
-		return a.refresh(ctx, tokens)
+		return k.refresh(ctx, tokens)
 	case !now.Before(tokens.RefreshAt) && !now.Before(later):
-		a.start(tokens)
+		k.start(tokens)
 	}
 	return tokens, nil
 }
 
-// Refresh refreshes the tokens now. Programs rarely need it.
-func (a *Accounts) Refresh(ctx context.Context) error {
-	if err := a.restore(ctx); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	tokens := a.tokens
-	a.mu.Unlock()
-	if tokens == nil {
-		return nil
-	}
-	_, err := a.refresh(ctx, tokens)
-	return err
-}
-
 // refresh returns newer tokens than seen, which the caller knows already.
-func (a *Accounts) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
-	flight := a.start(seen)
+func (k *keeper) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
+	flight := k.start(seen)
 	select {
 	case <-flight.done:
 	case <-ctx.Done():
@@ -109,39 +127,39 @@ func (a *Accounts) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
 	if flight.err != nil {
 		return nil, flight.err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.tokens == nil {
-		return nil, a.ended
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.tokens == nil {
+		return nil, k.ended
 	}
-	return a.tokens, nil
+	return k.tokens, nil
 }
 
 // start starts a refresh of these tokens, or joins the one in progress. The refresh does not end
 // with the request that started it: other requests wait for it too, and the server may already have
 // decided a refresh that is canceled.
-func (a *Accounts) start(seen *Tokens) *flight {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.tokens != seen { // another goroutine was faster
+func (k *keeper) start(seen *Tokens) *flight {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.tokens != seen { // another goroutine was faster
 		done := make(chan struct{})
 		close(done)
 		return &flight{done: done}
 	}
-	if a.flight != nil {
-		return a.flight
+	if k.flight != nil {
+		return k.flight
 	}
 	f := &flight{done: make(chan struct{})}
-	a.flight = f
+	k.flight = f
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), retryTime+answerTime+storageTime)
 		defer cancel()
-		f.err = a.exclusively(ctx, func() error { return a.renew(ctx, seen) })
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.flight = nil
+		f.err = k.exclusively(ctx, func() error { return k.renew(ctx, seen) })
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.flight = nil
 		if f.err != nil {
-			a.later = a.now().Add(retryLater)
+			k.later = k.now().Add(retryLater)
 		}
 		close(f.done)
 	}()
@@ -149,33 +167,33 @@ func (a *Accounts) start(seen *Tokens) *flight {
 }
 
 // renew refreshes the tokens, or finds that the session has ended. It must run in
-// [Accounts.exclusively].
-func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
+// [keeper.exclusively].
+func (k *keeper) renew(ctx context.Context, seen *Tokens) error {
 	var tokens *Tokens
 	var failure error
 	body, givenUp, err := patiently(ctx, func(ctx context.Context) (*http.Response, error) {
-		tokens, failure = a.newest(ctx) // each time, because the machine may have slept while another program refreshed
+		tokens, failure = k.newest(ctx) // each time, because the machine may have slept while another program refreshed
 		if failure != nil || tokens == nil {
 			return nil, errEnough
 		}
-		if tokens.Refresh != seen.Refresh && a.now().Before(tokens.RefreshAt) {
+		if tokens.Refresh != seen.Refresh && k.now().Before(tokens.RefreshAt) {
 			return nil, errEnough // another program has refreshed, or a login ran before
 		}
-		return a.plain.RefreshToken(ctx, &RefreshTokenParams{RefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
+		return k.plain.RefreshToken(ctx, &RefreshTokenParams{RefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
 	})
 	var refused *Error
 	switch {
 	case err == nil:
-		if isNew, err := a.hasNewTokens(ctx, tokens); err != nil {
+		if isNew, err := k.hasNewTokens(ctx, tokens); err != nil {
 			return err
 		} else if isNew {
-			return a.renew(ctx, seen)
+			return k.renew(ctx, seen)
 		}
-		return a.keep(ctx, body, givenUp)
+		return k.keep(ctx, body, givenUp)
 	case errors.Is(err, errEnough):
 		return failure
 	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
-		return errors.Join(err, a.end(ctx, tokens, err))
+		return errors.Join(err, k.end(ctx, tokens, err))
 	}
 	return err
 }
@@ -184,26 +202,26 @@ func (a *Accounts) renew(ctx context.Context, seen *Tokens) error {
 // case another program that shares the storage has refreshed, logged in or logged out while this
 // one was asleep with its response. The response must not overwrite these tokens: the superseded
 // token would count as stolen at its next use.
-func (a *Accounts) hasNewTokens(ctx context.Context, sent *Tokens) (bool, error) {
-	stored, err := a.storage.Load(ctx)
+func (k *keeper) hasNewTokens(ctx context.Context, sent *Tokens) (bool, error) {
+	stored, err := k.storage.Load(ctx)
 	return err == nil && (stored == nil || stored.Refresh != sent.Refresh), err
 }
 
 // keep saves the tokens of a response, and then uses them. again means that a request that was
-// given up may still rotate them. keep must run in [Accounts.exclusively].
-func (a *Accounts) keep(ctx context.Context, body []byte, again bool) error {
+// given up may still rotate them. keep must run in [keeper.exclusively].
+func (k *keeper) keep(ctx context.Context, body []byte, again bool) error {
 	var result Refreshed
 	if err := json.Unmarshal(body, &result); err != nil || result.AccessToken == nil || result.RefreshToken == nil {
 		return errors.New("client: the answer has no tokens in its body")
 	}
-	now := a.now()
+	now := k.now()
 	tokens := &Tokens{
 		SessionID: result.Session.ID, Generation: result.Generation, Access: *result.AccessToken, Refresh: *result.RefreshToken,
 		ExpiresAt: now.Add(time.Duration(result.ExpiresIn) * time.Second), RefreshAt: now.Add(time.Duration(result.RefreshIn) * time.Second),
 	}
-	a.mu.Lock()
-	before := a.tokens
-	a.mu.Unlock()
+	k.mu.Lock()
+	before := k.tokens
+	k.mu.Unlock()
 	if before != nil && before.SessionID == tokens.SessionID && before.Generation == tokens.Generation {
 		tokens.Attempt = before.Attempt // it stays the same until the generation changes
 		if soon := now.Add(decisionTime); again && soon.Before(tokens.RefreshAt) {
@@ -212,26 +230,26 @@ func (a *Accounts) keep(ctx context.Context, body []byte, again bool) error {
 	} else {
 		tokens.Attempt = newAttempt()
 	}
-	if err := a.storage.Save(ctx, tokens); err != nil {
+	if err := k.storage.Save(ctx, tokens); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.tokens, a.ended, a.loaded = tokens, nil, true
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tokens, k.ended, k.loaded = tokens, nil, true
 	return nil
 }
 
 // end removes the session, unless another one has started since. It must run in
-// [Accounts.exclusively].
-func (a *Accounts) end(ctx context.Context, of *Tokens, reason error) error {
-	stored, err := a.storage.Load(ctx)
+// [keeper.exclusively].
+func (k *keeper) end(ctx context.Context, of *Tokens, reason error) error {
+	stored, err := k.storage.Load(ctx)
 	if err == nil && stored != nil && stored.SessionID == of.SessionID {
-		err = a.storage.Save(ctx, nil)
+		err = k.storage.Save(ctx, nil)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.tokens != nil && a.tokens.SessionID == of.SessionID {
-		a.tokens, a.ended = nil, reason
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.tokens != nil && k.tokens.SessionID == of.SessionID {
+		k.tokens, k.ended = nil, reason
 	}
 	return err
 }

@@ -126,7 +126,7 @@ func (s *site) open(ctx context.Context) error {
 		}
 		s.sessions = append(s.sessions, each)
 	}
-	if s.product, _, err = startProcess(ctx, s.log, s.productAddr, s.productEnv, s.binary, "serve"); err != nil {
+	if s.product, err = s.startProduct(ctx); err != nil {
 		return err
 	}
 	c, err := dial(ctx, s.productAddr)
@@ -228,7 +228,7 @@ func (s *site) insert(ctx context.Context, table, columns string, n int, row fun
 		for j := range rows {
 			values = append(values, row(i+j)...)
 		}
-		query := "INSERT INTO " + table + " (" + columns + ") VALUES " + one + strings.Repeat(","+one, rows-1)
+		query := "INSERT INTO " + table + " (" + columns + ") VALUES " + one + strings.Repeat(","+one, rows-1) //nolint:gosec // constant names of this program
 		if _, err := s.db.ExecContext(ctx, query, values...); err != nil {
 			return err
 		}

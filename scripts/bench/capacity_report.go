@@ -40,7 +40,7 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 		row("  CPU µs of the server", number("%.0f", func(s *site) float64 { return median(s.turns[kind], func(t turn) float64 { return t.perOp(t.cpu) }) }))
 		row("  CPU µs of the database", number("%.0f", func(s *site) float64 { return median(s.turns[kind], func(t turn) float64 { return t.perOp(t.dbCPU) }) }))
 	}
-	row("server's RSS MiB", number("%.1f", func(s *site) float64 { return mebibytes(s.product.pid().rss()) }))
+	row("server's RSS MiB", number("%.1f", func(s *site) float64 { return mebibytes(s.product.PID().RSS()) }))
 
 	alone := median(largest.turns["refresh"], p50)
 	say("\na commit takes %.2f ms here; a refresh by one client %.2f ms, %.1f commits", milliseconds(commit), alone, alone/milliseconds(commit))

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/accounts/scripts/harness"
 )
 
 // step generates one worker's requests on one connection: request returns the next request, and
@@ -41,22 +43,26 @@ func (t turn) perOp(d time.Duration) float64 {
 // drive runs all workers for d; each waits for its response before it sends the next request. The
 // workers write requests as bytes and parse responses without an HTTP client: the CPU time that
 // this program uses slows both sides, which makes their ratio look better than it is.
-func drive(ctx context.Context, server *process, database pid, steps []step, d time.Duration) (turn, error) {
+func drive(ctx context.Context, server *harness.Process, database harness.PID, steps []step, d time.Duration) (turn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	conns := make([]*conn, len(steps))
-	for i := range steps {
-		c, err := dial(ctx, server.addr)
+	var conns []*conn
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}()
+	for range steps {
+		c, err := dial(ctx, server.Addr)
 		if err != nil {
 			return turn{}, err
 		}
-		defer func() { _ = c.Close() }()
-		conns[i] = c
+		conns = append(conns, c)
 	}
 	var all sync.WaitGroup
 	latencies := make([][]time.Duration, len(steps))
 	var refused atomic.Int64
-	cpu, dbCPU, begin := server.pid().cpu(), database.cpu(), time.Now()
+	cpu, dbCPU, begin := server.PID().CPU(), database.CPU(), time.Now()
 	for i, s := range steps {
 		all.Go(func() {
 			var err error
@@ -66,7 +72,7 @@ func drive(ctx context.Context, server *process, database pid, steps []step, d t
 		})
 	}
 	all.Wait()
-	t := turn{took: time.Since(begin), cpu: server.pid().cpu() - cpu, dbCPU: database.cpu() - dbCPU, rss: server.pid().rss(), refused: int(refused.Load())}
+	t := turn{took: time.Since(begin), cpu: server.PID().CPU() - cpu, dbCPU: database.CPU() - dbCPU, rss: server.PID().RSS(), refused: int(refused.Load())}
 	for _, l := range latencies {
 		t.ops += len(l)
 		t.latencies = append(t.latencies, l...)

@@ -82,7 +82,7 @@ func measure(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	time.Sleep(time.Second) // let background work settle
-	idle := p.product.pid().rss()
+	idle := p.product.PID().RSS()
 	pairs, err := p.pairs(ctx, s)
 	if err != nil {
 		return err

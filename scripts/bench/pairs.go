@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/crypto/argon2"
 
+	"example.com/accounts/scripts/harness"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/token"
 )
@@ -267,8 +268,8 @@ func (p *prepared) loginPair(context.Context, settings) (*pair, error) {
 
 // hashes computes password hashes on all cores, as the server would.
 func hashes(ctx context.Context, d time.Duration) (turn, error) {
-	all, self, latencies := sync.WaitGroup{}, pid(os.Getpid()), make([][]time.Duration, runtime.NumCPU())
-	cpu, begin := self.cpu(), time.Now()
+	all, self, latencies := sync.WaitGroup{}, harness.PID(os.Getpid()), make([][]time.Duration, runtime.NumCPU())
+	cpu, begin := self.CPU(), time.Now()
 	for i := range latencies {
 		all.Go(func() {
 			cost := credentials.Default
@@ -280,7 +281,7 @@ func hashes(ctx context.Context, d time.Duration) (turn, error) {
 		})
 	}
 	all.Wait()
-	t := turn{took: time.Since(begin), cpu: self.cpu() - cpu, rss: self.rss()}
+	t := turn{took: time.Since(begin), cpu: self.CPU() - cpu, rss: self.RSS()}
 	for _, l := range latencies {
 		t.ops += len(l)
 		t.latencies = append(t.latencies, l...)

@@ -19,11 +19,12 @@ import (
 	_ "github.com/glebarez/go-sqlite" // registers the driver "sqlite"
 	"github.com/go-sql-driver/mysql"
 
+	"example.com/accounts/scripts/harness"
+	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
 
 const (
-	program   = "example.com/accounts/server/cmd/accountsd"
 	password  = "correct horse battery staple"
 	users     = 32               // users that log in continuously, and as many users that own the measured sessions
 	tokenLife = 15 * time.Minute // the maximum: no token expires during the run
@@ -43,8 +44,8 @@ type prepared struct {
 
 	productAddr, bareAddr string
 	productEnv, bareEnv   []string
-	product, bare         *process
-	database              pid // zero if it runs elsewhere
+	product, bare         *harness.Process
+	database              harness.PID // zero if it runs elsewhere
 }
 
 func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
@@ -67,15 +68,14 @@ func prepare(ctx context.Context, s settings) (_ *prepared, err error) {
 		return p, err
 	}
 	if p.binary == "" {
-		p.binary = filepath.Join(p.dir, "accountsd")
-		if err := runCommand(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-trimpath", "-o", p.binary, program); err != nil {
+		if p.binary, err = harness.Build(ctx, p.dir); err != nil {
 			return p, err
 		}
 	}
 	if err := p.configure(ctx); err != nil {
 		return p, err
 	}
-	if err := runCommand(ctx, p.productEnv, "", p.binary, "migrate", "up"); err != nil {
+	if err := harness.Run(ctx, p.productEnv, "", p.binary, "migrate", "up"); err != nil {
 		return p, err
 	}
 	return p, p.createUsers(ctx)
@@ -116,14 +116,14 @@ func (p *prepared) createDatabase(ctx context.Context, engine string) (err error
 	return err
 }
 
-func databasePID(ctx context.Context, db *sql.DB) pid {
+func databasePID(ctx context.Context, db *sql.DB) harness.PID {
 	var path string
 	if db.QueryRowContext(ctx, "SELECT @@pid_file").Scan(&path) != nil {
 		return 0
 	}
 	text, _ := os.ReadFile(path)
 	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return pid(n)
+	return harness.PID(n)
 }
 
 func databaseURL() (*url.URL, error) {
@@ -145,10 +145,10 @@ func dsn(u *url.URL, name string) string {
 // configure sets up both servers. It selects the strict profile, in which every refresh is a
 // rotation. Otherwise the server would answer most refreshes of a loop with the current tokens.
 func (p *prepared) configure(ctx context.Context) (err error) {
-	if p.productAddr, err = freeAddress(ctx); err != nil {
+	if p.productAddr, err = harness.FreeAddress(ctx, "127.0.0.1"); err != nil {
 		return err
 	}
-	if p.bareAddr, err = freeAddress(ctx); err != nil {
+	if p.bareAddr, err = harness.FreeAddress(ctx, "127.0.0.1"); err != nil {
 		return err
 	}
 	text, err := token.NewSecret()
@@ -159,14 +159,12 @@ func (p *prepared) configure(ctx context.Context) (err error) {
 		return err
 	}
 	_, _ = rand.Read(p.bareKey[:])
-	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
-	p.productEnv = append(slices.Clone(inherited),
+	p.productEnv = append(harness.Environment(servertest.Unlimited...),
 		"ACCOUNTS_ADDR="+p.productAddr, "ACCOUNTS_PUBLIC_URL="+p.publicURL(), "ACCOUNTS_DATA_DIR="+p.dir,
 		"ACCOUNTS_DATABASE_URL="+p.url, "ACCOUNTS_SECRET_KEYS="+text,
 		"ACCOUNTS_ROTATION_INTERVAL=0", "ACCOUNTS_ACCESS_TTL="+tokenLife.String(),
-		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0",
 	)
-	p.bareEnv = append(append(slices.Clone(inherited), p.bareEnv...), bareKey+"="+hex.EncodeToString(p.bareKey[:]))
+	p.bareEnv = append(harness.Environment(p.bareEnv...), bareKey+"="+hex.EncodeToString(p.bareKey[:]))
 	return nil
 }
 
@@ -175,8 +173,7 @@ func (p *prepared) publicURL() string { return "http://" + p.productAddr }
 // createUsers creates one user with the command and copies its row for the others, because hashing
 // takes most of the time.
 func (p *prepared) createUsers(ctx context.Context) error {
-	err := runCommand(ctx, p.productEnv, password+"\n", p.binary, "user", "create", "--username", "first", "--email", "first@example.com",
-		"--first-name", "Ada", "--last-name", "Lovelace", "--password-stdin")
+	err := harness.CreateUser(ctx, p.binary, p.productEnv, "first", password, "--first-name", "Ada", "--last-name", "Lovelace")
 	if err != nil {
 		return err
 	}
@@ -207,12 +204,12 @@ func userName(kind string, i int) string { return fmt.Sprintf("%s%d", kind, i%us
 func (p *prepared) timeToReady(ctx context.Context) (time.Duration, error) {
 	var took []time.Duration
 	for range starts {
-		server, d, err := startProcess(ctx, p.log, p.productAddr, p.productEnv, p.binary, "serve")
+		server, err := p.startProduct(ctx)
 		if err != nil {
 			return 0, err
 		}
-		took = append(took, d)
-		if err := server.stop(); err != nil {
+		took = append(took, server.Ready)
+		if err := server.Stop(); err != nil {
 			return 0, err
 		}
 	}
@@ -222,11 +219,16 @@ func (p *prepared) timeToReady(ctx context.Context) (time.Duration, error) {
 
 // start starts the two servers.
 func (p *prepared) start(ctx context.Context) (err error) {
-	if p.product, _, err = startProcess(ctx, p.log, p.productAddr, p.productEnv, p.binary, "serve"); err != nil {
+	if p.product, err = p.startProduct(ctx); err != nil {
 		return err
 	}
-	p.bare, _, err = startProcess(ctx, os.Stderr, p.bareAddr, p.bareEnv, p.self, "-bare", p.bareAddr)
+	bare := harness.Program{Path: p.self, Args: []string{"-bare", p.bareAddr}, Env: p.bareEnv, Addr: p.bareAddr, Log: os.Stderr}
+	p.bare, err = harness.Start(ctx, bare)
 	return err
+}
+
+func (p *prepared) startProduct(ctx context.Context) (*harness.Process, error) {
+	return harness.Start(ctx, harness.Program{Path: p.binary, Args: []string{"serve"}, Env: p.productEnv, Addr: p.productAddr, Log: p.log})
 }
 
 // environment describes the environment of the measurements.
@@ -248,9 +250,9 @@ func (p *prepared) environment(ctx context.Context) string {
 
 func (p *prepared) close() error {
 	var errs []error
-	for _, server := range []*process{p.product, p.bare} {
+	for _, server := range []*harness.Process{p.product, p.bare} {
 		if server != nil {
-			errs = append(errs, server.stop())
+			errs = append(errs, server.Stop())
 		}
 	}
 	if p.db != nil {

@@ -1,5 +1,5 @@
-// Uses /docs/ with the mouse: sign in, read the profile, refresh, log out, with a separate server
-// and data directory.
+// Uses /docs/ with the mouse: sign in, read the profile, refresh, log out, and read the guides, with
+// a separate server and data directory.
 //
 //   node scripts/browser/docs.mjs [ACCOUNTSD]
 //
@@ -134,6 +134,36 @@ async function visit(browser, server, view) {
   }
 }
 
+// Reads every guide without JavaScript, from the link in the header of Swagger UI on.
+async function readGuides(browser, server, view) {
+  const context = await browser.newContext({
+    viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, javaScriptEnabled: false,
+  });
+  try {
+    const page = await context.newPage();
+    const seen = await watch(page, server.origin);
+    await page.goto(`${server.origin}/docs/`);
+    await page.locator("header").getByRole("link", { name: "Guides" }).click();
+    await page.waitForURL(`${server.origin}/docs/guides/`);
+    const guides = await page.locator(".contents > ul > li > a").evaluateAll((links) => links.map((link) => link.href));
+    check(guides.length > 1, `${view.name}: ${guides.length} guides are listed`);
+    for (const guide of guides) {
+      const response = await page.goto(guide);
+      check(response.status() === 200, `${view.name}: ${guide} answers ${response.status()}, expected 200`);
+      const { width, wide } = await page.evaluate(() => ({
+        width: document.documentElement.scrollWidth,
+        wide: [...document.querySelectorAll("main > *")].filter((part) => part.getBoundingClientRect().right > innerWidth).map((part) => part.outerHTML.slice(0, 80)),
+      }));
+      check(width <= view.width && wide.length === 0, `${view.name}: ${guide} is ${width} px wide, the window ${view.width}: ${wide.join(" | ")}`);
+      await shot(page, `${view.name}-guide-${guide.split("/").at(-1) || "index"}`, page.locator("body"));
+    }
+    check(seen.errors.length === 0, `${view.name}: ${seen.errors.length} console errors in the guides: ${seen.errors.join(" | ")}`);
+    check(seen.foreign.length === 0, `${view.name}: ${seen.foreign.length} requests of the guides to other hosts: ${seen.foreign.join(" | ")}`);
+  } finally {
+    await context.close();
+  }
+}
+
 // The browser writes a line to its console for each 401 after a logout. No other lines are allowed.
 function judge(view, seen) {
   const expected = seen.errors.filter((text) => /status of 401 .*\(\/accounts\/profile\)$/.test(text));
@@ -153,6 +183,7 @@ async function main() {
   try {
     inviteUser(server, { ...credentials, email: "ada@example.com" }, "--first-name", "Ada", "--last-name", "Lovelace");
     browser = await launch();
+    for (const view of views) await readGuides(browser, server, view);
     for (const view of views) await visit(browser, server, view);
   } catch (error) {
     if (server.log) console.error(`--- the server's last lines\n${server.log.slice(-3000)}\n---`);

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,14 +10,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEveryControlHasATest checks that every control in scope has a test, and that every numbered
-// test has a control. `make controls` reports the results of those tests.
+// TestEveryControlHasATest checks that every control in scope has a test, and that every test
+// that names a control names one of the list. `make controls` reports the results of those tests.
 func TestEveryControlHasATest(t *testing.T) {
 	controls, err := readList(list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests, faults := assign(controls, inTheTree(t, "../.."))
+	found, err := find("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 300 {
+		t.Errorf("only %d tests found", len(found))
+	}
+	tests, faults := assign(controls, found)
 	for _, fault := range faults {
 		t.Error(fault)
 	}
@@ -31,56 +35,54 @@ func TestEveryControlHasATest(t *testing.T) {
 		case c.pending:
 			pending = append(pending, c.number)
 		default:
-			t.Errorf("control %d (%s) has no test: one whose name begins with TestControl%d", c.number, c.text, c.number)
+			t.Errorf("control %d (%s) has no test: one that calls t.Attr(\"control\", \"%d\")", c.number, c.text, c.number)
 		}
 	}
 	t.Logf("of %d controls these have no numbered test yet: %v", len(controls), pending)
 }
 
-// inTheTree returns the tests called TestControl… in the folder and its subfolders.
-func inTheTree(t *testing.T, root string) (found []outcome) {
+func TestFindReadsTheAttributes(t *testing.T) {
+	for text, want := range map[string][]int{
+		`t.Attr("control", "42")`:                          {42},
+		`t.Attr("control", "39"); t.Attr("control", "41")`: {39, 41},
+		`t.Attr("engine", "42")`:                           nil,
+		`if true { t.Attr("control", "42") }`:              nil,
+		`t.Log("control", "42")`:                           nil,
+	} {
+		if found := inOneFile(t, text); !slices.Equal(found, want) {
+			t.Errorf("%s: %v, want %v", text, found, want)
+		}
+	}
+	for _, text := range []string{`t.Attr("control", "x")`, `t.Attr("control", number)`, `t.Attr("control", "")`} {
+		dir := write(t, text)
+		if found, err := find(dir); err == nil {
+			t.Errorf("%s: %v", text, found)
+		}
+	}
+}
+
+// inOneFile returns the numbers of a test with this body.
+func inOneFile(t *testing.T, body string) []int {
 	t.Helper()
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		name := entry.Name()
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && path != root && (name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".")):
-			return filepath.SkipDir
-		case entry.IsDir() || !strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, declaration := range file.Decls {
-			f, ok := declaration.(*ast.FuncDecl)
-			if ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "TestControl") {
-				found = append(found, outcome{test: path + "." + f.Name.Name})
-			}
-		}
-		return nil
-	})
+	found, err := find(write(t, body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found) < 20 {
-		t.Errorf("only %d tests found", len(found))
+	if len(found) == 0 {
+		return nil
 	}
-	return found
+	return found[0].numbers
 }
 
-func TestNumbersOf(t *testing.T) {
-	for name, want := range map[string][]int{
-		"TestControl42CSRFMatrix": {42}, "TestControl39And41Cookies": {39, 41}, "TestControl1": {1}, "TestControl18And21And23AndMore": {18, 21, 23}, "TestControl": nil, "TestControlsAll": nil,
-		"TestControl4AndroidApps": {4}, "TestControl99999999999999999999X": nil,
-	} {
-		got, err := numbersOf(name)
-		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
-			t.Errorf("%s: %v %v, want %v", name, got, err, want)
-		}
+// write returns a folder that contains a test with this body.
+func write(t *testing.T, body string) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := "package p\n\nfunc TestX(t *testing.T) {\n" + body + "\n}\n"
+	if err := os.WriteFile(filepath.Join(dir, "x_test.go"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	return dir
 }
 
 func TestReadListRefuses(t *testing.T) {
@@ -101,22 +103,21 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both := outcome{"m/p.TestControl1And4X", passed}
+	both := outcome{"m/p.TestX", []int{1, 4}, passed}
 	for name, c := range map[string]struct {
 		outcomes []outcome
 		ok       bool
 		want     string
 	}{
 		"well":           {[]outcome{both}, true, "passed          2  1 4\n"},
-		"pending tested": {[]outcome{both, {"m/p.TestControl2", passed}}, true, "control 2 has tests and is still listed as pending\n"},
-		"pending fails":  {[]outcome{both, {"m/p.TestControl2", failing}}, false, "FAILED          1  2\n"},
-		"fails":          {[]outcome{both, {"m/p.TestControl4", failing}}, false, "FAILED          1  4\n"},
-		"skipped":        {[]outcome{both, {"m/p.TestControl4", skipped}}, false, "FAILED          1  4\n"},
-		"no test":        {[]outcome{{"m/p.TestControl4", passed}}, false, "NO TEST         1  1\n"},
-		"unknown":        {[]outcome{both, {"m/p.TestControl5", passed}}, false, "FAULT m/p.TestControl5: there is no control 5\n"},
-		"zero":           {[]outcome{both, {"m/p.TestControl0", passed}}, false, "there is no control 0\n"},
-		"out of scope":   {[]outcome{both, {"m/p.TestControl3", passed}}, false, "control 3 is out of scope\n"},
-		"no number":      {[]outcome{both, {"m/p.TestControlX", passed}}, false, "TestControlX has no number\n"},
+		"pending tested": {[]outcome{both, {"m/p.Test2", []int{2}, passed}}, true, "control 2 has tests and is still listed as pending\n"},
+		"pending fails":  {[]outcome{both, {"m/p.Test2", []int{2}, failing}}, false, "FAILED          1  2\n"},
+		"fails":          {[]outcome{both, {"m/p.Test4", []int{4}, failing}}, false, "FAILED          1  4\n"},
+		"skipped":        {[]outcome{both, {"m/p.Test4", []int{4}, skipped}}, false, "FAILED          1  4\n"},
+		"no test":        {[]outcome{{"m/p.Test4", []int{4}, passed}}, false, "NO TEST         1  1\n"},
+		"unknown":        {[]outcome{both, {"m/p.Test5", []int{5}, passed}}, false, "FAULT m/p.Test5: there is no control 5\n"},
+		"zero":           {[]outcome{both, {"m/p.Test0", []int{0}, passed}}, false, "there is no control 0\n"},
+		"out of scope":   {[]outcome{both, {"m/p.Test3", []int{3}, passed}}, false, "control 3 is out of scope\n"},
 	} {
 		var text strings.Builder
 		if ok := report(&text, controls, c.outcomes); ok != c.ok || !strings.Contains(text.String(), c.want) {
@@ -124,18 +125,18 @@ func TestReport(t *testing.T) {
 		}
 	}
 	var text strings.Builder
-	report(&text, controls, []outcome{both, {"m/q.TestControl4Y", failing}})
+	report(&text, controls, []outcome{both, {"m/q.TestY", []int{4}, failing}})
 	if diff := cmp.Diff(golden, text.String()); diff != "" {
 		t.Errorf("the report (-want +got):\n%s", diff)
 	}
 }
 
-const golden = `NUMBER  CONTROL  REFERENCE  TEST                 RESULT
-1       one      RFC 1      p.TestControl1And4X  passed
-2       two      RFC 2      -                    pending
-3       three    RFC 3      -                    out of scope
-4       four     RFC 4      p.TestControl1And4X  passed
-                            q.TestControl4Y      FAILED
+const golden = `NUMBER  CONTROL  REFERENCE  TEST     RESULT
+1       one      RFC 1      p.TestX  passed
+2       two      RFC 2      -        pending
+3       three    RFC 3      -        out of scope
+4       four     RFC 4      p.TestX  passed
+                            q.TestY  FAILED
 
 passed          1  1
 FAILED          1  4
@@ -147,14 +148,17 @@ out of scope    1
 
 // lines is the output of a run with a test that passes, one with a failing subtest, one that is
 // skipped, and a package that does not compile.
-const lines = `{"Action":"run","Package":"m/p","Test":"TestControl1"}
-{"Action":"output","Package":"m/p","Test":"TestControl1/a","Output":"noise\n"}
-{"Action":"pass","Package":"m/p","Test":"TestControl1/a"}
-{"Action":"pass","Package":"m/p","Test":"TestControl1"}
-{"Action":"output","Package":"m/p","Test":"TestControl4/a","Output":"wrong\n"}
-{"Action":"fail","Package":"m/p","Test":"TestControl4/a"}
-{"Action":"fail","Package":"m/p","Test":"TestControl4"}
-{"Action":"skip","Package":"m/p","Test":"TestControl2"}
+const lines = `{"Action":"run","Package":"m/p","Test":"Test1"}
+{"Action":"attr","Package":"m/p","Test":"Test1","Key":"control","Value":"1"}
+{"Action":"attr","Package":"m/p","Test":"Test1","Key":"control","Value":"4"}
+{"Action":"attr","Package":"m/p","Test":"Test1","Key":"engine","Value":"7"}
+{"Action":"output","Package":"m/p","Test":"Test1/a","Output":"noise\n"}
+{"Action":"pass","Package":"m/p","Test":"Test1/a"}
+{"Action":"pass","Package":"m/p","Test":"Test1"}
+{"Action":"output","Package":"m/p","Test":"Test4/a","Output":"wrong\n"}
+{"Action":"fail","Package":"m/p","Test":"Test4/a"}
+{"Action":"fail","Package":"m/p","Test":"Test4"}
+{"Action":"skip","Package":"m/p","Test":"Test2"}
 {"Action":"output","Package":"m/p","Output":"FAIL\n"}
 {"Action":"fail","Package":"m/p"}
 {"ImportPath":"m/q","Action":"build-output","Output":"does not compile\n"}
@@ -168,9 +172,9 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []outcome{{"m/p.TestControl1", passed}, {"m/p.TestControl4", failing}, {"m/p.TestControl2", skipped}}
-	if !slices.Equal(outcomes, want) {
-		t.Errorf("%v, want %v", outcomes, want)
+	want := []outcome{{"m/p.Test1", []int{1, 4}, passed}, {"m/p.Test4", nil, failing}, {"m/p.Test2", nil, skipped}}
+	if diff := cmp.Diff(want, outcomes, cmp.AllowUnexported(outcome{})); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"wrong\n", "does not compile\n", "FAIL m/q [build failed]\n"}, failed); diff != "" {
 		t.Errorf("failed (-want +got):\n%s", diff)

@@ -2,9 +2,7 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,39 +65,20 @@ func readRow(row string) (control, error) {
 	return c, nil
 }
 
-var numbered = regexp.MustCompile(`^TestControl(\d+(?:And\d+)*)`)
-
-// numbersOf returns the controls in the name of a test. Errors: a name TestControl… without a
-// number.
-func numbersOf(test string) ([]int, error) {
-	match := numbered.FindStringSubmatch(test)
-	if match == nil {
-		return nil, errors.New(test + " has no number")
-	}
-	var numbers []int
-	for text := range strings.SplitSeq(match[1], "And") {
-		number, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", test, err)
-		}
-		numbers = append(numbers, number)
-	}
-	return numbers, nil
+// outcome is a test with the numbers of its controls, and its result; the result is empty if the
+// test was found but not run.
+type outcome struct {
+	test    string
+	numbers []int
+	result  string
 }
-
-// outcome is a test and its result; the result is empty if the test was found but not run.
-type outcome struct{ test, result string }
 
 // assign returns the tests of each control. Tests of controls that are not listed or out of scope
 // are faults.
 func assign(controls []control, outcomes []outcome) (tests map[int][]outcome, faults []string) {
 	tests = map[int][]outcome{}
 	for _, o := range outcomes {
-		numbers, err := numbersOf(o.test[strings.LastIndexByte(o.test, '.')+1:])
-		if err != nil {
-			faults = append(faults, err.Error())
-		}
-		for _, number := range numbers {
+		for _, number := range o.numbers {
 			i := slices.IndexFunc(controls, func(c control) bool { return c.number == number })
 			switch {
 			case i < 0:

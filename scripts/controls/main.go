@@ -2,8 +2,8 @@
 //
 //	scripts/with-mysql.sh --fast -- go run ./scripts/controls
 //
-// The controls are listed in controls.tsv. The name of a test contains the numbers of the controls
-// that it checks: TestControl39And41Cookies. The exit status is 1 if a test failed, if a control
+// The controls are listed in controls.tsv. A test names the controls that it checks by
+// attributes: t.Attr("control", "39"). The exit status is 1 if a test failed, if a control
 // has neither a test nor a reason for having none, or if a test names a control that is not listed
 // or out of scope.
 package main

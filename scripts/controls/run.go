@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
 // event is a line of the output of `go test -json`.
 type event struct {
 	Action, Package, ImportPath, Test, Output string
+	Key, Value                                string // of the action attr
 }
 
 // words maps the results of go test to the words of the report.
@@ -21,10 +23,19 @@ var words = map[string]string{"pass": passed, "fail": failing, "skip": skipped}
 
 // run runs the tests of the controls and nothing else.
 func run(ctx context.Context) ([]outcome, []string, error) {
-	command := exec.CommandContext(ctx, "go", "test", "-json", "-timeout", "10m", "-run", "^TestControl", "./...")
+	tests, err := find(".")
+	if err != nil {
+		return nil, nil, err
+	}
+	names := make([]string, 0, len(tests))
+	for _, o := range tests {
+		names = append(names, o.test[strings.LastIndexByte(o.test, '.')+1:])
+	}
+	pattern := "^(" + strings.Join(names, "|") + ")$"
+	command := exec.CommandContext(ctx, "go", "test", "-json", "-timeout", "20m", "-run", pattern, "./...")
 	var lines bytes.Buffer
 	command.Stdout, command.Stderr = &lines, os.Stderr
-	err := command.Run()
+	err = command.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) { // a failed test is not an error of the run: its events report it
 		return nil, nil, err
@@ -32,10 +43,11 @@ func run(ctx context.Context) ([]outcome, []string, error) {
 	return read(&lines)
 }
 
-// read returns the result of each top-level test, and the output of the tests and packages that
+// read returns the result of each top-level test with the numbers of its controls, and the output of the tests and packages that
 // failed. A package that fails without a failing test, because it does not compile or its TestMain
 // fails, has no outcome; its output is returned and counts as a failure.
 func read(lines io.Reader) (outcomes []outcome, failed []string, err error) {
+	numbers := map[string][]int{}
 	printed, failures := map[string]*strings.Builder{}, map[string]int{}
 	decoder := json.NewDecoder(lines)
 	for {
@@ -54,6 +66,11 @@ func read(lines io.Reader) (outcomes []outcome, failed []string, err error) {
 			printed[name] = &strings.Builder{}
 		}
 		switch e.Action {
+		case "attr":
+			number, err := strconv.Atoi(e.Value)
+			if e.Key == attribute && err == nil {
+				numbers[name] = append(numbers[name], number)
+			}
 		case "output", "build-output":
 			_, _ = printed[name].WriteString(e.Output)
 		case "build-fail":
@@ -67,7 +84,7 @@ func read(lines io.Reader) (outcomes []outcome, failed []string, err error) {
 				failed = append(failed, printed[name].String())
 			}
 			if top != "" {
-				outcomes = append(outcomes, outcome{name, words[e.Action]})
+				outcomes = append(outcomes, outcome{name, numbers[name], words[e.Action]})
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func (s *story) request(ctx context.Context, method, path string, with tokens) (
 	}
 	for i, name := range s.cookies {
 		value := map[string]string{"access": with.access, "refreshtoken": with.refresh}[name]
-		request.AddCookie(&http.Cookie{Name: name, Value: value})
+		request.Header.Add("Cookie", name+"="+value)
 		carried = append(carried, strings.Repeat("cookie ", 1-min(i, 1))+name+" "+short(value))
 	}
 	if len(s.cookies) > 0 && method != http.MethodGet {

@@ -47,7 +47,7 @@ func (f *fuzzer) build(p plan) *request {
 		}
 	}
 	var err error
-	if r.http, err = http.NewRequest(method, target.String(), body); err != nil {
+	if r.http, err = http.NewRequestWithContext(w.t.Context(), method, target.String(), body); err != nil {
 		w.t.Fatal(err)
 	}
 	switch {

@@ -114,11 +114,11 @@ var (
 // fromWorld draws a value for the members whose valid values depend on the world.
 func (g *generator) fromWorld(t *rapid.T, name string, op servertest.Operation) (any, bool) {
 	pick := func(kind refKind, others []string) (any, bool) {
-		if i := number(t, 3+len(others)); i >= 3 {
+		i := number(t, 3+len(others))
+		if i >= 3 {
 			return others[i-3], true
-		} else {
-			return ref{kind, i}, true
 		}
+		return ref{kind, i}, true
 	}
 	switch name {
 	case "username":

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func main() {
 // run checks the files of the repository in the working directory, or those below paths.
 func run(paths []string, out io.Writer) error {
 	args := append([]string{"ls-files", "-z", "-co", "--exclude-standard", "--"}, paths...)
-	list, err := exec.Command("git", args...).Output()
+	list, err := exec.CommandContext(context.Background(), "git", args...).Output()
 	if err != nil {
 		return fmt.Errorf("git ls-files: %w", err)
 	}

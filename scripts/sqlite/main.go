@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -38,6 +39,6 @@ func run(args []string, statements io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = db.Exec(string(text))
+	_, err = db.ExecContext(context.Background(), string(text))
 	return err
 }

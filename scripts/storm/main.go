@@ -56,7 +56,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	}
 	fmt.Printf("%d regular clients for %v, each %v: refresh, then profile\n", len(regulars), d, pace)
 	quiet := everyday(ctx, regulars, d)
-	base := s.memory("VmRSS")
+	base := s.process.PID().RSS()
 	fmt.Printf("the same, and %d clients that log in\n", clients)
 	probing, storming := make(chan probe, 1), make(chan logins, 1)
 	during, end := context.WithTimeout(ctx, d)
@@ -64,7 +64,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	go func() { storming <- storm(during, s, clients) }()
 	go func() { probing <- s.probe(during) }()
 	stormy := everyday(ctx, regulars, d)
-	r := report{slots: s.slots, base: base, peak: s.memory("VmHWM"), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
+	r := report{slots: s.slots, base: base, peak: s.process.PID().PeakRSS(), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
 	fmt.Printf("%d loops of one client network that log in for %v, and others every %v\n", floodLoops, floodTime, honestPace)
 	r.share = s.floodOneNetwork(ctx)
 	fmt.Printf("%d clients that ask for mails to unknown addresses, and a reset of a user each %v\n", mailClients, resetEvery)

@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/accounts/scripts/harness"
 	"example.com/accounts/scripts/timing/statistics"
 )
 
@@ -68,7 +69,7 @@ func measure(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	binary, err := build(ctx, dir)
+	binary, err := harness.Build(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -9,27 +9,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/scripts/harness"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
 
 const (
-	program   = "example.com/accounts/server/cmd/accountsd"
 	password  = "correct horse battery staple"
 	addresses = 200 // known addresses, used in turn, so that a cache does not distinguish them from unknown ones
 )
@@ -38,19 +33,7 @@ const (
 type target struct {
 	dir, base, databaseURL, secret string
 	options                        models.Options
-	command                        *exec.Cmd
 	undo                           []func() error
-}
-
-// build builds the program once for all targets.
-func build(ctx context.Context, dir string) (string, error) {
-	binary := filepath.Join(dir, "accountsd")
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, program)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, text)
-	}
-	return binary, nil
 }
 
 // start fills a database and starts a server on it. mysqlURL is empty for SQLite.
@@ -155,47 +138,20 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 }
 
 func (t *target) serve(ctx context.Context, binary string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	addr, err := harness.FreeAddress(ctx, "127.0.0.1")
 	if err != nil {
 		return err
 	}
-	addr := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return err
-	}
 	t.base = "http://" + addr
-	t.command = exec.Command(binary, "serve")
-	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ACCOUNTS_") })
-	t.command.Env = append(inherited,
+	env := append(harness.Environment(servertest.Unlimited...),
 		"ACCOUNTS_ADDR="+addr, "ACCOUNTS_PUBLIC_URL="+t.base, "ACCOUNTS_DATA_DIR="+t.dir, "ACCOUNTS_DATABASE_URL="+t.databaseURL,
-		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files", "ACCOUNTS_MAILS_PER_RECIPIENT=0",
-		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
-		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0",
-		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0")
-	if err := t.command.Start(); err != nil {
+		"ACCOUNTS_SECRET_KEYS="+t.secret, "ACCOUNTS_MAIL=files")
+	process, err := harness.Start(ctx, harness.Program{Path: binary, Args: []string{"serve"}, Env: env, Addr: addr})
+	if err != nil {
 		return err
 	}
-	t.undo = append(t.undo, func() error {
-		return errors.Join(t.command.Process.Signal(syscall.SIGTERM), t.command.Wait())
-	})
-	return t.ready(ctx)
-}
-
-func (t *target) ready(ctx context.Context) error {
-	for range 400 {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		if answer, err := http.DefaultClient.Do(request); err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return errors.New("the server is not ready")
+	t.undo = append(t.undo, process.Stop)
+	return nil
 }
 
 // close undoes all steps, the last one first.

@@ -1,6 +1,6 @@
-// Uses the output of @hey-api/openapi-ts and the lines of the README about it. It is compiled,
-// never run, and without exactOptionalPropertyTypes, because the runtime code that the generator
-// copies does not compile with it.
+// Uses the output of @hey-api/openapi-ts. It is compiled, never run, and without
+// exactOptionalPropertyTypes, because the runtime code that the generator copies does not compile
+// with it.
 import { client } from "../../.cache/typescript/hey-api/client.gen.js";
 import { getProfile, login, logout, refreshToken, type RefreshTokenError } from "../../.cache/typescript/hey-api/index.js";
 

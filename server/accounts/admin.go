@@ -12,6 +12,7 @@ import (
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
 )
@@ -43,18 +44,18 @@ type UserFilter struct {
 // matches.
 func (f UserFilter) exact(q *models.UserQuery) bool {
 	if f.Username != nil {
-		name := newLoginName(*f.Username)
-		if !name.possible {
+		name := names.ParseLogin(*f.Username)
+		if !name.Possible {
 			return false
 		}
-		q.Username = name.norm
+		q.Username = name.Norm
 	}
 	if f.Email != nil {
-		name := newLoginName(*f.Email)
-		if !name.possible || !strings.Contains(name.norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
+		name := names.ParseLogin(*f.Email)
+		if !name.Possible || !strings.Contains(name.Norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
 			return false
 		}
-		q.Email = name.norm
+		q.Email = name.Norm
 	}
 	return true
 }

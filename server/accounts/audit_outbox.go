@@ -10,6 +10,7 @@ import (
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/outbox"
 )
 
@@ -62,7 +63,7 @@ func (s *Service) mayRecord(ctx context.Context, u models.User, kind string) boo
 	return audit.MayRecord(s.spend(ctx, use(s.settings.RareActionsPerUser, kind, subjectOf(u))))
 }
 
-func (s *Service) noteLogin(in LoginInput, name loginName, err error) {
+func (s *Service) noteLogin(in LoginInput, name names.Login, err error) {
 	s.recordRejectedLogin(in.Client, name, err)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
 
@@ -29,16 +30,16 @@ func (s *Service) FlushEvents(ctx context.Context) error { return s.audit.Flush(
 
 // recordRejectedLogin records a rejected login. Whether the name belongs to a user is found out
 // later. A client that has exceeded its own limit is no event of the account.
-func (s *Service) recordRejectedLogin(client Client, name loginName, err error) {
+func (s *Service) recordRejectedLogin(client Client, name names.Login, err error) {
 	r := audit.Rejection{Event: audit.Event{Client: client}, FindUser: func(ctx context.Context) (int64, error) {
 		u, err := s.userOfLogin(ctx, name)
 		return u.ID, err
 	}}
 	switch {
 	case errors.Is(err, problem.New(problem.CredentialsInvalid)):
-		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.norm, client.Network()}
+		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.Norm, client.Network()}
 	case errors.Is(err, problem.New(problem.RateLimited)) && isOver(err, loginOfAccount, loginOfKnown, passwordsOfUser):
-		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{name.norm}
+		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{name.Norm}
 	default:
 		return
 	}

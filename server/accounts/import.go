@@ -13,6 +13,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
@@ -346,13 +347,13 @@ type wishedName struct {
 // the result could be another person's address.
 func newUserPatch(row DjangoUser) importWish {
 	w := importWish{row: row}
-	w.email, _ = canonicalEmail(strings.TrimSpace(row.Email))
+	w.email, _ = names.NormalizeEmail(strings.TrimSpace(row.Email))
 	id := "-" + strconv.FormatInt(row.ID, 10)
 	made := usernameMade
 	if w.userPatch(row.Username, importRules) {
 		made = usernameTaken
 		if !strings.Contains(row.Username, "@") {
-			w.userPatch(firstOf(row.Username, maxUsername-len(id))+id, usernameTaken)
+			w.userPatch(firstOf(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
 		}
 	}
 	w.userPatch("user"+id, made)
@@ -361,8 +362,8 @@ func newUserPatch(row DjangoUser) importWish {
 }
 
 func (w *importWish) userPatch(name string, rule importRule) bool {
-	norm, ok := canonicalName(name)
-	if ok = ok && len([]rune(name)) <= maxUsername && len([]rune(norm)) <= maxUsername; ok {
+	norm, ok := names.NormalizeLogin(name)
+	if ok = ok && len([]rune(name)) <= names.MaxUsername && len([]rune(norm)) <= names.MaxUsername; ok {
 		w.usernames = append(w.usernames, wishedName{name, norm, rule})
 	}
 	return ok
@@ -438,7 +439,7 @@ func (p *importPlan) address(u *models.User, w importWish) {
 	switch {
 	case w.email == "":
 		p.find(withoutAddress, u.ID)
-		if _, ok := canonicalEmail(u.Username); ok { // Django has not verified it, so it does not become the address
+		if _, ok := names.NormalizeEmail(u.Username); ok { // Django has not verified it, so it does not become the address
 			p.find(nameIsAddress, u.ID)
 		}
 	case p.holder(asEmail, w.email) != 0:
@@ -482,15 +483,15 @@ func (p *importPlan) describe(u *models.User, row DjangoUser) {
 	u.DateJoined = *joined
 }
 
-// cleanName removes hidden characters and shortens a name so that [isName] accepts it.
+// cleanName removes hidden characters and shortens a name so that [names.IsPersonName] accepts it.
 func cleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
-		if isHidden(r) {
+		if names.IsInvisible(r) {
 			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(name, ""))
-	if name = firstOf(name, maxName); strings.TrimSpace(name) == "" {
+	if name = firstOf(name, names.MaxPersonName); strings.TrimSpace(name) == "" {
 		return ""
 	}
 	return name

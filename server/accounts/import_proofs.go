@@ -3,6 +3,8 @@ package accounts
 import (
 	"strconv"
 	"strings"
+
+	"example.com/accounts/server/names"
 )
 
 // proofs holds what django-allauth knows about addresses. It keeps only hashes, about 100 bytes of
@@ -15,7 +17,7 @@ type proofs struct {
 func newProofs() proofs { return proofs{map[[16]byte]bool{}, map[[16]byte]int64{}} }
 
 func (p proofs) add(a DjangoAddress) {
-	norm, ok := canonicalEmail(strings.TrimSpace(a.Email))
+	norm, ok := names.NormalizeEmail(strings.TrimSpace(a.Email))
 	if !ok || a.UserID == 0 {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
 
@@ -125,7 +126,7 @@ func (s *Service) byOperator(kind models.EventKind, userID int64, changes models
 // ServiceUnavailable.
 func (s *Service) changeNamedUser(ctx context.Context, username string, change func(models.User) error) error {
 	return guarded(func() (models.User, error) {
-		u, err := s.userOfLogin(ctx, newLoginName(username))
+		u, err := s.userOfLogin(ctx, names.ParseLogin(username))
 		if errors.Is(err, models.ErrNotFound) {
 			return u, problem.New(problem.ResourceNotFound)
 		}

@@ -13,6 +13,7 @@ import (
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
 )
 
@@ -105,7 +106,7 @@ func (s *Service) verifyOwnPassword(ctx context.Context, u models.User, p ownPas
 	if p.value == "" {
 		return problem.Invalid(p.field, "required")
 	}
-	failure := guess(s.settings.LoginFailuresPerAccount, p.limit, subjectOf(u))
+	failure := use(s.settings.LoginFailuresPerAccount, p.limit, subjectOf(u))
 	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
 	if err == nil {
 		err = s.spend(ctx, s.passwordRight(u))
@@ -133,24 +134,35 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 	if err := s.busy(client); err != nil {
 		return 0, err
 	}
-	verified := s.verified(client)
-	if err := s.spend(ctx, append(verified, failure)...); err != nil {
-		return 0, err
+	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.verified(client)}
+	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
+		which, right, err = s.matchingHash(ctx, client, password, hashes)
+		return right, err
+	})
+	switch {
+	case err != nil:
+		return 0, s.limitError(err)
+	case !right:
+		return 0, passwordWrong(field)
 	}
-	counted := s.now()
+	return which, nil
+}
+
+// matchingHash returns the index of the hash that the password matches. Errors: ServiceUnavailable
+// if the password was not verified.
+func (s *Service) matchingHash(ctx context.Context, client Client, password string, hashes []string) (which int, ok bool, err error) {
 	for i, hash := range hashes {
 		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
-		case err != nil: // not verified
-			return 0, errors.Join(hashError(err), s.refund(ctx, append(verified, failure)...))
+		case err != nil:
+			return 0, false, hashError(err)
 		case ok:
-			return i, s.refund(ctx, failure)
+			return i, true, nil
 		}
 	}
-	s.settleGuesses(ctx, counted, failure)
-	return 0, passwordWrong(field)
+	return 0, false, nil
 }
 
 // changedMeanwhile returns the error of a change whose user has changed since the password was verified.

@@ -260,16 +260,12 @@ func (s *Service) emailChange(u models.User, email, norm string, client Client) 
 // Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
 // password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) ConfirmEmailChange(ctx context.Context, value, password string, client Client) error {
-	uses := s.confirmation(client)
-	if err := s.spend(ctx, uses...); err != nil {
-		return err
-	}
 	t, u, err := s.confirming(ctx, value)
 	if err != nil {
 		return err
 	}
 	if err := s.confirmByPassword(ctx, u, password, client); err != nil {
-		return s.refundUnlessDecided(ctx, err, uses...)
+		return err
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
 
@@ -129,16 +130,12 @@ type VerifyInput struct {
 // deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
-	uses := s.confirmation(in.Client)
-	if err := s.spend(ctx, uses...); err != nil {
-		return Tokens{}, models.User{}, err
-	}
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
-		return Tokens{}, models.User{}, s.refundUnlessDecided(ctx, err, uses...)
+		return Tokens{}, models.User{}, err
 	}
 	if t.UsedAt == nil {
 		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
@@ -147,7 +144,7 @@ func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, mode
 	}
 	// This is a login without its rate limits, so that an attacker who guesses passwords for the
 	// address cannot keep the owner from using the link.
-	u, rehash, err := s.checkPassword(ctx, loginName{t.EmailNorm, true}, in.Password, in.Client)
+	u, rehash, err := s.checkPassword(ctx, names.Login{Norm: t.EmailNorm, Possible: true}, in.Password, in.Client)
 	if errors.Is(err, problem.New(problem.CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
 		return Tokens{}, u, problem.New(problem.LinkInvalid)
 	}
@@ -210,7 +207,7 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, guess(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, client, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
 	all[which].ID = t.ID // the link's token is the one that is consumed
 	return all[which], err
 }
@@ -237,7 +234,7 @@ func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken, client Cl
 	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
 		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
 	registered := s.event(models.EventRegistered, 0, client, "")
-	if norm, ok := newUsername(t.Username); ok {
+	if norm, ok := names.ParseNewUsername(t.Username); ok {
 		u.Username, u.UsernameNorm = t.Username, norm
 		if err := s.store.CompleteRegistration(ctx, t, &u, now, registered); !errors.Is(err, models.ErrConflict) {
 			return err

@@ -12,7 +12,9 @@ import (
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/outbox"
+	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
 )
@@ -47,7 +49,7 @@ type Service struct {
 	audit    *audit.Log
 	outbox   *outbox.Outbox
 	schemaOK atomic.Bool
-	spent    exceededLimits
+	limiter  *ratelimit.Limiter
 
 	written writeProof
 }
@@ -75,7 +77,8 @@ func New(o Options) *Service {
 	}
 	store := o.Store.WithClock(now)
 	s := &Service{
-		store: store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, settings: o.Settings, now: now, count: o.Count,
+		limiter: ratelimit.New(store, now),
+		store:   store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, settings: o.Settings, now: now, count: o.Count,
 		audit:   audit.NewLog(store, now, o.Count),
 		outbox:  newOutbox(o, store, now),
 		written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
@@ -90,7 +93,7 @@ func New(o Options) *Service {
 
 func newOutbox(o Options, store *models.Store, now func() time.Time) *outbox.Outbox {
 	return outbox.New(outbox.Options{
-		Store: store, Ring: o.Ring, Now: now, Count: o.Count, Senders: o.Settings.MailSenders, Mailbox: mailbox,
+		Store: store, Ring: o.Ring, Now: now, Count: o.Count, Senders: o.Settings.MailSenders, Mailbox: names.Mailbox,
 		Verify:      outbox.Link{Page: o.Settings.VerifyURL, Valid: o.Settings.VerifyTTL},
 		EmailChange: outbox.Link{Page: o.Settings.EmailChangeURL, Valid: o.Settings.EmailChangeTTL},
 		Reset:       outbox.Link{Page: o.Settings.ResetURL, Valid: o.Settings.ResetTTL},

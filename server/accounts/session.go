@@ -13,6 +13,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
@@ -36,28 +37,21 @@ const loginTries = 3
 // CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
 // many), ServiceUnavailable (also if too many passwords are being hashed).
 func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
-	name := newLoginName(in.Name)
+	name := names.ParseLogin(in.Name)
 	t, u, err := s.login(ctx, in, name)
 	s.noteLogin(in, name, err)
 	return t, u, err
 }
 
-func (s *Service) login(ctx context.Context, in LoginInput, name loginName) (Tokens, models.User, error) {
+func (s *Service) login(ctx context.Context, in LoginInput, name names.Login) (Tokens, models.User, error) {
 	if err := s.busy(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	limits, err := s.limitLogin(ctx, name, in.Client)
+	u, rehash, known, err := s.verifyLogin(ctx, in, name)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	u, rehash, err := s.checkPassword(ctx, name, in.Password, in.Client)
-	if refunded := s.settleLogin(ctx, limits, err); refunded != nil {
-		return Tokens{}, models.User{}, refunded
-	}
-	if err != nil {
-		return Tokens{}, models.User{}, err
-	}
-	return s.signIn(ctx, u, rehash, in, limits.known)
+	return s.signIn(ctx, u, rehash, in, known)
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for
@@ -79,7 +73,7 @@ func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in L
 
 // checkPassword finds the user and verifies the password. It also returns a stronger hash to
 // replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s *Service) checkPassword(ctx context.Context, name loginName, password string, client Client) (models.User, string, error) {
+func (s *Service) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, string, error) {
 	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return u, "", problem.FromStore(err)
@@ -117,12 +111,12 @@ func unverified(u models.User) bool {
 // address of one user and the username of another, the address wins if it is verified. If it is
 // not, a stranger could lock the other user out by registering that username as an address. One
 // statement looks for both, because the time would otherwise reveal which of them a name is.
-func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User, error) {
+func (s *Service) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	norm := name.norm
+	norm := name.Norm
 	switch {
-	case !name.possible:
+	case !name.Possible:
 		return models.User{}, models.ErrNotFound
 	case !strings.Contains(norm, "@"):
 		return s.store.UserByUsername(ctx, norm)
@@ -145,7 +139,7 @@ func (s *Service) userOfLogin(ctx context.Context, name loginName) (models.User,
 // database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
 func (s *Service) busy(client Client) error {
-	if s.hasher.Full(networksOf(client)) {
+	if s.hasher.IsFull(networksOf(client)) {
 		return hashError(credentials.ErrBusy)
 	}
 	return nil

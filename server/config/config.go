@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"example.com/accounts/server/hosts"
 )
 
 // Prefix starts the name of every setting in the environment.
@@ -76,19 +78,19 @@ type Config struct {
 	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" envDefault:"15s"`
 }
 
-// Loopback reports whether the host of PUBLIC_URL is localhost, in 127.0.0.0/8 or ::1. "On
+// IsLoopback reports whether the host of PUBLIC_URL is localhost, in 127.0.0.0/8 or ::1. "On
 // loopback" always has this meaning.
-func (c Config) Loopback() bool {
+func (c Config) IsLoopback() bool {
 	u, err := url.Parse(c.PublicURL)
-	return err == nil && isLoopback(u.Hostname())
+	return err == nil && hosts.IsLoopback(u.Hostname())
 }
 
-// Secure reports whether PUBLIC_URL is https. It decides whether cookies are Secure and have their
-// __Host- names. Requests have no influence on that.
-func (c Config) Secure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
+// IsSecure reports whether PUBLIC_URL is https. It decides whether cookies are IsSecure and have
+// their __Host- names. Requests have no influence on that.
+func (c Config) IsSecure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
 
-// SQLite reports whether the embedded database is used.
-func (c Config) SQLite() bool { return c.Database.Engine == SQLite }
+// UsesSQLite reports whether the embedded database is used.
+func (c Config) UsesSQLite() bool { return c.Database.Engine == SQLite }
 
 // Margin returns M, the tolerated difference between the clocks of two replicas within the rotation
 // interval W: 5 s, W/5 for W under 15 s, and 0 in the strict profile (W = 0).

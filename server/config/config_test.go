@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,13 +83,13 @@ func TestMetricsAddrCollides(t *testing.T) {
 	} {
 		hostA, portA, _ := splitAddr(test.a)
 		hostB, portB, _ := splitAddr(test.b)
-		if collide(hostA, portA, hostB, portB) != test.want || collide(hostB, portB, hostA, portA) != test.want {
+		if hasPortConflict(hostA, portA, hostB, portB) != test.want || hasPortConflict(hostB, portB, hostA, portA) != test.want {
 			t.Errorf("%s and %s: want %v", test.a, test.b, test.want)
 		}
 	}
 }
 
-// The table of the README is made from these: each setting has a text that fits into one row and a
+// The guide to the settings is made from these: each setting has a text that fits into one row and a
 // default, and there are no texts for settings that do not exist.
 func TestSettings(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
@@ -98,8 +99,8 @@ func TestSettings(t *testing.T) {
 		"LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_CLIENT", "PASSWORDS_PER_CLIENT", "PASSWORDS_PER_USER", "REGISTRATIONS_PER_CLIENT", "CONFIRMATIONS_PER_CLIENT", "RARE_ACTIONS_PER_USER", "MAILS_PER_STAFF", "EVENT_RETENTION",
 		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
 		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
-	if !slices.Equal(names(), want) || len(docs) != len(want) {
-		t.Fatalf("settings %v, %d of them documented", names(), len(docs))
+	if !slices.Equal(settingNames(), want) || len(docs) != len(want) {
+		t.Fatalf("settings %v, %d of them documented", settingNames(), len(docs))
 	}
 	for i, s := range Settings() {
 		if s.Name != Prefix+want[i] || s.Default == "" || len(s.Doc) < 40 || strings.ContainsAny(s.Doc+s.Default, "|\n") || !strings.HasSuffix(s.Doc, ".") {
@@ -110,9 +111,14 @@ func TestSettings(t *testing.T) {
 	if err := WriteSettings(&table); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
-	if len(lines) != 2+len(want) || !strings.HasPrefix(lines[9], "| `ACCOUNTS_ACCESS_TTL` | `5m` | ") {
-		t.Fatalf("table:\n%s", table.String())
+	rows := regexp.MustCompile("(?m)^\\| `(ACCOUNTS_[A-Z_]+)` \\| ").FindAllStringSubmatch(table.String(), -1)
+	for i, row := range rows {
+		if len(rows) != len(want) || row[1] != Prefix+want[i] {
+			t.Fatalf("%d rows, want %d; row %d is %s", len(rows), len(want), i, row[1])
+		}
+	}
+	if got := strings.Count(table.String(), "\n## "); !strings.HasPrefix(table.String(), "## ") || got != len(sections)-1 {
+		t.Errorf("%d sections after the first, want %d: the first setting of a section is not a setting", got, len(sections)-1)
 	}
 }
 

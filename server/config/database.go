@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"example.com/accounts/server/hosts"
 )
 
 // Engines of a Database.
@@ -43,10 +45,10 @@ func (d Database) String() string {
 		url.QueryEscape(d.User), redacted, d.Host, url.PathEscape(d.Name), d.TLS)
 }
 
-// remote reports whether the connection to the database leaves this machine.
-func (d Database) remote() bool {
+// isRemote reports whether the connection to the database leaves this machine.
+func (d Database) isRemote() bool {
 	host, _, err := net.SplitHostPort(d.Host)
-	return d.Engine == MySQL && (err != nil || !isLoopback(host))
+	return d.Engine == MySQL && (err != nil || !hosts.IsLoopback(host))
 }
 
 // ParseMySQL parses the URL of a MySQL or MariaDB database, in the format of ACCOUNTS_DATABASE_URL.
@@ -88,7 +90,7 @@ func parseSQLite(path string) (Database, error) {
 }
 
 func parseMySQL(u *url.URL) (Database, error) {
-	host, ok := mysqlHost(u)
+	host, ok := parseMySQLHost(u)
 	if !ok {
 		return Database{}, errors.New("must contain a host and, optionally, a port from 1 to 65535")
 	}
@@ -102,11 +104,11 @@ func parseMySQL(u *url.URL) (Database, error) {
 	password, _ := u.User.Password()
 	d := Database{Engine: MySQL, Host: host, User: u.User.Username(), Password: Secret(password), Name: name}
 	var err error
-	d.TLS, err = mysqlTLS(u.RawQuery, d.remote())
+	d.TLS, err = parseMySQLTLS(u.RawQuery, d.isRemote())
 	return d, err
 }
 
-func mysqlHost(u *url.URL) (string, bool) {
+func parseMySQLHost(u *url.URL) (string, bool) {
 	port := u.Port()
 	if port == "" && !strings.HasSuffix(u.Host, ":") {
 		port = "3306"
@@ -115,10 +117,10 @@ func mysqlHost(u *url.URL) (string, bool) {
 	return net.JoinHostPort(host, port), ok && host != "" && n != 0
 }
 
-// mysqlTLS parses the query. Its only option is tls; the server sets all other options of the
+// parseMySQLTLS parses the query. Its only option is tls; the server sets all other options of the
 // driver itself. For another machine tls is required, because without TLS every hash and every
 // session would be sent in the clear.
-func mysqlTLS(query string, remote bool) (string, error) {
+func parseMySQLTLS(query string, remote bool) (string, error) {
 	values, err := url.ParseQuery(query)
 	tls, given := values["tls"]
 	switch {

@@ -29,7 +29,7 @@ func parseLimit(text string) (any, error) {
 		return nil, errLimit
 	}
 	per, err := parseDuration(span)
-	if err != nil || per < time.Second || per > day || !whole(per) {
+	if err != nil || per < time.Second || per > day || !isWholeSeconds(per) {
 		return nil, errLimit
 	}
 	if n == 0 {

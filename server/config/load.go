@@ -18,7 +18,7 @@ import (
 // The error joins one line per fault. No line contains the value of a setting.
 func Load(environ []string) (Config, []string, error) {
 	l := loader{given: map[string]string{}, faulty: map[string]bool{}}
-	l.collect(environ)
+	l.collectSettings(environ)
 	l.parse()
 	l.resolve()
 	l.check()
@@ -38,8 +38,8 @@ type loader struct {
 	warnings []string
 }
 
-// fault reports a fault of a setting. The line is its name and the predicate.
-func (l *loader) fault(name, predicate string) {
+// addFault records a fault of a setting. The line is its name and the predicate.
+func (l *loader) addFault(name, predicate string) {
 	l.faulty[name] = true
 	l.faults = append(l.faults, errors.New(Prefix+name+" "+predicate))
 }
@@ -47,18 +47,18 @@ func (l *loader) fault(name, predicate string) {
 // require reports a fault unless ok. It reports at most one fault per setting, and none if one of
 // the others is faulty, because a rule between settings cannot be checked then.
 func (l *loader) require(ok bool, name, predicate string, others ...string) {
-	if !ok && !l.anyFaulty(append(others, name)...) {
-		l.fault(name, predicate)
+	if !ok && !l.hasFault(append(others, name)...) {
+		l.addFault(name, predicate)
 	}
 }
 
-func (l *loader) anyFaulty(names ...string) bool {
+func (l *loader) hasFault(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return l.faulty[name] })
 }
 
-// collect stores the settings that are not empty. Of two equal names the first counts, as in
-// os.Getenv.
-func (l *loader) collect(environ []string) {
+// collectSettings stores the settings that are not empty. Of two equal names the first counts, as
+// in os.Getenv.
+func (l *loader) collectSettings(environ []string) {
 	seen := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
@@ -67,15 +67,15 @@ func (l *loader) collect(environ []string) {
 			seen[name] = value
 		}
 	}
-	known := names()
+	known := settingNames()
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
 		value := seen[name]
 		plain, isFile := strings.CutSuffix(name, "_FILE")
 		switch {
-		case isFile && slices.Contains(withFile, plain):
-			l.readTwin(plain, value, seen[plain])
+		case isFile && slices.Contains(fileSettings, plain):
+			l.readFromFile(plain, value, seen[plain])
 		case !slices.Contains(known, name):
-			l.fault(printable(name), "is not a setting"+hint(name, known))
+			l.addFault(escapeName(name), "is not a setting"+suggestion(name, known))
 		case value != "":
 			l.given[name] = value
 		}
@@ -88,22 +88,22 @@ func isServiceLink(name string) bool {
 	return name == "PORT" || strings.HasPrefix(name, "PORT_") || strings.HasPrefix(name, "SERVICE_")
 }
 
-// withFile are the settings that can be given as the name of a file instead, so that a secret need
-// not be in the environment.
-var withFile = []string{"DATABASE_URL", "SECRET_KEYS", "SMTP_URL", "LEGACY_JWT_SECRETS"}
+// fileSettings are the settings that can be given as the name of a file instead, so that a secret
+// need not be in the environment.
+var fileSettings = []string{"DATABASE_URL", "SECRET_KEYS", "SMTP_URL", "LEGACY_JWT_SECRETS"}
 
-func (l *loader) readTwin(name, path, plain string) {
+func (l *loader) readFromFile(name, path, plain string) {
 	if path == "" {
 		return
 	}
 	if plain != "" {
-		l.fault(name, "and "+Prefix+name+"_FILE must not both be set")
+		l.addFault(name, "and "+Prefix+name+"_FILE must not both be set")
 		delete(l.given, name)
 		return
 	}
 	value, err := readSecretFile(path)
 	if err != nil {
-		l.fault(name+"_FILE", err.Error())
+		l.addFault(name+"_FILE", err.Error())
 		l.faulty[name] = true
 		return
 	}
@@ -132,18 +132,19 @@ func (l *loader) parse() {
 		}
 		field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 		for line := range strings.Lines(parse.Err.Error()) {
-			l.fault(field.Tag.Get("env"), strings.TrimSuffix(line, "\n"))
+			l.addFault(field.Tag.Get("env"), strings.TrimSuffix(line, "\n"))
 		}
 	}
 }
 
-// printable escapes a name from the environment, so that it stays on one line.
-func printable(name string) string {
+// escapeName escapes a name from the environment, so that it stays on one line.
+func escapeName(name string) string {
 	return strings.Trim(strconv.QuoteToASCII(name), `"`)
 }
 
-// hint suggests the known setting nearest to a mistyped name.
-func hint(name string, known []string) string {
+// suggestion returns the end of the error line of an unknown setting, which suggests the known
+// setting nearest to a mistyped name.
+func suggestion(name string, known []string) string {
 	if plain, isFile := strings.CutSuffix(name, "_FILE"); isFile && slices.Contains(known, plain) {
 		return ". Only settings that contain secrets can be read from a file"
 	}

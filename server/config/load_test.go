@@ -78,7 +78,7 @@ func TestDefaults(t *testing.T) {
 			if diff := cmp.Diff(defaults(), c, plain); diff != "" || len(warnings) != 0 {
 				t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
 			}
-			if !c.Loopback() || c.Secure() || !c.SQLite() || c.Margin() != 5*time.Second || c.MailPause() != time.Minute {
+			if !c.IsLoopback() || c.IsSecure() || !c.UsesSQLite() || c.Margin() != 5*time.Second || c.MailPause() != time.Minute {
 				t.Fatal("a method disagrees")
 			}
 		})
@@ -99,7 +99,7 @@ func TestProduction(t *testing.T) {
 	if diff := cmp.Diff(want, c, plain); diff != "" || len(warnings) != 0 {
 		t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)
 	}
-	if c.Loopback() || !c.Secure() || c.SQLite() {
+	if c.IsLoopback() || !c.IsSecure() || c.UsesSQLite() {
 		t.Fatal("a method disagrees")
 	}
 }
@@ -141,7 +141,7 @@ func TestEverythingSet(t *testing.T) {
 // Each of these must load. The function get returns the value to check.
 func TestGood(t *testing.T) {
 	publicURL := func(c Config) any { return c.PublicURL }
-	loopback := func(c Config) any { return c.Loopback() }
+	loopback := func(c Config) any { return c.IsLoopback() }
 	margin := func(c Config) any { return c.Margin() }
 	database := func(c Config) any { return c.Database }
 	cors := func(c Config) any { return len(c.CORSOrigins) }
@@ -163,6 +163,7 @@ func TestGood(t *testing.T) {
 		{"PUBLIC_URL=http://127.1.2.3", loopback, true},
 		{"PUBLIC_URL=http://[::1]", loopback, true},
 		{"PUBLIC_URL=https://localhost", loopback, true},
+		{"PUBLIC_URL=http://LOCALHOST", loopback, true},
 		{"PUBLIC_URL=https://localhost", cors, 0},
 		{"PUBLIC_URL=https://localhost.example.com SECRET_KEYS=k MAIL=files", loopback, false},
 		{"PUBLIC_URL=https://128.0.0.1 SECRET_KEYS=k MAIL=files", loopback, false},
@@ -454,6 +455,9 @@ func TestControl94Bad(t *testing.T) {
 		"SMTP_URL=smtp://:s3cr3t@mail.example":                linePair,
 		"SMTP_URL=smtp://u:s3cr3t@mail.example?starttls=off":  lineOff,
 		"SMTP_URL=smtp://localhost.example?starttls=off":      lineOff,
+		"SMTP_URL=smtp://[::ffff:127.0.0.1]?starttls=off":     lineHost,
+		"SMTP_URL=smtp://[::1%25lo]?starttls=off":             lineHost,
+		"SMTP_URL=smtp://localhost.?starttls=off":             lineHost,
 		"SMTP_URL=smtp://localhost?starttls=no":               lineOption,
 		"SMTP_URL=smtps://localhost?starttls=off":             lineOption,
 		"SMTP_URL=smtp://mail.example?s3cr3t=1":               lineOption,
@@ -519,7 +523,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 
 // No fault prints a secret, even if it is in the wrong setting.
 func TestControl94FaultsHoldNoValue(t *testing.T) {
-	for _, name := range append(names(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
+	for _, name := range append(settingNames(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
 			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
 			"smtp://u:s3cr3t@h:x", "smtp://s3cr3t@h", "smtp://u:s3cr3t@h/s3cr3t?s3cr3t=1", "s3cr3t <s3cr3t@s3cr3t>", "s3cr3t/s3cr3t"} {

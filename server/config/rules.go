@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"example.com/accounts/server/hosts"
 )
 
 // resolve converts addresses to their canonical form and fills in the defaults that depend on other
@@ -17,7 +19,7 @@ func (l *loader) resolve() {
 		c.Database = Database{Engine: SQLite, Path: filepath.Join(c.DataDir, "accounts.db")}
 	}
 	if l.given["AUTO_MIGRATE"] == "" {
-		c.AutoMigrate = c.SQLite()
+		c.AutoMigrate = c.UsesSQLite()
 	}
 	if c.MetricsAddr == "off" {
 		c.MetricsAddr = ""
@@ -25,12 +27,12 @@ func (l *loader) resolve() {
 	if c.BreachedPasswords == "none" {
 		c.BreachedPasswords = ""
 	}
-	if l.given["CORS_ORIGINS"] == "" && c.Loopback() && !c.Secure() {
+	if l.given["CORS_ORIGINS"] == "" && c.IsLoopback() && !c.IsSecure() {
 		c.CORSOrigins = []string{"http://localhost:3000", "http://localhost:5173"}
 	}
 	l.resolvePages()
 	l.resolveMail()
-	if l.given["SHUTDOWN_DELAY"] == "" && !c.Loopback() {
+	if l.given["SHUTDOWN_DELAY"] == "" && !c.IsLoopback() {
 		c.ShutdownDelay = 5 * time.Second
 	}
 }
@@ -45,16 +47,16 @@ func (l *loader) resolvePublicURL() {
 	if c.PublicURL != "" {
 		parsed, err := parseOrigin(c.PublicURL)
 		if err != nil {
-			l.fault("PUBLIC_URL", err.Error())
+			l.addFault("PUBLIC_URL", err.Error())
 			return
 		}
 		c.PublicURL = parsed.String()
-		l.require(parsed.acceptable(), "PUBLIC_URL", "must be https unless its host is on loopback")
+		l.require(parsed.isProtected(), "PUBLIC_URL", "must be https unless its host is on loopback")
 		return
 	}
-	l.require(isLoopback(host), "PUBLIC_URL", "is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com", "ADDR")
+	l.require(hosts.IsLoopback(host), "PUBLIC_URL", "is required if ADDR is not on loopback. Set it to the public origin of the server, such as https://accounts.example.com", "ADDR")
 	l.require(port != 0, "PUBLIC_URL", "is required if ADDR has port 0", "ADDR")
-	if l.anyFaulty("ADDR", "PUBLIC_URL") {
+	if l.hasFault("ADDR", "PUBLIC_URL") {
 		l.faulty["PUBLIC_URL"] = true // unknown, so no rule can check it
 		return
 	}
@@ -87,11 +89,11 @@ func (l *loader) resolvePages() {
 		}
 		text, origin, err := parsePage(*p.url)
 		if err != nil {
-			l.fault(p.name, err.Error())
+			l.addFault(p.name, err.Error())
 			continue
 		}
 		*p.url = text
-		l.require(origin.acceptable(), p.name, "must be https unless its host is on loopback")
+		l.require(origin.isProtected(), p.name, "must be https unless its host is on loopback")
 	}
 }
 
@@ -111,7 +113,7 @@ func (l *loader) check() {
 // secret.
 func (l *loader) checkSecretKeys() {
 	c := l.config
-	l.require(len(c.SecretKeys) > 0 || c.Loopback() && c.SQLite(), "SECRET_KEYS",
+	l.require(len(c.SecretKeys) > 0 || c.IsLoopback() && c.UsesSQLite(), "SECRET_KEYS",
 		"is required unless PUBLIC_URL is on loopback and the database is SQLite. Generate one with `accountsd secret new`", "PUBLIC_URL", "DATABASE_URL")
 }
 
@@ -129,7 +131,7 @@ func (l *loader) checkLegacyTokens() {
 func (l *loader) checkRotation() {
 	c := l.config
 	w := c.RotationInterval
-	l.require(w <= time.Minute && whole(w), "ROTATION_INTERVAL",
+	l.require(w <= time.Minute && isWholeSeconds(w), "ROTATION_INTERVAL",
 		"must be 0 or from 1s to 60s in whole seconds")
 	if w == 0 {
 		l.require(c.AccessTTL >= 5*time.Second, "ACCESS_TTL", "must be at least 5s", "ROTATION_INTERVAL")
@@ -138,7 +140,7 @@ func (l *loader) checkRotation() {
 	l.require(c.AccessTTL >= floor, "ACCESS_TTL",
 		fmt.Sprintf("must be at least %s, twice the sum of ROTATION_INTERVAL and its margin", floor), "ROTATION_INTERVAL")
 	l.require(c.AccessTTL <= 15*time.Minute, "ACCESS_TTL", "must be at most 15m")
-	l.require(whole(c.AccessTTL), "ACCESS_TTL", "must be a whole number of seconds")
+	l.require(isWholeSeconds(c.AccessTTL), "ACCESS_TTL", "must be a whole number of seconds")
 }
 
 // checkLifetimes rejects sessions that could end before their access token does, or live longer
@@ -146,13 +148,13 @@ func (l *loader) checkRotation() {
 func (l *loader) checkLifetimes() {
 	c := l.config
 	// Browsers delete a cookie after at most 400 days (RFC 6265bis §5.5).
-	l.require(c.SessionMaxAge > 0 && c.SessionMaxAge <= 400*day && whole(c.SessionMaxAge), "SESSION_MAX_AGE",
+	l.require(c.SessionMaxAge > 0 && c.SessionMaxAge <= 400*day && isWholeSeconds(c.SessionMaxAge), "SESSION_MAX_AGE",
 		"must be from 1s to 400d in whole seconds")
 	for _, idle := range []struct {
 		name string
 		ttl  time.Duration
 	}{{"REFRESH_IDLE_TTL", c.RefreshIdleTTL}, {"SERVER_HELD_IDLE_TTL", c.ServerHeldIdleTTL}} {
-		l.require(whole(idle.ttl), idle.name, "must be a whole number of seconds")
+		l.require(isWholeSeconds(idle.ttl), idle.name, "must be a whole number of seconds")
 		l.require(idle.ttl > c.AccessTTL, idle.name, "must be longer than ACCESS_TTL", "ACCESS_TTL")
 		l.require(idle.ttl <= c.SessionMaxAge, idle.name, "must be at most SESSION_MAX_AGE", "SESSION_MAX_AGE")
 	}
@@ -167,7 +169,7 @@ func (l *loader) checkRegistration() {
 		name string
 		ttl  time.Duration
 	}{{"VERIFY_TTL", c.VerifyTTL}, {"RESET_TTL", c.ResetTTL}, {"EMAIL_CHANGE_TTL", c.EmailChangeTTL}} {
-		l.require(link.ttl >= time.Second && link.ttl <= 7*day && whole(link.ttl), link.name, "must be from 1s to 7d in whole seconds")
+		l.require(link.ttl >= time.Second && link.ttl <= 7*day && isWholeSeconds(link.ttl), link.name, "must be from 1s to 7d in whole seconds")
 	}
 }
 
@@ -194,10 +196,10 @@ func (l *loader) checkMetricsAddr() {
 	host, port, ok := splitAddr(c.MetricsAddr)
 	l.require(ok, "METRICS_ADDR", "must be off or host:port with a port from 0 to 65535, such as localhost:9090")
 	addrHost, addrPort, _ := splitAddr(c.Addr)
-	l.require(!collide(host, port, addrHost, addrPort), "METRICS_ADDR", "must not use the same host and port as ADDR", "ADDR")
+	l.require(!hasPortConflict(host, port, addrHost, addrPort), "METRICS_ADDR", "must not use the same host and port as ADDR", "ADDR")
 }
 
-func whole(d time.Duration) bool { return d%time.Second == 0 }
+func isWholeSeconds(d time.Duration) bool { return d%time.Second == 0 }
 
 // warn adds warnings about settings that are allowed but reduce security or reliability.
 func (l *loader) warn() {
@@ -214,21 +216,21 @@ func (l *loader) warn() {
 		say(len(secret) < 32, "LEGACY_JWT_SECRETS has a secret under 32 bytes in line %d: an attacker who guesses it from a legacy token can impersonate any imported user until LEGACY_JWT_UNTIL", i+1)
 	}
 	say(!c.LegacyJWTUntil.At.IsZero() && !time.Now().Before(c.LegacyJWTUntil.At), "LEGACY_JWT_UNTIL is in the past: legacy tokens are rejected. Remove LEGACY_JWT_UNTIL and LEGACY_JWT_SECRETS")
-	if c.Database.remote() {
+	if c.Database.isRemote() {
 		say(c.Database.TLS == TLSOff, "DATABASE_URL has tls=false for a host that is not on loopback: all data is sent over the network unencrypted")
 		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: an attacker on the network can turn encryption off")
 		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: an attacker on the network can impersonate the database")
 	}
 	host, _, _ := splitAddr(c.Addr)
 	metrics, _, _ := splitAddr(c.MetricsAddr)
-	say(c.MetricsAddr != "" && isEverywhere(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
-	say(c.Loopback() && !isLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
+	say(c.MetricsAddr != "" && isUnspecified(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")
+	say(c.IsLoopback() && !hosts.IsLoopback(host), "ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too")
 	say(c.EmailVerification == "optional", "EMAIL_VERIFICATION is optional: a stranger can register an address and keep it until its owner resets the password by mail, and logging in reveals whether a username or address is taken")
 	say(c.PasswordMinLength < 12, "PASSWORD_MIN_LENGTH is under 12: short passwords are cracked sooner from a copy of the database")
 	say(c.ResetTTL > time.Hour, "RESET_TTL is over 1h: anyone who finds an old link in a mailbox can take over the account")
-	say(c.Mail == MailFiles && !c.Loopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written to DATA_DIR and not sent")
+	say(c.Mail == MailFiles && !c.IsLoopback(), "MAIL is files while PUBLIC_URL is not on loopback: mails are written to DATA_DIR and not sent")
 	say(c.MailsPerRecipient.N == 0, "MAILS_PER_RECIPIENT is 0: anyone can cause any number of mails to any address")
-	say(!c.Loopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one rate limit, and one client can exhaust it for all of them")
+	say(!c.IsLoopback() && len(c.TrustedProxies) == 0, "TRUSTED_PROXIES is none while PUBLIC_URL is not on loopback: behind a proxy all clients share one rate limit, and one client can exhaust it for all of them")
 	say(c.LoginFailuresPerAccount.N == 0, "LOGIN_FAILURES_PER_ACCOUNT is 0: attackers can guess the password of an account without limit")
 	say(c.LoginFailuresPerClient.N == 0, "LOGIN_FAILURES_PER_CLIENT is 0: one client can try common passwords on every account")
 	say(c.PasswordsPerClient.N == 0, "PASSWORDS_PER_CLIENT is 0: one client with a right password can keep the server busy with hashing")
@@ -239,10 +241,10 @@ func (l *loader) warn() {
 	say(c.ConfirmationsPerClient.N == 0, "CONFIRMATIONS_PER_CLIENT is 0: one client can guess links without limit")
 	for _, p := range c.pages() {
 		_, origin, err := parsePage(*p.url)
-		say(err == nil && !c.Loopback() && origin.loopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
+		say(err == nil && !c.IsLoopback() && origin.isLoopback(), "%s is on loopback while PUBLIC_URL is not: links in mails open on the reader's own machine", p.name)
 	}
 	for _, text := range c.CORSOrigins {
 		origin, err := parseOrigin(text)
-		say(err == nil && !c.Loopback() && origin.loopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
+		say(err == nil && !c.IsLoopback() && origin.isLoopback(), "CORS_ORIGINS trusts %s: any program on a user's own machine can serve that origin", text)
 	}
 }

@@ -35,12 +35,12 @@ func readSecretFile(path string) (string, error) {
 	// Without O_NONBLOCK, a named pipe would block the startup forever.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
 	if err != nil {
-		return "", unreadable(err)
+		return "", readError(err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
-		return "", unreadable(err)
+		return "", readError(err)
 	}
 	if !info.Mode().IsRegular() {
 		return "", errors.New("must name a regular file")
@@ -53,7 +53,7 @@ func readSecretFile(path string) (string, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
 	if err != nil {
-		return "", unreadable(err)
+		return "", readError(err)
 	}
 	if len(content) > maxSecretFile {
 		return "", errors.New("must name a file of at most 64 KiB")
@@ -65,7 +65,7 @@ func readSecretFile(path string) (string, error) {
 	return value, nil
 }
 
-func unreadable(err error) error {
+func readError(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		err = pathError.Err
@@ -77,7 +77,7 @@ func unreadable(err error) error {
 func parseSecretKeys(text string) (any, error) {
 	var keys []Secret
 	seen := map[string]bool{}
-	for i, key := range entries(text) {
+	for i, key := range splitList(text) {
 		if key == "" {
 			return nil, fmt.Errorf("entry %d must not be empty", i+1)
 		}

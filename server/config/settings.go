@@ -14,7 +14,7 @@ type Setting struct {
 	Doc     string // Markdown
 }
 
-// docs holds the texts for the README. Each describes the unit and the cost of a weaker value.
+// docs holds the texts of the guide to the settings. Each describes the unit and the cost of a weaker value.
 var docs = map[string]string{
 	"ADDR":                       "The address the server listens on, as `host:port`. The server speaks plain HTTP; a proxy in front of it terminates TLS. If the host is not on loopback, such as in `:8080`, `PUBLIC_URL` is required.",
 	"PUBLIC_URL":                 "The public origin of the server: `scheme://host[:port]`, without path, query or fragment. It is the issuer of all tokens. With `https`, cookies are `Secure` and have `__Host-` names. `http` is accepted on loopback only. Changing it ends every session. \"On loopback\" always means that the host of `PUBLIC_URL` is `localhost`, in `127.0.0.0/8` or `::1`.",
@@ -23,7 +23,7 @@ var docs = map[string]string{
 	"SECRET_KEYS":                "Secrets printed by `accountsd secret new`, separated by commas. The first one signs tokens, all of them verify tokens. Anyone who has one can impersonate any user. To read the value from a file, set `ACCOUNTS_SECRET_KEYS_FILE` to its path. Others must not be able to read or write the file (mode 0600 or 0640).",
 	"LEGACY_JWT_SECRETS":         "The secrets with which a Django service signed its refresh tokens (HS256), one per line. For simplejwt this is `SIGNING_KEY`, which defaults to `SECRET_KEY`; for PyJWT it is the key passed to it. Users imported by `accountsd import-django` stay logged in: `POST /accounts/refresh_token` exchanges each legacy token once. Anyone who has or guesses one of the secrets can impersonate any imported user until `LEGACY_JWT_UNTIL`. If a secret is shorter than 32 bytes, the server warns at startup. To read the value from a file, set `ACCOUNTS_LEGACY_JWT_SECRETS_FILE` to its path. The rules for the file of `SECRET_KEYS` apply.",
 	"LEGACY_JWT_UNTIL":           "The time from which legacy tokens are rejected: an instant such as `2027-01-31T12:00:00Z`, or a day, which means 00:00 UTC. At most 400d ahead. Allow for the lifetime of the legacy refresh tokens. The metric `accounts_events_total{event=\"legacy_exchanged\"}` shows whether clients still exchange them. When none do, remove both settings.",
-	"ACCESS_TTL":                 "The lifetime of an access token: at least 2 × (`ROTATION_INTERVAL` + margin), which is 70s by default, and at most 15m. Tokens of a session that has ended are rejected at once, whatever the lifetime. With a longer lifetime, a stolen token can be used for longer while its session is active.",
+	"ACCESS_TTL":                 "The lifetime of an access token: at least 2 × (`ROTATION_INTERVAL` + margin), which is 70s by default, and at most 15m. Tokens of a session that has ended are rejected at once, even if their lifetime is not over. With a longer lifetime, a stolen token can be used for longer while its session is active.",
 	"REFRESH_IDLE_TTL":           "How long a session lasts without a refresh, in every transport except `server_held`. Longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`. With a longer time, a forgotten browser stays logged in for longer.",
 	"SERVER_HELD_IDLE_TTL":       "The same for the transport `server_held`, where the access cookie is the only credential. Longer than `ACCESS_TTL`, at most `SESSION_MAX_AGE`.",
 	"SESSION_MAX_AGE":            "The maximum age of a session, counted from login and never extended. At most 400d, because browsers delete every cookie after that time.",
@@ -56,7 +56,7 @@ var docs = map[string]string{
 	"TRUSTED_PROXIES":            "The proxies whose `PROXY_HEADER` is trusted: IP addresses and CIDRs separated by commas, or `none`. If the range is too wide, callers can choose the client address that is logged and used for rate limits.",
 	"PROXY_HEADER":               "The header to which trusted proxies append the address of their client: `X-Forwarded-For` or `Forwarded` (RFC 7239). The server never reads the other header. Addresses can have a port. If the server cannot read the end of the header, the proxy counts as the client and all its clients share one limit. The server logs that once.",
 	"METRICS_ADDR":               "The address where Prometheus metrics are served, as `host:port`, which must differ from `ADDR`; or `off`. Metrics need no credential, so choose an address that only the operator can reach.",
-	"DOCS":                       "Whether the server serves Swagger UI at `/docs/`. It shows nothing that is not in `openapi.yaml`. The pages at `/problems/` are always served.",
+	"DOCS":                       "Whether the server serves Swagger UI at `/docs/` and the guides at `/docs/guides/`. They show nothing that is specific to this server. The pages at `/problems/` are always served.",
 	"CONSOLE":                    "Whether the server serves the staff console at `/console/`. The console is a front end without privileges of its own. If it is off, the operations with the tag `admin` are still available. Turn it off if staff members use another front end.",
 	"AUTO_MIGRATE":               "Whether the server migrates the database schema at startup. If not, run `accountsd migrate up`; the server refuses to start on an older schema. If it is on, the server's database user must be allowed to change tables.",
 	"DB_MAX_CONNS":               "The maximum number of database connections of one server: 1 to 1000. The total of all replicas must stay under the limit of the database.",
@@ -79,8 +79,8 @@ func Settings() []Setting {
 	return list
 }
 
-// names returns the settings without their prefix, in the order of Config.
-func names() []string {
+// settingNames returns the settings without their prefix, in the order of Config.
+func settingNames() []string {
 	var list []string
 	for field := range reflect.TypeFor[Config]().Fields() {
 		list = append(list, field.Tag.Get("env"))
@@ -88,13 +88,33 @@ func names() []string {
 	return list
 }
 
-// WriteSettings writes the Markdown table of the README.
+// sections are the headings of the settings. A section extends from its first setting to that of
+// the next section.
+var sections = []struct{ first, title string }{
+	{"ADDR", "Addresses, database and secrets"},
+	{"LEGACY_JWT_SECRETS", "Django import"},
+	{"ACCESS_TTL", "Sessions and tokens"},
+	{"REGISTRATION", "Registration and passwords"},
+	{"VERIFY_URL", "Links in mails"},
+	{"MAIL", "Mail delivery"},
+	{"LOGIN_FAILURES_PER_ACCOUNT", "Rate limits"},
+	{"EVENT_RETENTION", "Security log"},
+	{"CORS_ORIGINS", "Browsers and proxies"},
+	{"METRICS_ADDR", "Metrics and pages"},
+	{"AUTO_MIGRATE", "Running the server"},
+}
+
+// WriteSettings writes all settings as Markdown: a heading and a table for each section.
 func WriteSettings(w io.Writer) error {
-	_, err := fmt.Fprint(w, "| Setting | Default | Meaning |\n|---|---|---|\n")
+	var page strings.Builder
 	for _, s := range Settings() {
-		if err == nil {
-			_, err = fmt.Fprintf(w, "| `%s` | %s | %s |\n", s.Name, s.Default, s.Doc)
+		for _, section := range sections {
+			if s.Name == Prefix+section.first {
+				fmt.Fprintf(&page, "\n## %s\n\n| Setting | Default | Meaning |\n|---|---|---|\n", section.title)
+			}
 		}
+		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", s.Name, s.Default, s.Doc)
 	}
+	_, err := io.WriteString(w, strings.TrimPrefix(page.String(), "\n"))
 	return err
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"example.com/accounts/server/hosts"
 )
 
 // parsers convert the text of a setting to its type. Their errors are predicates to the setting's
@@ -29,8 +31,8 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[[]netip.Prefix](): parseProxies,
 }
 
-// entries splits a list at its commas and removes spaces around the entries.
-func entries(text string) []string {
+// splitList splits a list at its commas and removes spaces around the entries.
+func splitList(text string) []string {
 	list := strings.Split(text, ",")
 	for i := range list {
 		list[i] = strings.TrimSpace(list[i])
@@ -106,12 +108,12 @@ func parseOrigins(text string) (any, error) {
 	}
 	var origins []string
 	var faults []error
-	for i, entry := range entries(text) {
+	for i, entry := range splitList(text) {
 		origin, err := parseOrigin(entry)
 		switch {
 		case entry == "*" || entry == "null":
 			err = errors.New("must be one origin. * and null are rejected because they match every site")
-		case err == nil && !origin.acceptable():
+		case err == nil && !origin.isProtected():
 			err = errors.New("must be https unless its host is on loopback")
 		}
 		if err != nil {
@@ -130,7 +132,7 @@ func parseProxies(text string) (any, error) {
 	}
 	var proxies []netip.Prefix
 	var faults []error
-	for i, entry := range entries(text) {
+	for i, entry := range splitList(text) {
 		proxy, err := parseProxy(entry)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("entry %d %w", i+1, err))
@@ -165,15 +167,15 @@ func splitAddr(text string) (host string, port uint16, ok bool) {
 	return strings.ToLower(host), uint16(n), err == nil
 }
 
-// collide reports whether two listeners would use the same port of the same interface. All of
-// loopback counts as one interface.
-func collide(hostA string, portA uint16, hostB string, portB uint16) bool {
+// hasPortConflict reports whether two listeners would use the same port of the same interface. All
+// of loopback counts as one interface.
+func hasPortConflict(hostA string, portA uint16, hostB string, portB uint16) bool {
 	return portA == portB && portA != 0 &&
-		(hostA == hostB || isEverywhere(hostA) || isEverywhere(hostB) || isLoopback(hostA) && isLoopback(hostB))
+		(hostA == hostB || isUnspecified(hostA) || isUnspecified(hostB) || hosts.IsLoopback(hostA) && hosts.IsLoopback(hostB))
 }
 
-// isEverywhere reports whether a listener at host is on every interface.
-func isEverywhere(host string) bool {
+// isUnspecified reports whether a listener at host is on every interface.
+func isUnspecified(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "" || err == nil && addr.IsUnspecified()
 }

@@ -78,7 +78,7 @@ func (b *Breached) checkOrder() error {
 	step := max(1, b.count/samples)
 	var last uint64
 	for i := int64(0); i < b.count; i += step {
-		entry, err := b.entry(i)
+		entry, err := b.readEntry(i)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (b *Breached) Contains(password string) (bool, error) {
 	from, to := int64(0), b.count
 	for from < to {
 		middle := from + (to-from)/2
-		switch entry, err := b.entry(middle); {
+		switch entry, err := b.readEntry(middle); {
 		case err != nil:
 			return false, err
 		case entry == wanted:
@@ -118,7 +118,7 @@ func (b *Breached) Contains(password string) (bool, error) {
 	return false, nil
 }
 
-func (b *Breached) entry(i int64) (uint64, error) {
+func (b *Breached) readEntry(i int64) (uint64, error) {
 	var entry [breachedWidth]byte
 	if _, err := b.file.ReadAt(entry[:], breachedHeader+i*breachedWidth); err != nil {
 		return 0, fmt.Errorf("credentials: the list of breached passwords cannot be read: %w", err)

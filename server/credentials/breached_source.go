@@ -92,14 +92,14 @@ func (f rangeFile) read(ctx context.Context, minCount int64, add func(uint64) er
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	lines := bufio.NewScanner(&counted{file, func(n int64) error { return errors.Join(ctx.Err(), progress(n)) }})
+	lines := bufio.NewScanner(&countingReader{file, func(n int64) error { return errors.Join(ctx.Err(), progress(n)) }})
 	lines.Buffer(make([]byte, lineBuffer), lineBuffer)
 	n := 0
 	for lines.Scan() {
 		n++
 		entry, count, ok := f.parse(lines.Bytes())
 		if !ok {
-			return f.errLine(n)
+			return f.lineError(n)
 		}
 		if count >= minCount {
 			if err := add(entry); err != nil {
@@ -108,14 +108,14 @@ func (f rangeFile) read(ctx context.Context, minCount int64, add func(uint64) er
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return f.errLine(n + 1)
+		return f.lineError(n + 1)
 	}
 	return lines.Err()
 }
 
-// errLine returns the error for a malformed line. It does not quote the line: the operator may have
-// passed a list of passwords in plain text by mistake.
-func (f rangeFile) errLine(n int) error {
+// lineError returns the error for a malformed line. It does not quote the line: the operator may
+// have passed a list of passwords in plain text by mistake.
+func (f rangeFile) lineError(n int) error {
 	return fmt.Errorf("%s: line %d is not a SHA-1 in hexadecimal digits with or without :COUNT", f.path, n)
 }
 
@@ -145,13 +145,14 @@ func (f rangeFile) parse(line []byte) (entry uint64, count int64, ok bool) {
 	return binary.BigEndian.Uint64(sum[:]), count, true
 }
 
-// counted calls count with the length of each read. It returns an error of count as a read error.
-type counted struct {
+// countingReader calls count with the length of each read. It returns an error of count as a read
+// error.
+type countingReader struct {
 	io.Reader
 	count func(int64) error
 }
 
-func (c *counted) Read(p []byte) (int, error) {
+func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if fault := c.count(int64(n)); fault != nil {
 		return n, fault

@@ -26,7 +26,7 @@ func isCommon(password string, words []string) bool {
 	lower := []string{product}
 	for _, w := range words {
 		w = strings.ToLower(w)
-		lower = append(lower, w, undressed(w)) // the digits at the ends of a name such as ada1985 are removed from the password, too
+		lower = append(lower, w, trimDecoration(w)) // the digits at the ends of a name such as ada1985 are removed from the password, too
 	}
 	return slices.ContainsFunc(variations(password), func(v string) bool {
 		_, listed := slices.BinarySearch(commonPasswords(), v)
@@ -40,10 +40,10 @@ func isCommon(password string, words []string) bool {
 func variations(password string) []string {
 	var list []string
 	for _, s := range []string{password, reverse(password)} {
-		for _, s := range []string{s, undressed(s), onlyPart(s)} {
-			s = unit(s)
+		for _, s := range []string{s, trimDecoration(s), repeatedPart(s)} {
+			s = repeatedUnit(s)
 			list = append(list, s)
-			if utf8.RuneCountInString(s) >= shortestDisguise {
+			if utf8.RuneCountInString(s) >= shortestLeetspeak {
 				list = append(list, lookAlikes.Replace(s), lookAlikesL.Replace(s))
 			}
 		}
@@ -51,9 +51,9 @@ func variations(password string) []string {
 	return list
 }
 
-// shortestDisguise is the minimum length of a text whose digits are read as letters, in code
+// shortestLeetspeak is the minimum length of a text whose digits are read as letters, in code
 // points. In shorter passwords random digits form a word by chance.
-const shortestDisguise = 6
+const shortestLeetspeak = 6
 
 // lookAlikes replaces digits and symbols by the letters that they are commonly written for.
 // lookAlikesL replaces 1 by l instead of i.
@@ -62,23 +62,23 @@ var (
 	lookAlikesL = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "l", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 )
 
-// undressed returns s without the digits and symbols at its ends, which users often add to a word
-// to satisfy a rule.
-func undressed(s string) string { return strings.TrimFunc(s, isDressing) }
+// trimDecoration returns s without the digits and symbols at its ends, which users often add to a
+// word to satisfy a rule.
+func trimDecoration(s string) string { return strings.TrimFunc(s, isDecoration) }
 
-// onlyPart returns the part of s between digits and symbols if all parts are the same, as in
+// repeatedPart returns the part of s between digits and symbols if all parts are the same, as in
 // "admin-admin-1", and "" if not.
-func onlyPart(s string) string {
-	parts := strings.FieldsFunc(s, isDressing)
+func repeatedPart(s string) string {
+	parts := strings.FieldsFunc(s, isDecoration)
 	if len(slices.Compact(parts)) != 1 {
 		return ""
 	}
 	return parts[0]
 }
 
-// isDressing reports whether r is a digit, a symbol or a space, which users often add to a word to
-// satisfy a rule.
-func isDressing(r rune) bool {
+// isDecoration reports whether r is a digit, a symbol or a space, which users often add to a word
+// to satisfy a rule.
+func isDecoration(r rune) bool {
 	return unicode.IsDigit(r) || unicode.IsPunct(r) || unicode.IsSymbol(r) || unicode.IsSpace(r)
 }
 

@@ -30,9 +30,9 @@ const (
 	scryptKeyLength = 64
 )
 
-// django is a parsed Django hash. It reports whether a password matches. The caller must hold a
-// slot.
-type django func(password []byte) bool
+// djangoVerifier is a parsed Django hash. It reports whether a password matches. The caller must
+// hold a slot.
+type djangoVerifier func(password []byte) bool
 
 // isDjango reports whether encoded is a Django hash. It begins with the name of the algorithm; the
 // hashes of this package begin with a $.
@@ -51,14 +51,14 @@ func CheckStored(encoded string) error {
 	case isDjango(encoded):
 		_, err = parseDjango(encoded)
 	default:
-		_, err = parse(encoded)
+		_, err = parsePHC(encoded)
 	}
 	return err
 }
 
 // parseDjango parses a hash of one of Django's hashers. It accepts only the canonical spelling.
 // Errors: ErrMalformed, ErrTooCostly.
-func parseDjango(encoded string) (django, error) {
+func parseDjango(encoded string) (djangoVerifier, error) {
 	name, rest, _ := strings.Cut(encoded, "$")
 	if len(rest) > maxDjango {
 		return nil, ErrMalformed
@@ -88,13 +88,13 @@ const maxDjango = 255 // characters; the size of the column
 var base64Padded = base64.StdEncoding.Strict()
 
 // parsePBKDF2 parses iterations$salt$hash.
-func parsePBKDF2(text string, h func() hash.Hash) (django, error) {
+func parsePBKDF2(text string, h func() hash.Hash) (djangoVerifier, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 3 || !isSalt(part[1]) {
 		return nil, ErrMalformed
 	}
-	iterations, ok := count(part[0])
-	key, isKey := keyOf(part[2], h().Size())
+	iterations, ok := parseCount(part[0])
+	key, isKey := parseKey(part[2], h().Size())
 	switch {
 	case !ok || !isKey:
 		return nil, ErrMalformed
@@ -109,7 +109,7 @@ func parsePBKDF2(text string, h func() hash.Hash) (django, error) {
 
 // parseArgon2 parses $argon2id$v=19$m=..,t=..,p=..$salt$hash, and argon2i, which Django wrote
 // before 3.0.
-func parseArgon2(text string) (django, error) {
+func parseArgon2(text string) (djangoVerifier, error) {
 	kind, compute := "argon2id", argon2.IDKey
 	if strings.HasPrefix(text, "argon2i$") {
 		kind, compute = "argon2i", argon2.Key
@@ -118,7 +118,7 @@ func parseArgon2(text string) (django, error) {
 	if !found {
 		return nil, ErrMalformed
 	}
-	s, err := parse("$argon2id$" + rest)
+	s, err := parsePHC("$argon2id$" + rest)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.O
 
 // parseBcrypt parses $2b$rounds$salthash. The function key converts the password to the input of
 // bcrypt.
-func parseBcrypt(text string, key func(password []byte) []byte) (django, error) {
+func parseBcrypt(text string, key func(password []byte) []byte) (djangoVerifier, error) {
 	found := bcryptForm.FindStringSubmatch(text)
 	if found == nil {
 		return nil, ErrMalformed
@@ -154,15 +154,15 @@ func parseBcrypt(text string, key func(password []byte) []byte) (django, error) 
 }
 
 // parseScrypt parses N$salt$r$p$hash.
-func parseScrypt(text string) (django, error) {
+func parseScrypt(text string) (djangoVerifier, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 5 || !isSalt(part[1]) {
 		return nil, ErrMalformed
 	}
-	n, okN := count(part[0])
-	r, okR := count(part[2])
-	p, okP := count(part[3])
-	key, isKey := keyOf(part[4], scryptKeyLength)
+	n, okN := parseCount(part[0])
+	r, okR := parseCount(part[2])
+	p, okP := parseCount(part[3])
+	key, isKey := parseKey(part[4], scryptKeyLength)
 	switch {
 	case !okN || !okR || !okP || !isKey || n < 2 || n&(n-1) != 0:
 		return nil, ErrMalformed
@@ -175,8 +175,8 @@ func parseScrypt(text string) (django, error) {
 	}, nil
 }
 
-// count parses a positive number in Python's format.
-func count(digits string) (int, bool) {
+// parseCount parses a positive number in Python's format.
+func parseCount(digits string) (int, bool) {
 	n, err := strconv.Atoi(digits)
 	return n, err == nil && n > 0 && strconv.Itoa(n) == digits
 }
@@ -187,7 +187,7 @@ func isSalt(s string) bool {
 	return s != "" && len(s) <= maxSaltOfDjango && !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' || r == '$' })
 }
 
-func keyOf(text string, length int) ([]byte, bool) {
+func parseKey(text string, length int) ([]byte, bool) {
 	key, err := base64Padded.DecodeString(text)
 	return key, err == nil && len(key) == length && base64Padded.EncodeToString(key) == text
 }

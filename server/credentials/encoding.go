@@ -38,41 +38,41 @@ const (
 
 var base64Strict = base64.RawStdEncoding.Strict()
 
-// stored is a parsed PHC string.
-type stored struct {
+// storedHash is a parsed PHC string.
+type storedHash struct {
 	params    Params
 	salt, key []byte
 }
 
-func (s stored) encode() string {
+func (s storedHash) encode() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
 		s.params.Memory, s.params.Time, s.params.Threads,
 		base64Strict.EncodeToString(s.salt), base64Strict.EncodeToString(s.key))
 }
 
-// parse parses $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts only the canonical spelling, so
-// that each hash has one string and a comparison of stored strings is a comparison of hashes.
+// parsePHC parses $argon2id$v=19$m=..,t=..,p=..$salt$hash. It accepts only the canonical spelling,
+// so that each hash has one string and a comparison of stored strings is a comparison of hashes.
 // Errors: ErrMalformed, ErrTooCostly.
-func parse(encoded string) (stored, error) {
+func parsePHC(encoded string) (storedHash, error) {
 	parts := strings.SplitN(encoded, "$", 7)
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
-		return stored{}, ErrMalformed
+		return storedHash{}, ErrMalformed
 	}
 	cost, ok := parseCost(parts[3])
 	salt, saltErr := base64Strict.DecodeString(parts[4])
 	key, keyErr := base64Strict.DecodeString(parts[5])
 	if !ok || saltErr != nil || keyErr != nil ||
 		len(salt) < minSalt || len(salt) > maxSalt || len(key) < minKey || len(key) > maxKey {
-		return stored{}, ErrMalformed
+		return storedHash{}, ErrMalformed
 	}
 	if cost[0] > maxMemory || cost[1] > maxTime || cost[2] > maxThreads {
-		return stored{}, ErrTooCostly
+		return storedHash{}, ErrTooCostly
 	}
-	s := stored{Params{uint32(cost[0]), uint32(cost[1]), uint8(cost[2])}, salt, key}
+	s := storedHash{Params{uint32(cost[0]), uint32(cost[1]), uint8(cost[2])}, salt, key}
 	// The round trip also rejects another version, leading zeros, and line breaks inside the
 	// base64, which the decoder skips.
-	if !s.params.valid() || s.encode() != encoded {
-		return stored{}, ErrMalformed
+	if !s.params.isValid() || s.encode() != encoded {
+		return storedHash{}, ErrMalformed
 	}
 	return s, nil
 }

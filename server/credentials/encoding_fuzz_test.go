@@ -28,9 +28,9 @@ func FuzzStoredHash(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := parse(text)
+		s, err := parsePHC(text)
 		if err != nil {
-			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooCostly) || !reflect.DeepEqual(s, stored{}) {
+			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooCostly) || !reflect.DeepEqual(s, storedHash{}) {
 				t.Errorf("%q: %v with %+v", text, err, s)
 			}
 			return
@@ -38,7 +38,7 @@ func FuzzStoredHash(f *testing.F) {
 		if s.encode() != text || !phc.MatchString(text) {
 			t.Errorf("%q is accepted, and would be written as %q", text, s.encode())
 		}
-		if !s.params.valid() || len(s.salt) < minSalt || len(s.salt) > maxSalt || len(s.key) < minKey || len(s.key) > maxKey {
+		if !s.params.isValid() || len(s.salt) < minSalt || len(s.salt) > maxSalt || len(s.key) < minKey || len(s.key) > maxKey {
 			t.Errorf("%q is accepted with %+v", text, s)
 		}
 	})

@@ -25,8 +25,8 @@ type Params struct {
 // Default is the minimum that the OWASP Password Storage Cheat Sheet allows.
 var Default = Params{19456, 2, 1}
 
-// valid reports whether Argon2id is defined for p (RFC 9106 §3.1) and Verify would compute it.
-func (p Params) valid() bool {
+// isValid reports whether Argon2id is defined for p (RFC 9106 §3.1) and Verify would compute it.
+func (p Params) isValid() bool {
 	return p.Time >= 1 && p.Time <= maxTime &&
 		p.Threads >= 1 && p.Threads <= maxThreads &&
 		p.Memory >= 8*uint32(p.Threads) && p.Memory <= maxMemory
@@ -44,7 +44,7 @@ type Hasher struct {
 // KiB, and lets at most places callers wait for a slot, each for at most wait. It panics if p is
 // outside the range that Verify computes or if slots is not positive: that is a bug in the program.
 func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
-	if !p.valid() || slots < 1 || places < 0 {
+	if !p.isValid() || slots < 1 || places < 0 {
 		panic("credentials: NewHasher with impossible bounds")
 	}
 	h := &Hasher{params: p}
@@ -57,7 +57,7 @@ func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 //
 // Errors: ErrBusy, or the context's error if it ends before a slot is free.
 func (h *Hasher) Hash(ctx context.Context, from Network, password string) (string, error) {
-	s := stored{params: h.params, salt: make([]byte, saltLength)}
+	s := storedHash{params: h.params, salt: make([]byte, saltLength)}
 	rand.Read(s.salt) // never fails; see its documentation
 	key, err := h.derive(ctx, from, password, s.salt, s.params, keyLength)
 	if err != nil {
@@ -86,9 +86,9 @@ func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password str
 		return ok, ok, err
 	}
 	known := IsUsable(encoded)
-	s := h.dummy()
+	s := h.dummyHash()
 	if known {
-		if s, err = parse(encoded); err != nil {
+		if s, err = parsePHC(encoded); err != nil {
 			return false, false, err
 		}
 	}
@@ -98,7 +98,7 @@ func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password str
 	}
 	same := subtle.ConstantTimeCompare(key, s.key) == 1
 	ok = same && known
-	return ok, ok && h.weaker(s), nil
+	return ok, ok && h.isWeaker(s), nil
 }
 
 // verifyDjango reports whether password matches a hash that Django has written. A match must always
@@ -116,14 +116,14 @@ func (h *Hasher) verifyDjango(ctx context.Context, from Network, encoded, passwo
 	return matches([]byte(password)), nil
 }
 
-// dummy returns the hash that is computed for a user who does not exist.
-func (h *Hasher) dummy() stored {
-	return stored{h.params, make([]byte, saltLength), make([]byte, keyLength)}
+// dummyHash returns the hash that is computed for a user who does not exist.
+func (h *Hasher) dummyHash() storedHash {
+	return storedHash{h.params, make([]byte, saltLength), make([]byte, keyLength)}
 }
 
-// weaker reports whether s has less memory, fewer passes or shorter values than the hashes that
+// isWeaker reports whether s has less memory, fewer passes or shorter values than the hashes that
 // Hash writes now. The number of lanes affects the speed, not the strength.
-func (h *Hasher) weaker(s stored) bool {
+func (h *Hasher) isWeaker(s storedHash) bool {
 	return s.params.Memory < h.params.Memory || s.params.Time < h.params.Time ||
 		len(s.salt) < saltLength || len(s.key) < keyLength
 }
@@ -139,9 +139,9 @@ func (h *Hasher) derive(ctx context.Context, from Network, password string, salt
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
-// Full reports whether a call from this network would return ErrBusy now. Callers use it to avoid
+// IsFull reports whether a call from this network would return ErrBusy now. Callers use it to avoid
 // work that would then be useless.
-func (h *Hasher) Full(from Network) bool { return h.queue.full(from) }
+func (h *Hasher) IsFull(from Network) bool { return h.queue.isFull(from) }
 
 // Stats holds the number of hashes being computed and of waiting callers, the limits of both, and
 // the number of hashes computed so far.

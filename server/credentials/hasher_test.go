@@ -99,8 +99,8 @@ func TestUnknownUserIsFalse(t *testing.T) {
 func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 	h := NewHasher(Params{4096, 1, 1}, 1, 0, 0)
 	encoded := mustHash(t, h, "correct horse")
-	known, err := parse(encoded)
-	if unknown := h.dummy(); err != nil || unknown.params != known.params || len(unknown.salt) != len(known.salt) || len(unknown.key) != len(known.key) {
+	known, err := parsePHC(encoded)
+	if unknown := h.dummyHash(); err != nil || unknown.params != known.params || len(unknown.salt) != len(known.salt) || len(unknown.key) != len(known.key) {
 		t.Errorf("for nobody %v is computed, and for a user %v (%v)", unknown.params, known.params, err)
 	}
 	before := h.Stats().Computed
@@ -193,8 +193,8 @@ func TestControl9VerifyRefusesHostileStrings(t *testing.T) {
 
 // The bounds themselves are accepted, and 16 lanes are computed.
 func TestBoundsAreAccepted(t *testing.T) {
-	s := stored{Params{262144, 16, 16}, make([]byte, 64), make([]byte, 64)}
-	if _, err := parse(s.encode()); err != nil {
+	s := storedHash{Params{262144, 16, 16}, make([]byte, 64), make([]byte, 64)}
+	if _, err := parsePHC(s.encode()); err != nil {
 		t.Fatalf("%d bytes: %v", len(s.encode()), err)
 	}
 	s.params = Params{128, 1, 16}
@@ -345,8 +345,8 @@ func FuzzVerifyEncoded(f *testing.F) {
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$$")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, encoded string) {
-		s, err := parse(encoded)
-		if err == nil && (s.encode() != encoded || !s.params.valid()) {
+		s, err := parsePHC(encoded)
+		if err == nil && (s.encode() != encoded || !s.params.isValid()) {
 			t.Fatalf("accepted, but %q is not canonical or too costly", encoded)
 		}
 		if err == nil && s.params.Memory*s.params.Time > 4096 {

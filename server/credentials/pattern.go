@@ -14,20 +14,20 @@ const shortestPattern = 8
 // a password repeats a unit that is too short to be a password itself, or consists of consecutive
 // letters, digits or keys. Digits and symbols around a pattern do not make it stronger.
 func isPattern(password string, minLength int) bool {
-	inner := undressed(password)
-	return repeats(password, minLength) || isRuns(password) ||
-		utf8.RuneCountInString(inner) >= shortestPattern && (repeats(inner, minLength) || isRuns(inner))
+	inner := trimDecoration(password)
+	return isRepetition(password, minLength) || isMadeOfRuns(password) ||
+		utf8.RuneCountInString(inner) >= shortestPattern && (isRepetition(inner, minLength) || isMadeOfRuns(inner))
 }
 
-// repeats reports whether s repeats a unit of fewer than minLength code points.
-func repeats(s string, minLength int) bool {
-	u := unit(s)
+// isRepetition reports whether s isRepetition a unit of fewer than minLength code points.
+func isRepetition(s string, minLength int) bool {
+	u := repeatedUnit(s)
 	return u != s && utf8.RuneCountInString(u) < minLength
 }
 
-// unit returns the shortest string that s repeats at least twice, whether or not the last
+// repeatedUnit returns the shortest string that s repeats at least twice, whether or not the last
 // repetition is complete: "abc" for "abcabcab". It returns s if there is none.
-func unit(s string) string {
+func repeatedUnit(s string) string {
 	for n := 1; n <= len(s)/2; n++ {
 		if s[n:] == s[:len(s)-n] { // then n bytes are whole code points, since the rest begins like s
 			return s[:n]
@@ -40,16 +40,16 @@ func unit(s string) string {
 // in many good passwords.
 const shortestRun = 3
 
-// isRuns reports whether s consists only of runs. A run is consecutive characters of an alphabet or
-// a keyboard in either direction, or one repeated character. "112233445566" counts as runs too,
-// because each of its characters is repeated.
-func isRuns(s string) bool {
+// isMadeOfRuns reports whether s consists only of runs. A run is consecutive characters of an
+// alphabet or a keyboard in either direction, or one repeated character. "112233445566" counts as
+// runs too, because each of its characters is repeated.
+func isMadeOfRuns(s string) bool {
 	runes := []rune(s)
 	single := slices.Compact(slices.Clone(runes))
-	return onlyRuns(runes) || len(single) <= len(runes)/2 && onlyRuns(single)
+	return splitsIntoRuns(runes) || len(single) <= len(runes)/2 && splitsIntoRuns(single)
 }
 
-func onlyRuns(s []rune) bool {
+func splitsIntoRuns(s []rune) bool {
 	for len(s) > 0 {
 		n := runLength(s)
 		if n < shortestRun {

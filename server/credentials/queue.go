@@ -80,7 +80,7 @@ func (q *queue) enter(from Network) (*waiter, error) {
 		return nil, nil
 	}
 	if q.waiting == q.places {
-		evicted := q.evictionFor(from)
+		evicted := q.chooseEvicted(from)
 		if evicted == nil {
 			return nil, ErrBusy
 		}
@@ -123,37 +123,37 @@ func (q *queue) release() {
 		q.running--
 		return
 	}
-	l := slices.MinFunc(q.lines, q.byRecent)
+	l := slices.MinFunc(q.lines, q.compareRecent)
 	next := l.waiters[0]
 	q.remove(next)
 	if len(l.waiters) > 0 { // the network moves behind the others
-		q.lines = append(without(q.lines, l), l)
+		q.lines = append(removeFrom(q.lines, l), l)
 	}
 	q.recent.add(next.from)
 	next.done <- nil
 }
 
-// byRecent orders networks by the slots that they have had recently.
-func (q *queue) byRecent(a, b *line) int {
-	return cmp.Compare(q.recent.of(a.wide), q.recent.of(b.wide))
+// compareRecent orders networks by the slots that they have had recently.
+func (q *queue) compareRecent(a, b *line) int {
+	return cmp.Compare(q.recent.count(a.wide), q.recent.count(b.wide))
 }
 
-// full reports whether a caller from this network would be rejected now.
-func (q *queue) full(from Network) bool {
+// isFull reports whether a caller from this network would be rejected now.
+func (q *queue) isFull(from Network) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.running == q.slots && q.waiting == q.places && q.evictionFor(from) == nil
+	return q.running == q.slots && q.waiting == q.places && q.chooseEvicted(from) == nil
 }
 
-// evictionFor returns the caller that leaves a full queue for a new one from this network, or nil.
-// It is the newest caller of the network that has most callers waiting, and within it of the narrow
-// network that has most. A network without a place also gets one from the network that has had most
-// slots recently, if those are clearly more.
+// chooseEvicted returns the caller that leaves a full queue for a new one from this network, or
+// nil. It is the newest caller of the network that has most callers waiting, and within it of the
+// narrow network that has most. A network without a place also gets one from the network that has
+// had most slots recently, if those are clearly more.
 //
 // A place moves only if the two networks, or the two parts of one, are more equal afterwards.
 // Without that rule two floods would evict each other's callers all the time.
-func (q *queue) evictionFor(from Network) *waiter {
-	own, most := q.lineOf(from), q.longest()
+func (q *queue) chooseEvicted(from Network) *waiter {
+	own, most := q.lineOf(from), q.longestLine()
 	if most == nil {
 		return nil
 	}
@@ -161,12 +161,12 @@ func (q *queue) evictionFor(from Network) *waiter {
 		newest, _ := most.largestPart()
 		return newest
 	}
-	busiest := slices.MaxFunc(q.lines, q.byRecent)
-	if own == nil && q.recent.of(busiest.wide) >= 2+2*q.recent.of(from.Wide) {
+	busiest := slices.MaxFunc(q.lines, q.compareRecent)
+	if own == nil && q.recent.count(busiest.wide) >= 2+2*q.recent.count(from.Wide) {
 		newest, _ := busiest.largestPart()
 		return newest
 	}
-	part := own.part(from.Narrow)
+	part := own.sizeOfPart(from.Narrow)
 	if own.size()-part < part+2 { // a flood from one narrow network is rejected without more work
 		return nil
 	}
@@ -185,7 +185,7 @@ func (q *queue) lineOf(from Network) *line {
 	return nil
 }
 
-func (q *queue) longest() *line {
+func (q *queue) longestLine() *line {
 	var most *line
 	for _, l := range q.lines {
 		if l.size() > most.size() {
@@ -203,7 +203,7 @@ func (q *queue) remove(w *waiter) bool {
 	}
 	q.waiting--
 	if len(l.waiters) == 0 {
-		q.lines = without(q.lines, l)
+		q.lines = removeFrom(q.lines, l)
 	}
 	return true
 }
@@ -222,10 +222,10 @@ func (l *line) size() int {
 	return len(l.waiters)
 }
 
-// part returns the number of waiting callers of a narrow network.
-func (l *line) part(narrow string) int {
+// sizeOfPart returns the number of waiting callers of a narrow network.
+func (l *line) sizeOfPart(narrow string) int {
 	n := 0
-	for _, w := range l.all() {
+	for _, w := range l.list() {
 		if w.from.Narrow == narrow {
 			n++
 		}
@@ -236,11 +236,11 @@ func (l *line) part(narrow string) int {
 // largestPart returns the newest caller of the narrow network with most callers, and their number.
 func (l *line) largestPart() (newest *waiter, most int) {
 	parts := map[string]int{}
-	for _, w := range l.all() {
+	for _, w := range l.list() {
 		parts[w.from.Narrow]++
 		most = max(most, parts[w.from.Narrow])
 	}
-	for _, w := range l.all() {
+	for _, w := range l.list() {
 		if parts[w.from.Narrow] == most {
 			newest = w
 		}
@@ -248,7 +248,7 @@ func (l *line) largestPart() (newest *waiter, most int) {
 	return newest, most
 }
 
-func (l *line) all() []*waiter {
+func (l *line) list() []*waiter {
 	if l == nil {
 		return nil
 	}
@@ -257,12 +257,12 @@ func (l *line) all() []*waiter {
 
 func (l *line) remove(w *waiter) bool {
 	n := len(l.waiters)
-	l.waiters = without(l.waiters, w)
+	l.waiters = removeFrom(l.waiters, w)
 	return len(l.waiters) < n
 }
 
-// without returns list without the element, in the same order.
-func without[T comparable](list []T, element T) []T {
+// removeFrom returns list removeFrom the element, in the same order.
+func removeFrom[T comparable](list []T, element T) []T {
 	for i, each := range list {
 		if each == element {
 			return append(list[:i:i], list[i+1:]...)

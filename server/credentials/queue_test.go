@@ -94,13 +94,13 @@ func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} { // a network that is alone may use the whole queue
 			q.join(t.Context(), network("a"), name)
 		}
-		if !q.full(network("a")) || q.full(network("b")) || q.full(Network{}) {
+		if !q.isFull(network("a")) || q.isFull(network("b")) || q.isFull(Network{}) {
 			t.Error("full reports the wrong networks")
 		}
 		q.join(t.Context(), network("b"), "b1")
 		q.join(t.Context(), network("b"), "b2")
 		q.join(t.Context(), network("b"), "b3") // two places each: neither evicts the other's callers
-		if !q.full(network("b")) {
+		if !q.isFull(network("b")) {
 			t.Error("full is false for a network that has its share")
 		}
 		q.join(t.Context(), network("c"), "c1") // evicts the newest caller of the first of the largest networks
@@ -138,11 +138,11 @@ func TestControl186RecentSlotsAreForgotten(t *testing.T) {
 	for range halveAfter - 2 {
 		r.add(network("flood"))
 	}
-	if r.of("once") != 1 || r.of("flood") != manySlots {
+	if r.count("once") != 1 || r.count("flood") != manySlots {
 		t.Errorf("%v", r.counts)
 	}
 	r.add(network("last"))
-	if len(r.counts) != 1 || r.of("flood") != manySlots/2 {
+	if len(r.counts) != 1 || r.count("flood") != manySlots/2 {
 		t.Errorf("%v", r.counts)
 	}
 }

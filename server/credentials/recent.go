@@ -17,7 +17,7 @@ type recentSlots struct {
 	added  int // since they were halved
 }
 
-func (r *recentSlots) of(wide string) int { return r.counts[wide] }
+func (r *recentSlots) count(wide string) int { return r.counts[wide] }
 
 func (r *recentSlots) add(from Network) {
 	if r.counts == nil {

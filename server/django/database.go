@@ -166,9 +166,9 @@ func scanUser(rows *sql.Rows, columns []string) (accounts.DjangoUser, error) {
 	for _, c := range columns {
 		switch {
 		case texts[c] != nil:
-			into = append(into, orEmpty[string]{texts[c]})
+			into = append(into, zeroIfNull[string]{texts[c]})
 		case flags[c] != nil:
-			into = append(into, orEmpty[bool]{flags[c]})
+			into = append(into, zeroIfNull[bool]{flags[c]})
 		case c == "last_login":
 			into = append(into, &lastLogin)
 		case c == "date_joined":
@@ -187,11 +187,11 @@ func scanUser(rows *sql.Rows, columns []string) (accounts.DjangoUser, error) {
 	return u, err
 }
 
-// orEmpty scans NULL as the empty value.
-type orEmpty[T any] struct{ into *T }
+// zeroIfNull scans NULL as the zero value.
+type zeroIfNull[T any] struct{ into *T }
 
 // Scan implements [sql.Scanner].
-func (o orEmpty[T]) Scan(src any) error {
+func (o zeroIfNull[T]) Scan(src any) error {
 	var v sql.Null[T]
 	err := v.Scan(src)
 	*o.into = v.V
@@ -207,7 +207,7 @@ func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) er
 		"WHERE o.id > ? ORDER BY o.id LIMIT ?"
 	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, t accounts.DjangoToken, err error) {
 		var expires string
-		err = rows.Scan(&id, &t.JTI, orEmpty[int64]{&t.UserID}, &expires)
+		err = rows.Scan(&id, &t.JTI, zeroIfNull[int64]{&t.UserID}, &expires)
 		t.ExpiresAt = *parseTime(expires)
 		return id, t, err
 	}, f)
@@ -223,7 +223,7 @@ func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddres
 	const query = "SELECT id, user_id, email, verified FROM " + addressTable + " WHERE id > ? ORDER BY id LIMIT ?"
 	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, a accounts.DjangoAddress, err error) {
 		var user string // not a number if the table belongs to other users
-		err = rows.Scan(&id, orEmpty[string]{&user}, orEmpty[string]{&a.Email}, orEmpty[bool]{&a.Verified})
+		err = rows.Scan(&id, zeroIfNull[string]{&user}, zeroIfNull[string]{&a.Email}, zeroIfNull[bool]{&a.Verified})
 		a.UserID = number([]byte(user))
 		return id, a, err
 	}, f)

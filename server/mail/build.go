@@ -28,8 +28,8 @@ func (m Message) build(from *netmail.Address, encoding gomail.Encoding) ([]byte,
 	msg.SetMessageIDWithValue(m.ID + "@" + domainOf(from.Address))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5: no out-of-office replies
 	msg.SetGenHeader(gomail.HeaderContentLang, r.lang)
-	msg.SetBodyString(gomail.TypeTextPlain, crlf(r.text))
-	msg.AddAlternativeString(gomail.TypeTextHTML, crlf(r.html))
+	msg.SetBodyString(gomail.TypeTextPlain, toCRLF(r.text))
+	msg.AddAlternativeString(gomail.TypeTextHTML, toCRLF(r.html))
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("mail: a message of kind %s cannot be written", m.Kind)
@@ -37,4 +37,4 @@ func (m Message) build(from *netmail.Address, encoding gomail.Encoding) ([]byte,
 	return b.Bytes(), nil
 }
 
-func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
+func toCRLF(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }

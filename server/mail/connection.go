@@ -46,8 +46,8 @@ type idleConnections struct {
 	closed bool
 }
 
-// take returns the connection that was used last, or nil if there is none.
-func (i *idleConnections) take() *connection {
+// takeLast returns the connection that was used last, or nil if there is none.
+func (i *idleConnections) takeLast() *connection {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	last := len(i.list) - 1

@@ -34,34 +34,37 @@ func (d *dialogue) do(name string, step func() error) {
 	}
 	_ = d.net.SetDeadline(time.Now().Add(d.step)) // fails only on a closed connection, where the step fails as well
 	if err := step(); err != nil {
-		d.err = failure(d.ctx, name, err)
-		if d.final && refused(err) {
+		d.err = describeFailure(d.ctx, name, err)
+		if d.final && isRejection(err) {
 			d.err = permanent(d.err.Error())
 		}
 	}
 }
 
-// patient removes the deadline of the current step, which is then limited only by the context.
-func (d *dialogue) patient() { _ = d.net.SetDeadline(time.Time{}) }
+// removeDeadline removes the deadline of the current step, which is then limited only by the
+// context.
+func (d *dialogue) removeDeadline() { _ = d.net.SetDeadline(time.Time{}) }
 
-// plainly is an error of this package that contains nothing confidential.
-type plainly string
+// ownError is an error of this package that contains nothing confidential.
+type ownError string
 
-func (p plainly) Error() string { return string(p) }
+func (p ownError) Error() string { return string(p) }
 
-// refused reports whether the server rejected the recipient or the message. It returns false for
-// 530, 535 and 538, which reject the client: they require a login or a stronger one (RFC 4954, 6).
-func refused(err error) bool {
+// isRejection reports whether the server rejected the recipient or the message. It returns false
+// for 530, 535 and 538, which reject the client: they require a login or a stronger one (RFC 4954,
+// 6).
+func isRejection(err error) bool {
 	var answer *textproto.Error
 	return errors.As(err, &answer) && answer.Code >= 500 && answer.Code <= 599 &&
 		answer.Code != 530 && answer.Code != 535 && answer.Code != 538
 }
 
-// failure describes err in this package's own words, because err may contain text from the server.
-func failure(ctx context.Context, step string, err error) error {
+// describeFailure describes err in this package's own words, because err may contain text from the
+// server.
+func describeFailure(ctx context.Context, step string, err error) error {
 	var (
 		answer      *textproto.Error
-		own         plainly
+		own         ownError
 		record      tls.RecordHeaderError
 		certificate *tls.CertificateVerificationError
 		network     *net.OpError
@@ -69,7 +72,7 @@ func failure(ctx context.Context, step string, err error) error {
 	)
 	switch {
 	case errors.As(err, &answer):
-		return fmt.Errorf("mail: %s: the server answered %d%s", step, answer.Code, enhanced(answer.Msg))
+		return fmt.Errorf("mail: %s: the server answered %d%s", step, answer.Code, enhancedCode(answer.Msg))
 	case ctx.Err() != nil: // the context caused the failure, because its end closes the connection
 		return fmt.Errorf("mail: %s: %w", step, ctx.Err())
 	case errors.As(err, &own):
@@ -88,9 +91,9 @@ func failure(ctx context.Context, step string, err error) error {
 	return fmt.Errorf("mail: %s failed", step)
 }
 
-// enhanced returns the status code of RFC 3463 at the beginning of an answer, such as " 5.1.1", or
-// "".
-func enhanced(text string) string {
+// enhancedCode returns the status code of RFC 3463 at the beginning of an answer, such as " 5.1.1",
+// or "".
+func enhancedCode(text string) string {
 	var class, subject, detail uint16
 	if n, _ := fmt.Sscanf(text, "%1d.%3d.%3d", &class, &subject, &detail); n != 3 {
 		return ""

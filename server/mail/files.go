@@ -21,11 +21,11 @@ type Files struct {
 }
 
 // NewFiles creates dir, if necessary, readable by its owner only. The argument from has the form
-// that [ParseFrom] accepts.
+// that [CheckFrom] accepts.
 func NewFiles(dir, from string, log *slog.Logger) (*Files, error) {
 	sender, err := parseFrom(from)
 	if err != nil {
-		return nil, fmt.Errorf("mail: %w", err)
+		return nil, fmt.Errorf("mail: the sender %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("mail: %w", err)

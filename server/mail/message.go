@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"example.com/accounts/server/names"
 )
 
 // Kind is the kind of a message. It is stored and used in file names, so the values never change.
@@ -75,7 +77,7 @@ func (m Message) check() error {
 	case !known:
 		// Not permanent: a newer replica has queued it and can send it.
 		return fmt.Errorf("mail: unknown kind %q", m.Kind)
-	case !isAddrSpec(m.To):
+	case !names.IsAddrSpec(m.To):
 		return permanent("mail: the recipient is not a bare e-mail address")
 	case !isID(m.ID):
 		return permanent("mail: malformed id")
@@ -93,7 +95,11 @@ func (m Message) check() error {
 
 // isID reports whether s is safe in a header and in a file name.
 func isID(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r != '_' && r != '-' && !isAlnum(r) })
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r != '_' && r != '-' && !isAlphanumeric(r) })
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
 // isLink reports whether s is a URL that has the same text in plain text, in an href and in the

@@ -178,8 +178,8 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// names maps first names that users and attackers enter to the part that a greeting contains.
-var names = map[string]string{
+// firstNames maps first firstNames that users and attackers enter to the part that a greeting contains.
+var firstNames = map[string]string{
 	"Gil-dong":                         "Gil-dong",
 	"O'Brien-Smith":                    "O'Brien-Smith",
 	"O\u2019Brien":                     "O\u2019Brien",
@@ -227,15 +227,15 @@ var names = map[string]string{
 }
 
 func TestControl202NamesAreNames(t *testing.T) {
-	for name, want := range names {
-		if got := greetable(name); got != want {
+	for name, want := range firstNames {
+		if got := greetingName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
 }
 
 func TestControl67NamesAreHarmless(t *testing.T) {
-	for name, want := range names {
+	for name, want := range firstNames {
 		m := sample(Reset)
 		m.Name = name
 		r := mustRender(t, m)
@@ -293,7 +293,7 @@ func TestDuration(t *testing.T) {
 		0:                                {"", ""},
 		-time.Hour:                       {"", ""},
 	} {
-		if got := [2]string{duration(d, "en"), duration(d, "ko")}; got != want {
+		if got := [2]string{formatDuration(d, "en"), formatDuration(d, "ko")}; got != want {
 			t.Errorf("%v: %q", d, got)
 		}
 	}
@@ -388,12 +388,12 @@ func readPart(t *testing.T, parts *multipart.Reader, want string) string {
 }
 
 func (l letter) headers() string {
-	names := make([]string, 0, len(l.header))
+	firstNames := make([]string, 0, len(l.header))
 	for name, values := range l.header {
-		names = append(names, fmt.Sprintf("%s×%d", name, len(values)))
+		firstNames = append(firstNames, fmt.Sprintf("%s×%d", name, len(values)))
 	}
-	slices.Sort(names)
-	return strings.Join(names, " ")
+	slices.Sort(firstNames)
+	return strings.Join(firstNames, " ")
 }
 
 const allHeaders = "Auto-Submitted×1 Content-Language×1 Content-Type×1 Date×1 From×1 Message-Id×1 Mime-Version×1 Subject×1 To×1"

@@ -70,11 +70,11 @@ func (m Message) render(product string) (rendered, error) {
 
 func (m Message) content(product string) content {
 	lang := Language(m.Locale)
-	f := facts{Product: tidy(product), Link: m.Link, ValidFor: duration(m.ValidFor, lang), NewEmail: Mask(m.NewEmail)}
-	if !toUnproved[m.Kind] {
-		f.Name = greetable(m.Name)
+	f := facts{Product: toVisibleLine(product), Link: m.Link, ValidFor: formatDuration(m.ValidFor, lang), NewEmail: Mask(m.NewEmail)}
+	if !toUnverified[m.Kind] {
+		f.Name = greetingName(m.Name)
 	}
-	say := func(name string) string { return sentence(lang, name, f) }
+	say := func(name string) string { return renderSentence(lang, name, f) }
 	kind := string(m.Kind)
 	c := content{
 		Lang: lang, Subject: say(kind + ".subject"), Greeting: say("greeting"), Lead: say(kind + ".lead"),
@@ -91,9 +91,9 @@ func (m Message) content(product string) content {
 	return c
 }
 
-// sentence returns a text of templates/<lang>.tmpl. It panics if the template fails. A test
+// renderSentence returns a text of templates/<lang>.tmpl. It panics if the template fails. A test
 // executes every template with every combination of facts that changes its result.
-func sentence(lang, name string, f facts) string {
+func renderSentence(lang, name string, f facts) string {
 	var b strings.Builder
 	if err := sentences[lang].ExecuteTemplate(&b, name, f); err != nil {
 		panic("mail: " + err.Error())
@@ -113,26 +113,26 @@ func Language(tag string) string {
 	return locales[0]
 }
 
-// toUnproved are the kinds of messages to an address that is not verified yet. They contain no
+// toUnverified are the kinds of messages to an address that is not verified yet. They contain no
 // name, because the sender of the form chooses both the address and the name. The name could
 // otherwise be a message to a stranger, sent from the operator's signed address.
-var toUnproved = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
+var toUnverified = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
 
 const maxName = 40 // characters
 
-// greetable returns the name if it may appear in a greeting, or "". It must consist of letters,
+// greetingName returns the name if it may appear in a greeting, or "". It must consist of letters,
 // marks, spaces, apostrophes and hyphens: without digits it contains no telephone number, amount or
 // wallet, and without other punctuation no link. Otherwise a sentence in place of a name would look
 // like the operator's.
-func greetable(name string) string {
-	name = tidy(name)
-	if utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return !isOfName(r) }) {
+func greetingName(name string) string {
+	name = toVisibleLine(name)
+	if utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return !isNameRune(r) }) {
 		return ""
 	}
 	return name
 }
 
-func isOfName(r rune) bool {
+func isNameRune(r rune) bool {
 	switch {
 	case strings.ContainsRune(" '\u2019-\u2010\u2011", r):
 		return true
@@ -142,9 +142,9 @@ func isOfName(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsMark(r)
 }
 
-// tidy returns s as a single line of visible characters. It removes line breaks, control
+// toVisibleLine returns s as a single line of visible characters. It removes line breaks, control
 // characters, invisible characters and characters that override the text direction.
-func tidy(s string) string {
+func toVisibleLine(s string) string {
 	visible := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsGraphic(r) && r != utf8.RuneError {
 			return r
@@ -154,9 +154,9 @@ func tidy(s string) string {
 	return strings.Join(strings.Fields(visible), " ")
 }
 
-// duration returns d in words. It uses the largest unit that results in 2 or more, or exactly 1,
-// and rounds down, so that a mail never announces a longer life than the link has.
-func duration(d time.Duration, lang string) string {
+// formatDuration returns d in words. It uses the largest unit that results in 2 or more, or exactly
+// 1, and rounds down, so that a mail never announces a longer life than the link has.
+func formatDuration(d time.Duration, lang string) string {
 	units := []struct {
 		size   time.Duration
 		en, ko string

@@ -3,11 +3,9 @@ package mail
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	netmail "net/mail"
-	"net/url"
 	"strings"
 	"time"
 
@@ -29,82 +27,33 @@ const (
 // sends further messages on them, because setting one up (TCP, TLS, AUTH) takes longer than a
 // message. It is safe for concurrent use.
 type SMTP struct {
-	host, port         string
-	username, password string // no AUTH if username is empty
-	from               *netmail.Address
-	implicit           bool // smtps: TLS from the first byte (RFC 8314)
-	plain              bool // starttls=off: no TLS, on loopback only
-	tls                *tls.Config
-	step, total        time.Duration
-	maxIdle            time.Duration
-	maxMessages        int
-	idle               idleConnections
+	server
+	from        *netmail.Address
+	tls         *tls.Config
+	step, total time.Duration
+	maxIdle     time.Duration
+	maxMessages int
+	idle        idleConnections
 }
 
 // NewSMTP returns a sender to the server in smtpURL. smtps://[user:password@]host[:465] uses TLS
 // from the start. smtp://[user:password@]host[:587] requires STARTTLS: a server that does not offer
 // it gets neither the password nor the message. Certificates are verified. Only for a host on
-// loopback, smtp://…?starttls=off disables TLS. The argument from has the form that [ParseFrom]
+// loopback, smtp://…?starttls=off disables TLS. The argument from has the form that [CheckFrom]
 // accepts. No error contains any part of smtpURL.
 func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 	sender, err := parseFrom(from)
 	if err != nil {
-		return nil, fmt.Errorf("mail: %w", err)
+		return nil, fmt.Errorf("mail: the sender %w", err)
 	}
-	s := &SMTP{from: sender, step: maxStep, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages}
-	if err := s.parse(smtpURL); err != nil {
-		return nil, fmt.Errorf("mail: SMTP URL: %w", err)
-	}
-	s.tls = &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}
-	return s, nil
-}
-
-func (s *SMTP) parse(smtpURL string) error {
-	u, err := url.Parse(smtpURL)
+	server, err := parseURL(smtpURL)
 	if err != nil {
-		return errors.New("it is not a URL: percent-encode special characters in the password") // err contains the password
+		return nil, fmt.Errorf("mail: the SMTP URL %w", err)
 	}
-	switch u.Scheme {
-	case "smtp":
-		s.port = "587"
-	case "smtps":
-		s.port, s.implicit = "465", true
-	default:
-		return errors.New("it must begin with smtp:// or smtps://")
-	}
-	s.host = u.Hostname()
-	if u.Port() != "" {
-		s.port = u.Port()
-	}
-	s.username = u.User.Username()
-	s.password, _ = u.User.Password()
-	switch {
-	case s.host == "":
-		return errors.New("the host is missing")
-	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return errors.New("only ?starttls=off can follow the host and port")
-	case (s.username == "") != (s.password == ""):
-		return errors.New("it must contain both a user and a password, as in user:password@host, or neither")
-	}
-	return s.parseQuery(u.RawQuery)
-}
-
-func (s *SMTP) parseQuery(query string) error {
-	switch {
-	case query == "":
-		return nil
-	case query != "starttls=off" || s.implicit:
-		return errors.New("the only option is ?starttls=off, which is allowed with smtp:// only")
-	case !isLoopback(s.host):
-		return errors.New("?starttls=off is allowed only if the host is on loopback, because the links in mails could be read on the network")
-	}
-	s.plain = true
-	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return &SMTP{
+		server: server, from: sender, tls: &tls.Config{ServerName: server.host, MinVersion: tls.VersionTLS12},
+		step: maxStep, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages,
+	}, nil
 }
 
 // Send makes one attempt, which takes at most [MaxSend]. Its errors contain the step that failed
@@ -144,7 +93,7 @@ func (s *SMTP) quit(c *connection) { c.quit(min(s.step, time.Second)) }
 // connection instead. It tries only one idle connection, because the others were probably closed
 // too.
 func (s *SMTP) begin(ctx context.Context) *dialogue {
-	if c := s.idle.take(); c != nil {
+	if c := s.idle.takeLast(); c != nil {
 		d := newDialogue(ctx, c, min(s.step, maxProbe))
 		d.do("RSET", c.client.Reset)
 		s.mailFrom(d)
@@ -156,7 +105,7 @@ func (s *SMTP) begin(ctx context.Context) *dialogue {
 	}
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return &dialogue{err: failure(ctx, "connecting", err)}
+		return &dialogue{err: describeFailure(ctx, "connecting", err)}
 	}
 	d := newDialogue(ctx, &connection{net: conn}, s.step)
 	s.login(d)
@@ -182,11 +131,10 @@ func (s *SMTP) end(d *dialogue) {
 func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.step)
 	defer cancel()
-	address := net.JoinHostPort(s.host, s.port)
 	if s.implicit {
-		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", address)
+		return (&tls.Dialer{Config: s.tls}).DialContext(ctx, "tcp", s.address())
 	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	return (&net.Dialer{}).DialContext(ctx, "tcp", s.address())
 }
 
 // login performs the steps from the greeting until the server accepts mail.
@@ -201,7 +149,7 @@ func (s *SMTP) login(d *dialogue) {
 			// An attacker on the network can remove the offer, so Send does not continue in the
 			// clear.
 			if offered, _ := d.client.Extension("STARTTLS"); !offered {
-				return plainly("the server does not offer it")
+				return ownError("the server does not offer it")
 			}
 			return d.client.StartTLS(s.tls)
 		})
@@ -222,7 +170,7 @@ func (s *SMTP) auth(client *smtp.Client) error {
 			return client.Auth(smtp.LoginAuth(s.username, s.password, s.host, s.plain))
 		}
 	}
-	return plainly("the server offers neither PLAIN nor LOGIN")
+	return ownError("the server offers neither PLAIN nor LOGIN")
 }
 
 func (s *SMTP) mailFrom(d *dialogue) {
@@ -240,7 +188,7 @@ func (s *SMTP) deliver(d *dialogue, to string, data []byte) {
 		if _, err := w.Write(data); err != nil {
 			return err
 		}
-		d.patient()
+		d.removeDeadline()
 		return w.Close()
 	})
 }

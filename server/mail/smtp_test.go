@@ -359,6 +359,7 @@ func TestNewSMTP(t *testing.T) {
 		"smtp://mailer%40example.com:p%40ss%3Aw%2Frd@b.co:587": {"b.co", "587", "mailer@example.com", "p@ss:w/rd", false, false},
 		"smtp://localhost:25?starttls=off":                     {"localhost", "25", "", "", false, true},
 		"smtp://127.0.0.2?starttls=off":                        {"127.0.0.2", "587", "", "", false, true},
+		"smtp://LOCALHOST?starttls=off":                        {"localhost", "587", "", "", false, true},
 		"smtp://a:b@[::1]:25?starttls=off":                     {"::1", "25", "a", "b", false, true},
 	} {
 		s, err := NewSMTP(text, sender)
@@ -378,6 +379,8 @@ func TestNewSMTP(t *testing.T) {
 		"smtp://user@b.co", "smtp://user:@b.co", "smtp://:s3cr3t@b.co", "smtp://user:s3cr3t%zz@b.co", "smtp://user:12/s3cr3t@b.co", "smtp://user:12#s3cr3t@b.co",
 		"smtp://user:12?s3cr3t@b.co", "smtp://user:s3cr3t /@b.co", "smtp://b.co?starttls=off", "smtp://b.co?starttls=on", "smtp://localhost?starttls=no", "smtps://localhost?starttls=off",
 		"smtp://localhost.evil.co?starttls=off", "smtp://127.0.0.1.evil.co?starttls=off", "smtp://localhost?starttls=off&s3cr3t=1", "smtp://b.co?insecure=s3cr3t", "smtp://b.co\n",
+		"smtp://[::ffff:127.0.0.1]?starttls=off", "smtp://[::1%25lo]?starttls=off", "smtp://localhost.?starttls=off", "smtp://localho\u017ft?starttls=off", "smtp://127.1?starttls=off",
+		"smtp://b.co:", "smtp://b.co:0", "smtp://b_c.co", "smtp://@b.co",
 	} {
 		if _, err := NewSMTP(text, sender); err == nil || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%q: %v", text, err)

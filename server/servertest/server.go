@@ -59,6 +59,14 @@ var SecretKey = tokentest.Secret("servertest")
 // times.
 var FastHash = credentials.Params{Memory: 64, Time: 1, Threads: 1}
 
+// Unlimited contains the settings that switch every rate limit off.
+var Unlimited = []string{
+	"ACCOUNTS_MAILS_PER_RECIPIENT=0", "ACCOUNTS_MAILS_PER_STAFF=0",
+	"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
+	"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0",
+	"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0",
+}
+
 // Start starts a server that stops when the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
@@ -73,10 +81,8 @@ func Start(t testing.TB, o Options) *Server {
 	public := "http://" + strings.Replace(front.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	settings := append(slices.Clone(o.Settings), // of two equal names, the first counts
 		"ACCOUNTS_PUBLIC_URL="+public, "ACCOUNTS_DATABASE_URL="+o.Database.NextURL(), "ACCOUNTS_DATA_DIR="+t.TempDir(),
-		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_MAIL=files",
-		"ACCOUNTS_MAILS_PER_RECIPIENT=0", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
-		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0",
-		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0", "ACCOUNTS_MAILS_PER_STAFF=0")
+		"ACCOUNTS_SECRET_KEYS="+SecretKey, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_MAIL=files")
+	settings = append(settings, Unlimited...)
 	var err error
 	s.Config, _, err = config.Load(settings)
 	must(t, err)

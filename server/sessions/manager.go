@@ -48,7 +48,7 @@ func New(o Options) *Manager {
 	return &Manager{
 		store: o.Store, ring: o.Ring, policy: o.Policy, legacy: o.Legacy, now: o.Now, count: o.Count, mayLogGrace: o.MayLogGrace,
 		issuer:    token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:    token.NewVerifier(o.Ring, o.PublicURL, o.Now),
+		access:    token.NewVerifier(o.Ring.PublicKey, o.PublicURL, o.Now),
 		refresh:   token.NewRefreshVerifier(o.Ring, o.PublicURL, o.Now),
 		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Count(metrics.StoodStill) }},
 	}

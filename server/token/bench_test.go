@@ -11,7 +11,7 @@ func BenchmarkAccessVerify(b *testing.B) {
 	access, _ := mint(b, r, grant())
 	for name, forget := range map[string]bool{"remembered": false, "new": true} {
 		b.Run(name, func(b *testing.B) {
-			v := token.NewVerifier(r, origin, c.now)
+			v := token.NewVerifier(r.PublicKey, origin, c.now)
 			for b.Loop() {
 				if forget {
 					v.Forget()

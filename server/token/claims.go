@@ -46,9 +46,9 @@ type claims struct {
 	ID         string    `json:"jti"`           // session and generation
 }
 
-// identity returns the jti. It identifies the generation, so both tokens of a generation have the
+// tokenID returns the jti. It identifies the generation, so both tokens of a generation have the
 // same jti; they differ in typ, key and aud.
-func identity(sid string, generation int64) string {
+func tokenID(sid string, generation int64) string {
 	return sid + "." + strconv.FormatInt(generation, 10)
 }
 
@@ -62,7 +62,7 @@ func (c *claims) fault() string {
 		return "sid"
 	case c.Generation < 0 || c.Generation > maxInteger:
 		return "gen"
-	case c.ID != identity(c.Session, c.Generation):
+	case c.ID != tokenID(c.Session, c.Generation):
 		return "jti"
 	case !isTime(c.IssuedAt):
 		return "iat"

@@ -16,7 +16,7 @@ import (
 func TestControl18And19And20And21And22And23HostileAccessTokens(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	access, refresh := mint(t, r, grant())
-	v := token.NewVerifier(r, origin, c.now)
+	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	want, err := v.Access(access)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
 // A megabyte, or thousands of dots, is rejected without an allocation (CVE-2025-30204).
 func TestControl22RefusalIsCheap(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
-	v, rv := token.NewVerifier(r, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)
+	v, rv := token.NewVerifier(r.PublicKey, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)
 	for name, raw := range map[string]string{
 		"a million dots": strings.Repeat(".", 1_000_000), "4 KiB of dots": strings.Repeat(".", token.MaxBytes),
 		"a megabyte": strings.Repeat("a", 1<<20), "three parts of a megabyte": strings.Repeat("a", 1<<20) + ".a.a",

@@ -15,9 +15,9 @@ func (v *Verifier) Remembered() int { return len(v.seen.entries) }
 // Poison adds the token to the cache, with these claims and that kid. The claims that the verifier
 // then returns show which checks apply to a cached token.
 func (v *Verifier) Poison(raw, kid string, claims AccessClaims) {
-	key, _ := v.keys.PublicKey(kid)
+	key, _ := v.keys(kid)
 	v.seen.put(digest(raw), entry{claims: claims, kid: kid, key: key})
 }
 
 // Forget empties the cache.
-func (v *Verifier) Forget() { v.seen = newVerified() }
+func (v *Verifier) Forget() { v.seen = newVerifiedTokens() }

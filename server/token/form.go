@@ -23,7 +23,7 @@ var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrInvalid)
 var ErrExpired = errors.New("token expired")
 
 // errForm is created once, so that malformed tokens are rejected without an allocation.
-var errForm = refuse("form")
+var errForm = invalid("form")
 
 // maxBytes is the maximum length of a token. A token of this server has about 600 bytes.
 const maxBytes = 4096
@@ -80,13 +80,13 @@ func (f form) mint(kid string, key any, c *claims) (string, error) {
 // the form that the issuer writes, and has this issuer and audience. It does not check times. find
 // returns the key for a kid; the kid is not authenticated yet.
 func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*claims, error) {
-	if !wellFormed(raw) {
+	if !isWellFormed(raw) {
 		return nil, errForm
 	}
 	c, known := &claims{}, true
 	_, err := f.parser.ParseWithClaims(raw, c, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		if !f.headed(raw, kid) {
+		if !f.hasHeader(raw, kid) {
 			return nil, ErrInvalid
 		}
 		var key any
@@ -100,29 +100,29 @@ func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*clai
 	}
 	if err != nil {
 		// The library's error quotes the token and is not passed on.
-		return nil, refuse("signature or header")
+		return nil, invalid("signature or header")
 	}
 	switch {
-	case !c.spelled(raw):
-		return nil, refuse("claims")
+	case !c.hasPayload(raw):
+		return nil, invalid("claims")
 	case c.Issuer != f.issuer:
-		return nil, refuse("iss")
+		return nil, invalid("iss")
 	case c.Audience != f.audience:
-		return nil, refuse("aud")
+		return nil, invalid("aud")
 	}
 	if fault := c.fault(); fault != "" {
-		return nil, refuse(fault)
+		return nil, invalid(fault)
 	}
 	return c, nil
 }
 
-// wellFormed reports whether raw consists of three parts of unpadded base64url in at most 4 KiB. It
-// never allocates, so that rejecting a malformed token is cheap.
+// isWellFormed reports whether raw consists of three parts of unpadded base64url in at most 4 KiB.
+// It never allocates, so that rejecting a malformed token is cheap.
 //
 // Threats: a megabyte of dots that makes a parser split (CVE-2025-30204), and a second spelling of
 // a token. Go's decoder skips line breaks even when strict, so a token with a line break inside
 // would be accepted and yet be a different string.
-func wellFormed(raw string) bool {
+func isWellFormed(raw string) bool {
 	if len(raw) > maxBytes {
 		return false
 	}
@@ -139,34 +139,34 @@ func wellFormed(raw string) bool {
 	return dots == 2
 }
 
-// headed reports whether the first part is, byte for byte, the header that the issuer writes.
+// hasHeader reports whether the first part is, byte for byte, the header that the issuer writes.
 //
 // Threat: the library reads the header into a map, where the last duplicate wins, and ignores
 // members that it does not know. So it would accept a crit that demands something (RFC 7515 section
 // 4.1.11), b64, zip, or a key in the header (jwk, jku, x5u, x5c), and it does not check typ. A
 // comparison with the only valid header needs no list of such members.
-func (f form) headed(raw, kid string) bool {
+func (f form) hasHeader(raw, kid string) bool {
 	part, _, _ := strings.Cut(raw, ".")
-	return encodes(part, f.header(kid))
+	return isEncodingOf(part, f.header(kid))
 }
 
-// spelled reports whether the second part is, byte for byte, what the issuer writes for the claims
-// that were read from it.
+// hasPayload reports whether the second part is, byte for byte, what the issuer writes for the
+// claims that were read from it.
 //
 // Threat: the decoder accepts "SUB" for "sub", the last of two duplicates and null for zero, and
 // ignores unknown names. Another reader of the same token could use the other value. Each of these
 // differs when the claims are encoded again.
-func (c *claims) spelled(raw string) bool {
+func (c *claims) hasPayload(raw string) bool {
 	_, rest, _ := strings.Cut(raw, ".")
 	part, _, _ := strings.Cut(rest, ".")
-	return encodes(part, c)
+	return isEncodingOf(part, c)
 }
 
-func encodes(part string, value any) bool {
+func isEncodingOf(part string, value any) bool {
 	text, err := json.Marshal(value)
 	return err == nil && part == base64.RawURLEncoding.EncodeToString(text)
 }
 
-func refuse(rule string) error {
+func invalid(rule string) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, rule)
 }

@@ -18,7 +18,7 @@ import (
 
 func FuzzAccess(f *testing.F) {
 	r, c := ring(f, secretA), &clock{start}
-	v := token.NewVerifier(r, origin, c.now)
+	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	forger := tokentest.NewForger(secretA)
 	seed(f, tokentest.Access, r)
 	f.Fuzz(func(t *testing.T, raw, header, payload string) {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -42,7 +43,7 @@ func NewIssuer(ring *KeyRing, publicURL string, accessTTL time.Duration) *Issuer
 func (i *Issuer) Access(g Grant) (string, error) {
 	c := i.access.claims(g)
 	c.ExpiresAt = i.AccessExpiry(g).Unix()
-	if fault := firstOf(c.fault(), c.accessFault()); fault != "" {
+	if fault := cmp.Or(c.fault(), c.accessFault()); fault != "" {
 		return "", fmt.Errorf("token: no access token for this grant: %s", fault)
 	}
 	set := i.ring.signing()
@@ -63,7 +64,7 @@ func (i *Issuer) Refresh(g Grant) (string, error) {
 	c.Transport = g.Transport
 	c.SessionEnd = g.ExpiresAt.Unix()
 	c.ExpiresAt = min(g.IdleExpiresAt.Unix(), c.SessionEnd)
-	if fault := firstOf(c.fault(), c.refreshFault()); fault != "" {
+	if fault := cmp.Or(c.fault(), c.refreshFault()); fault != "" {
 		return "", fmt.Errorf("token: no refresh token for this grant: %s", fault)
 	}
 	set := i.ring.signing()
@@ -80,15 +81,6 @@ func (f form) claims(g Grant) *claims {
 		Session:    sid,
 		Generation: g.Generation,
 		IssuedAt:   g.RotatedAt.Unix(),
-		ID:         identity(sid, g.Generation),
+		ID:         tokenID(sid, g.Generation),
 	}
-}
-
-func firstOf(faults ...string) string {
-	for _, fault := range faults {
-		if fault != "" {
-			return fault
-		}
-	}
-	return ""
 }

@@ -43,7 +43,7 @@ func TestTimesInTokens(t *testing.T) {
 			g.IdleExpiresAt, g.ExpiresAt = floor.Add(tt.idle), floor.Add(tt.end)
 			access, refresh := mint(t, r, g)
 			c := &clock{start}
-			a, err := token.NewVerifier(r, origin, c.now).Access(access)
+			a, err := token.NewVerifier(r.PublicKey, origin, c.now).Access(access)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,15 +14,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// KeySource returns the public key that a token names. [KeyRing] implements it.
+// KeySource returns the public key that a token names, and reports whether there is one. The method
+// PublicKey of [KeyRing] is one.
 //
-// PublicKey is called concurrently, with kids that are not authenticated yet. So it must only read
-// memory: if it fetched keys, a stranger's token could make the server send requests (RFC 8725
-// section 3.10). A source with keys from another server refreshes them on its own schedule. Callers
-// must not change the key.
-type KeySource interface {
-	PublicKey(kid string) (ed25519.PublicKey, bool)
-}
+// It is called concurrently, with kids that are not authenticated yet. So it must only read memory:
+// if it fetched keys, a stranger's token could make the server send requests (RFC 8725 section
+// 3.10). A source with keys from another server refreshes them on its own schedule. Callers must not
+// change the key.
+type KeySource func(kid string) (ed25519.PublicKey, bool)
 
 // KeyRing holds the keys of one or more secrets. The first signs, all verify. It is immutable, and
 // prints without its keys.

@@ -82,7 +82,7 @@ func TestControl93RotationOfTheSecret(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := ring(t, tt.secrets...)
-			v, rv := token.NewVerifier(r, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)
+			v, rv := token.NewVerifier(r.PublicKey, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)
 			for _, try := range []struct {
 				access, refresh string
 				want            error

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -31,9 +32,9 @@ type LegacyIdentity [sha256.Size]byte
 // were added to the token later.
 func LegacyJTI(jti string) LegacyIdentity { return sha256.Sum256([]byte("jti:" + jti)) }
 
-// legacyText returns the identity of a token without a jti: its text. A token has only one valid
+// hashOfToken returns the identity of a token without a jti: its text. A token has only one valid
 // text, because base64 is decoded strictly. No valid text begins with "jti:".
-func legacyText(raw string) LegacyIdentity { return sha256.Sum256([]byte(raw)) }
+func hashOfToken(raw string) LegacyIdentity { return sha256.Sum256([]byte(raw)) }
 
 // LegacyVerifier verifies refresh tokens that Django issued: those of simplejwt, and those made
 // with PyJWT by hand, whose access tokens differ only in their secret. It is safe for concurrent
@@ -70,37 +71,37 @@ func (v *LegacyVerifier) Format(f fmt.State, _ rune) {
 // Refresh returns the claims of a refresh token that has not expired. Every error is an
 // [ErrInvalid], including that of an expired token, because no operation uses one.
 func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
-	if !wellFormed(raw) {
+	if !isWellFormed(raw) {
 		return LegacyClaims{}, errForm
 	}
 	c := &legacyClaims{}
 	_, err := v.parser.ParseWithClaims(raw, c, func(*jwt.Token) (any, error) {
-		if !legacyHeaded(raw) {
+		if !hasLegacyHeader(raw) {
 			return nil, ErrInvalid
 		}
 		return v.keys(), nil
 	})
 	if err != nil { // the library's error quotes the token and is not passed on
-		return LegacyClaims{}, refuse("signature or header")
+		return LegacyClaims{}, invalid("signature or header")
 	}
 	now := v.now()
-	if fault := firstOf(c.kindFault(), c.timeFault(now)); fault != "" {
-		return LegacyClaims{}, refuse(fault)
+	if fault := cmp.Or(c.kindFault(), c.timeFault(now)); fault != "" {
+		return LegacyClaims{}, invalid(fault)
 	}
-	claims := LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp")), Identity: legacyText(raw)}
+	claims := LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp")), Identity: hashOfToken(raw)}
 	if jti := c.text("jti"); jti != "" {
 		claims.Identity = LegacyJTI(jti)
 	}
 	return claims, nil
 }
 
-// legacyHeaded reports whether the token has the header that PyJWT writes, with its members in
+// hasLegacyHeader reports whether the token has the header that PyJWT writes, with its members in
 // either order. A token with further members (crit, kid, b64, a key in the header) was not issued
 // by Django.
-func legacyHeaded(raw string) bool {
+func hasLegacyHeader(raw string) bool {
 	part, _, _ := strings.Cut(raw, ".")
 	text, err := base64.RawURLEncoding.DecodeString(part)
-	header, ok := members(text)
+	header, ok := parseMembers(text)
 	return err == nil && ok && len(header) == 2 && string(header["alg"]) == `"HS256"` && string(header["typ"]) == `"JWT"`
 }
 
@@ -117,15 +118,15 @@ var errMembers = errors.New("not an object whose members all have names of their
 // UnmarshalJSON implements [json.Unmarshaler].
 func (c *legacyClaims) UnmarshalJSON(text []byte) error {
 	var ok bool
-	if c.is, ok = members(text); !ok {
+	if c.is, ok = parseMembers(text); !ok {
 		return errMembers
 	}
 	return nil
 }
 
-// members reads a JSON object. It rejects an object with a repeated name, also in different case,
-// because another reader of the token could use the other value.
-func members(text []byte) (map[string]json.RawMessage, bool) {
+// parseMembers reads a JSON object. It rejects an object with a repeated name, also in different
+// case, because another reader of the token could use the other value.
+func parseMembers(text []byte) (map[string]json.RawMessage, bool) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
 		return nil, false
@@ -196,15 +197,15 @@ func (c *legacyClaims) timeFault(now time.Time) string {
 // simplejwt. userID returns 0 for anything else.
 func (c *legacyClaims) userID() int64 {
 	if value := string(c.is["user_id"]); len(value) > 2 && value[0] == '"' {
-		return whole(value[1 : len(value)-1])
+		return parseInteger(value[1 : len(value)-1])
 	}
 	return c.integer("user_id")
 }
 
-func (c *legacyClaims) integer(name string) int64 { return whole(string(c.is[name])) }
+func (c *legacyClaims) integer(name string) int64 { return parseInteger(string(c.is[name])) }
 
-// whole returns an integer in canonical form, or 0.
-func whole(text string) int64 {
+// parseInteger returns an integer in canonical form, or 0.
+func parseInteger(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n > maxInteger || strconv.FormatInt(n, 10) != text {
 		return 0

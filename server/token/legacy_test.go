@@ -184,7 +184,7 @@ func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
 	if _, err := v.Refresh(theirs); err != nil {
 		t.Fatalf("the key is not shared: %v", err)
 	}
-	if _, err := token.NewVerifier(r, origin, c.now).Access(theirs); !errors.Is(err, token.ErrInvalid) {
+	if _, err := token.NewVerifier(r.PublicKey, origin, c.now).Access(theirs); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("as an access token: %v", err)
 	}
 	if _, err := token.NewRefreshVerifier(r, origin, c.now).Refresh(theirs); !errors.Is(err, token.ErrInvalid) {

@@ -36,13 +36,13 @@ type Verifier struct {
 	keys KeySource
 	form form
 	now  func() time.Time
-	seen *verified
+	seen *verifiedTokens
 }
 
 // NewVerifier returns a verifier for tokens of the issuer, whose public URL is both their iss and
 // their aud.
 func NewVerifier(keys KeySource, issuer string, now func() time.Time) *Verifier {
-	return &Verifier{keys: keys, form: accessForm(issuer), now: now, seen: newVerified()}
+	return &Verifier{keys: keys, form: accessForm(issuer), now: now, seen: newVerifiedTokens()}
 }
 
 // Access returns the claims of an access token of this issuer that has not expired. The error is
@@ -50,19 +50,19 @@ func NewVerifier(keys KeySource, issuer string, now func() time.Time) *Verifier 
 // authentic.
 func (v *Verifier) Access(raw string) (AccessClaims, error) {
 	// Checked before hashing, so that a token of a megabyte is rejected cheaply.
-	if !wellFormed(raw) {
+	if !isWellFormed(raw) {
 		return AccessClaims{}, errForm
 	}
 	now := v.now()
 	sum := digest(raw)
 	if c, ok := v.seen.get(sum, v.keys, now); ok {
-		return judge(c, now)
+		return checkTimes(c, now)
 	}
 	e, err := v.verify(raw)
 	if err != nil {
 		return AccessClaims{}, err
 	}
-	c, err := judge(e.claims, now)
+	c, err := checkTimes(e.claims, now)
 	if err == nil {
 		v.seen.put(sum, e)
 	}
@@ -73,7 +73,7 @@ func (v *Verifier) Access(raw string) (AccessClaims, error) {
 func (v *Verifier) verify(raw string) (entry, error) {
 	var e entry
 	c, err := v.form.authenticate(raw, func(kid string) (any, bool) {
-		key, ok := v.keys.PublicKey(kid)
+		key, ok := v.keys(kid)
 		e.kid, e.key = kid, key
 		return key, ok
 	})
@@ -81,7 +81,7 @@ func (v *Verifier) verify(raw string) (entry, error) {
 		return entry{}, err
 	}
 	if fault := c.accessFault(); fault != "" {
-		return entry{}, refuse(fault)
+		return entry{}, invalid(fault)
 	}
 	e.key = append(ed25519.PublicKey(nil), e.key...)
 	e.claims = AccessClaims{
@@ -91,10 +91,10 @@ func (v *Verifier) verify(raw string) (entry, error) {
 	return e, nil
 }
 
-// judge checks the times, for a cached token as well as for a new one.
-func judge(c AccessClaims, now time.Time) (AccessClaims, error) {
+// checkTimes checks the times, for a cached token as well as for a new one.
+func checkTimes(c AccessClaims, now time.Time) (AccessClaims, error) {
 	if c.IssuedAt.After(now.Add(clockSkew)) {
-		return AccessClaims{}, refuse("iat")
+		return AccessClaims{}, invalid("iat")
 	}
 	if !now.Before(c.ExpiresAt) {
 		return c, ErrExpired
@@ -126,7 +126,7 @@ func (v *RefreshVerifier) Refresh(raw string) (RefreshClaims, error) {
 		return RefreshClaims{}, err
 	}
 	if fault := c.refreshFault(); fault != "" {
-		return RefreshClaims{}, refuse(fault)
+		return RefreshClaims{}, invalid(fault)
 	}
 	claims := RefreshClaims{
 		Subject: c.subject(), Session: c.session(), Generation: c.Generation, Transport: c.Transport,

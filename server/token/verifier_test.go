@@ -32,7 +32,7 @@ func TestControl24AccessByTheClock(t *testing.T) {
 	}
 	for _, cached := range []bool{false, true} {
 		c := &clock{start}
-		v := token.NewVerifier(r, origin, c.now)
+		v := token.NewVerifier(r.PublicKey, origin, c.now)
 		if cached {
 			if _, err := v.Access(access); err != nil {
 				t.Fatal(err)
@@ -98,7 +98,7 @@ func TestARememberedTokenDiesWithItsKey(t *testing.T) {
 		"key emptied":  func(s shelf) { s[kid] = nil },
 	} {
 		keys := shelf{kid: good, otherKid: other}
-		v := token.NewVerifier(keys, origin, c.now)
+		v := token.NewVerifier(keys.PublicKey, origin, c.now)
 		if _, err := v.Access(access); err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +119,7 @@ func TestARememberedTokenDiesWithItsKey(t *testing.T) {
 // A poisoned cache shows when the cache is used: only for the same bytes, and only before exp.
 func TestWhatARememberedTokenIsSpared(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
-	v := token.NewVerifier(r, origin, c.now)
+	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	access, _ := mint(t, r, grant())
 	planted := token.AccessClaims{Subject: 99, IssuedAt: start, ExpiresAt: start.Add(time.Minute)}
 	v.Poison(access, tokentest.NewForger(secretA).Kid, planted)
@@ -140,7 +140,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Skip("signs thousands of tokens")
 	}
 	r, c := ring(t, secretA), &clock{start}
-	v := token.NewVerifier(r, origin, c.now)
+	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	g := grant()
 	for n := range token.MaxVerified + 50 {
 		g.Generation = int64(n)
@@ -156,7 +156,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestVerifierForManyGoroutines(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
-	v := token.NewVerifier(r, origin, c.now)
+	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	access, refresh := mint(t, r, grant())
 	want, err := v.Access(access)
 	if err != nil {

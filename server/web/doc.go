@@ -2,6 +2,7 @@
 //
 //   - /docs/: the API documentation, which is Swagger UI with a start page and a script of this
 //     project;
+//   - /docs/guides/: the guides, rendered from the Markdown files in docs/guides;
 //   - /pages/: the pages that the links in mails open;
 //   - /problems/: the pages about problem codes;
 //   - /console/: the front end for staff members;

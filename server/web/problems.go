@@ -11,10 +11,6 @@ import (
 //go:embed problems
 var problemFiles embed.FS
 
-// problemsPolicy is the Content-Security-Policy of the pages about problem codes. They load a style
-// sheet and an icon.
-const problemsPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // ProblemTexts are the texts of the pages about problem codes.
 type ProblemTexts struct {
 	Problems []Problem
@@ -61,7 +57,7 @@ func Problems(texts ProblemTexts, fail func(w http.ResponseWriter, r *http.Reque
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if asset, ok := assets[r.URL.EscapedPath()]; ok { // the encoded path, so that each page has one spelling
-			asset.serve(w, r, problemsPolicy)
+			asset.serve(w, r, readingPolicy)
 			return
 		}
 		fail(w, r, http.StatusNotFound)

@@ -15,7 +15,7 @@ import (
 	"sync"
 )
 
-//go:embed docs
+//go:embed docs/favicon.svg docs/index.html docs/init.js docs/style.css docs/swagger-ui
 var files embed.FS
 
 // docsPolicy is the Content-Security-Policy of the documentation. The page holds an access token,
@@ -25,8 +25,13 @@ var files embed.FS
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// readingPolicy is the Content-Security-Policy of pages for reading only. They have no script, and
+// load a style sheet and an icon.
+const readingPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // Docs serves the documentation under /docs/ to GET and HEAD, and redirects /docs there with a
-// Location without a host.
+// Location without a host. The guides are below /docs/guides/, rendered from Markdown at the first
+// request for one of them.
 //
 // Every file has a strong ETag and "Cache-Control: no-cache", so browsers store it and revalidate
 // it each time (304). Files that are stored compressed are sent as gzip to clients that accept it
@@ -35,7 +40,15 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // fail writes the error responses, so that they look like all others of the server: 404 for an
 // unknown path, and 405 for another method, with the header Allow already set. It must not be nil.
 func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
-	return folder("/docs", load(files, "docs"), docsPolicy, fail)
+	reference := folder("/docs", load(files, "docs"), docsPolicy, fail)
+	guides := sync.OnceValue(func() http.Handler { return folder("/docs/guides", guidePages(), readingPolicy, fail) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/docs/guides" || strings.HasPrefix(r.URL.Path, "/docs/guides/") {
+			guides().ServeHTTP(w, r)
+			return
+		}
+		reference.ServeHTTP(w, r)
+	})
 }
 
 // folder serves assets below a path to GET and HEAD, and redirects the path without its last slash.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,6 +20,8 @@ import (
 
 	_ "github.com/glebarez/go-sqlite" // registers the driver "sqlite"
 	"github.com/go-sql-driver/mysql"
+
+	"example.com/accounts/scripts/harness"
 )
 
 // Database is the database of the replicas. SQL connects to it directly, bypassing every proxy.
@@ -52,7 +55,11 @@ func openDatabase(ctx context.Context, engine, dir string, urls []string) (*Data
 		db, err := dial(urls[0], "")
 		return &Database{SQL: db, urls: urls}, err
 	}
-	port, err := freePort(ctx)
+	addr, err := harness.FreeAddress(ctx, "127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +104,7 @@ func (d *Database) killNode(n int, down time.Duration) error {
 		return err
 	}
 	time.Sleep(down)
-	if out, err := exec.Command(filepath.Join(d.dirs[n], "start")).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), filepath.Join(d.dirs[n], "start")).CombinedOutput(); err != nil {
 		return fmt.Errorf("node %d does not come back: %w\n%s", n+1, err, out)
 	}
 	return nil
@@ -129,7 +136,7 @@ func (quiet) Print(...any) {}
 
 // start starts the server and returns its URL when it is ready.
 func (m *mysqld) start() (string, error) {
-	c := exec.Command("scripts/with-mysql.sh", "--fast", "--keep", m.dir, "--port", m.port) // ended by stop
+	c := exec.Command("scripts/with-mysql.sh", "--fast", "--keep", m.dir, "--port", m.port) //nolint:noctx // ended by stop
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                     // protect it from Ctrl-C
 	out, err := c.StdoutPipe()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,9 +19,11 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/accounts/scripts/harness"
 	"example.com/accounts/server"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
+	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/servertest/mysqlproxy"
 	"example.com/accounts/server/token"
 )
@@ -74,7 +75,7 @@ func New(ctx context.Context, o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the database server runs as another user
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the database server runs as another user
 		return nil, err
 	}
 	secret, err := token.NewSecret()
@@ -93,18 +94,16 @@ func (s *Site) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	for n := range o.Replicas {
-		port, err := freePort(ctx)
+		addr, err := harness.FreeAddress(ctx, "127.0.0.1")
 		if err != nil {
 			return err
 		}
-		s.Replicas = append(s.Replicas, &Replica{Number: n, Addr: "127.0.0.1:" + port, site: s})
+		s.Replicas = append(s.Replicas, &Replica{Number: n, Addr: addr, site: s})
 	}
 	s.URL = "http://" + strings.Replace(s.Replicas[0].Addr, "127.0.0.1", "localhost", 1)
 	settings := append(slices.Clone(o.Settings),
-		"ACCOUNTS_PUBLIC_URL="+s.URL, "ACCOUNTS_DATA_DIR="+s.Dir, "ACCOUNTS_MAIL=files", "ACCOUNTS_DB_MAX_CONNS=16", "ACCOUNTS_LOG_LEVEL=debug",
-		"ACCOUNTS_MAILS_PER_RECIPIENT=0", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=0",
-		"ACCOUNTS_REGISTRATIONS_PER_CLIENT=0", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0", "ACCOUNTS_RARE_ACTIONS_PER_USER=0",
-		"ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0", "ACCOUNTS_MAILS_PER_STAFF=0")
+		"ACCOUNTS_PUBLIC_URL="+s.URL, "ACCOUNTS_DATA_DIR="+s.Dir, "ACCOUNTS_MAIL=files", "ACCOUNTS_DB_MAX_CONNS=16", "ACCOUNTS_LOG_LEVEL=debug")
+	settings = append(settings, servertest.Unlimited...)
 	direct := append(slices.Clone(settings), "ACCOUNTS_DATABASE_URL="+s.Database.urls[0], "ACCOUNTS_SECRET_KEYS="+s.secrets[0])
 	if s.Config, _, err = config.Load(direct); err != nil {
 		return err
@@ -156,15 +155,6 @@ func (s *Site) Close() error {
 	return errors.Join(append(errs, os.RemoveAll(s.Dir), os.RemoveAll(memoryOf(s.Dir)))...)
 }
 
-func freePort(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
-}
-
 // LogFile returns the path of a replica's log.
 func (r *Replica) LogFile() string {
 	return filepath.Join(r.site.Dir, fmt.Sprintf("replica%d.log", r.Number))
@@ -197,7 +187,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	c := exec.Command(self) // ended by Kill, by Terminate, or by the end of its standard input
+	c := exec.Command(self) //nolint:noctx // ended by Kill, by Terminate, or by the end of its standard input
 	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C does not reach it
 	stdin, err := c.StdinPipe()
@@ -227,15 +217,8 @@ func (r *Replica) ready(ctx context.Context, ended <-chan struct{}, end time.Tim
 			return false
 		default:
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Addr+"/readyz", nil)
-		if err != nil {
-			return false
-		}
-		if answer, err := client.Do(request); err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return true
-			}
+		if harness.IsReady(ctx, client, r.Addr) {
+			return true
 		}
 	}
 	return false

@@ -58,7 +58,10 @@ Recommended order:
   4. Run the import, before other users are created in this service.
   5. Switch over.`
 
-func (p process) importDjango() *cobra.Command {
+// importCommand is the command that imports the users of a Django service.
+type importCommand struct{ process }
+
+func (p importCommand) command() *cobra.Command {
 	var from, table string
 	var o accounts.ImportOptions
 	c := &cobra.Command{
@@ -70,11 +73,11 @@ func (p process) importDjango() *cobra.Command {
 				p.env = append([]string{"ACCOUNTS_AUTO_MIGRATE=false"}, p.env...)
 			}
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				source, err := p.djangoSource(ctx, from, table)
+				source, err := p.source(ctx, from, table)
 				if err != nil {
 					return err
 				}
-				return errors.Join(p.runImport(ctx, a, source, o), source.Close())
+				return errors.Join(p.run(ctx, a, source, o), source.Close())
 			})
 		},
 	}
@@ -91,7 +94,7 @@ func (p process) importDjango() *cobra.Command {
 
 const maxURLLine = 4096
 
-func (p process) djangoSource(ctx context.Context, from, table string) (django.Source, error) {
+func (p importCommand) source(ctx context.Context, from, table string) (django.Source, error) {
 	if from == "-" {
 		line, err := bufio.NewReader(io.LimitReader(p.in, maxURLLine)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -113,7 +116,7 @@ func (p process) djangoSource(ctx context.Context, from, table string) (django.S
 
 // runImport prints the report even after an error, because users that were imported before it stay
 // imported.
-func (p process) runImport(ctx context.Context, a *app, source django.Source, o accounts.ImportOptions) error {
+func (p importCommand) run(ctx context.Context, a *app, source django.Source, o accounts.ImportOptions) error {
 	run := a.service.NewImport(o)
 	bar := p.progress(source.Total(), "users", progressbar.OptionShowCount())
 	err := a.explain(run.Begin(ctx, source.Greatest()))
@@ -132,7 +135,7 @@ func (p process) runImport(ctx context.Context, a *app, source django.Source, o 
 		})
 	}
 	r := run.Report()
-	err = errors.Join(err, bar.Exit(), p.printImport(source, r, o.Dry))
+	err = errors.Join(err, bar.Exit(), p.print(source, r, o.Dry))
 	switch {
 	case err != nil:
 		return fmt.Errorf("the import stopped after %d of %d users: %w; imported users are kept, so run the import again", r.Read, source.Total(), err)
@@ -142,7 +145,7 @@ func (p process) runImport(ctx context.Context, a *app, source django.Source, o 
 	return nil
 }
 
-func (p process) printImport(source django.Source, r accounts.ImportReport, dry bool) error {
+func (p importCommand) print(source django.Source, r accounts.ImportReport, dry bool) error {
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	if dry {
 		_, _ = fmt.Fprintln(w, "Dry run: nothing was changed. An import would give this result:")

@@ -120,7 +120,7 @@ func (a *app) writeLastEvents() {
 // banner tells a new operator where to continue.
 func (p process) banner(ctx context.Context, a *app) {
 	_, _ = fmt.Fprintf(p.out, "accounts %s at %s, database %s\n", version, a.cfg.PublicURL, a.cfg.Database)
-	if a.cfg.Loopback() {
+	if a.cfg.IsLoopback() {
 		_, _ = fmt.Fprintf(p.out, "  try it:            %s/demo/\n", a.cfg.PublicURL)
 	}
 	if a.cfg.Docs {

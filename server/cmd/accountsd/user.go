@@ -20,15 +20,18 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-func (p process) user() *cobra.Command {
+// userCommands holds the commands that manage users.
+type userCommands struct{ process }
+
+func (p userCommands) command() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "Manage users", Args: cobra.NoArgs}
-	c.AddCommand(p.userCreate(), p.userList(), p.userSetPassword(),
-		p.userSetActive("activate", "Allow a user to log in again", true),
-		p.userSetActive("deactivate", "End all sessions of a user and prevent new logins", false))
+	c.AddCommand(p.create(), p.list(), p.setPassword(),
+		p.setActive("activate", "Allow a user to log in again", true),
+		p.setActive("deactivate", "End all sessions of a user and prevent new logins", false))
 	return c
 }
 
-func (p process) userCreate() *cobra.Command {
+func (p userCommands) create() *cobra.Command {
 	var n accounts.NewUser
 	var stdin bool
 	c := &cobra.Command{
@@ -62,7 +65,7 @@ func (p process) userCreate() *cobra.Command {
 	return c
 }
 
-func (p process) userSetPassword() *cobra.Command {
+func (p userCommands) setPassword() *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
 		Use: "set-password USERNAME", Short: "Set a new password for a user and end all sessions of the user", Args: cobra.ExactArgs(1),
@@ -80,7 +83,7 @@ func (p process) userSetPassword() *cobra.Command {
 	return c
 }
 
-func (p process) userSetActive(use, short string, active bool) *cobra.Command {
+func (p userCommands) setActive(use, short string, active bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " USERNAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -91,16 +94,16 @@ func (p process) userSetActive(use, short string, active bool) *cobra.Command {
 	}
 }
 
-func (p process) userList() *cobra.Command {
+func (p userCommands) list() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "list", Short: "List all users", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
 				if asJSON {
-					return p.listJSON(ctx, a)
+					return p.printJSON(ctx, a)
 				}
-				return p.listTable(ctx, a)
+				return p.printTable(ctx, a)
 			})
 		},
 	}
@@ -108,7 +111,7 @@ func (p process) userList() *cobra.Command {
 	return c
 }
 
-func (p process) listTable(ctx context.Context, a *app) error {
+func (p userCommands) printTable(ctx context.Context, a *app) error {
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tUSERNAME\tEMAIL\tACTIVE\tSUPERUSER\tLAST LOGIN")
 	err := a.service.Users(ctx, func(u models.User) error {
@@ -138,7 +141,7 @@ type listed struct {
 	DateJoined      time.Time  `json:"date_joined"`
 }
 
-func (p process) listJSON(ctx context.Context, a *app) error {
+func (p userCommands) printJSON(ctx context.Context, a *app) error {
 	w := json.NewEncoder(p.out)
 	return a.service.Users(ctx, func(u models.User) error {
 		return w.Encode(listed{

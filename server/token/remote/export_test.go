@@ -10,4 +10,4 @@ const (
 	MaxBody     = maxBody
 )
 
-var LifeOf = lifeOf
+var LifeOf = cacheLife

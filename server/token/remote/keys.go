@@ -65,42 +65,42 @@ func (k *keys) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	return key, ok
 }
 
-// ready waits until there are keys to verify with. It waits for a fetch if there are none, or if a
-// fetch is due and the last one succeeded. Errors: [ErrUnavailable].
-func (k *keys) ready(ctx context.Context) error {
+// waitForKeys waits until there are keys to verify with. It waits for a fetch if there are none, or
+// if a fetch is due and the last one succeeded. Errors: [ErrUnavailable].
+func (k *keys) waitForKeys(ctx context.Context) error {
 	k.mu.Lock()
 	now := k.now()
 	if now.Before(k.due) {
 		k.mu.Unlock()
 		return nil
 	}
-	usable, away := k.usable(now), k.failure != nil
+	usable, away := k.isUsable(now), k.failure != nil
 	flight := k.fetch(now)
 	k.mu.Unlock()
 	if usable && away {
 		return nil
 	}
-	if !wait(ctx, flight) {
+	if !waitForFetch(ctx, flight) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.usable(now) {
+	if !k.isUsable(now) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, k.failure)
 	}
 	return nil
 }
 
-// again fetches the keys for an unknown kid. It reports whether the caller should look for the kid
-// again.
-func (k *keys) again(ctx context.Context) bool {
+// refetch fetches the keys for an unknown kid. It reports whether the caller should look for the
+// kid refetch.
+func (k *keys) refetch(ctx context.Context) bool {
 	k.mu.Lock()
 	flight := k.fetch(k.now())
 	k.mu.Unlock()
-	return flight != nil && wait(ctx, flight)
+	return flight != nil && waitForFetch(ctx, flight)
 }
 
-func (k *keys) usable(now time.Time) bool {
+func (k *keys) isUsable(now time.Time) bool {
 	return k.set != nil && now.Before(k.fetched.Add(maxStale))
 }
 
@@ -116,7 +116,7 @@ func (k *keys) fetch(now time.Time) <-chan struct{} {
 	}
 	k.tried, k.flight = now, make(chan struct{})
 	go func() {
-		set, life, err := k.get()
+		set, life, err := k.download()
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if k.failure = err; err == nil {
@@ -128,9 +128,9 @@ func (k *keys) fetch(now time.Time) <-chan struct{} {
 	return k.flight
 }
 
-// wait returns true when the fetch has ended, or if there is none. It returns false if ctx ends
-// first.
-func wait(ctx context.Context, flight <-chan struct{}) bool {
+// waitForFetch returns true when the fetch has ended, or if there is none. It returns false if ctx
+// ends first.
+func waitForFetch(ctx context.Context, flight <-chan struct{}) bool {
 	if flight == nil {
 		return true
 	}
@@ -142,7 +142,7 @@ func wait(ctx context.Context, flight <-chan struct{}) bool {
 	}
 }
 
-func (k *keys) get() (map[string]ed25519.PublicKey, time.Duration, error) {
+func (k *keys) download() (map[string]ed25519.PublicKey, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
@@ -169,13 +169,13 @@ func (k *keys) get() (map[string]ed25519.PublicKey, time.Duration, error) {
 	if len(found) == 0 {
 		return nil, 0, fmt.Errorf("%s has no Ed25519 key; is it the JWKS of an accounts server?", k.url)
 	}
-	return found, lifeOf(answer.Header), nil
+	return found, cacheLife(answer.Header), nil
 }
 
-// lifeOf returns how long an answer may be used without another fetch (RFC 9111), within bounds.
+// cacheLife returns how long an answer may be used without another fetch (RFC 9111), within bounds.
 // Without them, a mistake at the server or in a cache on the way could cause a fetch for every
 // request, or hide the removal of a key for a day.
-func lifeOf(header http.Header) time.Duration {
+func cacheLife(header http.Header) time.Duration {
 	life := usualLife
 	for _, directive := range strings.Split(header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
@@ -183,13 +183,13 @@ func lifeOf(header http.Header) time.Duration {
 		case "no-store", "no-cache":
 			return minLife
 		case "max-age":
-			life = seconds(value) - seconds(header.Get("Age"))
+			life = parseSeconds(value) - parseSeconds(header.Get("Age"))
 		}
 	}
 	return min(max(life, minLife), maxLife)
 }
 
-func seconds(text string) time.Duration {
+func parseSeconds(text string) time.Duration {
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
 		return 0

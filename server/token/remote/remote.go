@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/token"
 )
 
@@ -47,7 +47,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 		o.KeysURL = o.Issuer + "/.well-known/jwks.json"
 	}
 	at, err := url.Parse(o.KeysURL)
-	if err != nil || at.Scheme != "https" && (at.Scheme != "http" || !loopback(at.Hostname())) {
+	if err != nil || at.Scheme != "https" && (at.Scheme != "http" || !hosts.IsLoopback(at.Hostname())) {
 		return nil, fmt.Errorf("remote: the keys must come by https, or from this machine, not from %q", o.KeysURL)
 	}
 	client := http.Client{}
@@ -59,22 +59,17 @@ func NewVerifier(o Options) (*Verifier, error) {
 		o.Now = time.Now //nolint:forbidigo // this is where it is injected
 	}
 	keys := &keys{url: o.KeysURL, client: &client, now: o.Now}
-	return &Verifier{issuer: o.Issuer, keys: keys, tokens: token.NewVerifier(keys, o.Issuer, o.Now)}, nil
-}
-
-func loopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
+	return &Verifier{issuer: o.Issuer, keys: keys, tokens: token.NewVerifier(keys.PublicKey, o.Issuer, o.Now)}, nil
 }
 
 // Access returns the claims of an access token. The error is [token.ErrInvalid],
 // [token.ErrExpired], or [ErrUnavailable] if there are no keys to verify with.
 func (v *Verifier) Access(ctx context.Context, raw string) (token.AccessClaims, error) {
-	if err := v.keys.ready(ctx); err != nil {
+	if err := v.keys.waitForKeys(ctx); err != nil {
 		return token.AccessClaims{}, err
 	}
 	claims, err := v.tokens.Access(raw)
-	if errors.Is(err, token.ErrUnknownKey) && v.keys.again(ctx) {
+	if errors.Is(err, token.ErrUnknownKey) && v.keys.refetch(ctx) {
 		return v.tokens.Access(raw)
 	}
 	return claims, err
@@ -97,19 +92,19 @@ func (v *Verifier) Require(next http.Handler) http.Handler {
 func (v *Verifier) Check(w http.ResponseWriter, r *http.Request) (*http.Request, bool) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		v.answer(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request has no access token.")
+		v.writeProblem(w, http.StatusUnauthorized, "credentials_missing", "Credentials missing", "The request has no access token.")
 		return r, false
 	}
-	claims, err := v.Access(r.Context(), bearer(values))
+	claims, err := v.Access(r.Context(), parseBearer(values))
 	switch {
 	case err == nil:
 		return r.WithContext(context.WithValue(r.Context(), claimsKey{}, claims)), true
 	case errors.Is(err, ErrUnavailable):
-		v.answer(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Access tokens cannot be verified right now. Try again as soon as Retry-After says.")
+		v.writeProblem(w, http.StatusServiceUnavailable, "service_unavailable", "Service unavailable", "Access tokens cannot be verified right now. Try again as soon as Retry-After says.")
 	case errors.Is(err, token.ErrExpired):
-		v.answer(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
+		v.writeProblem(w, http.StatusUnauthorized, "access_expired", "Access token expired", "The access token has expired. Refresh it.")
 	default:
-		v.answer(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
+		v.writeProblem(w, http.StatusUnauthorized, "access_invalid", "Access token not valid", "The access token is not authentic.")
 	}
 	return r, false
 }
@@ -123,10 +118,10 @@ func Claims(ctx context.Context) (token.AccessClaims, bool) {
 	return claims, ok
 }
 
-// bearer returns the token of a single Authorization header, or "", which is not valid. It rejects
-// two headers, because this service and a proxy in front of it might use different ones (RFC 6750
-// section 2.1).
-func bearer(values []string) string {
+// parseBearer returns the token of a single Authorization header, or "", which is not valid. It
+// rejects two headers, because this service and a proxy in front of it might use different ones
+// (RFC 6750 section 2.1).
+func parseBearer(values []string) string {
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if len(values) != 1 || !strings.EqualFold(scheme, "Bearer") {
 		return ""
@@ -134,7 +129,7 @@ func bearer(values []string) string {
 	return raw
 }
 
-func (v *Verifier) answer(w http.ResponseWriter, status int, code, title, detail string) {
+func (v *Verifier) writeProblem(w http.ResponseWriter, status int, code, title, detail string) {
 	h := w.Header()
 	switch {
 	case status == http.StatusServiceUnavailable:

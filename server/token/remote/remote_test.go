@@ -382,13 +382,16 @@ func TestOptions(t *testing.T) {
 		"no issuer": {}, "a path": {Issuer: "https://accounts.example.com/"}, "no scheme": {Issuer: "accounts.example.com"},
 		"plain http":              {Issuer: "http://accounts.example.com"},
 		"plain http for the keys": {Issuer: "https://accounts.example.com", KeysURL: "http://accounts:8080/.well-known/jwks.json"},
+		"IPv4 in IPv6":            {Issuer: "http://[::ffff:127.0.0.1]:8080"},
+		"a zone":                  {Issuer: "https://accounts.example.com", KeysURL: "http://[::1%25lo]:8080/keys"},
+		"a dot after localhost":   {Issuer: "http://localhost.:8080"},
 		"a file":                  {Issuer: "https://accounts.example.com", KeysURL: "file:///etc/keys"},
 	} {
 		if _, err := remote.NewVerifier(o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	for _, issuer := range []string{"https://accounts.example.com", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:8080"} {
+	for _, issuer := range []string{"https://accounts.example.com", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:8080", "http://LOCALHOST:8080"} {
 		if _, err := remote.NewVerifier(remote.Options{Issuer: issuer}); err != nil {
 			t.Error(err)
 		}

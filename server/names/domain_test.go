@@ -1,4 +1,4 @@
-package accounts
+package names
 
 import (
 	"testing"
@@ -31,14 +31,14 @@ func TestControl203DomainsOfMixedScripts(t *testing.T) {
 			continue
 		}
 		for _, form := range []string{domain, ascii} {
-			norm, err := newEmail("cfo@" + form)
-			if (err == nil) != plain {
-				t.Errorf("%s: %v, want accepted: %t", form, err, plain)
+			norm, ok := ParseNewEmail("cfo@" + form)
+			if ok != plain {
+				t.Errorf("%s: accepted: %t, want %t", form, ok, plain)
 			}
 			if plain && norm != "cfo@"+ascii {
 				t.Errorf("%s: %s", form, norm)
 			}
-			if _, ok := canonicalEmail("cfo@" + form); !ok {
+			if _, ok := NormalizeEmail("cfo@" + form); !ok {
 				t.Errorf("%s is rejected as an existing address", form)
 			}
 		}

@@ -1,4 +1,4 @@
-package accounts
+package names
 
 import (
 	"strings"
@@ -32,9 +32,9 @@ func spellings(s string) []string {
 	}
 }
 
-func FuzzUsername(f *testing.F) { fuzzIdentity(f, canonicalUsername, maxUsername) }
+func FuzzUsername(f *testing.F) { fuzzIdentity(f, NormalizeUsername, MaxUsername) }
 
-func FuzzEmail(f *testing.F) { fuzzIdentity(f, canonicalEmail, maxEmail) }
+func FuzzEmail(f *testing.F) { fuzzIdentity(f, NormalizeEmail, maxEmail) }
 
 func fuzzIdentity(f *testing.F, canonical func(string) (string, bool), most int) {
 	for _, s := range identities {
@@ -71,27 +71,27 @@ func sameLetters(s, given, form string) bool {
 }
 
 // The form of an imported username is never that of a username that is chosen here, nor of an
-// address: it imitates no user, and logs in no other user.
-func FuzzForeignName(f *testing.F) {
+// address: it cannot be mistaken for another user, and logs in no other user.
+func FuzzImportedUsername(f *testing.F) {
 	for _, s := range identities {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, given string) {
-		form, ok := foreignName(given)
+		form, ok := NormalizeImportedUsername(given)
 		if !ok {
 			return
 		}
-		if _, ok := canonicalUsername(form); ok {
+		if _, ok := NormalizeUsername(form); ok {
 			t.Errorf("%q has the form %q, which is a username", given, form)
 		}
-		if _, ok := canonicalEmail(form); ok {
+		if _, ok := NormalizeEmail(form); ok {
 			t.Errorf("%q has the form %q, which is an address", given, form)
 		}
-		if n := utf8.RuneCountInString(form); n < 1 || n > maxUsername || !utf8.ValidString(form) || strings.ContainsFunc(form, unicode.IsControl) || strings.TrimSpace(form) != form {
+		if n := utf8.RuneCountInString(form); n < 1 || n > MaxUsername || !utf8.ValidString(form) || strings.ContainsFunc(form, unicode.IsControl) || strings.TrimSpace(form) != form {
 			t.Errorf("%q has the form %q", given, form)
 		}
 		for _, s := range []string{strings.ToUpper(given), strings.ToLower(given)} {
-			if other, ok := foreignName(s); ok && other != form && strings.EqualFold(s, given) {
+			if other, ok := NormalizeImportedUsername(s); ok && other != form && strings.EqualFold(s, given) {
 				t.Errorf("%q is %q, and %q is %q", given, form, s, other)
 			}
 		}

@@ -1,4 +1,4 @@
-package accounts
+package names
 
 import (
 	"strings"
@@ -35,7 +35,7 @@ func spell(t *testing.T, canonical func(string) (string, bool), maxChars int, ta
 
 // The corpus of names that look or compare alike: they are one name, or are rejected.
 func TestCanonicalUsername(t *testing.T) {
-	spell(t, canonicalUsername, maxUsername, []spelling{
+	spell(t, NormalizeUsername, MaxUsername, []spelling{
 		{"ada", "ada"},
 		{"Ada", "ada"},
 		{"ADA_Lovelace-1.2+3", "ada_lovelace-1.2+3"},
@@ -130,7 +130,7 @@ func TestControl66And67CanonicalEmail(t *testing.T) {
 		d := strings.Repeat(strings.Repeat("d", 50)+".", 5)
 		return d[:length-3] + ".co"
 	}
-	spell(t, canonicalEmail, maxEmail, []spelling{
+	spell(t, NormalizeEmail, maxEmail, []spelling{
 		{"a@b.co", "a@b.co"},
 		{"A@B.CO", "a@b.co"},
 		{"a+tag@b.co", "a+tag@b.co"},
@@ -206,7 +206,7 @@ func TestControl66And67CanonicalEmail(t *testing.T) {
 // Domains that Unicode can spell in several ways are one domain, or rejected.
 func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
-		got, ok := canonicalEmail("a@" + d)
+		got, ok := NormalizeEmail("a@" + d)
 		if !ok {
 			continue
 		}
@@ -215,7 +215,7 @@ func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 				t.Errorf("%q gives %q, which is not ASCII", d, got)
 			}
 		}
-		if again, ok := canonicalEmail(got); !ok || again != got {
+		if again, ok := NormalizeEmail(got); !ok || again != got {
 			t.Errorf("%q gives %q, then %q %v", d, got, again, ok)
 		}
 	}
@@ -227,7 +227,7 @@ func TestControl66DomainsAsOthersReadThem(t *testing.T) {
 	taken := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		domain := "x" + string(r) + "y.example"
-		got, ok := canonicalEmail("a@" + domain)
+		got, ok := NormalizeEmail("a@" + domain)
 		if !ok {
 			continue
 		}
@@ -246,17 +246,17 @@ func TestControl66DomainsAsOthersReadThem(t *testing.T) {
 func TestUsernamesInAnyCaseAreOne(t *testing.T) {
 	taken := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		name, ok := canonicalUsername(string(r))
+		name, ok := NormalizeUsername(string(r))
 		if !ok || r == 'ı' {
 			continue
 		}
 		taken++
 		for _, other := range []string{strings.ToUpper(string(r)), strings.ToLower(string(r)), string(unicode.SimpleFold(r))} {
-			if got, ok := canonicalUsername(other); ok && got != name {
+			if got, ok := NormalizeUsername(other); ok && got != name {
 				t.Errorf("%U gives %q, and %q gives %q", r, name, other, got)
 			}
 		}
-		if again, ok := canonicalUsername(name); !ok || again != name {
+		if again, ok := NormalizeUsername(name); !ok || again != name {
 			t.Errorf("%U gives %q, and that %q %v", r, name, again, ok)
 		}
 	}
@@ -271,7 +271,7 @@ func TestNewUsernames(t *testing.T) {
 		"ada": true, "\u03b1\u03bd\u03bd\u03b1": true, "\u0391\u039d\u039d\u0391": false, "\u03a4\u039f\u039d\u03a5": false, "\u039d\u03af\u03ba\u03bf\u03c2": true,
 		"a\u4e28ice": false, "b\u3007b": false, "\u4e00\u4e28": true, "a b": false,
 	} {
-		if _, ok := newUsername(name); ok != want {
+		if _, ok := ParseNewUsername(name); ok != want {
 			t.Errorf("%q: %v", name, ok)
 		}
 	}
@@ -285,20 +285,8 @@ func TestNames(t *testing.T) {
 		"\u202eada": false, "a\u2066da": false, "ada\u2028": false, "ada\u0085": false, "a\u00adda": false, "\ufeffada": false, "\ue000": false,
 		"\u3164": false, "a\u115fb": false, "a\u034fb": false, "   ": false, " ": false, "\u0600\u0661": true,
 	} {
-		if isName(name) != want {
+		if IsPersonName(name) != want {
 			t.Errorf("%q: %v", name, !want)
 		}
-	}
-}
-
-// Epochs start at random values that JSON and every engine store exactly.
-func TestNewEpoch(t *testing.T) {
-	seen := map[int64]bool{}
-	for range 100 {
-		e := newEpoch()
-		if e < 0 || e >= 1<<48 || seen[e] {
-			t.Fatalf("epoch %d", e)
-		}
-		seen[e] = true
 	}
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Each limit is exceeded once, and the fault names the place.
+func TestHouseFindsEachFault(t *testing.T) {
+	long := "func long() {\n" + strings.Repeat("\tprintln()\n", 60) + "}\n"
+	for name, c := range map[string]struct{ text, fault string }{
+		"a long function":      {long, "server/x.go:3 long: 62"},
+		"many parameters":      {"func f(a, b, c, d, e, f, g int) {}\n", "server/x.go:3 f: 7"},
+		"a long file":          {strings.Repeat("// x\n", 401), "server/x.go: 403"},
+		"a type of many jobs":  {"type t int\n" + manyMethods(21), "server.t: 21"},
+		"many interfaces":      {strings.Repeat("type i interface{ m() }\n", 5), "server/x.go:3 i"},
+		"an exported function": {"func F() {}\n", "server/x.go:3 F"},
+		"an exported type":     {"type T int\n", "server/x.go:3 T"},
+	} {
+		if faults := faultsOf(t, c.text, "few words"); !slices.Contains(faults, c.fault) {
+			t.Errorf("%s: %q, want %q", name, faults, c.fault)
+		}
+	}
+	if faults := faultsOf(t, "", strings.Repeat("word ", 1501)); len(faults) != 1 {
+		t.Errorf("a long README: %q", faults)
+	}
+	if faults := faultsOf(t, "// F does nothing.\nfunc F() {}\n", "few words"); len(faults) != 0 {
+		t.Errorf("nothing wrong: %q", faults)
+	}
+}
+
+func manyMethods(n int) string {
+	var text strings.Builder
+	for i := range n {
+		text.WriteString("func (t) m" + strings.Repeat("x", i) + "() {}\n")
+	}
+	return text.String()
+}
+
+// faultsOf returns the faults of a tree with one Go file and a README.
+func faultsOf(t *testing.T, text, readme string) (faults []string) {
+	t.Helper()
+	root := t.TempDir()
+	for _, folder := range product {
+		if err := os.Mkdir(filepath.Join(root, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, content := range map[string]string{"server/x.go": "package x\n\n" + text, "README.md": readme} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := measure(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range judge(m) {
+		faults = append(faults, r.faults...)
+	}
+	return faults
+}

@@ -1,0 +1,15 @@
+package accounts
+
+import "testing"
+
+// Epochs start at random values that JSON and every engine store exactly.
+func TestNewEpoch(t *testing.T) {
+	seen := map[int64]bool{}
+	for range 100 {
+		e := newEpoch()
+		if e < 0 || e >= 1<<48 || seen[e] {
+			t.Fatalf("epoch %d", e)
+		}
+		seen[e] = true
+	}
+}

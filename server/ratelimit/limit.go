@@ -1,0 +1,56 @@
+// Package ratelimit limits how often something may happen. It counts in the database, so that all
+// replicas share the counts.
+//
+// A caller counts an action before it happens ([Limiter.Allow]), so that concurrent requests cannot
+// all have the last unit, and refunds it if the action could not be carried out ([Limiter.Refund]).
+// [Limiter.Verify] does both for guesses at a secret, such as a password. [Count] counts in the
+// caller's own transaction.
+//
+// The package does not know what is limited. Callers name their limits by kinds.
+package ratelimit
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"example.com/accounts/models"
+)
+
+// Limit permits N actions in a window of Per that begins with the first, each at least Pause after
+// the one before. N = 0 is no limit. After Per, it permits actions again, so no limit locks anyone
+// out for good.
+type Limit struct {
+	N          int
+	Per, Pause time.Duration
+}
+
+// A client is identified by its network, because one sender has many addresses in it. An IPv6
+// customer has at least a /64. Hosting providers and tunnel brokers hand out a /48, which holds
+// 65,536 of them, so the /48 is counted too, as wideShare clients.
+const wideShare = 8
+
+// perClient is the suffix of the kinds of limits per client.
+const perClient = "_client"
+
+// For returns one action of a subject under the limit. The kind keeps equal subjects of different
+// limits apart. All limits of one kind must have the same subjects.
+func (l Limit) For(kind, subject string) models.RateLimitUse {
+	return models.RateLimitUse{ID: ID(kind, subject), Kind: kind, Limit: l.N, Per: l.Per, Pause: l.Pause}
+}
+
+// ForClient returns one action of a client under the limit: one of its narrow network and, if the
+// wide one differs, one of the wide network. It appends "_client" to the kind.
+func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
+	uses := []models.RateLimitUse{l.For(kind+perClient, narrow)}
+	if wide != narrow {
+		l.N *= wideShare
+		uses = append(uses, l.For(kind+perClient, wide))
+	}
+	return uses
+}
+
+// ID returns the id of the row that counts the actions of a subject.
+func ID(kind, subject string) models.ID {
+	sum := sha256.Sum256([]byte(kind + "\x00" + subject))
+	return models.ID(sum[:16])
+}

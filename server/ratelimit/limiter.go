@@ -1,0 +1,109 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"example.com/accounts/models"
+)
+
+// Limiter counts actions against limits. It is safe for concurrent use.
+type Limiter struct {
+	store  *models.Store
+	now    func() time.Time
+	memory memory
+}
+
+// New returns a limiter that counts in the store.
+func New(store *models.Store, now func() time.Time) *Limiter {
+	return &Limiter{store: store.WithClock(now), now: now}
+}
+
+const (
+	// allowTime bounds a call whose context has no earlier deadline.
+	allowTime = 2500 * time.Millisecond
+	// refundTime bounds a refund.
+	refundTime = 500 * time.Millisecond
+)
+
+// Allow counts one action against each of these limits, or against none if one of them is exceeded.
+// The caller calls it before the action. Errors: *Exceeded, with the latest time if several limits
+// are exceeded; those of the store.
+func (l *Limiter) Allow(ctx context.Context, uses ...models.RateLimitUse) error {
+	if uses = enabled(uses); len(uses) == 0 {
+		return nil
+	}
+	if err := l.AllowFromMemory(uses...); err != nil {
+		return err
+	}
+	// The caller may disconnect, but a count that has begun is completed.
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	now := l.now()
+	err := l.store.Tx(ctx, func(tx *models.Tx) error { return tx.CountUses(uses...) })
+	var exceeded *models.RateLimitExceeded
+	if errors.As(err, &exceeded) && strings.HasSuffix(exceeded.Kind, perClient) {
+		l.memory.add(exceeded, now)
+	}
+	return translate(err)
+}
+
+// AllowFromMemory rejects an action if one of its limits per client has just been found exceeded. It
+// counts nothing and does not query the database. Errors: *Exceeded.
+func (l *Limiter) AllowFromMemory(uses ...models.RateLimitUse) error {
+	if exceeded := l.memory.find(uses, l.now()); exceeded != nil {
+		return exceeded
+	}
+	return nil
+}
+
+// Refund subtracts an action from its limits, for example because it could not be carried out.
+func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error {
+	if uses = enabled(uses); len(uses) == 0 {
+		return nil
+	}
+	ids := make([]models.ID, 0, len(uses))
+	for _, use := range uses {
+		ids = append(ids, use.ID)
+	}
+	// The request's deadline does not apply. If it has passed, the action was not carried out, and
+	// it must not count.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)
+	defer cancel()
+	return l.store.RefundUses(ctx, l.now(), ids...)
+}
+
+// IsExceeded reports whether one of these limits would reject an action now. It counts nothing.
+func (l *Limiter) IsExceeded(ctx context.Context, uses ...models.RateLimitUse) (bool, error) {
+	return l.store.IsRateLimited(ctx, l.now(), enabled(uses)...)
+}
+
+// Count counts one action against each of these limits in the caller's transaction, which the caller
+// rolls back if one of them is exceeded. Errors: *Exceeded, those of the store.
+func Count(tx *models.Tx, uses ...models.RateLimitUse) error {
+	return translate(tx.CountUses(enabled(uses)...))
+}
+
+// enabled returns the uses of the limits that are switched on.
+func enabled(uses []models.RateLimitUse) []models.RateLimitUse {
+	var on []models.RateLimitUse
+	for _, use := range uses {
+		if use.Limit > 0 {
+			on = append(on, use)
+		}
+	}
+	return on
+}
+
+// detached returns a context that is not canceled with ctx. The deadline stays; without one, it is
+// allowTime from now.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	ctx = context.WithoutCancel(ctx)
+	if !ok {
+		return context.WithTimeout(ctx, allowTime)
+	}
+	return context.WithDeadline(ctx, end)
+}
