@@ -153,7 +153,7 @@ async function elsewhere(v, username, secret = password) {
 
 /** Enters the password when the console asks for it. */
 async function prove(v, secret = password) {
-  await v.page.locator("#prove[open]").waitFor();
+  await v.page.locator("#reauth[open]").waitFor();
   await v.page.keyboard.type(secret);
   await v.page.keyboard.press("Enter");
 }
@@ -175,7 +175,7 @@ async function newcomer(v) {
   const began = Date.now();
   allow(v, 401, "accounts/login");
   await signIn(v, "root", "someone else's guess");
-  await sees(v, "The name or the password is wrong", "sign-in");
+  await sees(v, "The username or password is incorrect", "sign-in");
   await is(v, "what was typed", page.locator("#login-username").inputValue(), "root");
   await page.locator("#login-password").fill("");
   await signIn(v, "root");
@@ -211,10 +211,10 @@ async function newcomer(v) {
   await page.keyboard.press("Enter");
   allow(v, 422, "accounts/reauthenticate");
   await prove(v, "someone else's guess");
-  await sees(v, "This is not the password.", "the password once more");
+  await sees(v, "The password is incorrect.", "the password once more");
   await shot(v, "password");
   await page.keyboard.press("Escape");
-  await page.locator("#prove").waitFor({ state: "hidden" });
+  await page.locator("#reauth").waitFor({ state: "hidden" });
   await is(v, "without the password", request(), "alive");
   await page.locator("#activity").focus();
   await page.keyboard.press("Enter");
@@ -222,7 +222,7 @@ async function newcomer(v) {
   allow(v, 403, "admin/users/\\d+");
   await page.keyboard.press("Enter");
   await prove(v);
-  await sees(v, "No live session", "after the deactivation");
+  await sees(v, "There are no active sessions", "after the deactivation");
   await sees(v, "is deactivated, and every session has ended", "after the deactivation");
   await is(v, "badge", page.locator("#user-badges .bad").textContent(), "Deactivated");
   await is(v, "the victim's session", request(), "session_revoked");
@@ -254,7 +254,7 @@ async function look(v) {
   await shot(v, "invite");
   await page.keyboard.press("Escape");
   await page.goto(`${server.origin}/console/?view=users&q=nobody+of+this+name&role=staff,superuser`);
-  await sees(v, "Nobody fits");
+  await sees(v, "No users found");
   await still(v, "nobody");
   await shot(v, "nobody");
   await page.goto(`${server.origin}/console/?view=user&id=1`);
@@ -309,9 +309,9 @@ async function search(v) {
   await page.goBack();
   await until(v, "the filter before", async () => (await page.locator("[name=email_verified]").inputValue()) === "");
   await page.locator("#q").fill("nobody of this name");
-  await sees(v, "Nobody fits");
+  await sees(v, "No users found");
   await shot(v, "nobody");
-  await page.getByRole("button", { name: "Clear the filters" }).click();
+  await page.getByRole("button", { name: "Clear filters" }).click();
   await arrived(v);
   await is(v, "cleared", [query(v).get("q"), query(v).get("is_active"), await page.locator("#q").inputValue()], [null, null, ""]);
 }
@@ -319,11 +319,11 @@ async function search(v) {
 /** Tests paging forward and back, after a reload, and the sort order. */
 async function pages(v) {
   const { page } = v;
-  await page.getByRole("button", { name: "E-mail" }).click();
+  await page.getByRole("button", { name: "Email" }).click();
   await until(v, "the order", () => query(v).get("sort") === "email");
-  await page.getByRole("button", { name: "E-mail" }).click();
-  await is(v, "aria-sort", page.getByRole("columnheader", { name: "E-mail" }).getAttribute("aria-sort"), "descending");
-  await page.getByRole("button", { name: "Last login" }).click();
+  await page.getByRole("button", { name: "Email" }).click();
+  await is(v, "aria-sort", page.getByRole("columnheader", { name: "Email" }).getAttribute("aria-sort"), "descending");
+  await page.getByRole("button", { name: "Last sign-in" }).click();
   await until(v, "the order", () => query(v).get("sort") === "-last_login");
   await page.getByRole("button", { name: "Username" }).click();
   await until(v, "a first page", async () => query(v).get("sort") === null && (await names(v))[0] === "ada.allen.0");
@@ -362,14 +362,14 @@ async function faults(v) {
   }) });
   await page.route(/\/admin\/users\?/, busy);
   await page.locator("#users-filters [name=role]").selectOption("superuser");
-  await sees(v, "The server is busy. Please try again in 30 s.", "503");
+  await sees(v, "The server is busy. Try again in 30 seconds.", "503");
   await shot(v, "busy");
   await page.unroute(/\/admin\/users\?/);
   await page.getByRole("button", { name: "Try again" }).click();
   await arrived(v);
 
   await page.locator("#users td.name a").first().click();
-  await sees(v, "Details");
+  await sees(v, "Recent events");
   await page.locator("#details-last").fill("Typed Offline");
   await v.context.setOffline(true);
   await page.locator("#details button[type=submit]").click();
@@ -390,18 +390,18 @@ async function edit(v) {
   await page.locator("#details-username").fill("root");
   allow(v, 409, "admin/users/\\d+");
   await page.keyboard.press("Enter");
-  await sees(v, "This username belongs to somebody else.", "edit");
+  await sees(v, "This username is already taken.", "edit");
   await is(v, "focus on the fault", focused(v), "details-username");
   await page.locator("#details-username").fill("not @ name");
   allow(v, 422, "admin/users/\\d+");
   await page.keyboard.press("Enter");
-  await sees(v, "This cannot be used.", "edit");
+  await sees(v, "This value is not valid.", "edit");
   await shot(v, "refused");
   await page.locator("#details-username").fill("grace");
   await page.locator("#details-last").fill("Hopper");
   await page.locator("#details-locale").selectOption("ko");
   await page.getByRole("link", { name: "Users" }).first().click();
-  await sees(v, "What you typed for grace is not saved. It waits there.", "unsaved");
+  await sees(v, "Your changes to grace are not saved.", "unsaved");
   await page.goBack();
   await page.locator("#user-name", { hasText: "grace" }).waitFor();
   await until(v, "what was typed", async () => (await page.locator("#details-last").inputValue()) === "Hopper");
@@ -429,7 +429,7 @@ async function twoEditors(v) {
   sql(server, "UPDATE users SET first_name = 'Amazing', version = version + 1 WHERE username = 'grace';");
   allow(v, 412, "admin/users/\\d+");
   await page.locator("#details button[type=submit]").click();
-  await sees(v, "Somebody else has changed this in the meantime", "two editors");
+  await sees(v, "This was changed in another session", "two editors");
   await until(v, "the other's change", async () => (await page.locator("#details-first").inputValue()) === "Amazing");
   await is(v, "what was typed", page.locator("#details-locale").inputValue(), "");
   await shot(v, "two-editors");
@@ -440,7 +440,7 @@ async function twoEditors(v) {
   await page.locator("#roles [name=is_staff]").check();
   allow(v, 412, "admin/users/\\d+");
   await page.locator("#roles button").click();
-  await sees(v, "Somebody else has changed this in the meantime", "roles of two editors");
+  await sees(v, "This was changed in another session", "roles of two editors");
 }
 
 /** The log can be filtered by several kinds and by days. */
@@ -463,10 +463,10 @@ async function log(v) {
   await until(v, "the day in the address", async () => query(v).get("from") === day(0));
   await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
   await page.locator("[name=to]").fill(day(-1));
-  await sees(v, "Nothing of the kind", "days");
+  await sees(v, "No events found", "days");
   await page.locator("[name=from]").fill(day(-2));
   await until(v, "both days", async () => query(v).get("from") === day(-2));
-  await sees(v, "Nothing of the kind", "days");
+  await sees(v, "No events found", "days");
   await page.locator("[name=to]").fill(day(0));
   await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
   await page.reload();
@@ -474,7 +474,7 @@ async function log(v) {
   await is(v, "kinds after a reload", page.locator("#kinds input:checked").count(), 2);
   await page.locator("#events-clear").click();
   await until(v, "cleared", async () => query(v).get("kind") === null && query(v).get("from") === null);
-  await is(v, "the menu after clearing", page.locator("#kinds-chosen").textContent(), "Everything");
+  await is(v, "the menu after clearing", page.locator("#kinds-chosen").textContent(), "All events");
 }
 
 /** A newer server responds with values and members that this console does not know. */
@@ -524,7 +524,7 @@ async function invite(v) {
   await page.locator("#invite-email").fill("cfo@c\u043erp.example"); // contains a Cyrillic о
   allow(v, 422, "admin/users");
   await page.keyboard.press("Enter");
-  await sees(v, "This cannot be used.", "a look-alike domain");
+  await sees(v, "This value is not valid.", "a look-alike domain");
   await page.locator("#invite-email").fill("");
   await page.keyboard.press("Escape");
   await open(v, "?view=users");
@@ -533,7 +533,7 @@ async function invite(v) {
   allow(v, 409, "admin/users");
   await page.keyboard.type("grace@harbour.example");
   await page.keyboard.press("Enter");
-  await sees(v, "This address belongs to another account.", "invitation");
+  await sees(v, "This email address belongs to another account.", "invitation");
   await page.locator("#invite-email").fill("hedy@harbour.example");
   await page.locator("#invite-username").fill("hedy");
   await page.locator("#invite-first").fill("Hedy");
@@ -544,7 +544,7 @@ async function invite(v) {
   await is(v, "typed before Escape", page.locator("#invite-username").inputValue(), "hedy");
   await page.locator("#invite button[type=submit]").click();
   await page.locator("#user-name", { hasText: "hedy" }).waitFor();
-  await sees(v, "Invited. A mail to hedy@harbour.example is on its way.", "invitation");
+  await sees(v, "An invitation was sent to hedy@harbour.example.", "invitation");
   await sees(v, "Invited, no password yet", "invitation");
   check((await link(v.server, "hedy@harbour.example", "reset")).length > 20, `${v.view.name}: the invitation has no link`);
 }
@@ -574,7 +574,7 @@ async function remove(v) {
   await is(v, "focus before a deletion", focused(v), "ask-input");
   await page.keyboard.type("headhunter");
   await page.keyboard.press("Enter");
-  await is(v, "another name", page.locator("#ask-input-fault").textContent(), "This is not hedy.");
+  await is(v, "another name", page.locator("#ask-input-fault").textContent(), "This does not match hedy.");
   await shot(v, "delete");
   await page.locator("#ask-input").fill("hedy");
   const gone = page.url();
@@ -583,8 +583,8 @@ async function remove(v) {
   allow(v, 404, "admin/users/\\d+");
   allow(v, 404, "admin/users/\\d+/sessions");
   await page.goto(gone);
-  await sees(v, "There is no such user", "deletion");
-  await is(v, "focus where nobody is", focused(v), "There is no such user");
+  await sees(v, "User not found", "deletion");
+  await is(v, "focus if there is no user", focused(v), "User not found");
   await shot(v, "gone");
 }
 
@@ -593,17 +593,17 @@ async function mails(v) {
   await open(v, "?view=users&q=grace@harbour");
   await page.getByRole("link", { name: "grace", exact: true }).click();
   await page.locator("#send-mail:enabled").click();
-  await sees(v, "A mail to grace@harbour.example is on its way.", "mails");
+  await sees(v, "An email was sent to grace@harbour.example.", "mails");
   allow(v, 429, "admin/users/\\d+/password_reset");
   await page.locator("#send-mail").click();
-  await sees(v, "Too many tries. Please wait 60 minutes.", "mails");
+  await sees(v, "Too many attempts. Try again in 60 minutes.", "mails");
   // A network from which grace has signed in before is allowed ten more attempts.
   for (let i = 0; i < 21; i++) await elsewhere(v, "grace", "someone else's guess");
   await page.reload();
-  await sees(v, "Login paused", "throttled");
+  await sees(v, "Sign-in blocked", "throttled");
   await shot(v, "throttled");
   await page.locator("#unthrottle").click();
-  await sees(v, "The next login is judged again.", "throttled");
+  await sees(v, "This user can sign in again.", "throttled");
   await page.locator("#unthrottle").waitFor({ state: "hidden" });
 }
 
@@ -616,7 +616,7 @@ async function roles(v) {
   await page.locator("#roles [name=is_superuser]").uncheck();
   await page.locator("#roles [name=is_staff]").check();
   await page.locator("#roles button").click();
-  await sees(v, "The roles are saved.", "roles");
+  await sees(v, "Roles saved.", "roles");
   await is(v, "role", page.locator("#user-badges .role").textContent(), "Staff");
 
   const two = [await elsewhere(v, "grace"), await elsewhere(v, "grace")];
@@ -627,7 +627,7 @@ async function roles(v) {
   await is(v, "one of two", (await Promise.all(two.map((ask) => ask()))).sort(), ["alive", "session_revoked"]);
   await page.locator("#end-all").click();
   await page.locator("#ask-yes").click();
-  await sees(v, "No live session", "sessions");
+  await sees(v, "There are no active sessions", "sessions");
   await is(v, "both", Promise.all(two.map((ask) => ask())), ["session_revoked", "session_revoked"]);
 }
 
@@ -671,9 +671,9 @@ async function limits(v) {
   sql(server, "UPDATE users SET is_staff = 1 WHERE username = 'sam';");
   await arrive(v);
   await signIn(v, "plain");
-  await sees(v, "You are signed in as plain, who is not a member of staff.", "an ordinary user");
-  await shot(v, "outsider");
-  await page.locator("#outsider-logout").click();
+  await sees(v, "You are signed in as plain, which is not a staff account.", "an ordinary user");
+  await shot(v, "forbidden");
+  await page.locator("#forbidden-logout").click();
   await page.locator("#signin").waitFor();
 
   await signIn(v, "sam");
@@ -686,7 +686,7 @@ async function limits(v) {
   await open(v, "?view=users&q=plain@harbour");
   await page.getByRole("link", { name: "plain", exact: true }).click();
   await page.locator("#activity:enabled").waitFor();
-  await sees(v, "Only superusers give and take roles.", "staff looks at an ordinary user");
+  await sees(v, "Only superusers can change roles.", "staff looks at an ordinary user");
   check(await page.locator("#roles button").isDisabled(), `${v.view.name}: roles can be given`);
   await shot(v, "user");
   await page.locator("#invite-open").waitFor({ state: "hidden" });
@@ -698,7 +698,7 @@ async function limits(v) {
   sql(server, "UPDATE users SET is_staff = 0 WHERE username = 'sam';");
   allow(v, 403, "admin/users");
   await page.locator("[name=is_active]").selectOption("true");
-  await sees(v, "You are signed in as sam, who is not a member of staff.", "a role that was taken");
+  await sees(v, "You are signed in as sam, which is not a staff account.", "a role that was taken");
 }
 
 // ---------------------------------------------------------------- main
