@@ -77,7 +77,7 @@ check() {
     # shellcheck disable=SC2086
     spin -t -p -T $parameters "$model" 2>/dev/null | grep -E '^ +(tick|tab|thief|#|log-out)' | sed 's/^/    /'
   fi
-  [ "$got" = "$want" ] || { echo "    must be: $want"; tail -5 out; return 1; }
+  [ "$got" = "$want" ] || { echo "    want: $want"; tail -5 out; return 1; }
 }
 
 # decisions prints a line for each input of the decision table: the profile, whether the session is
@@ -96,7 +96,7 @@ for tool in spin gcc; do
   command -v $tool >/dev/null || { echo "model: $tool is missing (Debian's package $tool)" >&2; exit 1; }
 done
 if [ "${1:-}" = --decisions ]; then decisions; exit; fi
-decisions | cmp - decisions.txt || { echo 'model: its table is not decisions.txt, with which the code is compared' >&2; exit 1; }
+decisions | cmp - decisions.txt || { echo 'model: the decision table differs from decisions.txt' >&2; exit 1; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -113,5 +113,5 @@ while IFS='|' read -r name quick want words parameters formula; do
   (check "$name" "$want" "$words" "$parameters" "${formula:-}") || failed=$((failed + 1))
 done <<<"$cases"
 [ $ran != 0 ] || { echo "model: no such case (see check.sh --list)" >&2; exit 2; }
-echo "model: $((ran - failed)) of $ran cases as they must be, in $SECONDS s"
+echo "model: $((ran - failed)) of $ran cases have the expected result, in $SECONDS s"
 [ $failed = 0 ]
