@@ -47,6 +47,10 @@ guides: ## regenerate the guides to settings and errors from the source
 	go test ./server/cmd/accountsd -run 'SettingsGuide' -update
 	TEST_ENGINES=sqlite go test ./server -run 'ErrorsGuide' -update
 
+.PHONY: recipe
+recipe: ## apply the guide "Add a field to the user" to a copy and run the tests there
+	go run ./scripts/recipe server/web/docs/guides/add-a-field.md
+
 .PHONY: contract-diff
 contract-diff: ## describe how openapi.yaml differs from the released contract
 	@scripts/contract.sh diff

@@ -64,7 +64,8 @@ const (
 )
 
 func (a *Actor) guardUser(tx *gorm.DB) error {
-	err := lockUser(tx, nil, actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser)
+	err := exactlyOne(tx.Model(&User{}).Where(actorInRole, a.User, a.Session, a.ByRole, a.Staff, a.Superuser).
+		Updates(map[string]any{"lock_count": gorm.Expr("lock_count + 1")}))
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -76,23 +77,4 @@ func (a *Actor) guardUser(tx *gorm.DB) error {
 		return ErrRoleGone
 	}
 	return ErrSessionGone
-}
-
-// removesActor reports whether a change of a user removes an authorization for the user's staff
-// actions: a role, the active state or every session.
-func removesActor(set map[string]any) bool {
-	for _, column := range []string{"session_epoch", "is_active", "is_staff", "is_superuser"} {
-		if _, changes := set[column]; changes {
-			return true
-		}
-	}
-	return false
-}
-
-// endStartedChanges ends the pending changes of address that a staff member has started for other
-// users. A mailbox may confirm such a change days later. Without this, a superuser who is about to
-// be removed could move another superuser's account to a mailbox of their own, and take over that
-// account after the removal.
-func endStartedChanges(tx *gorm.DB, actor any, now time.Time) error {
-	return endEmailChanges(tx, now, "actor_id = ?", actor)
 }

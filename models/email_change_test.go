@@ -65,7 +65,7 @@ func TestProfile(t *testing.T) {
 		f.db.Exec(t, "UPDATE one_time_tokens SET expires_at = ? WHERE user_id = ?", now().Add(-time.Second), f.user.ID)
 		want(f.user, false, "")
 		bobs := pendingOf(f, bob)
-		ok(t, f.CancelEmailChange(t.Context(), bobs, now()))
+		ok(t, f.CancelEmailChange(t.Context(), f.Store, f.reload(bob), bobs))
 		want(bob, true, "")
 		if _, err := f.Profile(t.Context(), 12345, now()); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a user who does not exist: %v", err)
@@ -78,15 +78,15 @@ func TestCancelEmailChangeOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 5 {
 			pending := f.pendingChange(f.user, nil)
-			before := f.reload(f.user).Version
+			u := f.reload(f.user)
 			canceled := f.together(4, func(s *models.Store, _ int) error {
-				return s.CancelEmailChange(context.Background(), pending, now(), event(models.EventEmailChangeCanceled, f.user.ID))
+				return f.CancelEmailChange(context.Background(), s, u, pending, event(models.EventEmailChangeCanceled, f.user.ID))
 			})
 			if canceled != 1 || f.isOpen(pending) {
 				t.Errorf("%d of them canceled it, open: %v", canceled, f.isOpen(pending))
 			}
-			if got := f.reload(f.user).Version; got != before+1 {
-				t.Errorf("version %d after %d", got, before)
+			if got := f.reload(f.user).Version; got != u.Version+1 {
+				t.Errorf("version %d after %d", got, u.Version)
 			}
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = ?", models.EventEmailChangeCanceled); n != 5 {
@@ -106,7 +106,7 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 			u := f.reload(f.user)
 			var both sync.WaitGroup
 			both.Go(func() {
-				_, err := f.ResendEmailChange(context.Background(), u, pending, models.EmailChange{Token: next, Mail: newMail(now())})
+				err := f.ReplaceEmailChange(context.Background(), u, pending, next)
 				if err != nil && !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("resend: %v (%v)", err, models.Cause(err))
 				}
@@ -124,68 +124,72 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 	})
 }
 
-// A resent link replaces the previous one; without a mail, the previous one stays valid. A link
-// that has ended does not become valid again.
+// A resent link replaces the previous one. A link that has ended does not become valid again.
 func TestResendEmailChange(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending := f.pendingChange(f.user, nil)
 		next := successor(pending)
-		u := f.reload(f.user)
-		limit := models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "mails", Limit: 1, Per: time.Hour}
-		resend := func(t2 models.OneTimeToken, of models.OneTimeToken) (bool, error) {
-			return f.ResendEmailChange(t.Context(), u, of, models.EmailChange{Token: t2, Mail: newMail(now()), Mails: limit})
+		if ok(t, f.ReplaceEmailChange(t.Context(), f.reload(f.user), pending, next)); f.isOpen(pending) || !f.isOpen(next) {
+			t.Errorf("open: the old link %v, the new one %v", f.isOpen(pending), f.isOpen(next))
 		}
-		queued, err := resend(next, pending)
-		if ok(t, err); !queued || f.isOpen(pending) || !f.isOpen(next) {
-			t.Errorf("queued %v, open: the old link %v, the new one %v", queued, f.isOpen(pending), f.isOpen(next))
-		}
-		queued, err = resend(successor(next), next)
-		if ok(t, err); queued || !f.isOpen(next) {
-			t.Errorf("over the limit: queued %v, the link is open %v", queued, f.isOpen(next))
-		}
-		limit = models.RateLimitUse{}
 		for _, c := range []struct {
 			name string
-			end  func()
+			end  func(u models.User)
 		}{
-			{"replaced", func() {}},
-			{"canceled", func() { ok(t, f.CancelEmailChange(t.Context(), next, now())) }},
-			{"another password", func() { ok(t, f.SetPassword(t.Context(), f.reload(f.user), "new", nil)) }},
+			{"replaced", func(models.User) {}},
+			{"canceled", func(u models.User) { ok(t, f.CancelEmailChange(t.Context(), f.Store, u, next)) }},
+			{"another password", func(u models.User) { ok(t, f.SetPassword(t.Context(), u, "new")) }},
 		} {
-			name, end := c.name, c.end
-			end()
+			c.end(f.reload(f.user))
 			before := f.db.Dump(t)
-			if _, err := resend(successor(pending), pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-				t.Errorf("%s: %v, or something was written", name, err)
+			if err := f.ReplaceEmailChange(t.Context(), f.reload(f.user), pending, successor(pending)); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+				t.Errorf("%s: %v, or something was written", c.name, err)
 			}
 		}
 	})
 }
 
-// A confirmation is guarded by the password that was verified, and consumes the token last.
+// The verb that ends the pending changes of an address leaves those to an excepted address, and
+// those of other users, alone.
+func TestEndEmailChangesExcept(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		pending, bobs := f.pendingChange(f.user, nil), f.pendingChange(f.newUser("bob"), nil)
+		for _, c := range []struct {
+			except string
+			open   bool
+		}{{pending.EmailNorm, true}, {"", false}} {
+			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error { return tx.EndEmailChangesExcept(f.user.ID, c.except) }))
+			if f.isOpen(pending) != c.open || !f.isOpen(bobs) {
+				t.Errorf("except %q, open: %v, another user's %v", c.except, f.isOpen(pending), f.isOpen(bobs))
+			}
+		}
+	})
+}
+
+// A confirmation is guarded by the user as read, and a conflict does not use the token up.
 func TestConfirmEmailChangeIsGuarded(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending, other := f.pendingChange(f.user, nil), f.reset(now())
 		u := f.reload(f.user)
-		f.db.Exec(t, "UPDATE users SET password = 'renewed' WHERE id = ?", u.ID)
+		f.db.Exec(t, "UPDATE users SET password = 'renewed', version = version + 1 WHERE id = ?", u.ID)
 		before := f.db.Dump(t)
-		if err := f.ConfirmEmailChange(t.Context(), u, pending, now()); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+		if err := f.ConfirmEmailChange(t.Context(), u, pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
 			t.Errorf("another password: %v, or something was written", err)
 		}
 		u = f.reload(f.user)
 		bob := f.newUser("bob")
 		f.db.Exec(t, "UPDATE users SET email_norm = ? WHERE id = ?", pending.EmailNorm, bob.ID)
 		before = f.db.Dump(t)
-		if err := f.ConfirmEmailChange(t.Context(), u, pending, now()); !errors.Is(err, models.ErrConflict) || f.db.Dump(t) != before {
+		if err := f.ConfirmEmailChange(t.Context(), u, pending); !errors.Is(err, models.ErrConflict) || f.db.Dump(t) != before {
 			t.Errorf("a taken address: %v, or something was written", err)
 		}
 		f.db.Exec(t, "UPDATE users SET email_norm = email WHERE id = ?", bob.ID)
-		ok(t, f.ConfirmEmailChange(t.Context(), u, pending, now()))
+		ok(t, f.ConfirmEmailChange(t.Context(), u, pending))
 		if got := f.reload(f.user); got.EmailNorm != pending.EmailNorm || got.EmailVerifiedAt == nil || f.isOpen(other) || f.isOpen(pending) {
 			t.Errorf("%+v; open: the reset %v, the change %v", got, f.isOpen(other), f.isOpen(pending))
 		}
 		before = f.db.Dump(t)
-		if err := f.ConfirmEmailChange(t.Context(), f.reload(f.user), pending, now()); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
+		if err := f.ConfirmEmailChange(t.Context(), f.reload(f.user), pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
 			t.Errorf("again: %v, or something was written", err)
 		}
 	})
@@ -200,75 +204,54 @@ type versioned struct {
 // The version of a user grows with every change of data that users and staff see, by any actor, and
 // with nothing else.
 func TestVersionGrowsWithVisibleChanges(t *testing.T) {
-	text, yes, no := "Other", true, false
-	staff := func(c models.UserChange) func(f *fixture, u models.User) error {
-		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, c) }
-	}
-	profile := func(c models.ProfileChange) func(f *fixture, u models.User) error {
-		return func(f *fixture, u models.User) error {
-			return f.UpdateProfile(f.t.Context(), u.ID, c, noEvents)
-		}
+	text, yes, no, verified := "Other", true, false, now()
+	patch := func(p models.UserPatch) func(f *fixture, u models.User) error {
+		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, p) }
 	}
 	login := func(f *fixture, u models.User) error {
 		return f.CreateSession(f.t.Context(), newSession(u, now()), u.Password, "", 50, tolerance)
 	}
 	boss := func(f *fixture) models.User { return f.reload(models.User{UsernameNorm: "boss"}) }
 	for name, w := range map[string]versioned{
-		"the user's username": {true, profile(models.ProfileChange{Username: &text, UsernameNorm: &text})},
-		"the user's names":    {true, profile(models.ProfileChange{FirstName: &text})},
-		"the user's language": {true, profile(models.ProfileChange{Locale: &text})},
-		"no change":           {false, profile(models.ProfileChange{})},
-		"the user's password": {true, func(f *fixture, u models.User) error {
-			n := newSession(u, now())
-			n.Epoch++
-			return f.ChangePassword(f.t.Context(), u, "new", n, tolerance, nil)
-		}},
+		"the user's username": {true, patch(models.UserPatch{Username: &text, UsernameNorm: &text})},
+		"the user's names":    {true, patch(models.UserPatch{FirstName: &text})},
+		"the user's language": {true, patch(models.UserPatch{Locale: &text})},
+		"no change":           {false, patch(models.UserPatch{})},
+		"the user's password": {true, patch(models.UserPatch{Password: &text, NextEpoch: true})},
 		"a pending address": {true, func(f *fixture, u models.User) error {
 			return f.addEmailChange(u, newToken(models.PurposeEmailChange, u, now()))
 		}},
 		"a canceled address": {true, func(f *fixture, u models.User) error {
-			return f.CancelEmailChange(f.t.Context(), pendingOf(f, u), now())
+			return f.CancelEmailChange(f.t.Context(), f.Store, u, pendingOf(f, u))
 		}},
 		"a resent link": {false, func(f *fixture, u models.User) error {
 			pending := pendingOf(f, u)
-			_, err := f.ResendEmailChange(f.t.Context(), u, pending, models.EmailChange{Token: successor(pending), Mail: newMail(now())})
-			return err
+			return f.ReplaceEmailChange(f.t.Context(), u, pending, successor(pending))
 		}},
 		"a confirmed address": {true, func(f *fixture, u models.User) error {
-			return f.ConfirmEmailChange(f.t.Context(), u, pendingOf(f, u), now())
+			return f.ConfirmEmailChange(f.t.Context(), u, pendingOf(f, u))
 		}},
-		"a verified address": {true, func(f *fixture, u models.User) error {
-			t := newToken(models.PurposeVerify, u, now())
-			f.insert(t)
-			return f.VerifyUser(f.t.Context(), t, now())
-		}},
+		"a verified address": {true, patch(models.UserPatch{EmailVerifiedAt: &verified})},
 		"a password by a link": {true, func(f *fixture, u models.User) error {
-			return f.ResetPassword(f.t.Context(), models.PasswordReset{Token: f.resetOf(u, now()), Hash: "new", Now: now(), Notice: newMail(now())})
+			return f.ResetPassword(f.t.Context(), f.Store, f.resetOf(u, now()), u, "new")
 		}},
-		"names by staff":    {true, staff(models.UserChange{ProfileChange: models.ProfileChange{LastName: &text}})},
-		"a role by staff":   {true, staff(models.UserChange{IsStaff: &yes, RevokeAllSessions: true, EndEmailChanges: true})},
-		"a state by staff":  {true, staff(models.UserChange{IsActive: &no, RevokeAllSessions: true})},
-		"no change (staff)": {false, staff(models.UserChange{})},
-		"a pending address by staff": {true, func(f *fixture, u models.User) error {
-			return f.ChangeUser(f.t.Context(), u, models.UserChange{EmailChange: &models.EmailChange{Token: newToken(models.PurposeEmailChange, u, now()), Mail: newMail(now())}})
-		}},
-		"the operator's password":                   {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) }},
-		"the operator's state":                      {true, func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) }},
-		"a first login that ends a pending address": {true, login},
+		"names by staff":             {true, patch(models.UserPatch{LastName: &text})},
+		"a role by staff":            {true, patch(models.UserPatch{IsStaff: &yes, NextEpoch: true})},
+		"a state by staff":           {true, patch(models.UserPatch{IsActive: &no, NextEpoch: true})},
+		"no change (staff)":          {false, patch(models.UserPatch{})},
+		"a pending address by staff": {true, patch(models.UserPatch{NewVersion: true})},
+		"the operator's password":    {true, func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new") }},
+		"the operator's state":       {true, func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) }},
 		"a removed staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
 			return f.RevokeAllSessions(f.t.Context(), boss(f).ID, boss(f).SessionEpoch)
 		}},
 		"a deleted staff member, whose change of the address ends": {true, func(f *fixture, _ models.User) error {
-			return f.DeleteUser(f.t.Context(), boss(f), nil)
+			return f.DeleteUser(f.t.Context(), boss(f))
 		}},
 
-		"a second login": {false, func(f *fixture, u models.User) error {
-			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
-			return login(f, u)
-		}},
-		"a first login after a pending address expired": {false, func(f *fixture, u models.User) error {
-			f.db.Exec(f.t, "UPDATE one_time_tokens SET expires_at = ? WHERE user_id = ?", now().Add(-time.Hour), u.ID)
-			return login(f, u)
+		"a second login": {false, login},
+		"a first login": {true, func(f *fixture, u models.User) error {
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return tx.RecordFirstLogin(u) })
 		}},
 		"a login that renews the hash": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
@@ -278,10 +261,12 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 			return f.AddEvents(f.t.Context(), event(models.EventLoginFailed, u.ID))
 		}},
 		"a mail by staff": {false, func(f *fixture, u models.User) error {
-			return f.AddUserMail(f.t.Context(), u, newMail(now()), nil)
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUser(u), tx.AddMails(newMail(now()))) })
 		}},
-		"a reset rate limit": {false, func(f *fixture, u models.User) error { return f.ResetRateLimits(f.t.Context(), u, nil) }},
-		"all sessions":       {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
+		"a reset rate limit": {false, func(f *fixture, u models.User) error {
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUser(u), tx.ResetRateLimits()) })
+		}},
+		"all sessions": {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
 		"all other sessions": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
 			s := f.login(u)
@@ -290,11 +275,11 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 		"a write of the user's own session": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
 			s, bob := f.login(u), f.newUser("bob")
-			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).ResetRateLimits(f.t.Context(), bob, nil)
+			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).Tx(f.t.Context(), func(tx *models.Tx) error { return tx.LockUser(bob) })
 		}},
 		"another superuser": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET is_superuser = ?", true)
-			return f.ChangeUser(f.t.Context(), f.reload(f.newUser("bob")), models.UserChange{IsSuperuser: &no})
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return tx.LockSuperusers() })
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -319,13 +304,6 @@ func pendingOf(f *fixture, u models.User) models.OneTimeToken {
 	return t
 }
 
-// insert stores a token unchanged.
-func (f *fixture) insert(t models.OneTimeToken) {
-	f.t.Helper()
-	f.db.Exec(f.t, `INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, '', '', '', '', '', ?, ?)`, t.ID[:], t.Purpose, t.Hash, t.UserID, t.Email, t.EmailNorm, t.CreatedAt, t.ExpiresAt)
-}
-
 // If several changes require the same version, one of them is made.
 func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
@@ -333,7 +311,7 @@ func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
 			u := f.reload(f.user)
 			made := f.together(4, func(s *models.Store, i int) error {
 				name := fmt.Sprint(round, " ", i)
-				return s.ChangeUser(context.Background(), u, models.UserChange{ProfileChange: models.ProfileChange{FirstName: &name}})
+				return s.Tx(context.Background(), func(tx *models.Tx) error { return tx.ChangeUser(u, models.UserPatch{FirstName: &name}) })
 			})
 			if made != 1 {
 				t.Fatalf("round %d: %d changes were made", round, made)

@@ -100,28 +100,9 @@ func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int
 	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
-// deleteOwnEvents removes the events of a deleted user. Events that staff members caused stay, so
-// that a staff member cannot take over an account and then hide it by deleting the account. Their
-// details and changes are cleared, because they may contain the user's data.
-func deleteOwnEvents(tx *gorm.DB, userID int64) error {
-	if err := tx.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", userID).Delete(&Event{}).Error; err != nil {
-		return err
-	}
-	return tx.Model(&Event{}).Where("user_id = ?", userID).Updates(map[string]any{"detail": "", "changes": nil}).Error
-}
-
 func addEvents(tx *gorm.DB, events []Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	return tx.Create(&events).Error
-}
-
-// addEventsOf writes events for a user whose id was assigned by the same transaction.
-func addEventsOf(tx *gorm.DB, u *User, events []Event) error {
-	events = slices.Clone(events)
-	for i := range events {
-		events[i].UserID = u.ID
-	}
-	return addEvents(tx, events)
+	return tx.CreateInBatches(&events, rowsAtOnce).Error
 }

@@ -23,10 +23,11 @@ func loginFailed(userID int64) models.Event {
 
 // AddEvents changes the rows of the users: a cluster compares only changed rows, and would let a
 // concurrent deletion on another node commit.
-func TestControl205EventsClaimTheirUsers(t *testing.T) {
+func TestEventsClaimTheirUsers(t *testing.T) {
+	t.Attr("control", "205")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, gone := f.newUser("bob"), f.newUser("gone")
-		ok(t, f.DeleteUser(t.Context(), gone, nil))
+		ok(t, f.DeleteUser(t.Context(), gone))
 		ok(t, f.AddEvents(t.Context(), loginFailed(bob.ID), loginFailed(gone.ID), loginFailed(f.user.ID), loginFailed(bob.ID)))
 		for _, before := range []models.User{bob, f.user} {
 			if after := f.reload(before); after.LockCount != before.LockCount+1 {
@@ -46,7 +47,8 @@ func TestControl205EventsClaimTheirUsers(t *testing.T) {
 
 // Two replicas write events of the same users in different orders, while one of the users is
 // deleted.
-func TestControl200EventsDoNotOutliveTheirUser(t *testing.T) {
+func TestEventsDoNotOutliveTheirUser(t *testing.T) {
+	t.Attr("control", "200")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
 		for range 20 {
@@ -55,7 +57,7 @@ func TestControl200EventsDoNotOutliveTheirUser(t *testing.T) {
 			for _, write := range []func() error{
 				func() error { return f.AddEvents(t.Context(), loginFailed(bob.ID), loginFailed(eve.ID)) },
 				func() error { return other.AddEvents(t.Context(), loginFailed(eve.ID), loginFailed(bob.ID)) },
-				func() error { return f.DeleteUser(t.Context(), bob, nil) },
+				func() error { return f.DeleteUser(t.Context(), bob) },
 			} {
 				wait.Go(func() {
 					if err := write(); err != nil {
@@ -146,7 +148,8 @@ func TestEventsKeepTheirChanges(t *testing.T) {
 
 // No event names a deleted user: the user's own events are removed, those that staff members caused
 // have neither details nor changes, and remaining users have their current names.
-func TestControl200EventsDoNotNameADeletedUser(t *testing.T) {
+func TestEventsDoNotNameADeletedUser(t *testing.T) {
+	t.Attr("control", "200")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, eve := f.newUser("bob"), f.newUser("eve")
 		event := func(u, actor models.User, changes models.Changes) models.Event {
@@ -173,8 +176,8 @@ func TestControl200EventsDoNotNameADeletedUser(t *testing.T) {
 		}
 		named("ada by bob: of ada 0", "eve by bob: of eve 0", "bob by eve: of bob 1", "bob by -: of bob 1")
 		robin := "robin"
-		ok(t, f.UpdateProfile(t.Context(), eve.ID, models.ProfileChange{Username: &robin, UsernameNorm: &robin}, noEvents))
-		ok(t, f.DeleteUser(t.Context(), f.reload(bob), nil, event(bob, f.user, nil)))
+		ok(t, f.ChangeUser(t.Context(), f.reload(eve), models.UserPatch{Username: &robin, UsernameNorm: &robin}))
+		ok(t, f.DeleteUser(t.Context(), f.reload(bob), event(bob, f.user, nil)))
 		named("- by ada: of bob 0", "ada by -: of ada 0", "robin by -: of eve 0", "- by robin: 0")
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE actor_id = ?", bob.ID); n != 2 {
 			t.Errorf("%d events by the deleted user, want 2", n)

@@ -144,6 +144,3 @@ func queryRows(t testing.TB, db *servertest.Database, query string, args ...any)
 	ok(t, result.Err())
 	return rows
 }
-
-// noEvents returns no events for a change of a profile.
-func noEvents(models.User) []models.Event { return nil }

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"errors"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -29,49 +28,29 @@ func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([
 }
 
 // ReserveIDs makes the database assign only ids greater than upTo from now on. It creates a user
-// with the id upTo and deletes that user again; both engines remember the highest id. If a user
-// already has the id, nothing needs to be done.
-func (s *Store) ReserveIDs(ctx context.Context, upTo int64) error {
+// with the id upTo and deletes that user again; both engines remember the highest id. Errors:
+// ErrConflict if a user has the id, so that nothing needs to be done.
+func (t *Tx) ReserveIDs(upTo int64) error {
 	const reserved = " reserved" // no name starts with a space
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		u := User{ID: upTo, UsernameNorm: reserved, EmailNorm: reserved, DateJoined: s.db.NowFunc()}
-		if err := tx.Create(&u).Error; err != nil {
-			return err
-		}
-		return exactlyOne(tx.Where("id = ?", upTo).Delete(&User{}))
-	})
-	if errors.Is(err, ErrConflict) {
-		return nil
+	u := User{ID: upTo, UsernameNorm: reserved, EmailNorm: reserved, DateJoined: t.now}
+	if err := t.db.Create(&u).Error; err != nil {
+		return translate(err)
 	}
-	return err
+	return translate(exactlyOne(t.db.Where("id = ?", upTo).Delete(&User{})))
 }
 
 // rowsAtOnce is the number of rows in one INSERT. It keeps round trips few. More rows would be
 // slower with SQLite's driver, whose time for the parameters grows with the square of their number.
 const rowsAtOnce = 50
 
-// ImportUsers adds users under their existing ids, with their events, in one transaction. Both
-// engines assign only greater ids afterwards. Errors: ErrConflict if an id, a username or an
-// address is taken.
-func (s *Store) ImportUsers(ctx context.Context, users []User, events []Event) error {
-	if len(users) == 0 {
-		return nil
-	}
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := tx.CreateInBatches(&users, rowsAtOnce).Error; err != nil {
-			return err
-		}
-		return tx.CreateInBatches(&events, rowsAtOnce).Error
-	})
+// ImportUsers adds users under their existing ids. Both engines assign only greater ids afterwards.
+// Errors: ErrConflict if an id, a username or an address is taken.
+func (t *Tx) ImportUsers(users []User) error {
+	return translate(t.db.CreateInBatches(&users, rowsAtOnce).Error)
 }
 
-// ImportUsedTokens stores tokens that must not be accepted again, in one transaction. Tokens that
-// are already stored are not changed.
-func (s *Store) ImportUsedTokens(ctx context.Context, tokens []OneTimeToken) error {
-	if len(tokens) == 0 {
-		return nil
-	}
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&tokens, rowsAtOnce).Error
-	})
+// ImportUsedTokens stores tokens that must not be accepted again. Tokens that are already stored are
+// not changed.
+func (t *Tx) ImportUsedTokens(tokens []OneTimeToken) error {
+	return translate(t.db.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&tokens, rowsAtOnce).Error)
 }

@@ -376,7 +376,8 @@ func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
 }
 
 // Each canonical name is unique, and no other column is.
-func TestControl66UniqueNames(t *testing.T) {
+func TestUniqueNames(t *testing.T) {
+	t.Attr("control", "66")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, change := range []func(*models.User){
 			func(u *models.User) { u.EmailNorm = "other@example.com" },

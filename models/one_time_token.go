@@ -3,10 +3,7 @@ package models
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,8 +49,8 @@ const (
 	PurposeDeleted = "deleted"
 )
 
-// deletedUser returns the row that keeps an import from restoring a deleted user.
-func deletedUser(id int64, now time.Time) OneTimeToken {
+// DeletedUser returns the row that keeps an import from restoring a deleted user.
+func DeletedUser(id int64, now time.Time) OneTimeToken {
 	hash := sha256.Sum256([]byte("deleted user " + strconv.FormatInt(id, 10)))
 	return OneTimeToken{ID: ID(uuid.Must(uuid.NewV7())), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
 }
@@ -107,251 +104,11 @@ func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now 
 	return list, translate(err)
 }
 
-// AddRegistration stores a registration, and queues its mail within the rate limit, in one
-// transaction. It reports whether the mail was queued. If the rate limit repeats is exceeded,
-// nothing is stored.
-func (s *Store) AddRegistration(ctx context.Context, t OneTimeToken, m Mail, limit, repeats RateLimitUse) (queued bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) (err error) {
-		if err := countUse(tx, t.CreatedAt, repeats); err != nil {
-			return err
-		}
-		if queued, err = addMail(tx, m, limit); err != nil {
-			return err
-		}
-		return tx.Create(&t).Error
-	})
-	return queued, unlessExceeded(err)
-}
-
-// AddUserRegistration creates a user whose address is not verified, with the token and the mail, in
-// one transaction. It does so only if the rate limit allows the mail, so that no address
-// gets an account without notice to its owner. It reports whether it did. Errors: ErrConflict if
-// the username or the address is taken.
-func (s *Store) AddUserRegistration(ctx context.Context, u *User, t OneTimeToken, m Mail, limit RateLimitUse, events ...Event) (queued bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
-		if err := createUser(tx, u, events); err != nil {
-			return err
-		}
-		t.UserID, m.UserID = u.ID, u.ID
-		if err := mustAddMail(tx, m, limit); err != nil {
-			return err
-		}
-		return tx.Create(&t).Error
-	})
-	return err == nil, unlessExceeded(err)
-}
-
-// CompleteRegistration consumes the token of a registration, ends every other registration of the
-// same address and creates the user, in one transaction. Errors: ErrNotFound if the token is used
-// or expired; ErrConflict if the username or the address is taken. In both cases nothing is
-// changed.
-func (s *Store) CompleteRegistration(ctx context.Context, t OneTimeToken, u *User, now time.Time, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := consume(tx, t, now); err != nil {
-			return err
-		}
-		if err := endTokens(tx, now, "email_norm = ? AND purpose = ?", t.EmailNorm, PurposeVerify); err != nil {
-			return err
-		}
-		if err := createUser(tx, u, events); err != nil {
-			return err
-		}
-		return exactlyOne(tx.Model(&OneTimeToken{}).Where("id = ?", t.ID).Updates(map[string]any{"user_id": u.ID}))
-	})
-}
-
-// VerifyUser consumes the token and marks the user's address as verified, if it is still the
-// token's address. Errors: ErrNotFound if it is not, or if the token is used or expired.
-func (s *Store) VerifyUser(ctx context.Context, t OneTimeToken, now time.Time, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := consume(tx, t, now); err != nil {
-			return err
-		}
-		return changeUser(tx, map[string]any{"email_verified_at": now}, events, "id = ? AND email_norm = ?", t.UserID, t.EmailNorm)
-	})
-}
-
-// AddResetToken stores the token of a reset, whose id is that of its mail. The newest request
-// invalidates the user's older tokens, also if they are stored later, because mails may be
-// delivered out of order. The token is stored once.
-//
-// It claims the user, so that two workers store two tokens one after the other. It also checks that
-// the mail is still queued: a link must not be created after the event that ended all links. If the
-// user was invited and has no password yet, the token lives at least as long as the open invitation
-// that it replaces. Errors: ErrConflict if the user has changed since u was read, ErrNotFound if
-// the mail has been dropped.
-func (s *Store) AddResetToken(ctx context.Context, u User, t OneTimeToken) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := lockUser(tx, nil, "id = ? AND session_epoch = ? AND email_norm = ? AND is_active", u.ID, u.SessionEpoch, u.EmailNorm)
-		if errors.Is(err, ErrNotFound) {
-			return ErrConflict
-		}
-		if err != nil {
-			return err
-		}
-		waits, err := exists(tx, &Mail{}, "id = ? AND done_at IS NULL", t.ID)
-		if err == nil && !waits {
-			return ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		stored, err := exists(tx, &OneTimeToken{}, "id = ?", t.ID)
-		if err != nil || stored {
-			return err
-		}
-		if u.Password == "" || strings.HasPrefix(u.Password, "!") { // same rule as credentials.IsUsable
-			if t.ExpiresAt, err = invitationEnd(tx, t); err != nil {
-				return err
-			}
-		}
-		if err := endTokens(tx, t.CreatedAt, "user_id = ? AND purpose = ? AND created_at <= ?", t.UserID, t.Purpose, t.CreatedAt); err != nil {
-			return err
-		}
-		late, err := exists(tx, &OneTimeToken{}, "user_id = ? AND purpose = ? AND created_at > ?", t.UserID, t.Purpose, t.CreatedAt)
-		if err != nil {
-			return err
-		}
-		if late {
-			t.UsedAt = &t.CreatedAt
-		}
-		return tx.Create(&t).Error
-	})
-}
-
-// invitationEnd returns the expiry of a reset token that replaces the link of an invitation. The
-// token does not expire before that link would have. Otherwise a stranger who requests a reset for
-// the address of an invited user would leave the user an hour instead of days. The invitation may
-// still wait in the outbox, without a token.
-func invitationEnd(tx *gorm.DB, t OneTimeToken) (time.Time, error) {
-	var ends []time.Time
-	err := tx.Model(&OneTimeToken{}).Where("user_id = ? AND purpose = ? AND used_at IS NULL", t.UserID, t.Purpose).
-		Pluck("expires_at", &ends).Error
-	if err != nil {
-		return t.ExpiresAt, err
-	}
-	var queued []time.Time
-	err = tx.Model(&Mail{}).Where("email_norm = ? AND kind = ? AND done_at IS NULL", t.EmailNorm, KindInvitation).
-		Pluck("expires_at", &queued).Error
-	return slices.MaxFunc(slices.Concat(ends, queued, []time.Time{t.ExpiresAt}), time.Time.Compare), err
-}
-
 // exists reports whether a row matches.
 func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	var n int64
 	err := tx.Model(model).Where(where, args...).Count(&n).Error
 	return n > 0, err
-}
-
-// PasswordReset holds the data of a password reset.
-type PasswordReset struct {
-	Token    OneTimeToken
-	Hash     string // of the new password
-	Now      time.Time
-	Username string // replaces the username and clears the other data entered at registration; empty keeps them
-	Notice   Mail
-	Limits   []ID // rate limits to reset
-}
-
-// ResetPassword consumes the token of a reset, sets the password, revokes every session and every
-// other token of the user, and queues the notice, in one transaction. The link proves that the user
-// owns the mailbox, so the address becomes verified.
-//
-// Errors: ErrNotFound if the token is used or expired, if the user is inactive or has another
-// address, or if the reset clears the data entered at registration and the address has been
-// verified since.
-func (s *Store) ResetPassword(ctx context.Context, r PasswordReset, events ...Event) error {
-	set := map[string]any{
-		"password": r.Hash, "session_epoch": gorm.Expr("session_epoch + 1"),
-		"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", r.Now),
-	}
-	where := "id = ? AND email_norm = ? AND is_active"
-	if r.Username != "" {
-		set["username"], set["username_norm"] = r.Username, r.Username
-		set["first_name"], set["last_name"], set["locale"] = "", "", ""
-		where += " AND email_verified_at IS NULL"
-	}
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := consume(tx, r.Token, r.Now); err != nil {
-			return err
-		}
-		if err := changeUser(tx, set, events, where, r.Token.UserID, r.Token.EmailNorm); err != nil {
-			return err
-		}
-		if r.Username != "" { // the stranger's network must not help to guess the owner's password
-			if err := forgetNetworks(tx, r.Token.EmailNorm); err != nil {
-				return err
-			}
-		}
-		if err := endEveryLink(tx, r.Now, r.Token.UserID, r.Token.EmailNorm); err != nil {
-			return err
-		}
-		if err := resetRateLimits(tx, r.Limits); err != nil {
-			return err
-		}
-		return tx.Create(&r.Notice).Error
-	})
-}
-
-// ChangePassword sets the password, revokes every session and every open link of the user except
-// for verifications, starts the session n in the next epoch and queues the notices, in one
-// transaction. Errors: ErrNotFound if the epoch or the password has changed since u was read, or
-// the user is inactive; ErrClock.
-func (s *Store) ChangePassword(ctx context.Context, u User, hash string, n Session, tolerance time.Duration, notices []Mail, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := changeUser(tx, map[string]any{"password": hash, "session_epoch": u.SessionEpoch + 1}, events,
-			"id = ? AND session_epoch = ? AND password = ? AND is_active", u.ID, u.SessionEpoch, u.Password)
-		if err != nil {
-			return err
-		}
-		if err := endLinks(tx, n.CreatedAt, u); err != nil {
-			return err
-		}
-		if err := s.insertSession(tx, n, tolerance); err != nil {
-			return err
-		}
-		return addMails(tx, notices)
-	})
-}
-
-// lockUser locks a user whose data stays the same. It changes the row, because a cluster certifies
-// only changed rows: a concurrent change on another node would otherwise not conflict.
-func lockUser(tx *gorm.DB, events []Event, where string, args ...any) error {
-	return changeUser(tx, map[string]any{"lock_count": gorm.Expr("lock_count + 1")}, events, where, args...)
-}
-
-// bumpVersion increments the version of a user, because data in another table that users and staff
-// see changes. It locks the user as lockUser does.
-func bumpVersion(tx *gorm.DB, events []Event, where string, args ...any) error {
-	return changeUser(tx, map[string]any{"version": gorm.Expr("version + 1")}, events, where, args...)
-}
-
-// consume marks a token as used. It is a conditional UPDATE in the transaction of the token's
-// effect, so that a token has its effect once. Errors: ErrNotFound if the token is used or expired.
-func consume(tx *gorm.DB, t OneTimeToken, now time.Time) error {
-	return exactlyOne(tx.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", t.ID, now).Updates(map[string]any{"used_at": now}))
-}
-
-func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
-	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
-}
-
-// endEveryLink ends all open tokens of a user, and drops the mails to the address that would
-// contain a new link.
-func endEveryLink(tx *gorm.DB, now time.Time, userID int64, emailNorm string) error {
-	if err := endTokens(tx, now, "user_id = ?", userID); err != nil {
-		return err
-	}
-	return dropResets(tx, now, emailNorm)
-}
-
-// endLinks ends the links of a user whose password changes, including those not sent yet.
-// Verification links stay valid, because they are of no use without the password.
-func endLinks(tx *gorm.DB, now time.Time, u User) error {
-	if err := endTokens(tx, now, "user_id = ? AND purpose <> ?", u.ID, PurposeVerify); err != nil {
-		return err
-	}
-	return dropResets(tx, now, u.EmailNorm)
 }
 
 // DeleteOldTokens removes at most limit tokens that expired before the given time. It returns how

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
@@ -29,15 +28,13 @@ func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
 func (f *fixture) register(email string, at time.Time) models.OneTimeToken {
 	f.t.Helper()
 	t := newToken(models.PurposeVerify, models.User{Email: email, EmailNorm: email}, at)
-	_, err := f.AddRegistration(f.t.Context(), t, newMail(at), models.RateLimitUse{}, models.RateLimitUse{})
-	ok(f.t, err)
+	ok(f.t, f.AddRegistration(f.t.Context(), t, newMail(at)))
 	return t
 }
 
 func (f *fixture) addEmailChange(u models.User, t models.OneTimeToken) error {
 	f.t.Helper()
-	_, err := f.AddEmailChange(f.t.Context(), u, models.EmailChange{Token: t, Mail: newMail(now()), Notices: []models.Mail{newMail(now())}})
-	return err
+	return f.AddEmailChange(f.t.Context(), u, t)
 }
 
 func registered(t models.OneTimeToken, username string) *models.User {
@@ -49,21 +46,12 @@ func (f *fixture) reset(at time.Time) models.OneTimeToken {
 	return f.resetOf(f.user, at)
 }
 
-// resetOf requests a reset and composes its mail, like a request and the worker.
+// resetOf queues the mail of a reset and stores its token, as after its delivery.
 func (f *fixture) resetOf(u models.User, at time.Time) models.OneTimeToken {
 	f.t.Helper()
-	t := f.resetWaiting(u, at)
-	ok(f.t, f.AddResetToken(f.t.Context(), f.reload(u), t))
-	return t
-}
-
-// resetWaiting requests a reset whose token does not exist yet.
-func (f *fixture) resetWaiting(u models.User, at time.Time) models.OneTimeToken {
-	f.t.Helper()
 	t, m := newToken(models.PurposeReset, u, at), newMail(at)
-	m.ID, m.Kind, m.Email, m.EmailNorm = t.ID, models.KindReset, u.Email, u.EmailNorm
-	_, err := f.AddMail(f.t.Context(), m, models.RateLimitUse{})
-	ok(f.t, err)
+	m.ID, m.Kind, m.Email, m.EmailNorm = t.ID, "reset", u.Email, u.EmailNorm
+	ok(f.t, f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.AddMails(m), tx.AddToken(t)) }))
 	return t
 }
 
@@ -102,11 +90,11 @@ func (f *fixture) together(n int, call func(s *models.Store, i int) error) int64
 func TestResetIsUsedOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
-		won := f.together(20, func(s *models.Store, i int) error {
-			return s.ResetPassword(context.Background(), models.PasswordReset{Token: token, Hash: fmt.Sprintf("hash %d", i), Now: now(), Notice: newMail(now())})
-		})
 		u := f.reload(f.user)
-		if won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil || f.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE kind <> 'reset'") != 1 {
+		won := f.together(20, func(s *models.Store, i int) error {
+			return f.ResetPassword(context.Background(), s, token, u, fmt.Sprintf("hash %d", i))
+		})
+		if u := f.reload(f.user); won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil {
 			t.Errorf("%d of 20 set the password, epoch %d, verified at %v", won, u.SessionEpoch, u.EmailVerifiedAt)
 		}
 	})
@@ -118,26 +106,26 @@ func TestResetEndsEveryOtherToken(t *testing.T) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
 		ok(t, f.addEmailChange(f.reload(f.user), change))
 		other := f.resetOf(f.newUser("bob"), now())
-		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: reset, Hash: "new", Now: now(), Notice: newMail(now())}))
+		ok(t, f.ResetPassword(t.Context(), f.Store, reset, f.reload(f.user), "new"))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
 			t.Errorf("open: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
 		}
 	})
 }
 
-// A token is accepted only until it expires, and only for its user's address and its purpose.
+// A token is accepted only until it expires, only for the user as read, and only for its purpose.
 func TestResetIsRefused(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
-		at := now()
-		token := f.reset(at)
-		moved := token
-		moved.EmailNorm = "elsewhere@example.com"
-		for name, c := range map[string]struct {
-			token models.OneTimeToken
-			at    time.Time
-		}{"expired": {token, token.ExpiresAt}, "another address": {moved, at}} {
+		token := f.reset(now())
+		at := func(now time.Time) *models.Store { return f.WithClock(func() time.Time { return now }) }
+		current, stale := f.reload(f.user), f.reload(f.user)
+		stale.Version--
+		for name, reset := range map[string]func() error{
+			"expired":      func() error { return f.ResetPassword(t.Context(), at(token.ExpiresAt), token, current, "new") },
+			"another user": func() error { return f.ResetPassword(t.Context(), f.Store, token, stale, "new") },
+		} {
 			before := f.db.Dump(t)
-			if err := f.ResetPassword(t.Context(), models.PasswordReset{Token: c.token, Hash: "new", Now: c.at, Notice: newMail(at)}); !errors.Is(err, models.ErrNotFound) {
+			if err := reset(); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if f.db.Dump(t) != before {
@@ -147,7 +135,7 @@ func TestResetIsRefused(t *testing.T) {
 		if _, err := f.Token(t.Context(), models.PurposeVerify, token.Hash); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("found for another purpose: %v", err)
 		}
-		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: token.ExpiresAt.Add(-time.Microsecond), Notice: newMail(at)}))
+		ok(t, f.ResetPassword(t.Context(), at(token.ExpiresAt.Add(-time.Microsecond)), token, current, "new"))
 	})
 }
 
@@ -156,7 +144,7 @@ func TestRegistrationIsCompletedOnce(t *testing.T) {
 		at := now()
 		token, twin := f.register("new@example.com", at), f.register("new@example.com", at)
 		won := f.together(20, func(s *models.Store, i int) error {
-			return s.CompleteRegistration(context.Background(), token, registered(token, fmt.Sprint("new", i)), at)
+			return f.CompleteRegistration(context.Background(), s, token, registered(token, fmt.Sprint("new", i)))
 		})
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = 'new@example.com'"); won != 1 || n != 1 {
 			t.Errorf("%d of 20 succeeded and made %d users", won, n)
@@ -177,7 +165,7 @@ func TestTwinRegistrations(t *testing.T) {
 		}
 		won := f.together(20, func(s *models.Store, i int) error {
 			token := tokens[i%len(tokens)]
-			return s.CompleteRegistration(context.Background(), token, registered(token, fmt.Sprint("new", i)), at)
+			return f.CompleteRegistration(context.Background(), s, token, registered(token, fmt.Sprint("new", i)))
 		})
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = 'new@example.com'"); won != 1 || n != 1 {
 			t.Errorf("%d of 20 succeeded and made %d users", won, n)
@@ -193,8 +181,8 @@ func TestConflictConsumesNothing(t *testing.T) {
 		taken := f.register(f.user.EmailNorm, at)
 		before := f.db.Dump(t)
 		for name, err := range map[string]error{
-			"username": f.CompleteRegistration(t.Context(), token, registered(token, f.user.Username), at),
-			"address":  f.CompleteRegistration(t.Context(), taken, registered(taken, "other"), at),
+			"username": f.CompleteRegistration(t.Context(), f.Store, token, registered(token, f.user.Username)),
+			"address":  f.CompleteRegistration(t.Context(), f.Store, taken, registered(taken, "other")),
 		} {
 			if !errors.Is(err, models.ErrConflict) {
 				t.Errorf("%s: %v", name, err)
@@ -203,123 +191,8 @@ func TestConflictConsumesNothing(t *testing.T) {
 		if f.db.Dump(t) != before || !f.isOpen(token) || !f.isOpen(twin) {
 			t.Error("something was written")
 		}
-		ok(t, f.CompleteRegistration(t.Context(), token, registered(token, "free"), at))
+		ok(t, f.CompleteRegistration(t.Context(), f.Store, token, registered(token, "free")))
 	})
-}
-
-// The worker may create the token of a mail several times.
-func TestResetTokenIsStoredOnce(t *testing.T) {
-	eachStore(t, func(t *testing.T, f *fixture) {
-		token := f.reset(now())
-		tokens := func() [][]string {
-			return f.query("SELECT id, hash, expires_at, used_at FROM one_time_tokens ORDER BY id")
-		}
-		stored, claimed := tokens(), f.reload(f.user).LockCount
-		ok(t, f.AddResetToken(t.Context(), f.user, token))
-		if diff := cmp.Diff(stored, tokens()); diff != "" {
-			t.Error("storing it again changed it", diff)
-		}
-		if f.reload(f.user).LockCount != claimed+1 { // a cluster detects no conflict in a row that is not changed
-			t.Error("the user was not claimed by a change")
-		}
-		ok(t, f.ResetPassword(t.Context(), models.PasswordReset{Token: token, Hash: "new", Now: now(), Notice: newMail(now())}))
-		before := f.db.Dump(t)
-		if err := f.AddResetToken(t.Context(), f.reload(f.user), token); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before || f.isOpen(token) {
-			t.Errorf("storing it again opened it again, or changed something: %v", err)
-		}
-	})
-}
-
-// The token of a reset that is stored while the invitation waits in the outbox lives as long as the
-// invitation. For a user with a password it lives as long as a reset.
-func TestControl198ResetLivesAsLongAsTheInvitation(t *testing.T) {
-	eachStore(t, func(t *testing.T, f *fixture) {
-		end := func(token models.OneTimeToken) time.Time {
-			found, err := f.TokenByID(t.Context(), models.PurposeReset, token.ID)
-			ok(t, err)
-			return found.ExpiresAt
-		}
-		for password, extended := range map[string]bool{"!": true, "!kept": true, "": true, "hash": false} {
-			u := f.newUser("user" + password)
-			f.db.Exec(t, "UPDATE users SET password = ? WHERE id = ?", password, u.ID)
-			invitation := newMail(now())
-			invitation.Kind, invitation.Email, invitation.EmailNorm = models.KindInvitation, u.Email, u.EmailNorm
-			invitation.ExpiresAt = invitation.CreatedAt.Add(72 * time.Hour)
-			_, err := f.AddMail(t.Context(), invitation, models.RateLimitUse{})
-			ok(t, err)
-			token := f.resetOf(u, now().Add(time.Second))
-			want := token.ExpiresAt
-			if extended {
-				want = invitation.ExpiresAt
-			}
-			if got := end(token); !got.Equal(want) {
-				t.Errorf("with the password %q the link lives until %v, want %v", password, got, want)
-			}
-			newer := f.resetOf(u, now().Add(2*time.Second))
-			if got := end(newer); extended && !got.Equal(want) || !extended && !got.Equal(newer.ExpiresAt) || f.isOpen(token) {
-				t.Errorf("with the password %q the next link lives until %v, which is too early or too late", password, got)
-			}
-		}
-	})
-}
-
-// The token of the newest request is the valid one, even if the mails are sent out of order.
-func TestNewestResetKillsTheOlder(t *testing.T) {
-	at := now().Truncate(time.Second)
-	for name, order := range map[string][]time.Duration{
-		"in order": {0, time.Second, 2 * time.Second}, "backwards": {2 * time.Second, time.Second, 0}, "mixed": {time.Second, 2 * time.Second, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, f *fixture) {
-				bob := f.resetOf(f.newUser("bob"), at)
-				for _, after := range order {
-					f.reset(at.Add(after))
-				}
-				rows := f.query("SELECT created_at FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", f.user.ID)
-				if n := f.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL AND created_at = ?", at.Add(2*time.Second)); len(rows) != 1 || n != 1 {
-					t.Errorf("open are %v", rows)
-				}
-				if !f.isOpen(bob) {
-					t.Error("another user's is dead")
-				}
-			})
-		})
-	}
-}
-
-// No link is created after the event that ends all links, neither by a worker that read the user
-// before the event, nor by one that reads the user afterwards.
-func TestNoResetLinkAfterTheEnd(t *testing.T) {
-	for name, end := range map[string]func(f *fixture, u models.User) error{
-		"reset": func(f *fixture, u models.User) error {
-			return f.ResetPassword(f.t.Context(), models.PasswordReset{Token: f.reset(now()), Hash: "new", Now: now(), Notice: newMail(now())})
-		},
-		"change": func(f *fixture, u models.User) error {
-			n := newSession(u, now())
-			n.Epoch++
-			return f.ChangePassword(f.t.Context(), u, "new", n, time.Minute, []models.Mail{newMail(now())})
-		},
-		"an operator's password": func(f *fixture, u models.User) error { return f.SetPassword(f.t.Context(), u, "new", nil) },
-		"deactivation":           func(f *fixture, u models.User) error { return f.SetActive(f.t.Context(), u, false) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, f *fixture) {
-				waiting, bob := f.resetWaiting(f.user, now()), f.newUser("bob")
-				bobs, change := f.resetOf(bob, now()), newToken(models.PurposeEmailChange, f.user, now())
-				ok(t, f.addEmailChange(f.user, change))
-				ok(t, end(f, f.reload(f.user)))
-				if err := f.AddResetToken(t.Context(), f.user, waiting); !errors.Is(err, models.ErrConflict) {
-					t.Errorf("as read before: %v", err)
-				}
-				if err := f.AddResetToken(t.Context(), f.reload(f.user), waiting); err == nil {
-					t.Error("a link was born after the end")
-				}
-				if f.isOpen(change) || !f.isOpen(bobs) {
-					t.Errorf("open: the change of address %v, another user's reset %v", f.isOpen(change), f.isOpen(bobs))
-				}
-			})
-		})
-	}
 }
 
 // A change of address that was started before the account was recovered does not take effect after
@@ -327,7 +200,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
-			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new", nil) },
+			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new") },
 			"another epoch":    func(u models.User) error { return f.RevokeAllSessions(t.Context(), u.ID, u.SessionEpoch) },
 			"disabled":         func(u models.User) error { return f.SetActive(t.Context(), u, false) },
 		} {
@@ -336,23 +209,6 @@ func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 			before := f.db.Dump(t)
 			if err := f.addEmailChange(u, newToken(models.PurposeEmailChange, u, now())); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
 				t.Errorf("%s: %v, or something was written", name, err)
-			}
-		}
-	})
-}
-
-// If two workers compose two resets of one user at once, one token stays open.
-func TestTwoResetsAtOnce(t *testing.T) {
-	eachStore(t, func(t *testing.T, f *fixture) {
-		for round := range 10 {
-			at := now().Add(time.Duration(round) * time.Second)
-			var list []models.OneTimeToken
-			for i := range 4 {
-				list = append(list, f.resetWaiting(f.user, at.Add(time.Duration(i)*time.Microsecond)))
-			}
-			f.together(len(list), func(s *models.Store, i int) error { return s.AddResetToken(context.Background(), f.user, list[i]) })
-			if n := f.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); n != 1 || !f.isOpen(list[3]) {
-				t.Fatalf("round %d: %d are open", round, n)
 			}
 		}
 	})
@@ -371,7 +227,7 @@ func TestPendingRegistrationIsTheNewest(t *testing.T) {
 		if _, err := f.PendingRegistration(t.Context(), "new@example.com", newest.ExpiresAt); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("after its end: %v", err)
 		}
-		ok(t, f.CompleteRegistration(t.Context(), newest, registered(newest, "new"), at.Add(3*time.Second)))
+		ok(t, f.CompleteRegistration(t.Context(), f.Store, newest, registered(newest, "new")))
 		if _, err := f.PendingRegistration(t.Context(), "new@example.com", at.Add(4*time.Second)); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("after the address was verified: %v", err)
 		}

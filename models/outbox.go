@@ -62,14 +62,6 @@ const (
 	PriorityRegistration                     // anyone can request it for an address, and each is sent
 )
 
-// The kinds of mail that this package distinguishes. The tokens of the first two are created when
-// the mails are sent.
-const (
-	KindReset          = "reset"
-	KindInvitation     = "invitation"
-	KindAccountDeleted = "account_deleted"
-)
-
 // The outcomes of a mail.
 const (
 	MailSent    = "sent"
@@ -77,40 +69,6 @@ const (
 	MailExpired = "expired"
 	MailRefused = "refused" // rejected permanently by the recipient's server
 )
-
-// AddMail queues a mail that belongs to no other write, if the rate limit allows it. It
-// reports whether the mail was queued.
-func (s *Store) AddMail(ctx context.Context, m Mail, limit RateLimitUse) (queued bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error { return mustAddMail(tx, m, limit) })
-	return err == nil, unlessExceeded(err)
-}
-
-// mustAddMail counts the mail in its rate limit and queues it, in the same transaction. If the mail
-// were counted earlier, a fault in between would deny the mail to a user who requests it again.
-// Errors: *RateLimitExceeded.
-func mustAddMail(tx *gorm.DB, m Mail, limit RateLimitUse) error {
-	if err := countUse(tx, m.CreatedAt, limit); err != nil {
-		return err
-	}
-	return tx.Create(&m).Error
-}
-
-// addMail is like mustAddMail, but returns false instead of *RateLimitExceeded if the rate limit is
-// exceeded.
-func addMail(tx *gorm.DB, m Mail, limit RateLimitUse) (queued bool, err error) {
-	err = mustAddMail(tx, m, limit)
-	return err == nil, unlessExceeded(err)
-}
-
-// unlessExceeded returns nil for an *RateLimitExceeded and err otherwise. Its callers report an exceeded limit
-// in another result.
-func unlessExceeded(err error) error {
-	var over *RateLimitExceeded
-	if errors.As(err, &over) {
-		return nil
-	}
-	return err
-}
 
 func addMails(tx *gorm.DB, mails []Mail) error {
 	if len(mails) == 0 {
@@ -207,15 +165,12 @@ func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Ti
 	return len(last) > 0, translate(err)
 }
 
-// FinishMail stores the outcome of a mail. It does nothing if the lease has expired. It removes the
-// address of a deleted account from the account's last mail, because nothing else removes it with
-// the user.
-func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time, outcome string) error {
-	set := map[string]any{"done_at": now, "outcome": outcome, "lease": nil}
-	if m.Kind == KindAccountDeleted {
-		set["email"], set["email_norm"], set["name"] = "", "", ""
-	}
-	return s.releaseMail(ctx, m, set)
+// FinishMail stores the outcome of a mail, and its recipient, which the caller may have cleared. It
+// does nothing if the lease has expired.
+func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time) error {
+	return s.releaseMail(ctx, m, map[string]any{
+		"done_at": now, "outcome": m.Outcome, "lease": nil, "email": m.Email, "email_norm": m.EmailNorm, "name": m.Name,
+	})
 }
 
 // RetryMail schedules the next attempt and releases the lease. It does nothing if the lease has
@@ -244,13 +199,6 @@ func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err e
 		return 0, oldest, translate(err)
 	}
 	return int(undelivered), first[0].CreatedAt, nil
-}
-
-// dropResets drops the queued mails to an address that would contain a new reset link. Such a link
-// would be created after the event that must end every link of the user.
-func dropResets(tx *gorm.DB, now time.Time, emailNorm string) error {
-	return tx.Model(&Mail{}).Where("email_norm = ? AND kind IN ? AND done_at IS NULL", emailNorm, []string{KindReset, KindInvitation}).
-		Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil}).Error
 }
 
 // DeleteOldMails removes at most limit mails that were finished before the given time. It returns

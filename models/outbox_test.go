@@ -3,6 +3,7 @@ package models_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,10 +24,21 @@ func newMail(due time.Time) models.Mail {
 
 func (f *fixture) queue(due time.Time) models.Mail {
 	f.t.Helper()
-	m := newMail(due)
-	_, err := f.AddMail(f.t.Context(), m, models.RateLimitUse{})
-	ok(f.t, err)
+	return f.add(newMail(due))
+}
+
+// add queues a mail and returns it.
+func (f *fixture) add(m models.Mail) models.Mail {
+	f.t.Helper()
+	ok(f.t, f.Tx(f.t.Context(), func(tx *models.Tx) error { return tx.AddMails(m) }))
 	return m
+}
+
+// finish stores the outcome of a mail that has been claimed.
+func (f *fixture) finish(m models.Mail, at time.Time) {
+	f.t.Helper()
+	m.Outcome = models.MailSent
+	ok(f.t, f.FinishMail(f.t.Context(), m, at))
 }
 
 func (f *fixture) claim(at time.Time) models.Mail {
@@ -132,12 +144,12 @@ func TestLostLeaseOfAMail(t *testing.T) {
 			t.Errorf("the second claim is attempt %d of mail %s", second.Attempts, second.ID)
 		}
 		before := f.db.Dump(t)
-		ok(t, f.FinishMail(t.Context(), first, at, models.MailSent))
+		f.finish(first, at)
 		ok(t, f.RetryMail(t.Context(), first, at))
 		if f.db.Dump(t) != before {
 			t.Error("the first worker still had a say")
 		}
-		ok(t, f.FinishMail(t.Context(), second, at.Add(lease), models.MailSent))
+		f.finish(second, at.Add(lease))
 		ok(t, f.RetryMail(t.Context(), second, at)) // a finished mail stays finished
 		f.nothingDue(at.Add(time.Hour))
 		if got := f.outcome(first); got != models.MailSent {
@@ -186,8 +198,7 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 			for _, p := range []models.MailPriority{models.PriorityRegistration, models.PriorityKnown, models.PriorityReset} {
 				m := newMail(at.Add(time.Duration(i) * time.Second))
 				m.Priority = p
-				_, err := f.AddMail(t.Context(), m, models.RateLimitUse{})
-				ok(t, err)
+				f.add(m)
 				want[p] = append(want[p], m.ID)
 			}
 		}
@@ -222,7 +233,7 @@ func TestDropMails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		sent, claimed, one, two, later := f.queue(at), f.queue(at.Add(time.Microsecond)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Minute))
-		ok(t, f.FinishMail(t.Context(), f.claim(at), at, models.MailSent))
+		f.finish(f.claim(at), at)
 		if m := f.claim(at.Add(time.Microsecond)); m.ID != claimed.ID {
 			t.Fatalf("claimed %s", m.ID)
 		}
@@ -243,14 +254,68 @@ func TestDropMails(t *testing.T) {
 	})
 }
 
+// The outcome of a mail is stored with the recipient, which the caller may have cleared. A mail of
+// another kind or address, or one that has an outcome, is not queued anymore.
+func TestQueuedMails(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		at := now()
+		other, cleared := newMail(at.Add(time.Minute)), f.queue(at)
+		other.EmailNorm = "bob@example.com"
+		f.add(other)
+		waiting := f.queue(at.Add(time.Minute))
+		m := f.claim(at)
+		m.Email, m.EmailNorm, m.Name = "", "", ""
+		f.finish(m, at)
+		f.queue(at)
+		f.finish(f.claim(at), at)
+		for kind, want := range map[string][]models.ID{"verify": {waiting.ID}, "reset": nil} {
+			var got []models.ID
+			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error {
+				queued, err := tx.QueuedMails(waiting.EmailNorm, kind)
+				for _, m := range queued {
+					got = append(got, m.ID)
+				}
+				return err
+			}))
+			if !slices.Equal(got, want) {
+				t.Errorf("kind %s: %v, want %v", kind, got, want)
+			}
+		}
+		if rows := f.query("SELECT email, email_norm, name FROM outbox WHERE id = ?", cleared.ID); rows[0][0]+rows[0][1]+rows[0][2] != "" {
+			t.Errorf("the recipient is %q", rows)
+		}
+	})
+}
+
+func TestUserTokens(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		open, used, other := f.reset(now()), f.reset(now()), f.resetOf(f.newUser("bob"), now())
+		var list []models.OneTimeToken
+		ok(t, f.Tx(t.Context(), func(tx *models.Tx) (err error) {
+			if err := tx.UseToken(used); err != nil {
+				return err
+			}
+			list, err = tx.UserTokens(f.user.ID, models.PurposeReset)
+			return err
+		}))
+		for _, each := range list {
+			if each.ID == other.ID || (each.UsedAt != nil) != (each.ID == used.ID) {
+				t.Errorf("token %s, used at %v", each.ID, each.UsedAt)
+			}
+		}
+		if len(list) != 2 || list[0].ID != open.ID && list[1].ID != open.ID {
+			t.Errorf("%d tokens", len(list))
+		}
+	})
+}
+
 func TestMailsDue(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for range 3 {
 			m := newMail(at)
 			m.Priority = models.PriorityReset
-			_, err := f.AddMail(t.Context(), m, models.RateLimitUse{})
-			ok(t, err)
+			f.add(m)
 		}
 		f.queue(at) // of another priority
 		for n, want := range map[int]bool{1: true, 3: true, 4: false} {
@@ -269,7 +334,7 @@ func TestDeleteOldMails(t *testing.T) {
 		at := now()
 		for i := range 4 {
 			f.queue(at)
-			ok(t, f.FinishMail(t.Context(), f.claim(at), at.Add(time.Duration(i)*time.Hour), models.MailSent))
+			f.finish(f.claim(at), at.Add(time.Duration(i)*time.Hour))
 		}
 		waiting := f.queue(at.Add(-time.Hour))
 		for _, want := range []int64{2, 1, 0} {

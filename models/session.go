@@ -3,12 +3,9 @@ package models
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -52,7 +49,7 @@ type Live struct {
 	DBNow time.Time
 }
 
-// live is the definition of a live session in SQL. Package accounts has the same condition in Go;
+// live is the definition of a live session in SQL. Package sessions has the same condition in Go;
 // keep both in step. Arguments: now, now.
 const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND EXISTS (
 	SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.session_epoch = sessions.epoch AND u.is_active)`
@@ -94,118 +91,6 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 	}
 	err = translate(stmt.QueryRowContext(ctx, id).Scan(columns...))
 	return l, err
-}
-
-// CreateSession adds the session of a login, records the login of its user, replaces the password
-// hash by rehash unless that is empty, and revokes the oldest sessions beyond limit, in one
-// transaction.
-//
-// The user row is locked by an UPDATE guarded by the epoch. Errors: ErrNotFound if all sessions
-// were revoked, the password was changed or the user was deactivated since n was prepared; ErrClock
-// (see clockGuard).
-func (s *Store) CreateSession(ctx context.Context, n Session, oldHash, rehash string, limit int, tolerance time.Duration, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND is_active", n.UserID, n.Epoch); err != nil {
-			return err
-		}
-		if rehash != "" { // matches no row if another request has set another hash, which then stays
-			err := tx.Model(&User{}).Where("id = ? AND password = ?", n.UserID, oldHash).Updates(map[string]any{"password": rehash}).Error
-			if err != nil {
-				return err
-			}
-		}
-		return s.beginSession(tx, n, limit, tolerance, events)
-	})
-}
-
-// ExchangeToken stores a refresh token of the Django service as used and starts the session that it
-// is exchanged for, in one transaction. The token's hash is unique, so that of several requests
-// with the same token one succeeds.
-//
-// The user must be an imported one. Since the import, the password must not have been changed, the
-// sessions must not all have been revoked, and the user must not have been deactivated. Each of
-// these also revokes the tokens of the Django service. Errors: ErrNotFound if one of these
-// conditions does not hold; ErrConflict if the token has been used; ErrClock (see clockGuard).
-func (s *Store) ExchangeToken(ctx context.Context, t OneTimeToken, n Session, limit int, tolerance time.Duration, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := noteLogin(tx, n, "id = ? AND session_epoch = ? AND imported_epoch = ? AND is_active", n.UserID, n.Epoch, n.Epoch)
-		if err != nil {
-			return err
-		}
-		if err := tx.Create(&t).Error; err != nil {
-			return err
-		}
-		return s.beginSession(tx, n, limit, tolerance, events)
-	})
-}
-
-// noteLogin records the login of a user, whose row it locks. It changes the row, for the same
-// reason as lockUser Errors: ErrNotFound.
-//
-// The first login of a user ends every pending change of the address. Only a staff member can have
-// started one. Otherwise the mailbox that the staff member chose could take over an account that
-// its owner has begun to use.
-func noteLogin(tx *gorm.DB, n Session, where string, args ...any) error {
-	first, err := exists(tx, &User{}, "id = ? AND last_login IS NULL", n.UserID)
-	if err != nil {
-		return err
-	}
-	err = exactlyOne(tx.Model(&User{}).Where(where, args...).Updates(map[string]any{"last_login": n.CreatedAt}))
-	if err != nil || !first {
-		return err
-	}
-	return endEmailChanges(tx, n.CreatedAt, "user_id = ?", n.UserID)
-}
-
-func (s *Store) beginSession(tx *gorm.DB, n Session, limit int, tolerance time.Duration, events []Event) error {
-	if err := s.insertSession(tx, n, tolerance); err != nil {
-		return err
-	}
-	evicted, err := evict(tx, n, limit)
-	if err != nil {
-		return err
-	}
-	return addEvents(tx, withEvicted(events, evicted))
-}
-
-// withEvicted returns the events of a login, followed by the events of the sessions that the login
-// has revoked.
-func withEvicted(events []Event, evicted []ID) []Event {
-	list := slices.Clone(events)
-	for _, e := range events {
-		for _, id := range evicted {
-			e.ID, e.SessionID, e.Kind, e.Detail = ID(uuid.Must(uuid.NewV7())), &id, EventSessionRevoked, "the oldest of too many"
-			list = append(list, e)
-		}
-	}
-	return list
-}
-
-func (s *Store) insertSession(tx *gorm.DB, n Session, tolerance time.Duration) error {
-	guard, args := s.clockGuard(n.RotatedAt, tolerance)
-	result := tx.Exec(`INSERT INTO sessions (id, user_id, epoch, generation, rotated_at, created_at, idle_expires_at, expires_at,
-		attempt, revoked_at, revoke_reason, transport, user_agent, ip, last_used_at, authenticated_at)
-		SELECT ?, u.id, u.session_epoch, 0, ?, ?, ?, ?, ?, NULL, '', ?, ?, ?, ?, ?
-		FROM users u WHERE u.id = ? AND u.session_epoch = ? AND u.is_active`+guard,
-		append([]any{n.ID, n.RotatedAt, n.CreatedAt, n.IdleExpiresAt, n.ExpiresAt, nullable(n.Attempt), n.Transport, n.UserAgent, n.IP, n.LastUsedAt,
-			n.AuthenticatedAt, n.UserID, n.Epoch}, args...)...)
-	if result.Error == nil && result.RowsAffected == 0 {
-		return &storeError{kind: ErrClock, cause: errors.New("the guard of the INSERT matched no row")}
-	}
-	return result.Error
-}
-
-// evict revokes the oldest live sessions of the user beyond the limit. The caller has locked the
-// user row.
-func evict(tx *gorm.DB, n Session, limit int) ([]ID, error) {
-	var old []ID
-	err := tx.Model(&Session{}).Where("user_id = ? AND epoch = ? AND revoked_at IS NULL AND idle_expires_at > ?", n.UserID, n.Epoch, n.CreatedAt).
-		Order("created_at DESC, id DESC").Offset(limit).Limit(1000).Pluck("id", &old).Error
-	if err != nil || len(old) == 0 {
-		return nil, err
-	}
-	return old, tx.Model(&Session{}).Where("id IN ? AND revoked_at IS NULL", old).
-		Updates(map[string]any{"revoked_at": n.CreatedAt, "revoke_reason": RevokedByEvictor}).Error
 }
 
 // Rotation is row 3 of the decision table: the step from Generation to the next one.
@@ -258,72 +143,6 @@ func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now t
 	guard, guardArgs := s.clockGuard(now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
-}
-
-// NoteAuthentication records that the user entered the password in a session. Errors: ErrNotFound
-// if the session is not live anymore.
-func (s *Store) NoteAuthentication(ctx context.Context, id ID, userID int64, now time.Time, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		if err := exactlyOne(tx.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, now, id, userID, now, now)); err != nil {
-			return err
-		}
-		return addEvents(tx, events)
-	})
-}
-
-// Revoke revokes a session of the user, and reports whether there is such a session. It is
-// idempotent: it stores no event for a session that has already ended. If there is no such session
-// it writes nothing, including the writes that guard an actor.
-func (s *Store) Revoke(ctx context.Context, id ID, userID int64, now time.Time, reason string, events ...Event) (found bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
-		lives, err := exists(tx, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, now, now)
-		if err != nil {
-			return err
-		}
-		err = exactlyOne(tx.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
-			Updates(map[string]any{"revoked_at": now, "revoke_reason": reason}))
-		if errors.Is(err, ErrNotFound) {
-			return hasEnded(tx, id, userID)
-		}
-		if err != nil || !lives { // the session had expired, or had been revoked with all others
-			return err
-		}
-		return addEvents(tx, events)
-	})
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// hasEnded returns nil if the user has the session, which is revoked, and ErrNotFound if not.
-func hasEnded(tx *gorm.DB, id ID, userID int64) error {
-	exists, err := exists(tx, &Session{}, "id = ? AND user_id = ?", id, userID)
-	if err == nil && !exists {
-		return ErrNotFound
-	}
-	return err
-}
-
-// KeepOnly revokes every session of the user except for one, which moves to the next epoch. It
-// locks the row of the session before the row of the user, in the same order as a refresh. The
-// events are stored only if another session was live. Errors: ErrNotFound if the session is no
-// longer live, or the epoch has changed.
-func (s *Store) KeepOnly(ctx context.Context, id ID, userID, epoch int64, now time.Time, events ...Event) error {
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		others, err := exists(tx, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, now, now)
-		if err != nil {
-			return err
-		}
-		if !others { // nothing was revoked, so repeated requests store no events
-			events = nil
-		}
-		err = exactlyOne(tx.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live, epoch+1, id, userID, epoch, now, now))
-		if err != nil {
-			return err
-		}
-		return changeUser(tx, map[string]any{"session_epoch": epoch + 1}, events, "id = ? AND session_epoch = ? AND is_active", userID, epoch)
-	})
 }
 
 // Sessions returns at most limit live sessions of a user, newest first.

@@ -43,7 +43,13 @@ const asRead = "id = ? AND version = ? AND session_epoch = ?"
 
 // CreateUser adds a user and sets its ID. No network is known for its names yet; see
 // [Store.KnownNetwork]. Errors: ErrConflict if the username or the address is taken.
-func (t *Tx) CreateUser(u *User) error { return createUser(t.db, u, nil) }
+func (t *Tx) CreateUser(u *User) error {
+	u.ID = 0
+	if err := t.db.Create(u).Error; err != nil {
+		return translate(err)
+	}
+	return translate(forgetNetworks(t.db, u.UsernameNorm, u.EmailNorm))
+}
 
 // LockedUser reads a user and locks the row. Errors: ErrNotFound.
 func (t *Tx) LockedUser(id int64) (User, error) {
@@ -105,4 +111,7 @@ func (t *Tx) AddToken(token OneTimeToken) error { return translate(t.db.Create(&
 
 // UseToken marks a token as used. It belongs in the transaction of the token's effect, so that a
 // token has its effect once. Errors: ErrNotFound if the token is used or expired.
-func (t *Tx) UseToken(token OneTimeToken) error { return translate(consume(t.db, token, t.now)) }
+func (t *Tx) UseToken(token OneTimeToken) error {
+	open := t.db.Model(&OneTimeToken{}).Where("id = ? AND used_at IS NULL AND expires_at > ?", token.ID, t.now)
+	return translate(exactlyOne(open.Updates(map[string]any{"used_at": t.now})))
+}

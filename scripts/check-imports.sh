@@ -23,10 +23,14 @@ server/config            server/hosts server/mail
 server/web               -
 server/web/*             -
 server/problem           models
+server/metrics           -
 server/ratelimit         models
-server/accounts          models server/problem server/ratelimit server/names server/credentials server/token server/mail
+server/audit             models server/problem server/metrics server/mail
+server/outbox            models server/problem server/metrics server/ratelimit server/mail server/names server/token server/credentials server/audit
+server/sessions          models server/problem server/metrics server/token server/audit
+server/accounts          models server/problem server/metrics server/ratelimit server/names server/credentials server/token server/mail server/audit server/outbox server/sessions
 server/django            models server/accounts
-server                   api server/problem server/accounts server/web server/web/* server/config server/ratelimit models
+server                   api server/problem server/metrics server/accounts server/web server/web/* server/config server/ratelimit models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *
@@ -57,11 +61,11 @@ go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
 github.com/yuin/goldmark             server/web
 net/http                             api api/client server server/token/remote server/web server/web/*
-github.com/google/uuid               api api/client models server/token server/accounts server
+github.com/google/uuid               api api/client models server/token server/audit server/outbox server/sessions server/accounts server
 golang.org/x/net/idna                models server/names
 golang.org/x/net/netutil             server
 golang.org/x/text                    models server/names
-golang.org/x/text/language           models server/accounts
+golang.org/x/text/language           models server/accounts server/outbox
 github.com/spf13/cobra               -
 golang.org/x/term                    -
 github.com/schollz/progressbar       -

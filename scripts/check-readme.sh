@@ -6,6 +6,7 @@
 #   <!-- serve URL -->        the block is started and left running; URL must respond within two
 #                             minutes; it is stopped after the last block of the file
 #   <!-- not run: REASON -->  the block is not run
+#   <!-- apply -->            scripts/recipe runs the block; see the step "recipe" of verify.sh
 #
 # The blocks of a file run in order, each in a new shell, in a fresh clone in a temporary folder. The
 # clone contains uncommitted changes. Its bin folder is in the PATH, so that a guide can call
@@ -65,8 +66,8 @@ split() {
       language = substr(line, 4)
       shell = language ~ /^(sh|bash|shell|console|zsh)([^a-z]|$)/
       if (shell && language != "sh") fault("the language of a shell block is sh, not " language)
-      if (kind && language != "sh") fault("a marked block must start with ```sh")
-      if (shell && !kind) fault("a shell block must have a mark: <!-- run -->, <!-- serve URL --> or <!-- not run: REASON -->")
+      if (kind && language != "sh" && !(kind == "apply" && language == "diff")) fault("a marked block must start with ```sh")
+      if (shell && !kind) fault("a shell block must have a mark: <!-- run -->, <!-- serve URL -->, <!-- apply --> or <!-- not run: REASON -->")
       inside = 1
       match($0, /^[ \t]*/); indent = substr($0, 1, RLENGTH)
       if (kind == "run" || kind == "serve") {
@@ -81,6 +82,7 @@ split() {
     line ~ /^<!-- run -->$/              { kind = "run"; next }
     line ~ /^<!-- serve [^ ]+ -->$/      { kind = "serve"; url = $3; next }
     line ~ /^<!-- not run: [^ ].* -->$/  { kind = "not run"; next }
+    line ~ /^<!-- apply -->$/            { kind = "apply"; next }
     line ~ /^<!-- (run|serve|not run)[ :]/ { fault("the mark " line " is not complete") }
 
     END { if (kind) fault("a marked block must follow"); exit bad }

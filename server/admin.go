@@ -9,32 +9,33 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/api"
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
 func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	in := r.Params
-	query := models.UserQuery{Active: in.IsActive, Verified: in.EmailVerified, Sort: models.SortByID, Limit: valueOr(in.Limit, defaultLimit)}
+	filter := accounts.UserFilter{
+		Text: valueOr(in.Q, ""), Username: in.Username, Email: in.Email, IsActive: in.IsActive, EmailVerified: in.EmailVerified,
+		Sort: string(api.UserSortID), Limit: valueOr(in.Limit, defaultLimit),
+	}
 	for _, role := range valueOr(in.Role, nil) {
-		query.Roles = append(query.Roles, models.UserRole(role))
+		filter.Roles = append(filter.Roles, string(role))
 	}
 	if in.Sort != nil {
-		column, descending := strings.CutPrefix(string(*in.Sort), "-")
-		query.Sort, query.Descending = models.UserSort(column), descending
+		filter.Sort, filter.Descending = strings.CutPrefix(string(*in.Sort), "-")
 	}
 	if in.Cursor != nil {
-		place, err := placeIn(*in.Cursor, query)
+		place, err := placeIn(*in.Cursor, filter)
 		if err != nil {
 			return nil, err
 		}
-		query.After = &place
+		filter.After = &place
 	}
-	list, next, err := h.Service.ListUsers(ctx, accounts.UserFilter{Text: valueOr(in.Q, ""), Username: in.Username, Email: in.Email}, query)
+	list, next, err := h.Service.ListUsers(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
-	return api.ListUsers200JSONResponse{Users: users(list), NextCursor: cursorOf(next, query)}, nil
+	return api.ListUsers200JSONResponse{Users: users(list), NextCursor: cursorOf(next, filter)}, nil
 }
 
 func (h handlers) InviteUser(ctx context.Context, r api.InviteUserRequestObject) (api.InviteUserResponseObject, error) {
@@ -67,7 +68,7 @@ func (h handlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject)
 		return nil, err
 	}
 	// An administrator who deactivates their own account has ended their own session.
-	ended := h.cleared(call.principal, isOwn(call, r.UserID) && !u.User.IsActive)
+	ended := h.newEndedResponse(call.principal, isOwn(call, r.UserID) && !u.User.IsActive)
 	return updatedUser{api.UpdateUser200JSONResponse(adminUser(u)), ended.cookies}, nil
 }
 
@@ -76,7 +77,7 @@ func (h handlers) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject)
 	if err := h.Service.DeleteUser(ctx, call.principal, r.UserID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, isOwn(call, r.UserID)), nil
+	return h.newEndedResponse(call.principal, isOwn(call, r.UserID)), nil
 }
 
 func (h handlers) RequestUserPasswordReset(ctx context.Context, r api.RequestUserPasswordResetRequestObject) (api.RequestUserPasswordResetResponseObject, error) {
@@ -103,7 +104,7 @@ func (h handlers) RevokeAllUserSessions(ctx context.Context, r api.RevokeAllUser
 	if err := h.Service.RevokeAllUserSessions(ctx, call.principal, r.UserID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, isOwn(call, r.UserID)), nil
+	return h.newEndedResponse(call.principal, isOwn(call, r.UserID)), nil
 }
 
 func (h handlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSessionRequestObject) (api.RevokeUserSessionResponseObject, error) {
@@ -111,7 +112,7 @@ func (h handlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSession
 	if err := h.Service.RevokeUserSession(ctx, call.principal, r.UserID, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
+	return h.newEndedResponse(call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
 }
 
 func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestObject) (api.ListAllEventsResponseObject, error) {
@@ -172,14 +173,14 @@ func (a updatedUser) VisitUpdateUserResponse(w http.ResponseWriter) error {
 	return a.UpdateUser200JSONResponse.VisitUpdateUserResponse(w)
 }
 
-func (a cleared) VisitDeleteUserResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitRevokeAllUserSessionsResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }

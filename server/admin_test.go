@@ -112,7 +112,8 @@ func find(c *servertest.Client, query url.Values) *servertest.Response {
 	return c.Do(http.MethodGet, "/admin/users?"+query.Encode(), nil)
 }
 
-func TestControl77SearchIsLiteral(t *testing.T) {
+func TestSearchIsLiteral(t *testing.T) {
+	t.Attr("control", "77")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for i, u := range []models.User{
 			{Username: "per%cent", Email: "a_b@example.com", FirstName: "Ádám", LastName: "O'Neil"},
@@ -120,7 +121,7 @@ func TestControl77SearchIsLiteral(t *testing.T) {
 			{Username: "bang!", Email: "straße@example.com", FirstName: "Ада", LastName: "Лавлейс"},
 		} {
 			u.UsernameNorm, u.EmailNorm, u.DateJoined = strings.ToLower(u.Username), strings.ToLower(u.Email), time.Now().UTC().Add(time.Duration(i)*time.Second)
-			if err := s.Store.CreateUser(t.Context(), &u); err != nil {
+			if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CreateUser(&u) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -175,7 +176,8 @@ func TestFilters(t *testing.T) {
 
 // In every order, each user is on exactly one page, even if users are added and removed between the
 // pages. A cursor is valid for its own order only.
-func TestControl77PagesOfUsers(t *testing.T) {
+func TestPagesOfUsers(t *testing.T) {
+	t.Attr("control", "77")
 	withStaff(t, func(t *testing.T, s staffed) {
 		base := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 		for i := range 40 {
@@ -185,7 +187,7 @@ func TestControl77PagesOfUsers(t *testing.T) {
 				at := base.Add(time.Duration(i%4) * time.Second)
 				u.LastLogin = &at
 			}
-			if err := s.Store.CreateUser(t.Context(), &u); err != nil {
+			if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CreateUser(&u) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -245,7 +247,8 @@ func TestControl77PagesOfUsers(t *testing.T) {
 
 // A forged cursor either starts the page at its position or is rejected. None causes a database
 // error.
-func TestControl77MadeUpCursors(t *testing.T) {
+func TestMadeUpCursors(t *testing.T) {
+	t.Attr("control", "77")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for place, status := range map[string]int{
 			`{"s":"date_joined","d":false,"i":1,"w":"0000-01-01T00:00:00+01:00"}`:  http.StatusBadRequest, // years outside MySQL's range
@@ -283,7 +286,8 @@ func TestControl77MadeUpCursors(t *testing.T) {
 // ------------------------------------------------------------------ roles
 
 // Staff members manage ordinary users. Only superusers may change staff members or grant roles.
-func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
+func TestStaffManagesOrdinaryUsers(t *testing.T) {
+	t.Attr("control", "73")
 	withStaff(t, func(t *testing.T, s staffed) {
 		session := s.asRoot.SessionID
 		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.boss.ID) // a superuser has the staff role too
@@ -319,7 +323,8 @@ func TestControl73StaffManagesOrdinaryUsers(t *testing.T) {
 
 // A role is granted only to a user with a verified address. An unverified address may belong to
 // another person.
-func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
+func TestNoRoleWithoutAVerifiedAddress(t *testing.T) {
+	t.Attr("control", "73")
 	withStaff(t, func(t *testing.T, s staffed) {
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id IN (?, ?)", s.una.ID, s.sam.ID)
 		before := s.Database.Dump(t)
@@ -339,7 +344,9 @@ func TestControl73NoRoleWithoutAVerifiedAddress(t *testing.T) {
 	})
 }
 
-func TestControl72And73RecentPassword(t *testing.T) {
+func TestRecentPassword(t *testing.T) {
+	t.Attr("control", "72")
+	t.Attr("control", "73")
 	withStaff(t, func(t *testing.T, s staffed) {
 		show := func(c *servertest.Client, password string) *servertest.Response {
 			return c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": password})
@@ -379,7 +386,9 @@ func TestReauthenticationHasABudget(t *testing.T) {
 
 // ------------------------------------------------------------------ inviting
 
-func TestControl60And78Invite(t *testing.T) {
+func TestInvite(t *testing.T) {
+	t.Attr("control", "60")
+	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
 		email := address(name)
@@ -426,7 +435,8 @@ func TestControl60And78Invite(t *testing.T) {
 
 // ------------------------------------------------------------------ changing
 
-func TestControl78UpdateUser(t *testing.T) {
+func TestUpdateUser(t *testing.T) {
+	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
 		r := edit(s.asSam, s.una, object{"username": name, "first_name": "Una", "last_name": "", "locale": "ko"}).Want(t, http.StatusOK, "")
@@ -462,7 +472,8 @@ func TestControl78UpdateUser(t *testing.T) {
 
 // Concurrent changes of one user are serialized: each is applied to the result of the one before.
 // The server retries conflicts and may answer 503 if they persist.
-func TestControl78ChangesAtTheSameMoment(t *testing.T) {
+func TestChangesAtTheSameMoment(t *testing.T) {
+	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		var all sync.WaitGroup
 		for i := range 4 {
@@ -514,7 +525,8 @@ func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 	})
 }
 
-func TestControl76DeactivationEndsEverything(t *testing.T) {
+func TestDeactivationEndsEverything(t *testing.T) {
+	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
 		reset := requestReset(t, s.Server, s.una.Email, 1)
 		r := edit(s.asSam, s.una, object{"is_active": false}).Want(t, http.StatusOK, "")
@@ -558,7 +570,8 @@ func TestStaffEndsItself(t *testing.T) {
 	})
 }
 
-func TestControl76DeleteUser(t *testing.T) {
+func TestDeleteUser(t *testing.T) {
+	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})

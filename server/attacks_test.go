@@ -79,7 +79,8 @@ func TestOverlongBodyIsNotAwaited(t *testing.T) {
 }
 
 // A path with unnecessary percent-encoding does not reach an operation.
-func TestControl74EscapedPaths(t *testing.T) {
+func TestEscapedPaths(t *testing.T) {
+	t.Attr("control", "74")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, path := range []string{"/accounts%2Fprofile", "/%61ccounts/profile", "/accounts/profil%65", "/accounts%2fprofile"} {

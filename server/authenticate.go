@@ -30,21 +30,18 @@ var locationOf = map[string]accounts.TokenLocation{
 	schemeRefreshCookie: accounts.RefreshCookie,
 }
 
-// operationRefresh is the only operation that accepts refresh tokens of the service from which
-// users were imported.
-const operationRefresh = "refreshToken"
-
 // security is what the contract requires of the callers of an operation.
 type security struct {
 	public       bool // `security: []`
 	anonymous    bool // lists {} and has a body: the credential may be a token in the body
 	optional     bool // lists {} and has no body: a request without a valid credential is accepted too
 	alternatives []alternative
-	// These are extensions to `security`: x-required-role, x-recent-authentication and
-	// x-refuse-cross-site.
+	// These are extensions to `security`: x-required-role, x-recent-authentication,
+	// x-refuse-cross-site and x-legacy-tokens.
 	role                 accounts.Role
 	recentAuthentication bool
 	refuseCrossSite      bool
+	legacyTokens         bool
 }
 
 // alternative is one way to authenticate: a credential in this location and, if csrf is set, the
@@ -92,10 +89,7 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	if s.optional && !s.lists(accounts.RefreshCookie) { // authenticate would require the credential after all
 		return s, errors.New("an optional credential on an operation that does not list the refresh cookie")
 	}
-	if err := s.readCrossSite(op); err != nil {
-		return s, err
-	}
-	return s, s.readRole(op)
+	return s, errors.Join(s.readCrossSite(op), s.readLegacyTokens(op), s.readRole(op))
 }
 
 // readCrossSite reads x-refuse-cross-site. It returns an error, which stops the server, where the
@@ -109,6 +103,21 @@ func (s *security) readCrossSite(op *openapi3.Operation) error {
 		return errors.New("x-refuse-cross-site on an operation that takes no cookie")
 	}
 	s.refuseCrossSite = marked
+	return nil
+}
+
+// readLegacyTokens reads x-legacy-tokens: the operation also accepts refresh tokens of the service
+// that users were imported from. It returns an error, which stops the server, where the extension
+// would have no effect.
+func (s *security) readLegacyTokens(op *openapi3.Operation) error {
+	value, marked := op.Extensions["x-legacy-tokens"]
+	if marked && value != true {
+		return fmt.Errorf("cannot enforce x-legacy-tokens %v", value)
+	}
+	if marked && (!s.lists(accounts.RefreshCookie) || !s.anonymous) {
+		return errors.New("x-legacy-tokens on an operation that takes no refresh token")
+	}
+	s.legacyTokens = marked
 	return nil
 }
 
@@ -179,18 +188,17 @@ func (s *Server) authenticate(c *gin.Context) {
 }
 
 // credential verifies the credential of a request, and requires the CSRF header if its alternative
-// does. Only the credential that presented chooses is tried: if it fails, the request fails.
+// does. Only the credential that findToken chooses is tried: if it fails, the request fails.
 func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, error) {
-	raw, way, err := s.presented(c, call)
+	raw, way, err := s.findToken(c, call)
 	if err != nil {
 		return accounts.Credential{}, err
 	}
-	credential, err := s.Service.Credential(way.location, raw)
-	if err != nil && call.operation.id == operationRefresh {
-		if legacy, legacyErr := s.Service.LegacyCredential(way.location, raw); legacyErr == nil {
-			credential, err = legacy, nil
-		}
+	verify := s.Service.Credential
+	if call.operation.security.legacyTokens {
+		verify = s.Service.ExchangeableCredential
 	}
+	credential, err := verify(way.location, raw)
 	if err != nil {
 		if call.operation.security.anonymous { // the access cookie takes the place of the refresh token here
 			err = &problem.Error{Code: problem.RefreshInvalid, Cause: err}
@@ -200,7 +208,7 @@ func (s *Server) credential(c *gin.Context, call *call) (accounts.Credential, er
 	// A page of another origin can make the browser send the cookie, but can neither read nor guess
 	// this value. The cookie csrftoken is not compared, because an attacker who can plant cookies
 	// could plant a matching pair of cookie and header value.
-	if way.csrf && !s.validCSRF(credential, c.GetHeader("X-CSRFToken")) {
+	if way.csrf && !s.Service.ValidCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(codeCSRFFailed)
 	}
 	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes
@@ -221,23 +229,11 @@ func isCookie(location accounts.TokenLocation) bool {
 	return location == accounts.AccessCookie || location == accounts.RefreshCookie
 }
 
-// validCSRF reports whether the presented value is the CSRF token of the credential. For a legacy
-// token any non-empty value is valid, because the token has no session to which a value could
-// belong. A page of another origin cannot send the header unless CORS permits it, and
-// rejectCrossOriginSends rejects the request as well. All that such a request could achieve is a
-// new session in the victim's own browser and a response that the page cannot read.
-func (s *Server) validCSRF(credential accounts.Credential, presented string) bool {
-	if credential.Legacy != nil {
-		return presented != ""
-	}
-	return s.Service.ValidCSRF(credential, presented)
-}
-
-// presented returns the credential that counts and its alternative: the token in the body, else the
-// Authorization header, else the first cookie in the order of the contract. A credential that
+// findToken returns the token that counts and its alternative: the token in the body, else the
+// Authorization header, else the first cookie in the order of the contract. A token that
 // occurs twice is returned as the empty string, which is never a valid token: otherwise the sender
 // could choose which of the two counts.
-func (s *Server) presented(c *gin.Context, call *call) (string, alternative, error) {
+func (s *Server) findToken(c *gin.Context, call *call) (string, alternative, error) {
 	wants := call.operation.security
 	if token, ok := bodyToken(call); ok && wants.anonymous {
 		return token, alternative{location: accounts.Body}, nil
@@ -250,7 +246,7 @@ func (s *Server) presented(c *gin.Context, call *call) (string, alternative, err
 			return value, a, nil
 		}
 	}
-	if value, ok := s.cookies.readLegacy(c.Request); ok && call.operation.id == operationRefresh {
+	if value, ok := s.cookies.readLegacy(c.Request); ok && wants.legacyTokens {
 		return value, alternative{location: accounts.RefreshCookie, csrf: true}, nil
 	}
 	return "", alternative{}, problemOf(codeCredentialsMissing)

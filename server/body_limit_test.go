@@ -18,7 +18,8 @@ import (
 )
 
 // A reviewed file lists the limits of all operations.
-func TestControl193BodyLimits(t *testing.T) {
+func TestBodyLimits(t *testing.T) {
+	t.Attr("control", "193")
 	var table []string
 	for _, op := range servertest.Operations() {
 		if limit := server.BodyLimit(op.Operation); (limit > 0) != (op.Operation.RequestBody != nil) {
@@ -75,7 +76,8 @@ func escaped(text string) (all string) {
 
 // The longest valid body of each operation is accepted, even if padded with blanks up to the limit.
 // One more byte is rejected, whether the length is declared or not.
-func TestControl193BodiesUpToTheLimit(t *testing.T) {
+func TestBodiesUpToTheLimit(t *testing.T) {
+	t.Attr("control", "193")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e, limit, body := exampleOf(t, op), server.BodyLimit(op.Operation), longest(schemaOf(op))
@@ -97,7 +99,8 @@ func TestControl193BodiesUpToTheLimit(t *testing.T) {
 }
 
 // A schema without a bound, or with a bound beyond the maximum, gets the maximum.
-func TestControl193SchemasWithoutABound(t *testing.T) {
+func TestSchemasWithoutABound(t *testing.T) {
+	t.Attr("control", "193")
 	limited := func(length uint64) *openapi3.Schema { return openapi3.NewStringSchema().WithMaxLength(int64(length)) }
 	closed := func(properties map[string]*openapi3.Schema) *openapi3.Schema {
 		return openapi3.NewObjectSchema().WithProperties(properties).WithoutAdditionalProperties()

@@ -59,7 +59,8 @@ func lastProxy(lines []string) string {
 	return "10.0.0.1"
 }
 
-func TestControl191EveryFormInEveryPosition(t *testing.T) {
+func TestEveryFormInEveryPosition(t *testing.T) {
+	t.Attr("control", "191")
 	for _, header := range []string{config.XForwardedFor, config.Forwarded} {
 		for form, address := range hopForms {
 			for _, position := range hopPositions {
@@ -95,7 +96,8 @@ func writtenAs(header, form string, position []string) (lines []string) {
 	return lines
 }
 
-func TestControl191TheForwardedHeader(t *testing.T) {
+func TestTheForwardedHeader(t *testing.T) {
+	t.Attr("control", "191")
 	for line, want := range map[string]string{
 		`for=203.0.113.7`: "203.0.113.7", `FOR=203.0.113.7`: "203.0.113.7", `for=203.0.113.7;proto=http;by=203.0.113.43`: "203.0.113.7", `proto=http; for="203.0.113.7:55"`: "203.0.113.7",
 		`for="[2001:db8::7]:4711"`: "2001:db8::7", `for=6.6.6.6, for=203.0.113.7`: "203.0.113.7", `for=203.0.113.7, for=10.0.0.9;by="_a,b"`: "203.0.113.7",
@@ -115,7 +117,8 @@ func TestControl191TheForwardedHeader(t *testing.T) {
 	}
 }
 
-func TestControl191OnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
+func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
+	t.Attr("control", "191")
 	all := http.Header{"X-Forwarded-For": {"203.0.113.7"}, "Forwarded": {"for=203.0.113.8"}, "X-Real-Ip": {"203.0.113.9"}, "Cf-Connecting-Ip": {"203.0.113.9"}, "True-Client-Ip": {"203.0.113.9"}}
 	for _, test := range []struct{ header, peer, want string }{
 		{config.XForwardedFor, "10.0.0.1:1", "203.0.113.7"}, {config.Forwarded, "10.0.0.1:1", "203.0.113.8"},
@@ -136,7 +139,8 @@ func TestControl191OnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
 	}
 }
 
-func TestControl191AnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
+func TestAnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
+	t.Attr("control", "191")
 	s, log := behindProxies(config.XForwardedFor)
 	for range 3 {
 		clientFrom(s, "10.0.0.1:1", "s3cr3t")

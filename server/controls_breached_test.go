@@ -41,7 +41,8 @@ func breachedFile(t *testing.T, passwords ...string) string {
 
 // Every operation that sets a password rejects one from the list. Passwords already in use keep
 // working (ASVS 6.2.12).
-func TestControl201BreachedPasswordsAreRejected(t *testing.T) {
+func TestBreachedPasswordsAreRejected(t *testing.T) {
+	t.Attr("control", "201")
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + file}})
@@ -61,7 +62,8 @@ func TestControl201BreachedPasswordsAreRejected(t *testing.T) {
 
 // A password that was accepted before it appeared in the list still logs in: only new passwords are
 // checked.
-func TestControl201BreachedPasswordInUseLogsIn(t *testing.T) {
+func TestBreachedPasswordInUseLogsIn(t *testing.T) {
+	t.Attr("control", "201")
 	before := servertest.Start(t, servertest.Options{})
 	u := newUser(t, before, newName())
 	s := servertest.Start(t, servertest.Options{Database: before.Database, Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, password)}})
@@ -70,7 +72,8 @@ func TestControl201BreachedPasswordInUseLogsIn(t *testing.T) {
 
 // The password is checked before the address is looked up, so the response does not reveal whether
 // the address has an account.
-func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
+func TestBreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
+	t.Attr("control", "201")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, breachedPassword)}})
 	for _, email := range []string{newUser(t, s, newName()).Email, address(newName())} {
 		wantField(t, post(s, "/accounts/register", object{"email": email, "password": breachedPassword}), "/password", "password_breached")
@@ -79,7 +82,8 @@ func TestControl201BreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 
 // While the list cannot be read, the server accepts no new password, because a full or broken disk
 // must not disable the check. Existing passwords keep working.
-func TestControl201UnreadableListRejectsNewPasswords(t *testing.T) {
+func TestUnreadableListRejectsNewPasswords(t *testing.T) {
+	t.Attr("control", "201")
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + file}})
 	u := newUser(t, s, newName())

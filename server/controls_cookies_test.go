@@ -47,7 +47,8 @@ var spellings = []spelling{
 
 // A cookie name has exactly one accepted spelling. A second cookie of that name that the library
 // cannot parse still makes the first ambiguous. None of these headers ends the session.
-func TestControl39CookieSpellings(t *testing.T) {
+func TestCookieSpellings(t *testing.T) {
+	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
 		j.take(s.login(t, s.NewUser(), accounts.Cookies))
@@ -78,7 +79,8 @@ func TestControl39CookieSpellings(t *testing.T) {
 
 // A request with more cookies than the header limit allows, or than the library parses, is
 // rejected, even if the valid cookies are among them.
-func TestControl39CookieBombs(t *testing.T) {
+func TestCookieBombs(t *testing.T) {
+	t.Attr("control", "39")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Cookies)
 	front, _, _ := served(t, s)

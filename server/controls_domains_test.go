@@ -17,7 +17,8 @@ const (
 
 // Every operation that sets an address rejects a domain that mixes scripts, in Unicode and in ASCII
 // form, and accepts a domain in a single script.
-func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
+func TestLookAlikeDomainsAreRejected(t *testing.T) {
+	t.Attr("control", "203")
 	withStaff(t, func(t *testing.T, s staffed) {
 		ways := map[string]struct {
 			status int
@@ -49,7 +50,8 @@ func TestControl203LookAlikeDomainsAreRejected(t *testing.T) {
 
 // An existing account with such an address keeps working: its owner can log in and reset the
 // password.
-func TestControl203AddressesThatExistGoOnWorking(t *testing.T) {
+func TestAddressesThatExistGoOnWorking(t *testing.T) {
+	t.Attr("control", "203")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := newUser(t, s, newName())
 		s.Database.Exec(t, "UPDATE users SET email = ?, email_norm = ? WHERE id = ?", "cfo@"+mixedDomain, "cfo@"+mixedASCII, u.ID)

@@ -28,7 +28,8 @@ var serversOwn = []string{
 // A member that only the server may set is rejected as unknown, in any letter case. Another
 // spelling of a member that may be set is rejected too: a tolerant decoder would accept it as that
 // member.
-func TestControl5ServersOwnMembers(t *testing.T) {
+func TestServersOwnMembers(t *testing.T) {
+	t.Attr("control", "5")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	u := newUser(t, s, "ada")
 	c := s.Login(u, accounts.Hybrid)
@@ -102,7 +103,8 @@ func isRefused(r *servertest.Response) bool {
 
 // Each spelling of a username is an existing name, a different name or invalid. All operations
 // agree on which.
-func TestControl66SpellingsOfUsernames(t *testing.T) {
+func TestSpellingsOfUsernames(t *testing.T) {
+	t.Attr("control", "66")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		for i, c := range usernames {
 			had, typed := numbered(c.had, i), numbered(c.typed, i)
@@ -188,7 +190,9 @@ var addresses = []struct {
 // Each spelling of an address is an existing address, a different address or invalid. All
 // operations agree on which, as the mails show: they go to the owner, to the new address or are not
 // sent.
-func TestControl66And67SpellingsOfAddresses(t *testing.T) {
+func TestSpellingsOfAddresses(t *testing.T) {
+	t.Attr("control", "66")
+	t.Attr("control", "67")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		stranger := s.NewUser()
 		client := s.Login(stranger, accounts.BodyTokens)
@@ -254,7 +258,8 @@ func mailsAfter(s *servertest.Server, email string, f func()) int {
 }
 
 // Malformed text is rejected before the server looks for a user of that name.
-func TestControl66NamesThatAreNoText(t *testing.T) {
+func TestNamesThatAreNoText(t *testing.T) {
+	t.Attr("control", "66")
 	s := servertest.Start(t, servertest.Options{})
 	u := newUser(t, s, "ada")
 	c := s.Login(u, accounts.BodyTokens)
@@ -273,7 +278,8 @@ func TestControl66NamesThatAreNoText(t *testing.T) {
 
 // User input appears in a mail as text only: the mail has one recipient, the usual headers and no
 // markup from the input.
-func TestControl67WhatIsTypedInMails(t *testing.T) {
+func TestWhatIsTypedInMails(t *testing.T) {
+	t.Attr("control", "67")
 	dir := t.TempDir()
 	files, err := mail.NewFiles(dir, "Accounts <no-reply@example.com>", slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -52,7 +52,10 @@ const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 random characters
 
 // Each kind of new password that people and programs send has the expected result (corpus 4.4). An
 // empty code means that the password is accepted unchanged.
-func TestControl2And3And4NewPasswords(t *testing.T) {
+func TestNewPasswords(t *testing.T) {
+	t.Attr("control", "2")
+	t.Attr("control", "3")
+	t.Attr("control", "4")
 	emoji := strings.Repeat("🔑🔒🗝🔐🔏🔓🛡🔧🧿🎲🎯📎🌊🍞🎻🐎", 16)
 	filler := strings.Repeat(long, 10)
 	cases := []struct {
@@ -133,7 +136,8 @@ func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
 
 // A password that violates a rule is rejected before any hash is computed, so that sending it costs
 // the server nothing.
-func TestControl2RefusedBeforeHashing(t *testing.T) {
+func TestRefusedBeforeHashing(t *testing.T) {
+	t.Attr("control", "2")
 	hasher := credentials.NewHasher(servertest.FastHash, 1, 10, time.Minute)
 	s := servertest.Start(t, servertest.Options{Hasher: hasher})
 	for way, d := range doors() {
@@ -168,7 +172,8 @@ func costs(t *testing.T, hash string) (memory, passes int) {
 
 // Stored hashes are as strong as OWASP recommends and are upgraded to new parameters at the next
 // login. A manipulated row cannot make the server compute a hash that exhausts its memory.
-func TestControl9StoredHashes(t *testing.T) {
+func TestStoredHashes(t *testing.T) {
+	t.Attr("control", "9")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		with := func(p credentials.Params, db *servertest.Database) (*servertest.Server, *credentials.Hasher) {
 			h := credentials.NewHasher(p, 1, 10, time.Minute)
@@ -236,7 +241,8 @@ func (f *failing) Send(ctx context.Context, m mail.Message) error {
 
 // A change and the mail about it are one transaction, so that no change happens without a notice to
 // its owner. A mail server that is down does not block the change.
-func TestControl59ChangeAndNotice(t *testing.T) {
+func TestChangeAndNotice(t *testing.T) {
+	t.Attr("control", "59")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		office := &failing{}
 		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: office})
@@ -286,7 +292,8 @@ func TestControl59ChangeAndNotice(t *testing.T) {
 
 // A username in another script is compared by its Latin look-alike, so a password made of the
 // username is rejected in either script.
-func TestControl2UsernameInOtherLetters(t *testing.T) {
+func TestUsernameInOtherLetters(t *testing.T) {
+	t.Attr("control", "2")
 	s := servertest.Start(t, servertest.Options{})
 	for _, typed := range []string{"сорокасорока", "СОРОКАСОРОКА1985", "copokacopoka"} {
 		r := post(s, "/accounts/register", object{"email": address(newName()), "username": "Сорокасорока", "password": typed})

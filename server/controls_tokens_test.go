@@ -14,7 +14,8 @@ import (
 
 // A token whose header names a key URL is rejected, and the server does not connect to that URL. A
 // token that is too long for a header or a body is not parsed.
-func TestControl19NoKeyIsFetched(t *testing.T) {
+func TestNoKeyIsFetched(t *testing.T) {
+	t.Attr("control", "19")
 	s := servertest.Start(t, servertest.Options{})
 	there, visitors := keyServer(t)
 	for _, w := range waysIn(t, s) {
@@ -63,7 +64,8 @@ func keyServer(t *testing.T) (url string, visitors func() int) {
 }
 
 // Every kind of token is rejected wherever another kind is expected.
-func TestControl20OneTokenOnePurpose(t *testing.T) {
+func TestOneTokenOnePurpose(t *testing.T) {
+	t.Attr("control", "20")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	c, cookies := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
@@ -126,7 +128,8 @@ type verdict struct {
 
 // The server accepts exactly one Authorization header with exactly one bearer token. Anything else
 // is rejected with 401, even if the request also has valid cookies, and never causes a 500.
-func TestControl25AuthorizationHeader(t *testing.T) {
+func TestAuthorizationHeader(t *testing.T) {
+	t.Attr("control", "25")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	c, cookies := s.Login(u, accounts.Hybrid), s.Login(u, accounts.Cookies)
@@ -162,7 +165,8 @@ func TestControl25AuthorizationHeader(t *testing.T) {
 
 // A URL ends up in logs and histories, so no operation accepts a credential or the CSRF token in
 // the query.
-func TestControl26QueryIsNoCredential(t *testing.T) {
+func TestQueryIsNoCredential(t *testing.T) {
+	t.Attr("control", "26")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	body, cookies := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
@@ -198,7 +202,8 @@ func TestControl26QueryIsNoCredential(t *testing.T) {
 
 // An attacker who has read the database cannot log in with its contents: no value of any row is
 // accepted as a credential in any place.
-func TestControl28RowsAreNoCredentials(t *testing.T) {
+func TestRowsAreNoCredentials(t *testing.T) {
+	t.Attr("control", "28")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
 		ways := map[place]way{}

@@ -74,10 +74,10 @@ type delivery struct {
 
 // deliver returns the tokens that each transport delivers, in the body or in cookies. It sets
 // cookies only if they are newer than the tokens that the client presented, because a late response
-// must not put an older token back into the browser. A login also expires the cookies of the other
-// transports and of the old service, which would otherwise sign the user in again after a logout.
-// The transport body never touches a cookie.
-func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
+// must not put an older token back into the browser. The first tokens of a session also expire the
+// cookies of the other transports and of the old service, which would otherwise sign the user in
+// again after a logout. The transport body never touches a cookie.
+func (n cookieNames) deliver(t accounts.Tokens) delivery {
 	d := delivery{body: api.Refreshed{
 		ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation, TokenTransport: api.TokenTransport(t.Transport),
 		Session: api.SessionSummary{ID: t.Session, ExpiresAt: timestamp(t.ExpiresAt)},
@@ -95,7 +95,7 @@ func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 		d.body.AccessToken, d.body.TokenType, d.body.RefreshToken = &t.Access, &bearer, &t.Refresh
 		return d
 	}
-	if !t.New {
+	if t.Newness == accounts.SameTokens {
 		return d
 	}
 	for _, c := range []struct{ name, value string }{{n.access, access}, {n.refresh, refresh}, {csrfCookie, t.CSRF}, {n.legacy, ""}} {
@@ -103,7 +103,7 @@ func (n cookieNames) deliver(t accounts.Tokens, login bool) delivery {
 		case c.name == "": // not in use
 		case c.value != "":
 			d.cookies = append(d.cookies, n.cookie(c.name, c.value, maxAge(t.Life)))
-		case login:
+		case t.Newness == accounts.NewSessionTokens:
 			d.cookies = append(d.cookies, n.cookie(c.name, "", -1))
 		}
 	}

@@ -37,7 +37,8 @@ func corsHeaders(r *servertest.Response) map[string]string {
 	return got
 }
 
-func TestControl45Preflight(t *testing.T) {
+func TestPreflight(t *testing.T) {
+	t.Attr("control", "45")
 	s := atApp(t)
 	before := s.Database.Dump(t)
 	ask := func(origin, method, headers string) *servertest.Response {
@@ -70,7 +71,8 @@ func TestControl45Preflight(t *testing.T) {
 
 // Every response to an allowed origin has CORS headers, including errors. Responses to other
 // origins have none.
-func TestControl45CrossOriginReads(t *testing.T) {
+func TestCrossOriginReads(t *testing.T) {
+	t.Attr("control", "45")
 	s := atApp(t)
 	for _, op := range servertest.Operations() {
 		e := exampleOf(t, op)
@@ -113,7 +115,8 @@ func TestCrossOriginReadOfAFault(t *testing.T) {
 
 // A write authenticated by a cookie is rejected and changes nothing for every combination of CSRF
 // header and origin, except the valid ones (control 42).
-func TestControl42CSRFMatrix(t *testing.T) {
+func TestCSRFMatrix(t *testing.T) {
+	t.Attr("control", "42")
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
 	ended := jar{}
@@ -161,7 +164,9 @@ func TestControl42CSRFMatrix(t *testing.T) {
 // An attacker on the network can serve a plain http page under the host that is served by https.
 // Its Origin names the same host as the request's Host header, but it is a foreign origin and is
 // rejected.
-func TestControl42And43PlainPageOfTheSameHost(t *testing.T) {
+func TestPlainPageOfTheSameHost(t *testing.T) {
+	t.Attr("control", "42")
+	t.Attr("control", "43")
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u, j := s.NewUser(), jar{}
 	host := func(r *http.Request) { r.Host = "accounts.ex" }
@@ -179,7 +184,8 @@ func TestControl42And43PlainPageOfTheSameHost(t *testing.T) {
 // The server ignores the cookie csrftoken: a header and a cookie that match prove nothing. The CSRF
 // token of another session or user is rejected too, even if an attacker has planted it as a cookie.
 // A page of a subdomain can do that with Domain=, in addition to the real cookie.
-func TestControl40PlantedCSRFPair(t *testing.T) {
+func TestPlantedCSRFPair(t *testing.T) {
+	t.Attr("control", "40")
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
 	second, others := jar{}, jar{}
@@ -212,7 +218,8 @@ func TestControl40PlantedCSRFPair(t *testing.T) {
 
 // Login with correct credentials is rejected from a page of a foreign origin (control 43). It is
 // also rejected from an allowed origin on another site, which could never send the cookies back.
-func TestControl43LoginFromOtherSites(t *testing.T) {
+func TestLoginFromOtherSites(t *testing.T) {
+	t.Attr("control", "43")
 	s := atApp(t)
 	u := s.NewUser()
 	login := func(transport accounts.Transport, origin, site string) *servertest.Response {
@@ -249,7 +256,8 @@ func TestControl43LoginFromOtherSites(t *testing.T) {
 
 // The same holds for every operation that needs no credential, above all for the first
 // verification, which starts a session like a login.
-func TestControl43RegistrationFromOtherSites(t *testing.T) {
+func TestRegistrationFromOtherSites(t *testing.T) {
+	t.Attr("control", "43")
 	s := atApp(t)
 	email := address(newName())
 	link := object{"token": register(t, s, 1, object{"email": email, "password": password}), "password": password}

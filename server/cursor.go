@@ -9,7 +9,7 @@ import (
 	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
-	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
 )
 
 // defaultLimit is the default of the parameter limit in the contract.
@@ -18,18 +18,18 @@ const defaultLimit = 50
 // cursor is a position in a list of users, as clients receive it. It contains the order of the list
 // and is invalid for any other order.
 type cursor struct {
-	Sort       models.UserSort `json:"s"`
-	Descending bool            `json:"d"`
-	ID         int64           `json:"i"`
-	Text       string          `json:"t,omitempty"`
-	Time       time.Time       `json:"w,omitzero"`
+	Sort       string    `json:"s"`
+	Descending bool      `json:"d"`
+	ID         int64     `json:"i"`
+	Text       string    `json:"t,omitempty"`
+	Time       time.Time `json:"w,omitzero"`
 }
 
-func cursorOf(next *models.UserPlace, q models.UserQuery) nullable.Nullable[string] {
+func cursorOf(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable[string] {
 	if next == nil {
 		return nullable.NewNullNullable[string]()
 	}
-	raw, err := json.Marshal(cursor{q.Sort, q.Descending, next.ID, next.Text, next.Time})
+	raw, err := json.Marshal(cursor{f.Sort, f.Descending, next.ID, next.Text, next.Time})
 	if err != nil { // a year after 9999, which no row has
 		return nullable.NewNullNullable[string]()
 	}
@@ -38,16 +38,16 @@ func cursorOf(next *models.UserPlace, q models.UserQuery) nullable.Nullable[stri
 
 // placeIn parses a cursor. The client controls its content, which is only used in comparisons: a
 // forged cursor starts the page at another position of the same list.
-func placeIn(text string, q models.UserQuery) (models.UserPlace, error) {
+func placeIn(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
 	var c cursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err == nil {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || c.Sort != q.Sort || c.Descending != q.Descending || !isDatabaseTime(c.Time) {
-		return models.UserPlace{}, cursorError()
+	if err != nil || c.Sort != f.Sort || c.Descending != f.Descending || !isDatabaseTime(c.Time) {
+		return accounts.UserPlace{}, cursorError()
 	}
-	return models.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
+	return accounts.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
 }
 
 // cursorOfID returns the cursor of a position in a list that is ordered by id, or null for the zero

@@ -57,7 +57,7 @@ func errorsGuide(t *testing.T) string {
 		fmt.Fprintf(&page, "\n### `%s`\n\n", code)
 		fmt.Fprintf(&page, "- **Response:** %v %s\n", p["status"], http.StatusText(status(p)))
 		fmt.Fprintf(&page, "- **Cause:** %s\n", p["cause"])
-		fmt.Fprintf(&page, "- **What the client does:** %s\n", p["remedy"])
+		fmt.Fprintf(&page, "- **Action:** %s\n", p["remedy"])
 		fmt.Fprintf(&page, "- **Operations:** %s\n", operationsText(operations[code]))
 	}
 	page.WriteString("\n## Field codes\n\n| Code | Cause |\n|---|---|\n")

@@ -196,7 +196,8 @@ func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
 
 // A user's changes to their own profile are recorded up to a limit, because a client could
 // otherwise fill the security log. Beyond the limit the changes are still made.
-func TestControl186ProfileEventsAreBounded(t *testing.T) {
+func TestProfileEventsAreBounded(t *testing.T) {
+	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -283,7 +284,8 @@ func TestEventFilters(t *testing.T) {
 // After the deletion of a staff member, the events of other users keep that staff member's ID.
 // After the deletion of a user, the events that staff members caused are kept. None of them
 // contains a name.
-func TestControl200EventsNameNoDeletedUser(t *testing.T) {
+func TestEventsNameNoDeletedUser(t *testing.T) {
+	t.Attr("control", "200")
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una", "username": newName()}).Want(t, http.StatusOK, "")
 		patch(s.asUna, object{"last_name": "Own"}).Want(t, http.StatusOK, "")

@@ -58,7 +58,9 @@ func wantEvents(t *testing.T, s *servertest.Server, c *servertest.Client, want .
 
 // The log shows the failed logins before a successful one and the client addresses. Each event
 // contains the ID of its request.
-func TestControl16And90EventsOfALife(t *testing.T) {
+func TestEventsOfALife(t *testing.T) {
+	t.Attr("control", "16")
+	t.Attr("control", "90")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email, moved := address(name), address("moved"+name)

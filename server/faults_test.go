@@ -45,7 +45,8 @@ func (broken) GetProfile(context.Context, api.GetProfileRequestObject) (api.GetP
 
 var tells = regexp.MustCompile(`(?i)goroutine|gorm|sql|panic|\.go:|nil pointer|runtime|secret`)
 
-func TestControl86EveryOperationAnswers500(t *testing.T) {
+func TestEveryOperationAnswers500(t *testing.T) {
+	t.Attr("control", "86")
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.HandlerOf(broken{})
 	if err != nil {
@@ -104,7 +105,10 @@ func TestAContextBelongsToOneRequest(t *testing.T) {
 	}
 }
 
-func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
+func TestEveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
+	t.Attr("control", "36")
+	t.Attr("control", "84")
+	t.Attr("control", "86")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		ada := newAda(t, s)
@@ -139,7 +143,8 @@ func TestControl36And84And86EveryOperationAnswers503WithoutItsDatabase(t *testin
 // If the database accepts connections but does not respond, because it hangs or the network is
 // broken, every operation responds in time. Soon after the database recovers, the operations work
 // again.
-func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
+func TestEveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
+	t.Attr("control", "36")
 	t.Parallel()                                               // the test waits most of the time
 	const answers, recovers = 3 * time.Second, 5 * time.Second // documented bounds
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -191,7 +196,8 @@ func TestControl36EveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 
 // A missing table stands for any database error: the driver's message names the table and the
 // statement.
-func TestControl86BrokenTables(t *testing.T) {
+func TestBrokenTables(t *testing.T) {
+	t.Attr("control", "86")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
 		ada := newAda(t, s)
@@ -228,7 +234,8 @@ func TestControl86BrokenTables(t *testing.T) {
 }
 
 // Every operation with a rate limit responds with Retry-After in seconds, as the contract says.
-func TestControl84SaysWhenToComeAgain(t *testing.T) {
+func TestSaysWhenToComeAgain(t *testing.T) {
+	t.Attr("control", "84")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		limited := 0
 		for _, op := range servertest.Operations() {
@@ -323,7 +330,9 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 
 // While the only hashing slot and the only place in the queue are taken, every request that needs a
 // hash is rejected at once. All other requests succeed. A rejected request uses up nothing.
-func TestControl81And84HashingIsBounded(t *testing.T) {
+func TestHashingIsBounded(t *testing.T) {
+	t.Attr("control", "81")
+	t.Attr("control", "84")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 1, 1, time.Minute)
 		s := servertest.Start(t, servertest.Options{Engine: engine, Hasher: hasher, Settings: []string{

@@ -46,7 +46,8 @@ func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.
 }
 
 // Every response of the server has the security headers.
-func TestControl91SecurityHeaders(t *testing.T) {
+func TestSecurityHeaders(t *testing.T) {
+	t.Attr("control", "91")
 	for _, settings := range [][]string{nil, {"ACCOUNTS_PUBLIC_URL=https://accounts.example"}} {
 		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: append(settings, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m")})
 		seen := map[int]bool{}
@@ -100,14 +101,16 @@ func TestControl91SecurityHeaders(t *testing.T) {
 }
 
 // Resources for operators are not available on the public port, even if metrics are enabled.
-func TestControl95NotOnThePublicPort(t *testing.T) {
+func TestNotOnThePublicPort(t *testing.T) {
+	t.Attr("control", "95")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {
 		s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
 
-func TestControl93JWKSMayBeCached(t *testing.T) {
+func TestJWKSMayBeCached(t *testing.T) {
+	t.Attr("control", "93")
 	s := servertest.Start(t, servertest.Options{})
 	r := s.Anonymous().Do(http.MethodGet, "/.well-known/jwks.json", nil).Want(t, http.StatusOK, "")
 	if got := r.Header.Get("Cache-Control"); got != "public, max-age=300" {

@@ -41,7 +41,8 @@ func flood(t *testing.T, loops int, request func(loop int)) {
 // Requests from one client network exceed the capacity of the hasher, with correct passwords from
 // one address or with wrong ones from many /64s of one /48. Logins from other networks still
 // succeed.
-func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
+func TestOneNetworkCannotStarveOthers(t *testing.T) {
+	t.Attr("control", "186")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		for name, attack := range map[string]func(s *servertest.Server, mallory servertest.User, loop int){
 			"right passwords": func(s *servertest.Server, mallory servertest.User, _ int) {
@@ -74,7 +75,8 @@ func TestControl186OneNetworkCannotStarveOthers(t *testing.T) {
 
 // Correct passwords count against the client's limit too, in every operation that requires a
 // password. Other clients are not affected.
-func TestControl186PasswordsOfAClient(t *testing.T) {
+func TestPasswordsOfAClient(t *testing.T) {
+	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -93,7 +95,8 @@ func TestControl186PasswordsOfAClient(t *testing.T) {
 
 // The number of sessions and events that a user can create per hour is limited. A reset by mail
 // lifts the limit for login.
-func TestControl186PasswordsOfAUser(t *testing.T) {
+func TestPasswordsOfAUser(t *testing.T) {
+	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -125,7 +128,8 @@ func TestControl186PasswordsOfAUser(t *testing.T) {
 
 // A request that fails because of a database error counts against no limit, because clients repeat
 // it until the database is back. MySQL triggers cause the errors.
-func TestControl186FaultsCostTheUserNothing(t *testing.T) {
+func TestFaultsCostTheUserNothing(t *testing.T) {
+	t.Attr("control", "186")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if engine != servertest.MySQL {
 			return
@@ -152,7 +156,8 @@ func TestControl186FaultsCostTheUserNothing(t *testing.T) {
 
 // A client polls a name whose limit is exceeded and exceeds it again after each reset. The owner
 // can still log in from the network of the reset, and each 429 counts against the attacking client.
-func TestControl188OwnerGetsIn(t *testing.T) {
+func TestOwnerGetsIn(t *testing.T) {
+	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, attacker = "198.51.100.1", "192.0.2.1"
 		u := s.NewUser()
@@ -180,7 +185,8 @@ func TestControl188OwnerGetsIn(t *testing.T) {
 // A reset that returns an account to the owner of its address also replaces the username. For the
 // address, it makes the owner's network known and forgets the network of the stranger's
 // registration.
-func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
+func TestOwnerGetsInAfterASquatter(t *testing.T) {
+	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, squatter = "198.51.100.1", "192.0.2.1"
 		email := address(newName())
@@ -197,7 +203,8 @@ func TestControl188OwnerGetsInAfterASquatter(t *testing.T) {
 }
 
 // Each 429 counts against the client, so the client is soon rejected regardless of the name.
-func TestControl188PollingCosts(t *testing.T) {
+func TestPollingCosts(t *testing.T) {
+	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		for range 20 { // five are verified, fifteen are rejected
@@ -214,7 +221,8 @@ func TestControl188PollingCosts(t *testing.T) {
 
 // A known network has its own limit. Beyond it, the common limit counts. The network is forgotten
 // after 30 days.
-func TestControl188KnownNetworkIsBounded(t *testing.T) {
+func TestKnownNetworkIsBounded(t *testing.T) {
+	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		tries := func(ip string) int {
@@ -252,7 +260,8 @@ func TestControl188KnownNetworkIsBounded(t *testing.T) {
 
 // After a deletion, a rename or a change of address, the known network of a name's previous owner
 // is not known for its next owner.
-func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
+func TestKnownNetworkStaysWithTheOwner(t *testing.T) {
+	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
 		guesses := func(name string) int {
@@ -296,7 +305,8 @@ func TestControl188KnownNetworkStaysWithTheOwner(t *testing.T) {
 
 // An IPv6 client is counted by its /64 and by its /48 in every limit per client. A /48 may use as
 // much as eight clients.
-func TestControl189NetworksOfAClient(t *testing.T) {
+func TestNetworksOfAClient(t *testing.T) {
+	t.Attr("control", "189")
 	none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	requests := map[string]func(s *servertest.Server, o servertest.Option) *servertest.Response{
 		"login": func(s *servertest.Server, o servertest.Option) *servertest.Response {
@@ -354,7 +364,8 @@ func TestControl189NetworksOfAClient(t *testing.T) {
 
 // Changes of the password are limited, because each sends a mail and the address may be a mailing
 // list.
-func TestControl190PasswordChanges(t *testing.T) {
+func TestPasswordChanges(t *testing.T) {
+	t.Attr("control", "190")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c, word := s.Login(u, accounts.BodyTokens), u.Password
@@ -375,7 +386,8 @@ func TestControl190PasswordChanges(t *testing.T) {
 }
 
 // The invitations that a staff member may send per hour are limited, for one address and in total.
-func TestControl190Invitations(t *testing.T) {
+func TestInvitations(t *testing.T) {
+	t.Attr("control", "190")
 	withStaff(t, func(t *testing.T, s staffed) {
 		invite := func(email string) *servertest.Response {
 			return s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email})
@@ -405,7 +417,8 @@ func TestControl190Invitations(t *testing.T) {
 
 // An attempt to take a username in use counts like any other change of the username. Otherwise a
 // user could probe for the usernames of others.
-func TestControl194TakenUsernames(t *testing.T) {
+func TestTakenUsernames(t *testing.T) {
+	t.Attr("control", "194")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -420,7 +433,8 @@ func TestControl194TakenUsernames(t *testing.T) {
 
 // If a reset, a staff member or the operator lifts the limit of an account on one replica, it is
 // lifted on all replicas at once.
-func TestControl198ReleasedOnEveryReplica(t *testing.T) {
+func TestReleasedOnEveryReplica(t *testing.T) {
+	t.Attr("control", "198")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_PASSWORDS_PER_USER=100/1h", trusted}
 		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings})

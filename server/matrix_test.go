@@ -22,7 +22,8 @@ import (
 // shares no code with the server. A new operation is in the matrix as soon as it is in the
 // contract.
 
-func TestControl87PublicOperations(t *testing.T) {
+func TestPublicOperations(t *testing.T) {
+	t.Attr("control", "87")
 	var public []string
 	for _, op := range servertest.Operations() {
 		if len(op.Security) == 0 {
@@ -41,7 +42,8 @@ func TestControl87PublicOperations(t *testing.T) {
 
 // The matrix trusts the contract. A role that is missing from the contract would open an operation
 // to every user, so the list of roles is checked separately.
-func TestControl73OperationsOfStaff(t *testing.T) {
+func TestOperationsOfStaff(t *testing.T) {
+	t.Attr("control", "73")
 	var staff []string
 	for _, op := range servertest.Operations() {
 		role, recent := op.Operation.Extensions["x-required-role"], op.Operation.Extensions["x-recent-authentication"]
@@ -59,7 +61,8 @@ func TestControl73OperationsOfStaff(t *testing.T) {
 	}
 }
 
-func TestControl87SecurityMatrix(t *testing.T) {
+func TestSecurityMatrix(t *testing.T) {
+	t.Attr("control", "87")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel() // the longest test, and half of it waits for the database
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/metrics"
 )
 
 // Metrics are the Prometheus metrics of the server. Labels are operations of the contract and fixed
@@ -19,7 +20,7 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
-	events   *prometheus.CounterVec
+	counters *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics, each at zero.
@@ -30,40 +31,40 @@ func NewMetrics() *Metrics {
 			Name: "accounts_request_seconds", Help: "Duration of requests by operation and status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"operation", "status"}),
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+		counters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "accounts_events_total", Help: "What happened to sessions and clocks, by event.",
 		}, []string{"event"}),
 	}
-	for _, event := range accounts.Events { // an alert needs a counter that exists from the start
-		m.events.WithLabelValues(event)
+	for _, c := range metrics.Counters() {
+		m.counters.WithLabelValues(string(c))
 	}
-	m.registry.MustRegister(m.requests, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.counters, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Watch adds the metrics that are read from service when they are collected.
-func (m *Metrics) Watch(service *accounts.Service) { m.registry.MustRegister(figures{service}) }
+func (m *Metrics) Watch(service *accounts.Service) { m.registry.MustRegister(collector{service}) }
 
-// figures is a collector, so that all its metrics are read at the same instant with one database
-// query.
-type figures struct{ service *accounts.Service }
+// collector reads all its metrics at the same instant with one database query, when Prometheus
+// collects them.
+type collector struct{ service *accounts.Service }
 
-type figure struct {
+type metric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
 	read func(f accounts.Stats) float64
 }
 
-func gauge(name, help string, read func(accounts.Stats) float64) figure {
-	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read}
+func gauge(name, help string, read func(accounts.Stats) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read}
 }
 
-func counter(name, help string, read func(accounts.Stats) float64) figure {
-	return figure{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, read}
+func counter(name, help string, read func(accounts.Stats) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, read}
 }
 
 var (
-	watched = []figure{
+	watched = []metric{
 		gauge("accounts_hashes_running", "Passwords being hashed.", func(f accounts.Stats) float64 { return float64(f.HashesRunning) }),
 		gauge("accounts_hashes_waiting", "Requests that wait for their password to be hashed.", func(f accounts.Stats) float64 { return float64(f.HashesWaiting) }),
 		gauge("accounts_hash_slots", "Passwords that may be hashed at once.", func(f accounts.Stats) float64 { return float64(f.HashSlots) }),
@@ -76,14 +77,14 @@ var (
 		counter("accounts_db_wait_seconds_total", "Time spent waiting for a database connection.", func(f accounts.Stats) float64 { return f.ConnWaited.Seconds() }),
 		gauge("accounts_clock_offset_seconds", "The database's clock less this server's, when last compared.", func(f accounts.Stats) float64 { return f.ClockOffset.Seconds() }),
 	}
-	backlog = []figure{
+	backlog = []metric{
 		gauge("accounts_outbox_mails_due", "Mails that are neither delivered nor given up, including those that wait for another attempt.", func(f accounts.Stats) float64 { return float64(f.MailsWaiting) }),
 		gauge("accounts_outbox_age_seconds", "Seconds since the oldest mail that is neither delivered nor given up was created.", func(f accounts.Stats) float64 { return f.OldestMail.Seconds() }),
 	}
 )
 
 // Describe implements prometheus.Collector.
-func (figures) Describe(into chan<- *prometheus.Desc) {
+func (collector) Describe(into chan<- *prometheus.Desc) {
 	for _, each := range append(slices.Clone(watched), backlog...) {
 		into <- each.desc
 	}
@@ -91,7 +92,7 @@ func (figures) Describe(into chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. It omits metrics that cannot be read, because a zero
 // would be wrong.
-func (c figures) Collect(into chan<- prometheus.Metric) {
+func (c collector) Collect(into chan<- prometheus.Metric) {
 	f, list := c.service.Stats(context.Background()), slices.Clone(watched)
 	if f.BacklogKnown {
 		list = append(list, backlog...)
@@ -101,8 +102,8 @@ func (c figures) Collect(into chan<- prometheus.Metric) {
 	}
 }
 
-// Event counts an event that a rule reports. It is the value of accounts.Options.Observe.
-func (m *Metrics) Event(event string) { m.events.WithLabelValues(event).Inc() }
+// Count increments a counter. It is the value of accounts.Options.Count.
+func (m *Metrics) Count(c metrics.Counter) { m.counters.WithLabelValues(string(c)).Inc() }
 
 // Handler serves the metrics. Serve it on a listener of its own, never on the public port.
 func (m *Metrics) Handler() http.Handler {

@@ -39,7 +39,8 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 
 // While the mail server is unavailable, each attempt fails and the mail waits for the next one. The
 // mail is not due in the meantime, but the metrics that operators alert on must still grow.
-func TestControl208MailOutageShows(t *testing.T) {
+func TestMailOutageShows(t *testing.T) {
+	t.Attr("control", "208")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel()
 		var away atomic.Bool

@@ -60,3 +60,26 @@ func TestConsoleIsASetting(t *testing.T) {
 	}
 	off.Anonymous().Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusUnauthorized, "credentials_missing") // the operations remain available
 }
+
+// The guides belong to the documentation: they are served on every host, unless the operator
+// disables it.
+func TestGuidesFollowTheSettingOfTheDocumentation(t *testing.T) {
+	paths := []string{"/docs/guides", "/docs/guides/", "/docs/guides/settings", "/docs/guides/style.css"}
+	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example.com"}})
+	for _, path := range paths {
+		want := http.StatusOK
+		if path == "/docs/guides" {
+			want = http.StatusPermanentRedirect
+		}
+		if r := on.Anonymous().Do(http.MethodGet, path, nil); r.Status != want {
+			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+		}
+	}
+	on.Anonymous().Do(http.MethodGet, "/docs/guides/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
+	on.Anonymous().Do(http.MethodPost, "/docs/guides/", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+
+	off := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_DOCS=false"}})
+	for _, path := range paths {
+		off.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
+	}
+}

@@ -12,7 +12,7 @@ func (h handlers) ChangePassword(ctx context.Context, r api.ChangePasswordReques
 	if err != nil {
 		return nil, err
 	}
-	return h.signedIn(call, tokens, u), nil
+	return h.newLoginResponse(call, tokens, u), nil
 }
 
 func (h handlers) RequestPasswordReset(ctx context.Context, r api.RequestPasswordResetRequestObject) (api.RequestPasswordResetResponseObject, error) {

@@ -49,7 +49,8 @@ func wantEnded(t *testing.T, clients []*servertest.Client) {
 	}
 }
 
-func TestControl58ChangePassword(t *testing.T) {
+func TestChangePassword(t *testing.T) {
+	t.Attr("control", "58")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		others := sessionsInEach(s, u)
 		bystander := s.Login(s.NewUser(), transport)
@@ -77,7 +78,8 @@ func TestControl58ChangePassword(t *testing.T) {
 	})
 }
 
-func TestControl58ChangePasswordRefuses(t *testing.T) {
+func TestChangePasswordRefuses(t *testing.T) {
+	t.Attr("control", "58")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		before, user := s.Database.Dump(t), stored(t, s, u.Email)
@@ -129,7 +131,10 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 	})
 }
 
-func TestControl54And55And62ResetPassword(t *testing.T) {
+func TestResetPassword(t *testing.T) {
+	t.Attr("control", "54")
+	t.Attr("control", "55")
+	t.Attr("control", "62")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		sessions := sessionsInEach(s, u)
@@ -161,7 +166,8 @@ func TestControl54And55And62ResetPassword(t *testing.T) {
 
 // The token of a link cannot be guessed, and it cannot be derived from the database or from other
 // tokens.
-func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
+func TestLinksAreRandomAndStoredAsHashes(t *testing.T) {
+	t.Attr("control", "54")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		var tokens []string
 		for range 10 {
@@ -197,7 +203,8 @@ func TestControl54LinksAreRandomAndStoredAsHashes(t *testing.T) {
 
 // Known, unknown, inactive and unverified addresses get the same response. Only an active account
 // gets a mail.
-func TestControl53ResetRequestIsUniform(t *testing.T) {
+func TestResetRequestIsUniform(t *testing.T) {
+	t.Attr("control", "53")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
 		setActive(t, s, inactive, false)
@@ -244,7 +251,8 @@ func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 	})
 }
 
-func TestControl54ParallelUsesOfAResetLink(t *testing.T) {
+func TestParallelUsesOfAResetLink(t *testing.T) {
+	t.Attr("control", "54")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		replicas := []*servertest.Server{s, servertest.Start(t, servertest.Options{Engine: engine, Database: s.Database, HoldMail: true})}
@@ -269,7 +277,8 @@ func TestControl54ParallelUsesOfAResetLink(t *testing.T) {
 }
 
 // A token is accepted for its own purpose only, and altered tokens are rejected.
-func TestControl56TokensHaveOnePurpose(t *testing.T) {
+func TestTokensHaveOnePurpose(t *testing.T) {
+	t.Attr("control", "56")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.BodyTokens)
@@ -315,7 +324,8 @@ func TestControl56TokensHaveOnePurpose(t *testing.T) {
 }
 
 // A link works only for the user it was sent to, regardless of other data in the request.
-func TestControl56LinksBelongToTheirUser(t *testing.T) {
+func TestLinksBelongToTheirUser(t *testing.T) {
+	t.Attr("control", "56")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		victim, thief := s.NewUser(), s.NewUser()
 		own := requestReset(t, s, thief.Email, 1)
@@ -341,7 +351,8 @@ func TestControl56LinksBelongToTheirUser(t *testing.T) {
 }
 
 // Guesses at links are limited to ten per minute, counted over all operations that take a link.
-func TestControl56GuessesAtLinks(t *testing.T) {
+func TestGuessesAtLinks(t *testing.T) {
+	t.Attr("control", "56")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		own := requestReset(t, s, u.Email, 1)

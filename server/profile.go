@@ -29,7 +29,7 @@ func (h handlers) DeleteAccount(ctx context.Context, _ api.DeleteAccountRequestO
 	if err := h.Service.DeleteAccount(ctx, call.principal, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(call.principal, true), nil
+	return h.newEndedResponse(call.principal, true), nil
 }
 
 func (h handlers) ExportProfile(ctx context.Context, _ api.ExportProfileRequestObject) (api.ExportProfileResponseObject, error) {

@@ -243,7 +243,10 @@ func idBytes(t *testing.T, c *servertest.Client) []byte {
 	return id[:]
 }
 
-func TestControl62And63And64ChangeEmail(t *testing.T) {
+func TestChangeEmail(t *testing.T) {
+	t.Attr("control", "62")
+	t.Attr("control", "63")
+	t.Attr("control", "64")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, name := s.Login(u, transport), newName()
 		next := address("New." + name)
@@ -288,7 +291,8 @@ func TestControl62And63And64ChangeEmail(t *testing.T) {
 }
 
 // Only the owner of an address learns that it has an account. Other users do not.
-func TestControl63ChangeEmailToATakenAddress(t *testing.T) {
+func TestChangeEmailToATakenAddress(t *testing.T) {
+	t.Attr("control", "63")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, u := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)

@@ -16,7 +16,8 @@ func ready(s *servertest.Server) *servertest.Response {
 }
 
 // However many readiness checks there are, they write one row once every few seconds.
-func TestControl207ReadinessWritesSeldom(t *testing.T) {
+func TestReadinessWritesSeldom(t *testing.T) {
+	t.Attr("control", "207")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		start := time.Now()
 		var at atomic.Int64 // also read by the server's workers
@@ -50,9 +51,10 @@ func TestControl207ReadinessWritesSeldom(t *testing.T) {
 
 // A database that answers reads but rejects writes is not ready: its disk is full, or it has become
 // a replica.
-func TestControl207NotReadyWithoutWrites(t *testing.T) {
+func TestNotReadyWithoutWrites(t *testing.T) {
+	t.Attr("control", "207")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
-		if e != servertest.MySQL { // TestControl207FullDisk covers SQLite
+		if e != servertest.MySQL { // TestFullDisk covers SQLite
 			return
 		}
 		s := servertest.Start(t, servertest.Options{Engine: e})

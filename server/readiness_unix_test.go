@@ -19,16 +19,17 @@ import (
 // On a full disk SQLite's WAL cannot grow. The test simulates that by limiting the size of files.
 // Every write fails and readiness reports it, while reads continue. The limit applies to a whole
 // process, so the test runs in a separate process.
-func TestControl207FullDisk(t *testing.T) {
+func TestFullDisk(t *testing.T) {
+	t.Attr("control", "207")
 	const child = "ACCOUNTS_TEST_FULL_DISK"
 	if os.Getenv(child) == "" {
 		program, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := exec.CommandContext(t.Context(), program, "-test.run=^TestControl207FullDisk$", "-test.v")
+		c := exec.CommandContext(t.Context(), program, "-test.run=^TestFullDisk$", "-test.v")
 		c.Env = append(os.Environ(), child+"=1")
-		if text, err := c.CombinedOutput(); err != nil || !strings.Contains(string(text), "--- PASS: TestControl207FullDisk") {
+		if text, err := c.CombinedOutput(); err != nil || !strings.Contains(string(text), "--- PASS: TestFullDisk") {
 			t.Errorf("%v\n%s", err, text)
 		}
 		return

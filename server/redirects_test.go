@@ -39,7 +39,8 @@ func staysHere(t *testing.T, what string, status int, header http.Header, body s
 
 // No link to this server can make it redirect to another site. It has three redirects, such as from
 // /docs to /docs/, and no parameter changes their targets.
-func TestControl92NoRedirectOfALink(t *testing.T) {
+func TestNoRedirectOfALink(t *testing.T) {
+	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
 	s.Database.Snapshot(t)
@@ -76,7 +77,8 @@ func TestControl92NoRedirectOfALink(t *testing.T) {
 }
 
 // No response contains the host that a request names.
-func TestControl92NoAnswerIsMadeOfTheHost(t *testing.T) {
+func TestNoAnswerIsMadeOfTheHost(t *testing.T) {
+	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{})
 	front, _, _ := served(t, s)
 	for _, head := range []string{

@@ -23,7 +23,7 @@ func (h handlers) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return h.signedIn(call, tokens, u), nil
+	return h.newLoginResponse(call, tokens, u), nil
 }
 
 func (h handlers) ResendVerification(ctx context.Context, r api.ResendVerificationRequestObject) (api.ResendVerificationResponseObject, error) {

@@ -22,7 +22,8 @@ import (
 
 var generated = regexp.MustCompile(`^user-[a-z2-7]{8}$`)
 
-func TestControl6RegistrationToFirstLogin(t *testing.T) {
+func TestRegistrationToFirstLogin(t *testing.T) {
+	t.Attr("control", "6")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		eachTransport(t, func(t *testing.T, transport accounts.Transport) {
 			name := newName()
@@ -77,7 +78,8 @@ func shape(r *servertest.Response) []string {
 
 // Registering a hundred addresses reveals nothing about which of them have an account. Each owner
 // gets one mail.
-func TestControl1KnownAndNewAddressesByTurns(t *testing.T) {
+func TestKnownAndNewAddressesByTurns(t *testing.T) {
+	t.Attr("control", "1")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		answers, want := map[string]bool{}, map[string]mail.Kind{}
 		for range 100 {
@@ -99,7 +101,8 @@ func TestControl1KnownAndNewAddressesByTurns(t *testing.T) {
 
 // Known and unknown addresses get the same response and one mail, which only the owner can read.
 // The existing account does not change.
-func TestControl1KnownAndNewAddresses(t *testing.T) {
+func TestKnownAndNewAddresses(t *testing.T) {
+	t.Attr("control", "1")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unknown := s.NewUser(), s.NewUser(), address(newName())
 		setActive(t, s, inactive, false)
@@ -159,7 +162,9 @@ func fullwidth(s string) string {
 
 // The registration that is verified first gets the address, regardless of the order of
 // registration. A stranger cannot verify, because the mails go to the owner.
-func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
+func TestSquatterLosesTheAddress(t *testing.T) {
+	t.Attr("control", "61")
+	t.Attr("control", "62")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		squatters := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + newName()})
@@ -187,7 +192,9 @@ func TestControl61And62SquatterLosesTheAddress(t *testing.T) {
 // A stranger registers the owner's address first and causes the only mail for the next minute. The
 // owner registers too and opens the stranger's link with their own password. The account gets the
 // data that the owner entered.
-func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
+func TestOwnerOpensTheSquattersLink(t *testing.T) {
+	t.Attr("control", "61")
+	t.Attr("control", "62")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
@@ -216,7 +223,8 @@ func TestControl61And62OwnerOpensTheSquattersLink(t *testing.T) {
 
 // Requests to resend the mail of a registration that does not exist send no mail and do not count
 // against the limit of mails for a registration.
-func TestControl65ResendsOfNothing(t *testing.T) {
+func TestResendsOfNothing(t *testing.T) {
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		const often, apart = 6, 61 * time.Second
@@ -258,7 +266,8 @@ func TestVerifyingAgainIsALogin(t *testing.T) {
 	})
 }
 
-func TestControl54LinksExpire(t *testing.T) {
+func TestLinksExpire(t *testing.T) {
+	t.Attr("control", "54")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -279,7 +288,8 @@ func TestControl54LinksExpire(t *testing.T) {
 }
 
 // Links are valid for exactly the configured lifetimes.
-func TestControl54LifetimesOfLinks(t *testing.T) {
+func TestLifetimesOfLinks(t *testing.T) {
+	t.Attr("control", "54")
 	now := time.Now().Truncate(time.Second)
 	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now }, Settings: []string{"ACCOUNTS_VERIFY_TTL=30s", "ACCOUNTS_RESET_TTL=20s", "ACCOUNTS_EMAIL_CHANGE_TTL=10s"}})
 	u, name := s.NewUser(), newName()
@@ -310,7 +320,8 @@ func TestControl54LifetimesOfLinks(t *testing.T) {
 }
 
 // Mail scanners open every link and load its page. This must change nothing.
-func TestControl61OpeningALinkConsumesNothing(t *testing.T) {
+func TestOpeningALinkConsumesNothing(t *testing.T) {
+	t.Attr("control", "61")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		u := s.NewUser()
@@ -356,7 +367,8 @@ func open(method, url string) (int, error) {
 	return answer.StatusCode, answer.Body.Close()
 }
 
-func TestControl65Resend(t *testing.T) {
+func TestResend(t *testing.T) {
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		pending, unknown, known := address(newName()), address(newName()), s.NewUser().Email
 		token := register(t, s, 1, object{"email": pending, "password": password})
@@ -401,7 +413,8 @@ func TestClosedRegistration(t *testing.T) {
 }
 
 // No address becomes an account without a mail to it.
-func TestControl61NoAccountWithoutAMail(t *testing.T) {
+func TestNoAccountWithoutAMail(t *testing.T) {
+	t.Attr("control", "61")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, email := s.NewUser(), address(newName())
 		changeEmail(s.Login(u, accounts.Hybrid), email).Want(t, http.StatusAccepted, "") // the only mail of this minute
@@ -421,7 +434,8 @@ func TestControl61NoAccountWithoutAMail(t *testing.T) {
 
 // The owner of an unverified address is unknown. Notices about the account are not sent to it,
 // because a user could otherwise flood the mailbox of another person.
-func TestControl65NoNoticesToAnAddressThatIsNotVerified(t *testing.T) {
+func TestNoNoticesToAnAddressThatIsNotVerified(t *testing.T) {
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -473,7 +487,10 @@ func TestOptionalVerification(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
-func TestControl2And3And67WhatARegistrationRefuses(t *testing.T) {
+func TestWhatARegistrationRefuses(t *testing.T) {
+	t.Attr("control", "2")
+	t.Attr("control", "3")
+	t.Attr("control", "67")
 	s := servertest.Start(t, servertest.Options{})
 	before := s.Database.Dump(t)
 	good := object{"email": "augusta@lovelace.example", "password": password, "first_name": "Augusta", "last_name": "King-Noel"}
@@ -500,7 +517,8 @@ func TestControl2And3And67WhatARegistrationRefuses(t *testing.T) {
 
 // A password is used exactly as sent. It is not trimmed, case-folded, normalized or truncated, as
 // bcrypt does after 72 bytes.
-func TestControl4PasswordIsTakenAsTyped(t *testing.T) {
+func TestPasswordIsTakenAsTyped(t *testing.T) {
+	t.Attr("control", "4")
 	s := servertest.Start(t, servertest.Options{})
 	long := strings.Repeat("a", 72)
 	for typed, others := range map[string][]string{
@@ -551,7 +569,8 @@ func TestLanguageOfMails(t *testing.T) {
 
 // Fifty concurrent registrations of one address reveal nothing, and exactly one of the links
 // creates the one user.
-func TestControl7ParallelRegistrationsOfOneAddress(t *testing.T) {
+func TestParallelRegistrationsOfOneAddress(t *testing.T) {
+	t.Attr("control", "7")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		replicas := []*servertest.Server{s, servertest.Start(t, servertest.Options{Engine: engine, Database: s.Database, HoldMail: true})}
@@ -590,7 +609,9 @@ func TestControl7ParallelRegistrationsOfOneAddress(t *testing.T) {
 
 // Mails that anyone can cause by entering an address are limited. Responses do not reveal that the
 // limit is exceeded.
-func TestControl8And65MailBudget(t *testing.T) {
+func TestMailBudget(t *testing.T) {
+	t.Attr("control", "8")
+	t.Attr("control", "65")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
 	email, known := address(newName()), s.NewUser().Email
 	for i, request := range []func(email string) *servertest.Response{
@@ -633,7 +654,8 @@ func TestControl8And65MailBudget(t *testing.T) {
 
 // The limit of mails holds for concurrent requests on several replicas. Mails to other addresses
 // are not affected.
-func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
+func TestMailBudgetOfParallelRequests(t *testing.T) {
+	t.Attr("control", "8")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		limit := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
 		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: limit})
@@ -660,7 +682,8 @@ func TestControl8MailBudgetOfParallelRequests(t *testing.T) {
 
 // A client that requests a mail to another person must not be able to choose the target of its
 // link.
-func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
+func TestLinksLeadWhereTheConfigurationSays(t *testing.T) {
+	t.Attr("control", "57")
 	s := servertest.Start(t, servertest.Options{})
 	header := func(values ...string) servertest.Option {
 		return func(r *http.Request) {
@@ -700,7 +723,8 @@ func TestControl57LinksLeadWhereTheConfigurationSays(t *testing.T) {
 
 // Internationalized addresses work. Mails go to the domain's ASCII form, and the account shows the
 // address as entered.
-func TestControl66InternationalAddress(t *testing.T) {
+func TestInternationalAddress(t *testing.T) {
+	t.Attr("control", "66")
 	s := servertest.Start(t, servertest.Options{})
 	typed, ascii := "Ada.Lovelace@Bücher.example", "Ada.Lovelace@xn--bcher-kva.example"
 	post(s, "/accounts/register", object{"email": typed, "password": password}).Want(t, http.StatusAccepted, "")

@@ -228,7 +228,8 @@ func understood(r *servertest.Response) bool {
 	return r.Status < 300 || r.Code() == "link_invalid"
 }
 
-func TestControl85BadBodies(t *testing.T) {
+func TestBadBodies(t *testing.T) {
+	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
@@ -266,7 +267,8 @@ func (b badBody) among(r *servertest.Response) bool {
 }
 
 // No error contains submitted data.
-func TestControl86ErrorsHoldNothingSubmitted(t *testing.T) {
+func TestErrorsHoldNothingSubmitted(t *testing.T) {
+	t.Attr("control", "86")
 	s := servertest.Start(t, servertest.Options{})
 	const canary = "canary2hGp"
 	for _, body := range []string{
@@ -284,7 +286,9 @@ func TestControl86ErrorsHoldNothingSubmitted(t *testing.T) {
 }
 
 // A body that is too large is not read, regardless of the length it declares.
-func TestControl82And85BodySize(t *testing.T) {
+func TestBodySize(t *testing.T) {
+	t.Attr("control", "82")
+	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
@@ -316,7 +320,8 @@ func TestControl82And85BodySize(t *testing.T) {
 
 // A body that is shorter than declared is incomplete. If it is longer, the surplus is not part of
 // it. Both are rejected.
-func TestControl85BodyOfAnotherLength(t *testing.T) {
+func TestBodyOfAnotherLength(t *testing.T) {
+	t.Attr("control", "85")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	front, _, _ := served(t, s)
 	good := text(object{"email": address(newName()), "password": password})
@@ -334,7 +339,9 @@ func TestControl85BodyOfAnotherLength(t *testing.T) {
 // A body must be uncompressed JSON in UTF-8, declared once. Forms and plain text are rejected
 // because a page of another origin can send them without a preflight request. Multipart is
 // rejected, and so are content codings, which could expand a small body into a large one.
-func TestControl83And85MediaTypes(t *testing.T) {
+func TestMediaTypes(t *testing.T) {
+	t.Attr("control", "83")
+	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
@@ -368,7 +375,8 @@ func TestControl83And85MediaTypes(t *testing.T) {
 }
 
 // A compressed body of 14 KB that would expand to 14 MB is rejected without being decompressed.
-func TestControl83CompressedBomb(t *testing.T) {
+func TestCompressedBomb(t *testing.T) {
+	t.Attr("control", "83")
 	s := servertest.Start(t, servertest.Options{})
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
@@ -393,7 +401,8 @@ func TestControl83CompressedBomb(t *testing.T) {
 
 // An operation with an optional body accepts a request without one. An operation with a required
 // body rejects it.
-func TestControl85NoBody(t *testing.T) {
+func TestNoBody(t *testing.T) {
+	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
@@ -470,7 +479,8 @@ func withParameter(e example, op servertest.Operation, p *openapi3.Parameter, va
 }
 
 // A parameter has one accepted spelling and may occur only once.
-func TestControl85BadParameters(t *testing.T) {
+func TestBadParameters(t *testing.T) {
+	t.Attr("control", "85")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -514,7 +524,9 @@ func TestControl85BadParameters(t *testing.T) {
 
 // The contract determines the methods of a path. Headers such as X-HTTP-Method-Override do not
 // change that.
-func TestControl74And87Methods(t *testing.T) {
+func TestMethods(t *testing.T) {
+	t.Attr("control", "74")
+	t.Attr("control", "87")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	takes := map[string][]string{}
@@ -559,7 +571,8 @@ func takesAnything(path string) bool {
 
 // Another spelling of a path is another path (control 74). Otherwise a proxy could let a request
 // through because it takes the path for another resource.
-func TestControl74Paths(t *testing.T) {
+func TestPaths(t *testing.T) {
+	t.Attr("control", "74")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	for _, op := range servertest.Operations() {

@@ -73,7 +73,8 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 
 // Hundreds of connections that send a byte now and then are closed. Until then they do not delay
 // other clients.
-func TestControl82SlowClientsAreCut(t *testing.T) {
+func TestSlowClientsAreCut(t *testing.T) {
+	t.Attr("control", "82")
 	t.Parallel()
 	addr, _ := listening(t)
 	const each = 100
@@ -115,7 +116,8 @@ func TestControl82SlowClientsAreCut(t *testing.T) {
 
 // Limits that would take minutes to reach have the documented values: for idle connections, for
 // responses that are not read and for the number of connections.
-func TestControl82Bounds(t *testing.T) {
+func TestBounds(t *testing.T) {
+	t.Attr("control", "82")
 	srv := servertest.Start(t, servertest.Options{}).Bounded()
 	for name, c := range map[string]struct{ is, most time.Duration }{
 		"headers": {srv.ReadHeaderTimeout, 5 * time.Second}, "request": {srv.ReadTimeout, 15 * time.Second},
@@ -156,7 +158,9 @@ func (c caller) RemoteAddr() net.Addr {
 }
 
 // A client that opens many idle connections leaves the connections of other clients available.
-func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
+func TestConnectionsOfOneClient(t *testing.T) {
+	t.Attr("control", "82")
+	t.Attr("control", "189")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
 	var queue callers
 	listener := s.Shared(&queue, 2)
@@ -191,7 +195,8 @@ func TestControl82And189ConnectionsOfOneClient(t *testing.T) {
 }
 
 // Headers that are too large are rejected before they are read completely.
-func TestControl82HeadersAreBounded(t *testing.T) {
+func TestHeadersAreBounded(t *testing.T) {
+	t.Attr("control", "82")
 	addr, _ := listening(t)
 	for name, header := range map[string]string{
 		"one header of 1 MB": "X-Filler: " + strings.Repeat("a", 1<<20),

@@ -22,7 +22,7 @@ func (h handlers) Login(ctx context.Context, r api.LoginRequestObject) (api.Logi
 	if err != nil {
 		return nil, err
 	}
-	return h.signedIn(call, tokens, u), nil
+	return h.newLoginResponse(call, tokens, u), nil
 }
 
 // requestedTransport returns the transport that the body of a login requests. The default is hybrid.
@@ -43,11 +43,11 @@ func (c *call) checkTransport() error {
 	return nil
 }
 
-// signedIn returns the response of a login and of the other operations that sign a user in.
-func (h handlers) signedIn(call *call, tokens accounts.Tokens, u models.User) loginAnswer {
+// newLoginResponse returns the response of a login and of the other operations that sign a user in.
+func (h handlers) newLoginResponse(call *call, tokens accounts.Tokens, u models.User) loginResponse {
 	call.userID = u.ID
-	d := h.cookies.deliver(tokens, true)
-	return loginAnswer{login(d.body, u), d.cookies}
+	d := h.cookies.deliver(tokens)
+	return loginResponse{login(d.body, u), d.cookies}
 }
 
 func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObject) (api.RefreshTokenResponseObject, error) {
@@ -60,8 +60,8 @@ func (h handlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObj
 	if err != nil {
 		return nil, err
 	}
-	d := h.cookies.deliver(tokens, call.credential.Legacy != nil) // an exchanged legacy token is a login
-	return refreshAnswer{api.RefreshToken200JSONResponse(d.body), d.cookies}, nil
+	d := h.cookies.deliver(tokens)
+	return refreshResponse{api.RefreshToken200JSONResponse(d.body), d.cookies}, nil
 }
 
 func (h handlers) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.LogoutResponseObject, error) {
@@ -70,7 +70,7 @@ func (h handlers) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.Lo
 	if err := h.Service.Logout(ctx, credential, call.client); err != nil {
 		return nil, err
 	}
-	return cleared{h.cookies.clear(transportOf(credential))}, nil
+	return endedResponse{h.cookies.clear(transportOf(credential))}, nil
 }
 
 // transportOf returns the transport whose cookies a logout clears: body, which has none, for a
@@ -144,7 +144,7 @@ func (h handlers) RevokeSession(ctx context.Context, r api.RevokeSessionRequestO
 	if err := h.Service.RevokeSession(ctx, p, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
+	return h.newEndedResponse(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
 }
 
 func (h handlers) RevokeAllSessions(ctx context.Context, r api.RevokeAllSessionsRequestObject) (api.RevokeAllSessionsResponseObject, error) {
@@ -154,67 +154,67 @@ func (h handlers) RevokeAllSessions(ctx context.Context, r api.RevokeAllSessions
 	if err := h.Service.RevokeAllSessions(ctx, p, keep, call.client); err != nil {
 		return nil, err
 	}
-	return h.cleared(p, !keep), nil
+	return h.newEndedResponse(p, !keep), nil
 }
 
-// cleared returns a response that clears the caller's cookies if the caller's own session has
+// newEndedResponse returns a response that clears the caller's cookies if the caller's own session has
 // ended.
-func (h handlers) cleared(p accounts.Principal, own bool) cleared {
+func (h handlers) newEndedResponse(p accounts.Principal, own bool) endedResponse {
 	if !own {
-		return cleared{}
+		return endedResponse{}
 	}
-	return cleared{h.cookies.clear(accounts.Transport(p.Session.Transport))}
+	return endedResponse{h.cookies.clear(p.Transport())}
 }
 
 // The types below are the generated responses with cookies. OpenAPI cannot declare two Set-Cookie
 // lines.
 
-type loginAnswer struct {
+type loginResponse struct {
 	body    api.SignedIn
 	cookies []*http.Cookie
 }
 
-func (a loginAnswer) VisitLoginResponse(w http.ResponseWriter) error {
+func (a loginResponse) VisitLoginResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	return api.Login200JSONResponse(a.body).VisitLoginResponse(w)
 }
 
-func (a loginAnswer) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+func (a loginResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 	return a.VisitLoginResponse(w)
 }
 
-func (a loginAnswer) VisitChangePasswordResponse(w http.ResponseWriter) error {
+func (a loginResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 	return a.VisitLoginResponse(w)
 }
 
-type refreshAnswer struct {
+type refreshResponse struct {
 	api.RefreshToken200JSONResponse
 	cookies []*http.Cookie
 }
 
-func (a refreshAnswer) VisitRefreshTokenResponse(w http.ResponseWriter) error {
+func (a refreshResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	return a.RefreshToken200JSONResponse.VisitRefreshTokenResponse(w)
 }
 
-// cleared is a 204 response that expires cookies.
-type cleared struct{ cookies []*http.Cookie }
+// endedResponse is a 204 response that expires cookies.
+type endedResponse struct{ cookies []*http.Cookie }
 
-func (a cleared) VisitLogoutResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitLogoutResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	return api.Logout204Response{}.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 	return a.VisitLogoutResponse(w)
 }
 
-func (a cleared) VisitRevokeSessionResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	return api.RevokeSession204Response{}.VisitRevokeSessionResponse(w)
 }
 
-func (a cleared) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
+func (a endedResponse) VisitRevokeAllSessionsResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	return api.RevokeAllSessions204Response{}.VisitRevokeAllSessionsResponse(w)
 }

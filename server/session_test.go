@@ -37,7 +37,8 @@ func login(c *servertest.Client, u servertest.User, transport accounts.Transport
 const rotation = 40 * time.Second // age after which a refresh rotates the token, with the default settings
 
 // Each transport returns the members listed in the table of the contract's description.
-func TestControl28MembersOfTheTransports(t *testing.T) {
+func TestMembersOfTheTransports(t *testing.T) {
+	t.Attr("control", "28")
 	common := []string{"expires_in", "generation", "refresh_in", "session", "token_transport"}
 	members := map[accounts.Transport][]string{
 		accounts.Hybrid: {"access_token", "csrf_token", "token_type"}, accounts.Cookies: {"csrf_token"}, accounts.ServerHeld: {"csrf_token"},
@@ -89,7 +90,8 @@ var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
 // The failed logins of unknown, inactive, deleted, unverified and pending users and with a wrong
 // password get identical responses, including the headers, each time.
-func TestControl12UniformLoginFailure(t *testing.T) {
+func TestUniformLoginFailure(t *testing.T) {
+	t.Attr("control", "12")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
 		setActive(t, s, inactive, false)
@@ -220,7 +222,10 @@ func TestLifeOfASession(t *testing.T) {
 
 // Every authentic token logs out: current, superseded or expired. A second logout succeeds too.
 // Afterwards no token of the session works, and no other session has ended.
-func TestControl46And47And48Logout(t *testing.T) {
+func TestLogout(t *testing.T) {
+	t.Attr("control", "46")
+	t.Attr("control", "47")
+	t.Attr("control", "48")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		other, own := s.Login(s.NewUser(), transport), s.Login(u, transport)
 		for name, token := range map[string]func(c, old *servertest.Client) *servertest.Client{
@@ -283,7 +288,8 @@ func aged(c *servertest.Client) *servertest.Client {
 
 // An expired access token is accepted only as the handle of server_held, and only by the three
 // operations about the session itself (control 27).
-func TestControl27ExpiredTokens(t *testing.T) {
+func TestExpiredTokens(t *testing.T) {
+	t.Attr("control", "27")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := aged(s.Login(u, transport))
 		for _, path := range []string{"/accounts/profile", "/accounts/sessions"} {
@@ -343,7 +349,9 @@ func TestRefreshIgnoresAuthorization(t *testing.T) {
 }
 
 // After a user is deactivated or deletes the account, none of the user's sessions is valid.
-func TestControl35And76UserDeactivated(t *testing.T) {
+func TestUserDeactivated(t *testing.T) {
+	t.Attr("control", "35")
+	t.Attr("control", "76")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		for _, active := range []bool{false, true} { // activation restores no session
@@ -382,7 +390,8 @@ func ids(sessions []map[string]any) []string {
 	return list
 }
 
-func TestControl68ListSessions(t *testing.T) {
+func TestListSessions(t *testing.T) {
+	t.Attr("control", "68")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		s.Login(s.NewUser(), transport)
 		first := s.Login(u, accounts.Hybrid)
@@ -417,7 +426,8 @@ func TestControl68ListSessions(t *testing.T) {
 }
 
 // The fifty-first login revokes the oldest session (control 70).
-func TestControl70AtMostFiftySessions(t *testing.T) {
+func TestAtMostFiftySessions(t *testing.T) {
+	t.Attr("control", "70")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		u := s.NewUser()
@@ -439,7 +449,8 @@ func TestControl70AtMostFiftySessions(t *testing.T) {
 	})
 }
 
-func TestControl69EndOneSession(t *testing.T) {
+func TestEndOneSession(t *testing.T) {
+	t.Attr("control", "69")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, other, stranger := s.Login(u, transport), s.Login(u, accounts.Hybrid), s.Login(s.NewUser(), transport)
 		end := func(id string) *servertest.Response {
@@ -491,7 +502,8 @@ func TestEndAllSessions(t *testing.T) {
 }
 
 // After a change of the secret, as after a leak, no token from before works.
-func TestControl93AnotherSecret(t *testing.T) {
+func TestAnotherSecret(t *testing.T) {
+	t.Attr("control", "93")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		fresh := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.URL, "ACCOUNTS_SECRET_KEYS=" + tokentest.Secret("another")}})
@@ -502,7 +514,8 @@ func TestControl93AnotherSecret(t *testing.T) {
 }
 
 // A session that the cleanup has removed stays ended (control 52).
-func TestControl52CleanUpRevivesNothing(t *testing.T) {
+func TestCleanUpRevivesNothing(t *testing.T) {
+	t.Attr("control", "52")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-(30*24+1)*time.Hour), u.ID)

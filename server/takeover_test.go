@@ -22,7 +22,8 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 
 // A staff member cannot make an unverified address appear verified. So the staff member can neither
 // persuade a superuser to promote the account nor take it over by a password reset.
-func TestControl182StaffPutsNoAddressIntoForce(t *testing.T) {
+func TestStaffPutsNoAddressIntoForce(t *testing.T) {
+	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		fresh := s.invited() // has never signed in
 		moved := address(newName())
@@ -63,7 +64,8 @@ func (s staffed) invited() servertest.User {
 // A missing last login does not prove that an account is unused: simplejwt records none, and a user
 // with a password may be about to log in for the first time. Staff members must not be able to take
 // over such accounts.
-func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
+func TestStaffMovesNoAccountThatMayBeInUse(t *testing.T) {
+	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for name, change := range map[string]string{
 			"with a password":        "UPDATE users SET first_name = 'Una' WHERE id = ?",
@@ -82,7 +84,8 @@ func TestControl182StaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 }
 
 // Mails to one address that staff members cause are limited.
-func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
+func TestStaffCannotFloodAnAddress(t *testing.T) {
+	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		moved := address(newName())
 		for _, status := range []int{http.StatusOK, http.StatusOK, http.StatusTooManyRequests} {
@@ -93,7 +96,8 @@ func TestControl182StaffCannotFloodAnAddress(t *testing.T) {
 
 // A stranger has registered with the owner's address. The owner's first reset clears the data that
 // the stranger entered.
-func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
+func TestFirstResetClearsWhatASquatterTyped(t *testing.T) {
+	t.Attr("control", "184")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
@@ -126,7 +130,8 @@ func TestControl184FirstResetClearsWhatASquatterTyped(t *testing.T) {
 }
 
 // The first reset keeps data that was entered by staff members or imported from Django.
-func TestControl184DataOfInvitedAndImportedUsersStays(t *testing.T) {
+func TestDataOfInvitedAndImportedUsersStays(t *testing.T) {
+	t.Attr("control", "184")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
 		email := address(name)

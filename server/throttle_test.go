@@ -52,7 +52,9 @@ func guess(t *testing.T, s *servertest.Server, name string, most int) int {
 
 // While an attacker guesses passwords of an account, the owner keeps the sessions and can log in
 // again after a reset by mail. The responses do not reveal whether the account exists.
-func TestControl14And15GuessesAtAnAccount(t *testing.T) {
+func TestGuessesAtAnAccount(t *testing.T) {
+	t.Attr("control", "14")
+	t.Attr("control", "15")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -93,7 +95,8 @@ func judged(t *testing.T, s *servertest.Server) {
 
 // A burst of correct logins, more than the limit of failures, gets a short Retry-After and then
 // succeeds.
-func TestControl14RightLoginsAtOnce(t *testing.T) {
+func TestRightLoginsAtOnce(t *testing.T) {
+	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		var logins sync.WaitGroup
@@ -119,7 +122,8 @@ func TestControl14RightLoginsAtOnce(t *testing.T) {
 
 // An attacker who guesses passwords for an address prevents its owner neither from opening the link
 // of a registration nor from logging in after an operator has set a new password.
-func TestControl14LinksAndRescues(t *testing.T) {
+func TestLinksAndRescues(t *testing.T) {
+	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -141,7 +145,8 @@ func TestControl14LinksAndRescues(t *testing.T) {
 
 // An attacker who guesses passwords of an account and also requests resets locks the owner out only
 // until the owner's next reset.
-func TestControl14ResetAfterReset(t *testing.T) {
+func TestResetAfterReset(t *testing.T) {
+	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		for n := range 3 {
@@ -155,7 +160,9 @@ func TestControl14ResetAfterReset(t *testing.T) {
 
 // A mail that could not be queued does not count against the limit, so that a repeated request
 // sends it.
-func TestControl8And65FaultsCostNoMail(t *testing.T) {
+func TestFaultsCostNoMail(t *testing.T) {
+	t.Attr("control", "8")
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -182,7 +189,8 @@ func TestControl8And65FaultsCostNoMail(t *testing.T) {
 
 // Correct passwords do not count as failures. Wrong passwords of one client count, regardless of
 // the names.
-func TestControl14GuessesOfAClient(t *testing.T) {
+func TestGuessesOfAClient(t *testing.T) {
+	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		for range 10 {
@@ -198,7 +206,8 @@ func TestControl14GuessesOfAClient(t *testing.T) {
 
 // Each of the two names of an account has its own limit. With a common limit, exceeding it for one
 // name would reveal that the other belongs to the same account.
-func TestControl15NamesOfAnAccount(t *testing.T) {
+func TestNamesOfAnAccount(t *testing.T) {
+	t.Attr("control", "15")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		if guess(t, s, u.Email, 20) != 10 || guess(t, s, u.Username, 20) != 10 {
@@ -211,7 +220,8 @@ func TestControl15NamesOfAnAccount(t *testing.T) {
 }
 
 // Concurrent guesses on two replicas share one limit, which also survives the restart of a replica.
-func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
+func TestBudgetsHoldOverReplicas(t *testing.T) {
+	t.Attr("control", "80")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=7/1h", trusted}
 		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings})
@@ -246,7 +256,8 @@ func TestControl80BudgetsHoldOverReplicas(t *testing.T) {
 
 // Requests from one address, or from one IPv6 network, count as one client. A client cannot change
 // that by a header.
-func TestControl79Clients(t *testing.T) {
+func TestClients(t *testing.T) {
+	t.Attr("control", "79")
 	for name, c := range map[string]struct {
 		settings []string
 		ips      []string
@@ -279,7 +290,10 @@ func TestControl79Clients(t *testing.T) {
 
 // Registrations and requests for mails each have their own limit per client. All confirmations
 // share one limit, whether they succeed or not.
-func TestControl8And56And65BudgetsOfAClient(t *testing.T) {
+func TestBudgetsOfAClient(t *testing.T) {
+	t.Attr("control", "8")
+	t.Attr("control", "56")
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		requests := map[string]func() *servertest.Response{
 			"register": func() *servertest.Response {
@@ -327,7 +341,8 @@ func TestControl8And56And65BudgetsOfAClient(t *testing.T) {
 
 // An attacker with a stolen session or mail cannot find the password by guessing. The session stays
 // valid.
-func TestControl58PasswordsAskedForAgain(t *testing.T) {
+func TestPasswordsAskedForAgain(t *testing.T) {
+	t.Attr("control", "58")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -367,7 +382,8 @@ func TestControl58PasswordsAskedForAgain(t *testing.T) {
 
 // A flood from one client is rejected without a database query. After a second the database is
 // queried again.
-func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
+func TestSpentBudgetsAreRemembered(t *testing.T) {
+	t.Attr("control", "80")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m", trusted}})
 	login := func(ip string) *servertest.Response {
 		return post(s, "/accounts/login", object{"username": newName(), "password": password}, from(ip))
@@ -385,7 +401,8 @@ func TestControl80SpentBudgetsAreRemembered(t *testing.T) {
 
 // Changes of the address are limited, because each sends a mail to the new address and a notice to
 // the old one.
-func TestControl65ChangesOfAnAddress(t *testing.T) {
+func TestChangesOfAnAddress(t *testing.T) {
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -403,7 +420,8 @@ func TestControl65ChangesOfAnAddress(t *testing.T) {
 // If another person has just caused a mail to an address, no further mail is sent to it for a
 // while. A user who requests a change to that address gets the same response. The change is
 // pending, in the log and in the export, and counts against the limit.
-func TestControl65ChangeToAnAddressInUse(t *testing.T) {
+func TestChangeToAnAddressInUse(t *testing.T) {
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		c := s.Login(u, accounts.Hybrid)
@@ -427,7 +445,8 @@ func TestControl65ChangeToAnAddressInUse(t *testing.T) {
 
 // If a change is requested twice within a moment, as by a double click, one mail is sent and its
 // link works. The link of an earlier change to another address stops working with the new request.
-func TestControl65ChangeAskedForTwice(t *testing.T) {
+func TestChangeAskedForTwice(t *testing.T) {
+	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next, other := s.NewUser(), address(newName()), address(newName())
 		c := s.Login(u, accounts.Hybrid)
@@ -444,7 +463,8 @@ func TestControl65ChangeAskedForTwice(t *testing.T) {
 
 // Each change of the username adds an event and each export is long, so both are limited per user.
 // Operations without such a limit and other users are not affected.
-func TestControl80RareActionsOfAUser(t *testing.T) {
+func TestRareActionsOfAUser(t *testing.T) {
+	t.Attr("control", "80")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		c, other := s.Login(s.NewUser(), accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid)
 		var last string

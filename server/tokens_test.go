@@ -129,7 +129,13 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	t.Errorf("%s: %s: %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
 }
 
-func TestControl18And19And20And21And22And23HostileTokens(t *testing.T) {
+func TestHostileTokens(t *testing.T) {
+	t.Attr("control", "18")
+	t.Attr("control", "19")
+	t.Attr("control", "20")
+	t.Attr("control", "21")
+	t.Attr("control", "22")
+	t.Attr("control", "23")
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)
 	before := s.Database.Dump(t)
@@ -171,7 +177,9 @@ func TestControl18And19And20And21And22And23HostileTokens(t *testing.T) {
 
 // Authentic tokens that were never issued for a session of this server are rejected. Only the row
 // reveals that (invariants 8 and 14).
-func TestControl21And32UnbackedTokens(t *testing.T) {
+func TestUnbackedTokens(t *testing.T) {
+	t.Attr("control", "21")
+	t.Attr("control", "32")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		victim := s.Login(s.NewUser(), accounts.Cookies) // a session of another user, which must stay valid
@@ -237,7 +245,8 @@ func (w way) unbacked() [3]string {
 }
 
 // Random text of 1 byte to 8 KiB is rejected.
-func TestControl32GarbageCredentials(t *testing.T) {
+func TestGarbageCredentials(t *testing.T) {
+	t.Attr("control", "32")
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)
 	before := s.Database.Dump(t)

@@ -178,7 +178,8 @@ func TestLostAnswerAndUnavailable(t *testing.T) {
 // The program crashes between the server's response and the save. It continues as the same client,
 // although it presents the superseded token hours later. A second client with only the token would
 // end the session.
-func TestControl196CrashBeforeSave(t *testing.T) {
+func TestCrashBeforeSave(t *testing.T) {
+	t.Attr("control", "196")
 	w := newWorld(t)
 	a := w.loggedIn()
 	before := w.tokens()
@@ -282,7 +283,8 @@ func TestAsleepWhileAsking(t *testing.T) {
 
 // A program sleeps with a response that it has not saved yet. Another one that shares its storage
 // refreshes two generations. The older tokens do not overwrite the newer ones.
-func TestControl196AsleepBeforeSaving(t *testing.T) {
+func TestAsleepBeforeSaving(t *testing.T) {
+	t.Attr("control", "196")
 	w := newWorld(t)
 	sleeper, other := w.loggedIn(), w.program()
 	w.Clock.Advance(6 * time.Minute)

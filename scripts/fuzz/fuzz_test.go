@@ -11,9 +11,11 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// TestControl86And88Fuzz runs a short search on every engine, always with the same seed. `make
+// TestFuzz runs a short search on every engine, always with the same seed. `make
 // fuzz` runs the long one.
-func TestControl86And88Fuzz(t *testing.T) {
+func TestFuzz(t *testing.T) {
+	t.Attr("control", "86")
+	t.Attr("control", "88")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		const seed = 20
 		var out bytes.Buffer
@@ -28,9 +30,10 @@ func TestControl86And88Fuzz(t *testing.T) {
 	})
 }
 
-// TestControl88FaultsAreFound checks that the fuzzer finds each kind of fault, behind a server that
+// TestFaultsAreFound checks that the fuzzer finds each kind of fault, behind a server that
 // has it but rarely shows it.
-func TestControl88FaultsAreFound(t *testing.T) {
+func TestFaultsAreFound(t *testing.T) {
+	t.Attr("control", "88")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if err := within(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {
 			t.Error(err)

@@ -119,10 +119,11 @@ func (t *target) fill(ctx context.Context) (err error) {
 
 func addUser(ctx context.Context, store *models.Store, hash string, now time.Time, i int) error {
 	name := fmt.Sprintf("known%06d", i)
-	return store.CreateUser(ctx, &models.User{
+	u := &models.User{
 		Username: name, UsernameNorm: name, Email: address(known, i), EmailNorm: address(known, i), FirstName: "Ada", LastName: "Lovelace",
 		Password: hash, IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: 1,
-	})
+	}
+	return store.Tx(ctx, func(tx *models.Tx) error { return tx.CreateUser(u) })
 }
 
 func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, hash string, now time.Time, i int) error {
@@ -133,8 +134,7 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}
 	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}
-	_, err := store.AddRegistration(ctx, t, m, models.RateLimitUse{}, models.RateLimitUse{})
-	return err
+	return store.Tx(ctx, func(tx *models.Tx) error { return errors.Join(tx.AddMails(m), tx.AddToken(t)) })
 }
 
 func (t *target) serve(ctx context.Context, binary string) error {

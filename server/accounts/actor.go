@@ -8,18 +8,14 @@ import (
 
 // forUser returns the store for writes of a user to the user's own account. They fail with
 // models.ErrSessionGone once the principal's session has ended.
-func (s *Service) forUser(p Principal) *models.Store { return s.store.As(p.actor()) }
+func (s *Service) forUser(p Principal) *models.Store { return s.store.As(p.Actor()) }
 
 // forStaff returns the store for writes of a staff member. They also fail with models.ErrRoleGone
 // once the principal's roles have changed.
 func (s *Service) forStaff(p Principal) *models.Store {
-	a := p.actor()
+	a := p.Actor()
 	a.ByRole, a.Staff, a.Superuser = true, p.User.IsStaff, p.User.IsSuperuser
 	return s.store.As(a)
-}
-
-func (p Principal) actor() models.Actor {
-	return models.Actor{Session: p.Session.ID, User: p.User.ID, At: p.At}
 }
 
 // resolved settles a write whose COMMIT was not acknowledged by reading back: it returns nil if the

@@ -28,7 +28,7 @@ type write func(ctx context.Context, s *accounts.Service, p accounts.Principal, 
 const rightPassword = "correct horse battery"
 
 // ownWrites are the writes of a user to the user's own account, and staffWrites those of a staff
-// member. TestControl181EveryWriteIsGuarded fails if one is missing.
+// member. TestEveryWriteIsGuarded fails if one is missing.
 var ownWrites = map[string]write{
 	"UpdateProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
 		name := "Eve"
@@ -145,7 +145,8 @@ func principal(t *testing.T, s *servertest.Server, c *servertest.Client) account
 
 // A write in flight fails once its session or role is gone: a superuser who is being removed cannot
 // promote an accomplice.
-func TestControl181WriteInFlightEndsWithItsActor(t *testing.T) {
+func TestWriteInFlightEndsWithItsActor(t *testing.T) {
+	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
@@ -184,7 +185,8 @@ func TestControl181WriteInFlightEndsWithItsActor(t *testing.T) {
 }
 
 // A rejected write leaves no trace, not even that of its guard.
-func TestControl181RejectedWriteChangesNoRow(t *testing.T) {
+func TestRejectedWriteChangesNoRow(t *testing.T) {
+	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
@@ -207,7 +209,8 @@ func TestControl181RejectedWriteChangesNoRow(t *testing.T) {
 
 // A request that ends all other sessions moves its own session to the next epoch. Another request
 // of that session, in flight at that moment, must not be answered that the session has ended.
-func TestControl181KeptSessionIsNotRevoked(t *testing.T) {
+func TestKeptSessionIsNotRevoked(t *testing.T) {
+	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
@@ -249,8 +252,10 @@ func codeOf(err error) problem.Code {
 func decimal(id int64) string { return strconv.FormatInt(id, 10) }
 
 // Every operation of a principal is a read, or is in one of the tables above and writes through
-// forUser or forStaff.
-func TestControl181EveryWriteIsGuarded(t *testing.T) {
+// forUser or forStaff, itself or in a function that it calls. No function that takes a principal
+// opens a transaction without its guard.
+func TestEveryWriteIsGuarded(t *testing.T) {
+	t.Attr("control", "181")
 	reads := map[string]bool{"GetProfile": true, "ListSessions": true, "ListEvents": true, "ExportProfile": true}
 	tried := map[string]bool{}
 	for _, table := range []map[string]write{ownWrites, staffWrites} {
@@ -260,6 +265,34 @@ func TestControl181EveryWriteIsGuarded(t *testing.T) {
 		}
 	}
 	found := 0
+	functions := functionsOfPackage(t)
+	for _, f := range functions {
+		name := f.Name.Name
+		if !takesPrincipal(f) {
+			continue
+		}
+		if opensUnguarded(f) {
+			t.Errorf("%s must open its transactions through forUser or forStaff", name)
+		}
+		if f.Recv == nil || !f.Name.IsExported() || reads[name] {
+			continue
+		}
+		found++
+		if !tried[name] {
+			t.Errorf("%s takes a principal: add it to ownWrites or staffWrites, or to the reads here", name)
+		}
+		if !reaches(functions, f, "forUser", "forStaff") {
+			t.Errorf("%s must write through forUser or forStaff", name)
+		}
+	}
+	if found != len(tried) {
+		t.Errorf("found %d operations, but %d are in the tables", found, len(tried))
+	}
+}
+
+// functionsOfPackage returns the functions and methods of this package, without those of tests.
+func functionsOfPackage(t *testing.T) (functions []*ast.FuncDecl) {
+	t.Helper()
 	files, err := filepath.Glob("*.go")
 	must(t, err)
 	for _, path := range files {
@@ -269,22 +302,40 @@ func TestControl181EveryWriteIsGuarded(t *testing.T) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		must(t, err)
 		for _, declaration := range file.Decls {
-			f, ok := declaration.(*ast.FuncDecl)
-			if !ok || f.Recv == nil || !f.Name.IsExported() || !takesPrincipal(f) || reads[f.Name.Name] {
-				continue
-			}
-			found++
-			if !tried[f.Name.Name] {
-				t.Errorf("%s: %s takes a principal: add it to ownWrites or staffWrites, or to the reads here", path, f.Name.Name)
-			}
-			if !calls(f, "forUser", "forStaff") {
-				t.Errorf("%s: %s must write through forUser or forStaff", path, f.Name.Name)
+			if f, ok := declaration.(*ast.FuncDecl); ok {
+				functions = append(functions, f)
 			}
 		}
 	}
-	if found != len(tried) {
-		t.Errorf("found %d operations, but %d are in the tables", found, len(tried))
+	return functions
+}
+
+// reaches reports whether f calls one of the names, itself or in a function that it passes its
+// principal to.
+func reaches(functions []*ast.FuncDecl, f *ast.FuncDecl, names ...string) bool {
+	if calls(f, names...) {
+		return true
 	}
+	for _, other := range functions {
+		if other != f && !other.Name.IsExported() && takesPrincipal(other) && calls(f, other.Name.Name) && reaches(functions, other, names...) {
+			return true
+		}
+	}
+	return false
+}
+
+// opensUnguarded reports whether f calls Tx of the field store itself.
+func opensUnguarded(f *ast.FuncDecl) (found bool) {
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		tx, ok := n.(*ast.SelectorExpr)
+		if !ok || tx.Sel.Name != "Tx" {
+			return true
+		}
+		store, ok := tx.X.(*ast.SelectorExpr)
+		found = found || ok && store.Sel.Name == "store"
+		return true
+	})
+	return found
 }
 
 func takesPrincipal(f *ast.FuncDecl) bool {
@@ -310,7 +361,8 @@ func calls(f *ast.FuncDecl, names ...string) (found bool) {
 
 // A new role works in sessions that begin after it. A superuser who changes their own roles keeps
 // the session.
-func TestControl183NewRoleEndsOldSessions(t *testing.T) {
+func TestNewRoleEndsOldSessions(t *testing.T) {
+	t.Attr("control", "183")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -337,7 +389,8 @@ func TestControl183NewRoleEndsOldSessions(t *testing.T) {
 // A granted role cancels a change of address that a staff member started while the user was an
 // ordinary one, and so does the first sign-in. Otherwise the mailbox that a staff member chose
 // could take over the account with its later privileges.
-func TestControl182PendingChangeByStaffEnds(t *testing.T) {
+func TestPendingChangeByStaffEnds(t *testing.T) {
+	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, Settings: oldService()})
@@ -372,7 +425,8 @@ func TestControl182PendingChangeByStaffEnds(t *testing.T) {
 
 // A pending change of address that a staff member started ends with that staff member's role and
 // sessions. A change that the user has started since stays.
-func TestControl181PendingChangeEndsWithItsActor(t *testing.T) {
+func TestPendingChangeEndsWithItsActor(t *testing.T) {
+	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=0"}})
@@ -412,7 +466,8 @@ func TestControl181PendingChangeEndsWithItsActor(t *testing.T) {
 
 // A grant is on its way through a slow database while its actor is removed on another replica.
 // Nothing is granted after the removal has been answered.
-func TestControl181NothingIsGrantedAfterTheRemoval(t *testing.T) {
+func TestNothingIsGrantedAfterTheRemoval(t *testing.T) {
+	t.Attr("control", "181")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		superuser := func() servertest.User {
 			u := f.replicas[0].NewUser()

@@ -3,26 +3,23 @@ package accounts
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
-	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/sessions"
 )
 
 // The operations of staff. [Principal.Permit] has checked before that the principal is a staff
 // member. The operations themselves check which users that staff member may change: ordinary users,
 // and other staff only if the principal is a superuser.
 
-const (
-	invitationLife = 72 * time.Hour
-	maxWords       = 5 // of a search; the database compares each with every user
-)
+const invitationLife = 72 * time.Hour
 
 // UserDetail is the data of a user that the user and staff see. User has no password hash.
 type UserDetail struct {
@@ -32,53 +29,21 @@ type UserDetail struct {
 	PendingEmail string // the address of a pending change, or empty
 }
 
-// UserFilter filters users by their names. Username and Email are compared as at login.
-type UserFilter struct {
-	Text            string
-	Username, Email *string
-}
-
-// exact adds the exact names to the query. It reports whether a user can have them: if not, no user
-// matches.
-func (f UserFilter) exact(q *models.UserQuery) bool {
-	if f.Username != nil {
-		name := names.ParseLogin(*f.Username)
-		if !name.Possible {
-			return false
-		}
-		q.Username = name.Norm
-	}
-	if f.Email != nil {
-		name := names.ParseLogin(*f.Email)
-		if !name.Possible || !strings.Contains(name.Norm, "@") { // without @, EmailNorm is the placeholder of a user without an address
-			return false
-		}
-		q.Email = name.Norm
-	}
-	return true
-}
-
-// ListUsers returns the users that match the filter and the query. next is the place after which
-// the next page begins, or nil if there is none. Text is split into words, each of which must be a
-// part of the username, the address or a name; words beyond maxWords are joined to one. Errors:
-// ServiceUnavailable.
-func (s *Service) ListUsers(ctx context.Context, f UserFilter, q models.UserQuery) (users []models.User, next *models.UserPlace, err error) {
+// ListUsers returns the users that match the filter. next is the place after which the next page
+// begins, or nil if there is none. Errors: ServiceUnavailable.
+func (s *Service) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	if !f.exact(&q) {
+	q, possible := f.query()
+	if !possible {
 		return nil, nil, nil
 	}
-	if q.Words = strings.Fields(f.Text); len(q.Words) > maxWords {
-		q.Words = append(q.Words[:maxWords-1], strings.Join(q.Words[maxWords-1:], " "))
-	}
-	limit := q.Limit
-	q.Limit++
 	if users, err = s.store.FindUsers(ctx, q); err != nil {
 		return nil, nil, problem.FromStore(err)
 	}
-	if len(users) > limit {
-		users = users[:limit]
-		place := q.Sort.PlaceOf(users[limit-1])
+	if len(users) > f.Limit {
+		users = users[:f.Limit]
+		place := q.Sort.PlaceOf(users[f.Limit-1])
 		next = &place
 	}
 	return users, next, nil
@@ -96,24 +61,6 @@ func (s *Service) GetUser(ctx context.Context, id int64) (UserDetail, error) {
 		d.Throttled, err = s.isThrottled(ctx, d.User)
 	}
 	return d, problem.FromStore(err)
-}
-
-// isThrottled reports whether a rate limit keeps the user from logging in or from changing the
-// account.
-func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
-	limit := s.settings.LoginFailuresPerAccount
-	return s.store.IsRateLimited(ctx, s.now(), bounded([]models.RateLimitUse{
-		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
-		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
-	})...)
-}
-
-func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
-	u, err := s.store.UserByID(ctx, id)
-	if errors.Is(err, models.ErrNotFound) {
-		return u, problem.New(problem.ResourceNotFound)
-	}
-	return u, problem.FromStore(err)
 }
 
 // manageableUser returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
@@ -146,32 +93,54 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, problem.New(problem.RoleRequired)
 	}
-	u := models.User{Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
-		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: s.now(), SessionEpoch: newEpoch(), Password: credentials.Unusable}
+	u := in.user(s.now())
 	if err := newIdentity(&u); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	withUsername(&u)
-	m := s.mailTo(u, mail.Invitation, client)
-	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
-	invited := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(u))
-	err := s.forStaff(p).AddInvitation(ctx, &u, m, s.staffMailLimits(p, u.EmailNorm), invited)
+	err := s.forStaff(p).Tx(ctx, s.invitation(p, &u, client))
 	if errors.Is(err, models.ErrConflict) {
-		return UserDetail{}, s.taken(ctx, u)
+		return UserDetail{}, s.nameConflict(ctx, u)
 	}
-	if err := resolved(err, func() bool { return s.invited(ctx, &u) }); err != nil {
+	if err := resolved(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
 		return UserDetail{}, s.limited(err)
 	}
 	s.wakeMail()
 	return s.GetUser(ctx, u.ID)
 }
 
-// invited reports whether the user of an invitation has been stored, and reads the user if so. The
+// user returns the user who is created by the invitation.
+func (in Invitation) user(now time.Time) models.User {
+	return models.User{
+		Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
+		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: now, SessionEpoch: randomEpoch(), Password: credentials.Unusable,
+	}
+}
+
+// invitation returns the transaction that creates an invited user and queues the mail.
+func (s *Service) invitation(p Principal, u *models.User, client Client) func(tx *models.Tx) error {
+	limits := s.staffMailLimits(p, u.EmailNorm)
+	event := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(*u))
+	m := s.mailTo(*u, mail.Invitation, client)
+	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
+	return func(tx *models.Tx) error {
+		if err := tx.CountUses(limits...); err != nil {
+			return err
+		}
+		if err := createUser(tx, u, event); err != nil {
+			return err
+		}
+		m.UserID = u.ID
+		return tx.AddMails(m)
+	}
+}
+
+// isInvited reports whether the user of an invitation has been stored, and reads the user if so. The
 // random epoch distinguishes that user from one with the same address that another request has
 // created.
-func (s *Service) invited(ctx context.Context, u *models.User) bool {
+func (s *Service) isInvited(ctx context.Context, u *models.User) bool {
 	found, err := s.store.UserByEmail(ctx, u.EmailNorm)
 	if err != nil || found.SessionEpoch != u.SessionEpoch {
 		return false
@@ -185,21 +154,16 @@ func (s *Service) invited(ctx context.Context, u *models.User) bool {
 func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.change(ctx, p, id, func(u models.User) error {
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		deleted := changing(s.byStaff(p, models.EventDeleted, id, client, ""), lostRoles(u))
-		err := s.forStaff(p).DeleteUser(ctx, u, s.notices(u, mail.AccountDeleted, client), deleted)
-		return resolved(err, func() bool { return s.isGone(ctx, id) })
+		notices := s.notices(u, mail.AccountDeleted, client)
+		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices, deleted) })
+		return resolved(err, func() bool { return s.isDeleted(ctx, id) })
 	})
 	if err == nil {
 		s.wakeMail()
 	}
 	return err
-}
-
-// isGone reports whether the user has been deleted.
-func (s *Service) isGone(ctx context.Context, id int64) bool {
-	_, err := s.store.UserByID(ctx, id)
-	return errors.Is(err, models.ErrNotFound)
 }
 
 // RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again
@@ -208,7 +172,7 @@ func (s *Service) isGone(ctx context.Context, id int64) bool {
 func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.change(ctx, p, id, func(u models.User) error {
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
 			return problem.New(problem.UserUnreachable)
 		}
@@ -218,13 +182,30 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 		}
 		m := s.mailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		err := s.forStaff(p).AddUserMail(ctx, u, m, s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail))
-		return s.mailLimitError(err)
+		limits, event := s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail)
+		return s.mailLimitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			return runSteps(
+				func() error { return tx.CountUses(limits...) },
+				func() error { return tx.LockUser(u) },
+				func() error { return tx.AddMails(m) },
+				func() error { return tx.AddEvents(event) },
+			)
+		}))
 	})
 	if err == nil {
 		s.wakeMail()
 	}
 	return err
+}
+
+// isThrottled reports whether a rate limit keeps the user from logging in or from changing the
+// account.
+func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
+	limit := s.settings.LoginFailuresPerAccount
+	return s.store.IsRateLimited(ctx, s.now(), bounded([]models.RateLimitUse{
+		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
+		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
+	})...)
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -255,9 +236,15 @@ func (s *Service) mailLimitError(err error) error {
 func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return s.change(ctx, p, id, func(u models.User) error {
-		limits := ownRateLimits(u)
-		return s.forStaff(p).ResetRateLimits(ctx, u, limits, s.byStaff(p, models.EventLoginLimitReset, id, client, ""))
+	return s.changeManageable(ctx, p, id, func(u models.User) error {
+		event := s.byStaff(p, models.EventLoginLimitReset, id, client, "")
+		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			return runSteps(
+				func() error { return tx.LockUser(u) },
+				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
+				func() error { return tx.AddEvents(event) },
+			)
+		})
 	})
 }
 
@@ -270,7 +257,7 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 	if err != nil || !u.IsActive {
 		return nil, err
 	}
-	return s.sessionsOf(ctx, u)
+	return s.List(ctx, u)
 }
 
 // RevokeAllUserSessions revokes every session of a user. Errors: ResourceNotFound, RoleRequired,
@@ -278,11 +265,13 @@ func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Sess
 func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return s.change(ctx, p, id, func(u models.User) error {
+	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive { // an inactive user has no live sessions
 			return nil
 		}
-		err := s.forStaff(p).RevokeAllSessions(ctx, id, u.SessionEpoch, s.byStaff(p, models.EventSessionsRevoked, id, client, ""))
+		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			return revokeAllSessions(tx, u, audit.Event{Kind: models.EventSessionsRevoked, UserID: id, StaffID: p.User.ID, Client: client})
+		})
 		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }
@@ -295,14 +284,8 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
-	e := s.byStaff(p, models.EventSessionRevoked, id, client, "")
-	ended := models.ID(session)
-	e.SessionID = &ended
-	found, err := s.forStaff(p).Revoke(ctx, ended, id, s.now(), models.RevokedByStaff, e)
-	if err == nil && !found {
-		return problem.New(problem.ResourceNotFound)
-	}
-	return problem.FromStore(err)
+	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
+		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: models.ID(session), Client: client})
 }
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event

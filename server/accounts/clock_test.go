@@ -99,7 +99,8 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 
 // The age of an authentication is also measured by the database's clock, so that it is recent for
 // the same time on every replica.
-func TestControl72OneClockForPasswords(t *testing.T) {
+func TestOneClockForPasswords(t *testing.T) {
+	t.Attr("control", "72")
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
@@ -135,7 +136,8 @@ func frozenSite(t *testing.T, settings ...string) *site {
 }
 
 // An idle session expires, exactly to the second, also for its access token.
-func TestControl34IdleEnd(t *testing.T) {
+func TestIdleEnd(t *testing.T) {
+	t.Attr("control", "34")
 	for tr, idle := range map[token.Transport]time.Duration{
 		token.Hybrid: 7 * 24 * time.Hour, token.Cookies: 7 * 24 * time.Hour, token.Body: 7 * 24 * time.Hour, token.ServerHeld: 30 * time.Minute,
 	} {
@@ -160,7 +162,8 @@ func TestControl34IdleEnd(t *testing.T) {
 
 // Reading does not count as use of a session: it does not postpone the idle end, and writes
 // nothing.
-func TestControl71ReadingDoesNotProlong(t *testing.T) {
+func TestReadingDoesNotProlong(t *testing.T) {
+	t.Attr("control", "71")
 	s := frozenSite(t)
 	c := s.login(token.ServerHeld)
 	s.unchanged(func() {
@@ -174,7 +177,8 @@ func TestControl71ReadingDoesNotProlong(t *testing.T) {
 }
 
 // The absolute end is the same in every answer, and the session expires then.
-func TestControl34AbsoluteEnd(t *testing.T) {
+func TestAbsoluteEnd(t *testing.T) {
+	t.Attr("control", "34")
 	for _, tr := range transports {
 		t.Run(string(tr), func(t *testing.T) {
 			settings := []string{"ACCOUNTS_SERVER_HELD_IDLE_TTL=7d"} // with the default of 30 days, the test would take many steps
@@ -215,7 +219,8 @@ func TestControl34AbsoluteEnd(t *testing.T) {
 
 // An access token identifies the user and contains no other personal data. It lives for five
 // minutes. An expired one is rejected except as the refresh credential of server_held.
-func TestControl24AccessTokenExpires(t *testing.T) {
+func TestAccessTokenExpires(t *testing.T) {
+	t.Attr("control", "24")
 	for _, tr := range transports {
 		s := frozenSite(t)
 		c := s.login(tr)
@@ -285,7 +290,8 @@ func TestClockSetBack(t *testing.T) {
 }
 
 // Sessions that ended a month ago are deleted; their tokens are still rejected.
-func TestControl52DeleteExpired(t *testing.T) {
+func TestDeleteExpired(t *testing.T) {
+	t.Attr("control", "52")
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
 	ended := s.login(token.Body)

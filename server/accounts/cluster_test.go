@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -292,7 +293,7 @@ func TestEventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
 		e := models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Kind: models.EventLoginFailed, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 		var wait sync.WaitGroup
 		wait.Go(func() {
-			if err := nodes[0].replica.Store.DeleteUser(context.Background(), u.User, nil); err != nil {
+			if err := nodes[0].replica.Store.Tx(context.Background(), func(tx *models.Tx) error { return accounts.DeleteUser(tx, u.User, nil) }); err != nil {
 				t.Error(err)
 			}
 		})

@@ -6,7 +6,7 @@ import "testing"
 func TestNewEpoch(t *testing.T) {
 	seen := map[int64]bool{}
 	for range 100 {
-		e := newEpoch()
+		e := randomEpoch()
 		if e < 0 || e >= 1<<48 || seen[e] {
 			t.Fatalf("epoch %d", e)
 		}

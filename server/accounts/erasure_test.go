@@ -15,7 +15,8 @@ import (
 
 // A deleted account leaves nothing in the files of SQLite: free pages are overwritten, and a clean
 // shutdown removes the WAL.
-func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
+func TestErasedDataLeavesTheFile(t *testing.T) {
+	t.Attr("control", "200")
 	s := servertest.Start(t, servertest.Options{})
 	const address, name = "zerubabel@erasure.example", "Quetzalcoatlus"
 	register(t, s, address)
@@ -56,7 +57,8 @@ func TestControl200ErasedDataLeavesTheFile(t *testing.T) {
 
 // The mail about the deletion of an account is the last row with its address, and keeps the address
 // only until it is sent.
-func TestControl200GoodbyeKeepsNoAddress(t *testing.T) {
+func TestGoodbyeKeepsNoAddress(t *testing.T) {
+	t.Attr("control", "200")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		u := s.NewUser()
@@ -71,7 +73,8 @@ func TestControl200GoodbyeKeepsNoAddress(t *testing.T) {
 
 // The server rejects a database if every user of the machine can read one of its files. It creates
 // new files as private.
-func TestControl200DatabaseFilesOfOthersAreRefused(t *testing.T) {
+func TestDatabaseFilesOfOthersAreRefused(t *testing.T) {
+	t.Attr("control", "200")
 	path := filepath.Join(t.TempDir(), "accounts.db")
 	open := func() error {
 		store, err := models.Open(t.Context(), models.Options{SQLite: path, MaxConns: 2})

@@ -61,7 +61,9 @@ func (f *faulty) oneStep(c *servertest.Client) {
 }
 
 // The answer to the UPDATE is lost with its connection. The row shows whether the UPDATE was made.
-func TestControl33And36LostAnswerIsReadBack(t *testing.T) {
+func TestLostAnswerIsReadBack(t *testing.T) {
+	t.Attr("control", "33")
+	t.Attr("control", "36")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{
 			"never made": {cutBefore}, "made": {cutAfter}, "never made, then made": {cutBefore, cutAfter}, "made later than the next try": {holdBack, cutBefore},
@@ -275,7 +277,8 @@ func TestLostCommitOfAReset(t *testing.T) {
 
 // The database is unavailable: every answer is a 503 in time that sets no cookies, and no row
 // changes. When the database is back, the server works again without a restart.
-func TestControl36DatabaseAway(t *testing.T) {
+func TestDatabaseAway(t *testing.T) {
+	t.Attr("control", "36")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, away := range map[string]func(){"refuses": f.proxy.away, "is silent": f.proxy.silence} {
 			t.Run(name, func(t *testing.T) {

@@ -32,9 +32,9 @@ func (p proofs) add(a DjangoAddress) {
 	}
 }
 
-// elsewhere reports whether another user has verified the address and this one has not. The other
+// isProvedElsewhere reports whether another user has verified the address and this one has not. The other
 // user may be imported later and must find the address free.
-func (p proofs) elsewhere(id int64, norm string) bool {
+func (p proofs) isProvedElsewhere(id int64, norm string) bool {
 	owner, ok := p.owners[nameKey(asEmail, norm)]
 	return ok && owner != id && !p.verified[proofKey(id, norm)]
 }
@@ -50,10 +50,10 @@ func (i *Import) Addresses(batch []DjangoAddress) {
 	}
 }
 
-// verified reports whether the address of a user counts as verified. An entry of allauth overrides
+// isVerified reports whether the address of a user counts as verified. An entry of allauth overrides
 // the operator's statement: if allauth marks the address as unverified, the user typed it and never
 // opened the link.
-func (i *Import) verified(id int64, norm string) bool {
+func (i *Import) isVerified(id int64, norm string) bool {
 	verified, known := i.proofs.verified[proofKey(id, norm)]
 	return verified || !known && i.EmailsVerified
 }

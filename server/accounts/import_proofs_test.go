@@ -46,7 +46,8 @@ var (
 // An address counts as verified only if the source proves it, and a role is kept only with a
 // verified address: a stranger can have typed a colleague's address in Django. The operator can
 // state that other addresses are verified, but cannot override django-allauth.
-func TestControl182ImportTakesNoUnprovedAddressForVerified(t *testing.T) {
+func TestImportTakesNoUnprovedAddressForVerified(t *testing.T) {
+	t.Attr("control", "182")
 	tests := map[string]struct {
 		stated          bool
 		verified, roles []int64
@@ -104,7 +105,8 @@ func TestControl182ImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 // An imported user whose address is not verified logs in as in Django, also by the address. No
 // notice is sent to a mailbox that may be a stranger's. A reset by mail verifies the address; after
 // that a superuser can grant a role.
-func TestControl182ImportedUserBecomesVerifiedByAReset(t *testing.T) {
+func TestImportedUserBecomesVerifiedByAReset(t *testing.T) {
+	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		importProved(t, s, accounts.ImportOptions{}, []accounts.DjangoAddress{{1, "ada@example.com", false}}, with(djangoRow(1, "ada", "ada@example.com"), asStaff))
@@ -133,7 +135,8 @@ func TestControl182ImportedUserBecomesVerifiedByAReset(t *testing.T) {
 
 // A stranger who has registered another user's username as an address does not lock that user out:
 // an address takes precedence over a username only if it is verified.
-func TestControl182UnverifiedAddressShadowsNoUsername(t *testing.T) {
+func TestUnverifiedAddressShadowsNoUsername(t *testing.T) {
+	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		squatter := with(djangoRow(2, "squatter", "kurt@example.com"), func(u *accounts.DjangoUser) {

@@ -64,7 +64,8 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 
 // An exchange counts as a sign-in. The first one cancels a change of address that a superuser has
 // started.
-func TestControl182FirstExchangeEndsAPendingChange(t *testing.T) {
+func TestFirstExchangeEndsAPendingChange(t *testing.T) {
+	t.Attr("control", "182")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r := s.replicas[0]
 		root := r.NewUser()
@@ -90,7 +91,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			by := map[string]time.Duration{"its own end": 10 * time.Minute, "the day": time.Hour}[name]
-			c, err := r.Service.LegacyCredential(accounts.Body, raw)
+			c, err := r.Service.ExchangeableCredential(accounts.Body, raw)
 			must(t, err)
 			r.Clock.Advance(by)
 			defer r.Clock.Advance(-by)

@@ -12,7 +12,8 @@ import (
 // The answer to COMMIT is lost. If the write was applied, the operation succeeds: a retry would be
 // rejected because the session has ended or the username is taken. If it was not applied, the same
 // request works afterwards.
-func TestControl197LostCommitIsResolved(t *testing.T) {
+func TestLostCommitIsResolved(t *testing.T) {
+	t.Attr("control", "197")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		root := f.replicas[0].NewUser()
 		f.db.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, true, root.ID)
@@ -67,7 +68,8 @@ func TestControl197LostCommitIsResolved(t *testing.T) {
 }
 
 // The tokens of a password change whose COMMIT was not acknowledged work.
-func TestControl197TokensOfAResolvedPasswordChangeWork(t *testing.T) {
+func TestTokensOfAResolvedPasswordChangeWork(t *testing.T) {
+	t.Attr("control", "197")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		u := f.replicas[0].NewUser()
 		c := f.replicas[0].Login(u, token.Body).At(f.far)

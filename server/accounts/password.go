@@ -3,78 +3,15 @@ package accounts
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
-	"example.com/accounts/server/token"
+	"example.com/accounts/server/sessions"
 )
-
-// checkNewPassword checks a new password against the policy, against the user's own data and the
-// names of the service, which attackers try first, and against the list of breached passwords (ASVS
-// 6.2.12). If the list cannot be read, every new password is rejected with ServiceUnavailable: a
-// full disk or a replaced file must not switch the check off unnoticed. Logins are not affected.
-// Errors: ValidationFailed, ServiceUnavailable.
-func (s *Service) checkNewPassword(password string, u models.User) error {
-	if err := s.checkPolicy(password, u); err != nil || s.breached == nil {
-		return err
-	}
-	switch found, err := s.breached.Contains(password); {
-	case err != nil:
-		return problem.Unavailable(err)
-	case found:
-		return problem.Invalid("password", credentials.CodeBreached)
-	}
-	return nil
-}
-
-// checkPolicy checks a new password against the policy, the user's own data and the names of the
-// service. Errors: ValidationFailed.
-func (s *Service) checkPolicy(password string, u models.User) error {
-	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
-	var refused *credentials.PolicyError
-	if errors.As(err, &refused) {
-		return &problem.Error{Code: problem.ValidationFailed, Fields: []problem.FieldFault{{Field: "password", Reason: refused.Code, Minimum: refused.Minimum, Maximum: refused.Maximum}}}
-	}
-	return err
-}
-
-// ownWords returns the names and the address of a user, whole and in parts.
-func ownWords(u models.User) []string {
-	local, domain, _ := strings.Cut(u.EmailNorm, "@")
-	host, _, _ := strings.Cut(domain, ".")
-	return []string{
-		u.Username, u.UsernameNorm, u.EmailNorm, local, host,
-		u.FirstName, u.LastName, u.FirstName + u.LastName, u.FirstName + " " + u.LastName,
-	}
-}
-
-// onField names another member of the request as the one at fault.
-func onField(field string, err error) error {
-	var rule *problem.Error
-	if !errors.As(err, &rule) || len(rule.Fields) == 0 {
-		return err
-	}
-	on := &problem.Error{Code: rule.Code, Cause: rule.Cause}
-	for _, fault := range rule.Fields {
-		fault.Field = field
-		on.Fields = append(on.Fields, fault)
-	}
-	return on
-}
-
-// isFieldFault reports whether an error names members of the request.
-func isFieldFault(err error) bool {
-	var rule *problem.Error
-	return errors.As(err, &rule) && len(rule.Fields) > 0
-}
 
 // passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
 // 401, because clients respond to that with a refresh.
@@ -152,7 +89,7 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 // if the password was not verified.
 func (s *Service) matchingHash(ctx context.Context, client Client, password string, hashes []string) (which int, ok bool, err error) {
 	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, client.networks(), hash, password)
+		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.observe("hash_unusable")
@@ -165,19 +102,17 @@ func (s *Service) matchingHash(ctx context.Context, client Client, password stri
 	return 0, false, nil
 }
 
-// changedMeanwhile returns the error of a change whose user has changed since the password was verified.
-// If only the hash has changed, because a login at the same moment renewed it, the session is still
-// live and the client can repeat the request. Errors: SessionRevoked, ServiceUnavailable.
-func (s *Service) changedMeanwhile(ctx context.Context, u models.User) error {
-	now, err := s.store.UserByID(ctx, u.ID)
-	switch {
-	case errors.Is(err, models.ErrNotFound) || err == nil && (now.SessionEpoch != u.SessionEpoch || !now.IsActive):
-		return problem.New(problem.SessionRevoked)
-	case err != nil:
-		return problem.FromStore(err)
+// explainConflict returns the error of a change whose user has changed since the password was
+// verified. If the session is still live, the client can repeat the request. Errors: SessionRevoked,
+// ServiceUnavailable.
+func (s *Service) explainConflict(ctx context.Context, p Principal) error {
+	if _, err := s.userOf(ctx, p); err != nil {
+		return err
 	}
-	return problem.Unavailable(errors.New("the user was changed by another request at the same time"))
+	return problem.Unavailable(errUserChanged)
 }
+
+var errUserChanged = errors.New("the user was changed by another request at the same time")
 
 // ChangePassword sets the password, revokes every session and every open link of the principal's
 // user, and begins a new session in the same transport. No earlier token works any more. Errors:
@@ -196,7 +131,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := s.spend(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), next)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -204,44 +139,48 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	defer cancel()
 	after := u
 	after.SessionEpoch++
-	l := s.newSession(after, LoginInput{Transport: token.Transport(p.Session.Transport), Client: client})
-	err = s.forUser(p).ChangePassword(ctx, u, hash, l.Session, s.policy.tolerance(), s.notices(u, mail.PasswordChanged, client),
-		s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, client, ""))
-	if errors.Is(err, models.ErrNotFound) {
-		return Tokens{}, u, s.changedMeanwhile(ctx, u)
+	session, err := s.replacePassword(ctx, p, u, hash, sessions.NewSession{ID: sessions.NewID(), User: after, Transport: p.Transport(), Client: client})
+	if err != nil {
+		return Tokens{}, u, s.refundUnlessDecided(ctx, err, changes)
 	}
-	if err := resolved(err, func() bool { return s.exists(ctx, l.ID) }); err != nil {
-		return Tokens{}, u, s.refundUnlessDecided(ctx, problem.FromStore(err), changes)
-	}
-	s.wakeMail()
-	t, err := s.mint(grantOf(l), l.CreatedAt, true)
+	s.outbox.Wake()
+	t, err := s.FirstTokens(session)
 	return t, after, err
+}
+
+// replacePassword sets the password of the principal's user, as read with the password that was
+// verified, and begins the session that replaces the user's other ones. Errors: SessionRevoked,
+// ServiceUnavailable.
+func (s *Service) replacePassword(ctx context.Context, p Principal, u models.User, hash string, n sessions.NewSession) (session models.Session, err error) {
+	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
+	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, n.Client, "")
+	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
+		return runSteps(
+			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
+			func() (err error) {
+				session, err = s.Add(tx, n)
+				return err
+			},
+			func() error { return tx.AddMails(notices...) },
+		)
+	})
+	if errors.Is(err, models.ErrNotFound) {
+		return session, s.explainConflict(ctx, p)
+	}
+	return session, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, n.ID) }))
+}
+
+// hasSession reports whether the session's row exists.
+func (s *Service) hasSession(ctx context.Context, id models.ID) bool {
+	_, err := s.store.Session(ctx, id)
+	return err == nil
 }
 
 // RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an account
 // is checked when the mail is sent: the request does the same for every address, and so takes the
 // same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) RequestPasswordReset(ctx context.Context, email string, client Client) error {
-	return s.request(ctx, mail.Reset, email, s.settings.ResetTTL, client)
-}
-
-// request queues a mail that a stranger requests for an address.
-func (s *Service) request(ctx context.Context, kind mail.Kind, email string, life time.Duration, client Client) error {
-	if err := s.admitMail(ctx, requestPriority(kind)); err != nil {
-		return err
-	}
-	norm, err := anyEmail(email)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	if err := s.spend(ctx, perClient(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client)...); err != nil {
-		return err
-	}
-	m := s.newMail(kind, life, client)
-	m.Email, m.EmailNorm = email, norm
-	return s.queued(s.store.AddMail(ctx, m, s.mailBudget(kind, norm)))
+	return s.requestLink(ctx, mail.Reset, email, client)
 }
 
 // ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes
@@ -255,45 +194,38 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	t, u, err := s.resetting(ctx, value)
+	t, u, err := s.findReset(ctx, value)
 	if err != nil {
 		return err
 	}
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, client.networks(), password)
+	hash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	limits := append(ownRateLimits(u), networkRateLimits(u, client)...) // a reset permits logins again after an attacker has exhausted the limits
-	var r models.PasswordReset
-	err = guarded(func() (_ models.User, err error) {
-		t, u, err = s.resetting(ctx, value)
+	err = retryAsRead(func() (_ models.User, err error) {
+		t, u, err = s.findReset(ctx, value)
 		return u, err
-	}, func(u models.User) error {
-		r = s.passwordReset(t, u, hash, client)
-		r.Limits = limits
-		err := s.store.ResetPassword(ctx, r, s.event(models.EventPasswordReset, u.ID, client, ""))
-		return resolved(err, func() bool { return s.wasUsed(ctx, t, r.Now) })
+	}, func(before models.User) (err error) {
+		u, err = s.resetPassword(ctx, t, before, hash, client)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	if r.Username != "" {
-		u.Username, u.UsernameNorm = r.Username, r.Username
-	}
 	s.addKnownNetwork(ctx, u, client, time.Time{})
-	s.wakeMail()
+	s.outbox.Wake()
 	return nil
 }
 
-// resetting returns the open token of a reset and its user. Errors: LinkInvalid,
+// findReset returns the open token of a reset and its user. Errors: LinkInvalid,
 // ServiceUnavailable.
-func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
-	t, err := s.openToken(ctx, models.PurposeReset, value)
+func (s *Service) findReset(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
+	t, err := s.findOpenToken(ctx, models.PurposeReset, value)
 	if err != nil {
 		return t, models.User{}, err
 	}
@@ -304,65 +236,52 @@ func (s *Service) resetting(ctx context.Context, value string) (models.OneTimeTo
 	return t, u, problem.FromStore(err)
 }
 
-// passwordReset prepares the write of a reset.
+// resetPassword uses the token of a reset, sets the password, revokes every session and ends every
+// other link of the user, and returns the user after the reset. It also resets the rate limits of
+// the user's logins, so that the user can log in although an attacker has exhausted them. Errors:
+// models.ErrNotFound if the token has been used, or the user has changed since u was read.
+func (s *Service) resetPassword(ctx context.Context, t models.OneTimeToken, u models.User, hash string, client Client) (models.User, error) {
+	patch, after := s.resetPatch(u, hash), u
+	var forgotten []string // a stranger's network must not help to guess the owner's password
+	if patch.Username != nil {
+		after.Username, after.UsernameNorm, after.FirstName, after.LastName, after.Locale = *patch.Username, *patch.UsernameNorm, "", "", ""
+		forgotten = []string{u.EmailNorm}
+	}
+	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
+	reset, notice := s.event(models.EventPasswordReset, u.ID, client, ""), s.outbox.NewMailTo(after, mail.PasswordChanged, client)
+	var at time.Time
+	err := s.store.Tx(ctx, func(tx *models.Tx) error {
+		at = tx.Now()
+		return runSteps(
+			func() error { return tx.UseToken(t) },
+			func() error { return changeUser(tx, u, patch, reset) },
+			func() error { return tx.ForgetNetworks(forgotten...) },
+			func() error { return tx.EndTokens(u.ID) }, // also the links that verify the address
+			func() error { return tx.ResetRateLimits(limits...) },
+			func() error { return tx.AddMails(notice) },
+		)
+	})
+	return after, resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
+}
+
+// resetPatch returns what a reset changes of a user. The link proves that the user owns the mailbox,
+// so the address becomes verified.
 //
 // Where verification is optional, a stranger can have registered with the owner's address. A reset
 // that verifies the address for the first time hands that account to the owner, so it clears what
 // the stranger typed: the names and the language, and the username, which a generated one replaces.
 // The owner can choose the old username again. Data of invited and imported users stays, because it
 // was entered by staff or in Django.
-func (s *Service) passwordReset(t models.OneTimeToken, u models.User, hash string, client Client) models.PasswordReset {
-	r := models.PasswordReset{Token: t, Hash: hash, Now: s.now()}
-	if u.EmailVerifiedAt == nil && u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
-		r.Username = withUsername(&models.User{}).Username
-		u.FirstName, u.Locale = "", ""
+func (s *Service) resetPatch(u models.User, hash string) models.UserPatch {
+	p := models.UserPatch{Password: &hash}
+	if u.EmailVerifiedAt != nil {
+		return p
 	}
-	r.Notice = s.mailTo(u, mail.PasswordChanged, client)
-	return r
-}
-
-// exists reports whether the session's row exists.
-func (s *Service) exists(ctx context.Context, id models.ID) bool {
-	_, err := s.store.Session(ctx, id)
-	return err == nil
-}
-
-// oneTime returns the row of a one-time token. Its value is a function of the id and the server's
-// secret.
-func (s *Service) oneTime(id uuid.UUID, purpose string, created time.Time, life time.Duration) models.OneTimeToken {
-	return models.OneTimeToken{ID: models.ID(id), Purpose: purpose, Hash: hashOf(s.ring.OneTime(id)), CreatedAt: created, ExpiresAt: created.Add(life)}
-}
-
-// wasUsed reports whether a link was used at that instant, and so by the call that read it.
-func (s *Service) wasUsed(ctx context.Context, t models.OneTimeToken, now time.Time) bool {
-	found, err := s.store.TokenByID(ctx, t.Purpose, t.ID)
-	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(now)
-}
-
-// openToken returns a token that can still be used. Errors: LinkInvalid, ServiceUnavailable.
-func (s *Service) openToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
-	t, err := s.findToken(ctx, purpose, value)
-	if err == nil && t.UsedAt != nil {
-		return t, problem.New(problem.LinkInvalid)
+	now := s.now()
+	p.EmailVerifiedAt = &now
+	if u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
+		username, none := withUsername(&models.User{}).Username, ""
+		p.Username, p.UsernameNorm, p.FirstName, p.LastName, p.Locale = &username, &username, &none, &none, &none
 	}
-	return t, err
-}
-
-// findToken returns the token that has the value, even if it has been used. Errors: LinkInvalid,
-// ServiceUnavailable.
-//
-// A matching hash is not enough: an attacker who has a leaked secret and the id of a row can
-// compute the value of its link. A value counts only if a secret of the present key ring derives
-// it, so that removing a secret invalidates its links.
-func (s *Service) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	t, err := s.store.Token(ctx, purpose, hashOf(value))
-	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
-		return t, problem.New(problem.LinkInvalid)
-	}
-	if err == nil && !slices.Contains(s.ring.OneTimes(uuid.UUID(t.ID)), value) {
-		return t, problem.New(problem.LinkInvalid)
-	}
-	return t, problem.FromStore(err)
+	return p
 }

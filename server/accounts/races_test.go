@@ -58,7 +58,9 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 }
 
 // Every way to end a session takes effect at once, during a storm of refreshes that are due.
-func TestControl46And76EndingWinsOverAStorm(t *testing.T) {
+func TestEndingWinsOverAStorm(t *testing.T) {
+	t.Attr("control", "46")
+	t.Attr("control", "76")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for name, end := range map[string]func(s *site, c *servertest.Client){
 			"logout": func(s *site, c *servertest.Client) { s.at(c).Logout().Want(s.t, http.StatusNoContent, "") },
@@ -91,7 +93,8 @@ func TestControl46And76EndingWinsOverAStorm(t *testing.T) {
 
 // All sessions are revoked during a storm of five sessions, including the caller's. After the 204,
 // no session is accepted.
-func TestControl50EverywhereInAStorm(t *testing.T) {
+func TestEverywhereInAStorm(t *testing.T) {
+	t.Attr("control", "50")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var sessions []*servertest.Client
 		for _, tr := range append(transports, token.Body) {
@@ -109,7 +112,8 @@ func TestControl50EverywhereInAStorm(t *testing.T) {
 
 // A session that one replica has revoked is rejected by the next one at once: a thousand times on
 // each engine.
-func TestControl51EndedOnEveryReplica(t *testing.T) {
+func TestEndedOnEveryReplica(t *testing.T) {
+	t.Attr("control", "51")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := newSite(t, e, 2)
@@ -291,7 +295,8 @@ func TestFiftySessions(t *testing.T) {
 }
 
 // Logout accepts any authentic token of the session, any number of times.
-func TestControl48LogoutWithAnyToken(t *testing.T) {
+func TestLogoutWithAnyToken(t *testing.T) {
+	t.Attr("control", "48")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
 		r2 := s.next(s.next(r0))
@@ -314,7 +319,8 @@ func TestControl48LogoutWithAnyToken(t *testing.T) {
 // Two requests remove the last two superusers at the same moment, in any way and at any replica.
 // One of them is rejected: two hundred times, on each engine and with two replicas. A superuser
 // whom the other request removes first is rejected as an actor.
-func TestControl75TheLastSuperuserStays(t *testing.T) {
+func TestTheLastSuperuserStays(t *testing.T) {
+	t.Attr("control", "75")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		ctx := context.Background()
 		no := false

@@ -26,7 +26,8 @@ var (
 )
 
 // A hundred tabs refresh at once with one token that is due: all get the same successor.
-func TestControl31StormConverges(t *testing.T) {
+func TestStormConverges(t *testing.T) {
+	t.Attr("control", "31")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		first := s.login(tr)
 		s.age(first, interval+margin)
@@ -60,7 +61,8 @@ func TestControl31StormConverges(t *testing.T) {
 
 // A token that is two generations old is presented: its session is revoked and no other one, and
 // one event is written.
-func TestControl30Reuse(t *testing.T) {
+func TestReuse(t *testing.T) {
+	t.Attr("control", "30")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		bystander := s.login(tr)
 		r0 := s.login(tr)
@@ -84,7 +86,8 @@ func TestControl30Reuse(t *testing.T) {
 
 // If several clients present an old token at once, there is one event. It has the session, the
 // client that presented the token, and the age of the token.
-func TestControl38ReuseAtOnce(t *testing.T) {
+func TestReuseAtOnce(t *testing.T) {
+	t.Attr("control", "38")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
 		s.next(s.next(s.next(r0)))
@@ -110,7 +113,8 @@ func TestControl38ReuseAtOnce(t *testing.T) {
 }
 
 // Five devices have a session each. They do not disturb each other, in any order of refreshes.
-func TestControl29ManyDevices(t *testing.T) {
+func TestManyDevices(t *testing.T) {
+	t.Attr("control", "29")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var devices []*servertest.Client
 		for _, tr := range append(transports, token.Body) {
@@ -138,7 +142,9 @@ func TestControl29ManyDevices(t *testing.T) {
 
 // The last token is accepted for W, and returns the same tokens as its rotation, byte for byte.
 // After W it is reuse.
-func TestControl30And33Grace(t *testing.T) {
+func TestGrace(t *testing.T) {
+	t.Attr("control", "30")
+	t.Attr("control", "33")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
 		s.age(r0, interval+margin)
@@ -461,7 +467,8 @@ func TestGracedEvent(t *testing.T) {
 
 // A client that changes its address and user agent with each request causes a limited number of
 // events.
-func TestControl186GracedEventsAreBounded(t *testing.T) {
+func TestGracedEventsAreBounded(t *testing.T) {
+	t.Attr("control", "186")
 	eachSite(t, []string{"ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h"}, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
 		s.age(c, interval+margin)
@@ -480,7 +487,9 @@ func TestControl186GracedEventsAreBounded(t *testing.T) {
 
 // A token from another location than its transport's, or one that is not authentic, changes
 // nothing.
-func TestControl20And32WrongCarrier(t *testing.T) {
+func TestWrongCarrier(t *testing.T) {
+	t.Attr("control", "20")
+	t.Attr("control", "32")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for _, tr := range transports {
 			c := s.login(tr)
@@ -526,7 +535,8 @@ func TestTokenMustFitTheRow(t *testing.T) {
 }
 
 // No token that was issued is in the database or in a log.
-func TestControl28DumpHoldsNoToken(t *testing.T) {
+func TestDumpHoldsNoToken(t *testing.T) {
+	t.Attr("control", "28")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var issued []string
 		note := func(c *servertest.Client, r *servertest.Response) {

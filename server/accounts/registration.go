@@ -3,18 +3,16 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/names"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
 )
 
@@ -38,7 +36,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return problem.New(problem.RegistrationClosed)
 	}
-	if err := s.admitMail(ctx, requestPriority(mail.Verify)); err != nil {
+	if err := s.outbox.CheckBacklog(ctx, mail.Verify); err != nil {
 		return err
 	}
 	u, err := s.registrant(r)
@@ -52,17 +50,21 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err := s.spend(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, r.Client.networks(), r.Password); err != nil {
+	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	m := s.newMail(mail.Verify, s.settings.VerifyTTL, r.Client)
+	m := s.outbox.NewRequest(mail.Verify, u.Email, u.EmailNorm, r.Client)
 	if r.Locale != "" {
 		m.Locale = r.Locale
 	}
-	m.Email, m.EmailNorm = u.Email, u.EmailNorm
-	return s.queued(s.storeRegistration(ctx, u, m, r.Client))
+	t := s.registrationToken(u, m)
+	m.TokenID = &t.ID
+	if s.settings.VerificationOptional {
+		return s.answerMailRequest(s.addUnverifiedUser(ctx, u, t, m, r.Client))
+	}
+	return s.answerMailRequest(s.addRegistration(ctx, t, m, r.Client))
 }
 
 // registrant validates the input and returns the user that it would become. Errors:
@@ -70,33 +72,74 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 func (s *Service) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
-		IsActive: true, DateJoined: now, SessionEpoch: newEpoch()}
+		IsActive: true, DateJoined: now, SessionEpoch: randomEpoch()}
 	identity := newIdentity(&u) // first, because the password is compared with the names
 	return u, problem.Join(identity, s.checkNewPassword(r.Password, u))
 }
 
-// storeRegistration stores a registration and queues its mail. It stores the registration even if
-// the address has had too many mails: a stranger's registration must not keep the owner's from
-// existing when the owner opens a link.
-func (s *Service) storeRegistration(ctx context.Context, u models.User, m models.Mail, client Client) (queued bool, err error) {
-	t := s.oneTime(uuid.UUID(m.ID), models.PurposeVerify, m.CreatedAt, s.settings.VerifyTTL)
+// registrationToken returns the row of a registration, whose link is in the mail m.
+func (s *Service) registrationToken(u models.User, m models.Mail) models.OneTimeToken {
+	t := s.outbox.NewToken(models.PurposeVerify, m)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
-	m.TokenID = &t.ID
-	limit := s.mailBudget(mail.Verify, u.EmailNorm)
-	if !s.settings.VerificationOptional {
-		return s.store.AddRegistration(ctx, t, m, limit, s.repeats(client, u.EmailNorm))
-	}
-	registered := s.event(models.EventRegistered, 0, client, "")
-	queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, limit, registered)
-	if errors.Is(err, models.ErrConflict) && u.Username != "" { // perhaps the username is taken
-		u.Username, u.UsernameNorm = "", ""
-		queued, err = s.store.AddUserRegistration(ctx, withUsername(&u), t, m, limit, registered)
-	}
-	if errors.Is(err, models.ErrConflict) { // the address is taken: only its owner is informed
-		m.TokenID = nil
-		return s.store.AddMail(ctx, m, limit)
-	}
+	return t
+}
+
+// addRegistration stores a registration that waits for its verification, and queues its mail. It
+// reports whether the mail was queued. It stores the registration even if the address has had too
+// many mails: a stranger's registration must not keep the owner's from existing when the owner opens
+// a link. It stores nothing if the client has registered the address too often.
+func (s *Service) addRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
+	repeats, limit := s.repeats(client, t.EmailNorm), s.recipientLimit(mail.Verify, t.EmailNorm)
+	err = s.store.Tx(ctx, func(tx *models.Tx) (err error) {
+		if queued, err = countUse(tx, repeats); err != nil || !queued {
+			return err
+		}
+		if queued, err = outbox.QueueWithin(tx, m, limit); err != nil {
+			return err
+		}
+		return tx.AddToken(t)
+	})
 	return queued, err
+}
+
+// addUnverifiedUser creates a user whose address is not verified, with the token and the mail. It
+// does so only if the rate limit allows the mail, so that no address gets an account without notice
+// to its owner. If another user has the address, it queues the mail alone, which then informs that
+// user. It reports whether the mail was queued.
+func (s *Service) addUnverifiedUser(ctx context.Context, u models.User, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
+	limit, registered := s.recipientLimit(mail.Verify, u.EmailNorm), s.event(models.EventRegistered, 0, client, "")
+	err = createWithFreeUsername(u, func(u *models.User) error {
+		return s.store.Tx(ctx, func(tx *models.Tx) error {
+			if err := createUser(tx, u, registered); err != nil {
+				return err
+			}
+			t.UserID, m.UserID = u.ID, u.ID
+			return runSteps(
+				func() error { return tx.CountUses(limit) },
+				func() error { return tx.AddMails(m) },
+				func() error { return tx.AddToken(t) },
+			)
+		})
+	})
+	switch {
+	case errors.Is(err, models.ErrConflict):
+		m.UserID, m.TokenID = 0, nil
+		return s.outbox.QueueAlone(ctx, m, limit)
+	case isExceeded(err):
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// createWithFreeUsername calls create with a user. If that fails because a unique value is taken, it
+// calls create again with a generated username.
+func createWithFreeUsername(u models.User, create func(u *models.User) error) error {
+	err := create(withUsername(&u))
+	if !errors.Is(err, models.ErrConflict) {
+		return err
+	}
+	u.Username, u.UsernameNorm = "", ""
+	return create(withUsername(&u))
 }
 
 // withUsername sets a generated username if the user has none: user- and 8 characters of base32. It
@@ -114,7 +157,7 @@ func withUsername(u *models.User) *models.User {
 // ResendVerification queues another mail for a registration that waits for its verification. Errors:
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s *Service) ResendVerification(ctx context.Context, email string, client Client) error {
-	return s.request(ctx, resend, email, s.settings.VerifyTTL, client)
+	return s.requestLink(ctx, outbox.Resend, email, client)
 }
 
 // VerifyInput is the token of a verification mail, with the password typed at registration.
@@ -183,39 +226,52 @@ func (s *Service) repeats(client Client, emailNorm string) models.RateLimitUse {
 // password, the newest if there are several. Errors: LinkInvalid, ValidationFailed
 // (password_wrong), RateLimited, ServiceUnavailable.
 func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
-	var all []models.OneTimeToken
-	var err error
-	switch {
-	case t.UserID != 0:
-		var u models.User
-		u, err = s.store.UserByID(ctx, t.UserID)
-		t.Password = u.Password
-	case t.UsedAt == nil:
-		all, err = s.store.PendingRegistrations(ctx, t.EmailNorm, s.now(), tryRegistrations)
-	}
+	candidates, err := s.registrationsOfLink(ctx, t)
 	if errors.Is(err, models.ErrNotFound) {
 		return t, problem.New(problem.LinkInvalid)
 	}
 	if err != nil {
 		return t, problem.FromStore(err)
 	}
-	if !slices.ContainsFunc(all, func(each models.OneTimeToken) bool { return each.ID == t.ID }) {
-		all = append(all, t)
-	}
 	var hashes []string
-	for _, each := range all {
+	for _, each := range candidates {
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
 	which, err := s.comparePassword(ctx, client, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
-	all[which].ID = t.ID // the link's token is the one that is consumed
-	return all[which], err
+	candidates[which].ID = t.ID // the link's token is the one that is used
+	return candidates[which], err
 }
 
+// registrationsOfLink returns the registrations whose passwords confirm a link, the newest first. If
+// the registration has a user, it is the only one, with the present password of the user. Errors:
+// models.ErrNotFound if the user is gone.
+func (s *Service) registrationsOfLink(ctx context.Context, t models.OneTimeToken) ([]models.OneTimeToken, error) {
+	if t.UserID != 0 {
+		u, err := s.store.UserByID(ctx, t.UserID)
+		t.Password = u.Password
+		return []models.OneTimeToken{t}, err
+	}
+	if t.UsedAt != nil {
+		return []models.OneTimeToken{t}, nil
+	}
+	all, err := s.store.PendingRegistrations(ctx, t.EmailNorm, s.now(), tryRegistrations)
+	if !slices.ContainsFunc(all, func(each models.OneTimeToken) bool { return each.ID == t.ID }) {
+		all = append(all, t)
+	}
+	return all, err
+}
+
+// completeRegistration creates the user of a registration, or verifies the address of the user that
+// exists already. Errors: ServiceUnavailable.
 func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := s.makeUser(ctx, t, client)
+	complete := s.createRegistrant
+	if t.UserID != 0 {
+		complete = s.verifyAddress
+	}
+	err := complete(ctx, t, client)
 	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
 		// Used a moment ago, perhaps by a repetition of this request. Then the login that follows
 		// succeeds; otherwise it fails.
@@ -224,27 +280,45 @@ func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToke
 	return problem.FromStore(err)
 }
 
-// makeUser creates the user of a registration, with the requested username if it is free and else a
-// generated one. If the user exists, it verifies the address.
-func (s *Service) makeUser(ctx context.Context, t models.OneTimeToken, client Client) error {
-	now := s.now()
-	if t.UserID != 0 {
-		return s.store.VerifyUser(ctx, t, now, s.event(models.EventEmailVerified, t.UserID, client, ""))
-	}
-	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
-		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: newEpoch()}
-	registered := s.event(models.EventRegistered, 0, client, "")
-	if norm, ok := names.ParseNewUsername(t.Username); ok {
-		u.Username, u.UsernameNorm = t.Username, norm
-		if err := s.store.CompleteRegistration(ctx, t, &u, now, registered); !errors.Is(err, models.ErrConflict) {
+// verifyAddress verifies the address of a user, if it is still that of the link. Errors:
+// models.ErrNotFound if it is not, or the link has been used.
+func (s *Service) verifyAddress(ctx context.Context, t models.OneTimeToken, client Client) error {
+	verified := s.event(models.EventEmailVerified, t.UserID, client, "")
+	return s.store.Tx(ctx, func(tx *models.Tx) error {
+		if err := tx.UseToken(t); err != nil {
 			return err
 		}
-		u.Username, u.UsernameNorm = "", ""
-	}
-	return s.store.CompleteRegistration(ctx, t, withUsername(&u), now, registered)
+		u, err := tx.LockedUser(t.UserID)
+		if err != nil {
+			return err
+		}
+		if u.EmailNorm != t.EmailNorm {
+			return models.ErrNotFound
+		}
+		now := tx.Now()
+		return changeUser(tx, u, models.UserPatch{EmailVerifiedAt: &now}, verified)
+	})
 }
 
-func hashOf(value string) []byte {
-	sum := sha256.Sum256([]byte(value))
-	return sum[:]
+// createRegistrant creates the user of a registration, with the requested username if it is free and
+// else a generated one. It ends every other registration of the address. Errors: models.ErrNotFound
+// if the link has been used; models.ErrConflict if the address is taken.
+func (s *Service) createRegistrant(ctx context.Context, t models.OneTimeToken, client Client) error {
+	now := s.now()
+	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
+		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: randomEpoch()}
+	if norm, ok := names.ParseNewUsername(t.Username); ok {
+		u.Username, u.UsernameNorm = t.Username, norm
+	}
+	registered := s.event(models.EventRegistered, 0, client, "")
+	return createWithFreeUsername(u, func(u *models.User) error {
+		return s.store.Tx(ctx, func(tx *models.Tx) error {
+			return runSteps(
+				func() error { return tx.UseToken(t) },
+				func() error { return tx.EndRegistrations(t.EmailNorm) },
+				func() error { return createUser(tx, u, registered) },
+				func() error { return tx.SetTokenUser(t, u.ID) },
+			)
+		})
+	})
 }

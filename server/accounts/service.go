@@ -8,24 +8,18 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/names"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/ratelimit"
+	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
 )
 
-// Policy holds the settings of sessions that decisions depend on. Margin is M of the decision
-// table; see (Policy).tolerance.
-type Policy struct {
-	AccessTTL         time.Duration
-	RefreshIdleTTL    time.Duration
-	ServerHeldIdleTTL time.Duration
-	SessionMaxAge     time.Duration
-	RotationInterval  time.Duration // W; 0 is the strict profile
-	Margin            time.Duration // M
-}
-
-// Settings holds the settings of accounts. Those of sessions are in [Policy].
+// Settings holds the settings of accounts. Those of sessions are in [sessions.Policy].
 type Settings struct {
 	MinPassword                         int
 	SiteNames                           []string // names of the service, which attackers try as passwords
@@ -34,65 +28,34 @@ type Settings struct {
 	VerifyTTL, EmailChangeTTL, ResetTTL time.Duration
 	VerifyURL, EmailChangeURL, ResetURL string // of the pages that the links in mails open
 	EventRetention                      time.Duration
-	MailSenders                         int // mails that are sent at once; see senders
+	MailSenders                         int // mails that are sent at once
 	Limits
 }
 
-const (
-	// maxSessions is how many live sessions a user can have; a new one displaces the oldest (ASVS
-	// 7.1.2).
-	maxSessions = 50
-	// callTime bounds the work for a request whose context has no earlier deadline.
-	callTime = 2500 * time.Millisecond
-	// strictTolerance is how far a clock may be off in the strict profile, which has no margin.
-	strictTolerance = 2500 * time.Millisecond
-)
-
-// tolerance returns how far this machine's clock may be from the database's for a statement that
-// decides by age. Two replicas are then at most a margin apart.
-func (p Policy) tolerance() time.Duration {
-	if p.RotationInterval == 0 {
-		return strictTolerance
-	}
-	return p.Margin / 2
-}
+// callTime bounds the work for a request whose context has no earlier deadline.
+const callTime = models.CallTime
 
 // Service implements the operations over one database and one key ring.
 type Service struct {
-	store     *models.Store
-	hasher    *credentials.Hasher
-	breached  *credentials.Breached // nil if no list is configured
-	ring      *token.KeyRing
-	issuer    *token.Issuer
-	access    *token.Verifier
-	refresh   *token.RefreshVerifier
-	legacy    *token.LegacyVerifier
-	policy    Policy
-	settings  Settings
-	mailWake  chan struct{}
-	backlogs  backlogs
-	sendTime  atomic.Int64 // of the last mail, in nanoseconds
-	now       func() time.Time
-	observe   func(event string)
-	schemaOK  atomic.Bool
-	limiter   *ratelimit.Limiter
-	notes     notes
-	eventIDs  models.EventIDs
-	heartbeat heartbeat
+	*sessions.Manager
 
-	legacyUntil time.Time
-
-	clockOffset atomic.Int64 // nanoseconds, for Stats
+	store    *models.Store
+	hasher   *credentials.Hasher
+	breached *credentials.Breached // nil if no list is configured
+	ring     *token.KeyRing
+	settings Settings
+	now      func() time.Time
+	count    metrics.Count
+	audit    *audit.Log
+	outbox   *outbox.Outbox
+	schemaOK atomic.Bool
+	limiter  *ratelimit.Limiter
 
 	written writeProof
 }
 
-// Events lists the events that Observe can be called with.
-var Events = []string{"refresh_rotated", "refresh_same", "refresh_graced", "refresh_reused", "refresh_expired", "refresh_revoked", "refresh_misdirected", "refresh_undecided", "state_regression", "legacy_exchanged", "legacy_repeated", "legacy_refused", "clock_off", "stood_still", "rehash_skipped", "hash_unusable", "rate_limited", "event_dropped",
-	"mail_retried", "mail_sent", "mail_dropped", "mail_expired", "mail_refused", "mail_backlog"}
-
-// Options configures a Service. Now is the clock of every rule. Observe, which may be nil, is
-// called with the name of each event; see [Events].
+// Options configures a Service. Now is the clock of every rule. Count, which may be nil, increments
+// the counters of [metrics].
 type Options struct {
 	Store     *models.Store
 	Hasher    *credentials.Hasher
@@ -103,26 +66,38 @@ type Options struct {
 	Settings  Settings
 	Legacy    LegacySecrets
 	Now       func() time.Time
-	Observe   func(event string)
+	Count     metrics.Count
 }
 
 // New returns a Service. It does not query the database.
 func New(o Options) *Service {
 	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) }
-	if o.Observe == nil {
-		o.Observe = func(string) {}
+	if o.Count == nil {
+		o.Count = func(metrics.Counter) {}
 	}
-	return &Service{
-		limiter: ratelimit.New(o.Store, now),
-		store:   o.Store.WithClock(now), hasher: o.Hasher, breached: o.Breached, ring: o.Ring, policy: o.Policy, settings: o.Settings, now: now, observe: o.Observe,
-		mailWake: make(chan struct{}, 1),
-		written:  writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
-		issuer:   token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
-		access:   token.NewVerifier(o.Ring.PublicKey, o.PublicURL, now),
-		refresh:  token.NewRefreshVerifier(o.Ring, o.PublicURL, now),
-		legacy:   token.NewLegacyVerifier(o.Legacy.Secrets, now), legacyUntil: o.Legacy.Until,
-		heartbeat: heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Observe("stood_still") }},
+	store := o.Store.WithClock(now)
+	s := &Service{
+		store: store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, settings: o.Settings, now: now, count: o.Count,
+		limiter: ratelimit.New(store, now),
+		audit:   audit.NewLog(store, now, o.Count),
+		outbox:  newOutbox(o, store, now),
+		written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 	}
+	s.Manager = sessions.New(sessions.Options{
+		Store: store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(now), Now: now,
+		Count:       o.Count,
+		MayLogGrace: func(ctx context.Context, u models.User) bool { return s.mayRecord(ctx, u, gracedOfUser) },
+	})
+	return s
+}
+
+func newOutbox(o Options, store *models.Store, now func() time.Time) *outbox.Outbox {
+	return outbox.New(outbox.Options{
+		Store: store, Ring: o.Ring, Now: now, Count: o.Count, Senders: o.Settings.MailSenders, Mailbox: names.Mailbox,
+		Verify:      outbox.Link{Page: o.Settings.VerifyURL, Valid: o.Settings.VerifyTTL},
+		EmailChange: outbox.Link{Page: o.Settings.EmailChangeURL, Valid: o.Settings.EmailChangeTTL},
+		Reset:       outbox.Link{Page: o.Settings.ResetURL, Valid: o.Settings.ResetTTL},
+	})
 }
 
 // Transport is how the tokens of a session are delivered; the contract explains the four.
@@ -148,23 +123,8 @@ func Locales() []string { return mail.Locales() }
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
 
-// Client describes the sender of a request: the address and user agent that sessions and events
-// show, and the accepted languages.
-type Client struct {
-	IP, UserAgent, AcceptLanguage string
-	RequestID                     uuid.UUID
-}
-
-// deadline detaches a context from the caller, who may disconnect: a write that has begun is
-// completed, and its outcome is known. The deadline stays; without one, it is callTime from now.
-func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	ctx = context.WithoutCancel(ctx)
-	if !ok {
-		return context.WithTimeout(ctx, callTime)
-	}
-	return context.WithDeadline(ctx, end)
-}
+// deadline detaches a context from the caller; see [models.Detach].
+func deadline(ctx context.Context) (context.Context, context.CancelFunc) { return models.Detach(ctx) }
 
 // ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy

@@ -11,9 +11,11 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
 )
 
@@ -27,8 +29,7 @@ type LoginInput struct {
 
 const loginTries = 3
 
-// Login verifies the password and begins a session. It adopts nothing from the request: the
-// session's id is new, so that an attacker cannot fix it beforehand.
+// Login verifies the password and begins a session.
 //
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error
 // after the same work, so that the answer does not reveal which names exist. Each attempt is
@@ -62,36 +63,12 @@ func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in L
 	if err := s.spend(ctx, right); err != nil {
 		return Tokens{}, u, err
 	}
-	t, u, err := s.begin(ctx, u, rehash, in)
+	t, u, err := s.Begin(ctx, sessions.NewSession{User: u, Transport: in.Transport, Client: in.Client}, rehash)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, right)
 	}
 	s.addKnownNetwork(ctx, u, in.Client, known)
 	return t, u, nil
-}
-
-// begin begins a session of a user whose password was right.
-func (s *Service) begin(ctx context.Context, u models.User, rehash string, in LoginInput) (Tokens, models.User, error) {
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	var err error
-	for try := range loginTries {
-		l := s.newSession(u, in)
-		err = s.store.CreateSession(ctx, l.Session, u.Password, rehash, maxSessions, s.policy.tolerance(),
-			s.eventIn(l.ID, models.EventLogin, u.ID, in.Client, ""))
-		if err == nil {
-			t, err := s.mint(grantOf(l), l.CreatedAt, true)
-			u.LastLogin = &l.CreatedAt
-			return t, u, err
-		}
-		if !errors.Is(err, models.ErrClock) || !pause(ctx, try) {
-			break
-		}
-	}
-	if errors.Is(err, models.ErrNotFound) { // deactivated, or all sessions ended, while the password was hashed
-		return Tokens{}, models.User{}, problem.New(problem.CredentialsInvalid)
-	}
-	return Tokens{}, models.User{}, problem.FromStore(err)
 }
 
 // checkPassword finds the user and verifies the password. It also returns a stronger hash to
@@ -102,10 +79,10 @@ func (s *Service) checkPassword(ctx context.Context, name names.Login, password 
 		return u, "", problem.FromStore(err)
 	}
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, client.networks(), u.Password, password)
+	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password, password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
 		s.observe("hash_unusable") // a 500 would reveal that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, client.networks(), "", password)
+		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
 	}
 	if err != nil {
 		return u, "", hashError(err)
@@ -116,7 +93,7 @@ func (s *Service) checkPassword(ctx context.Context, name names.Login, password 
 	if !weak {
 		return u, "", nil
 	}
-	rehash, err := s.hasher.Hash(ctx, client.networks(), password)
+	rehash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
 		s.observe("rehash_skipped") // the old hash still works; a later login replaces it
 	}
@@ -162,7 +139,7 @@ func (s *Service) userOfLogin(ctx context.Context, name names.Login) (models.Use
 // database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
 func (s *Service) busy(client Client) error {
-	if s.hasher.IsFull(client.networks()) {
+	if s.hasher.IsFull(networksOf(client)) {
 		return hashError(credentials.ErrBusy)
 	}
 	return nil
@@ -175,97 +152,23 @@ func hashError(err error) error {
 	return err
 }
 
-func (s *Service) newSession(u models.User, in LoginInput) models.Live {
-	now := s.now()
-	end := now.Add(s.policy.SessionMaxAge).Truncate(time.Second)
-	return models.Live{User: u, Session: models.Session{
-		ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Epoch: u.SessionEpoch, RotatedAt: now, CreatedAt: now, LastUsedAt: now,
-		IdleExpiresAt: s.policy.idleEnd(in.Transport, now, end), ExpiresAt: end, Transport: string(in.Transport),
-		UserAgent: in.Client.UserAgent, IP: in.Client.IP,
-	}}
+// RefreshToken returns the tokens in force for a refresh credential; see [sessions.Manager.Refresh].
+// Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
+// revoked), ServiceUnavailable.
+func (s *Service) RefreshToken(ctx context.Context, in RefreshInput) (Tokens, error) {
+	return s.Refresh(ctx, in)
 }
 
-// Logout revokes only the session of the credential, regardless of the request's body. It is
-// idempotent. It accepts any authentic refresh token of the session, also a superseded or an
-// expired one, so that a client can always log out. It accepts an access token from the cookie if
-// the transport has one and the token has not expired; in server_held also an expired one. Errors:
-// RefreshInvalid (another location than the transport's, or an expired access cookie of cookies),
-// ServiceUnavailable.
+// Logout revokes only the session of the credential; see [sessions.Manager.Logout]. Errors:
+// RefreshInvalid, ServiceUnavailable.
 func (s *Service) Logout(ctx context.Context, c Credential, client Client) error {
-	if c.Transport == "" { // an access token does not name its transport; the row does
-		l, err := s.session(ctx, c)
-		switch {
-		case errors.Is(err, problem.New(problem.SessionRevoked)):
-			return nil // the row is gone, and the session with it
-		case err != nil:
-			return err
-		case s.checkLocation(c, l) != nil:
-			return problem.New(problem.RefreshInvalid)
-		}
-	}
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	_, err := s.store.Revoke(ctx, models.ID(c.Session), c.Subject, s.now(), models.RevokedByLogout,
-		s.eventIn(models.ID(c.Session), models.EventLogout, c.Subject, client, ""))
-	return problem.FromStore(err)
+	return s.Manager.Logout(ctx, c, client)
 }
 
-// CurrentSession is the live session of a credential.
-type CurrentSession struct {
-	ID          uuid.UUID
-	ExpiresAt   time.Time
-	Transport   token.Transport
-	RecentUntil *time.Time // the time until which the authentication counts as recent; nil if it does not
-	CSRF        string     // empty in the transport body
-}
-
-// GetSession returns the live session of a credential. It changes nothing. Errors:
-// AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
+// GetSession returns the live session of a credential. It changes nothing. Errors: AccessInvalid,
+// AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
 func (s *Service) GetSession(ctx context.Context, c Credential) (CurrentSession, error) {
-	l, err := s.session(ctx, c)
-	if err != nil {
-		return CurrentSession{}, err
-	}
-	if err := s.checkLocation(c, l); err != nil {
-		return CurrentSession{}, err
-	}
-	at := s.at(l)
-	if err := alive(l, at); err != nil {
-		return CurrentSession{}, err
-	}
-	current := CurrentSession{ID: c.Session, ExpiresAt: l.ExpiresAt, Transport: token.Transport(l.Transport)}
-	// Only the holder of the newest tokens learns when the user last entered the password. A thief of
-	// superseded ones could otherwise watch the owner unnoticed.
-	if until := authenticated(l.Session).Add(RecentAuthentication); c.Generation == l.Generation && until.After(at) {
-		current.RecentUntil = &until
-	}
-	if current.Transport != token.Body {
-		current.CSRF = s.ring.CSRF(c.Session)
-	}
-	return current, nil
-}
-
-// checkLocation returns an error if a credential, which may be an access or a refresh token, is from
-// another location than the transport's or has expired. Errors: AccessInvalid, AccessExpired,
-// RefreshInvalid, SessionExpired.
-func (s *Service) checkLocation(c Credential, l models.Live) error {
-	way := locations[token.Transport(l.Transport)]
-	if c.Transport != "" {
-		switch {
-		case l.UserID != c.Subject, l.Transport != string(c.Transport):
-			return problem.New(problem.RefreshInvalid)
-		case c.Expired:
-			return problem.New(problem.SessionExpired)
-		}
-		return nil
-	}
-	switch {
-	case l.UserID != c.Subject, way.access != c.Location:
-		return problem.New(problem.AccessInvalid)
-	case c.Expired && way.refresh != c.Location: // in server_held it is the refresh credential too, which is valid beyond its exp
-		return problem.New(problem.AccessExpired)
-	}
-	return nil
+	return s.Current(ctx, c)
 }
 
 // Reauthenticate records that the principal knows the password, and returns how long that counts as
@@ -279,41 +182,29 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err = s.forUser(p).NoteAuthentication(ctx, p.Session.ID, u.ID, p.At, s.eventIn(p.Session.ID, models.EventReauthenticated, u.ID, client, ""))
+	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
+		if err := tx.RecordAuthentication(p.Session.ID, u.ID, p.At); err != nil {
+			return err
+		}
+		return audit.Record(tx, audit.Event{Kind: models.EventReauthenticated, UserID: u.ID, SessionID: p.Session.ID, Client: client})
+	})
 	if errors.Is(err, models.ErrNotFound) {
 		return 0, problem.New(problem.SessionRevoked)
 	}
-	return RecentAuthentication, problem.FromStore(err)
+	return sessions.RecentAuthentication, problem.FromStore(err)
 }
 
-// ListSessions returns the live sessions of the principal's user, newest first. The last use is
-// rounded down to the hour: a more exact time would tell a thief when to use a stolen session.
-// Errors: ServiceUnavailable.
+// ListSessions returns the live sessions of the principal's user, newest first; see
+// [sessions.Manager.List]. Errors: ServiceUnavailable.
 func (s *Service) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
-	return s.sessionsOf(ctx, p.User)
-}
-
-func (s *Service) sessionsOf(ctx context.Context, u models.User) ([]models.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	list, err := s.store.Sessions(ctx, u.ID, u.SessionEpoch, s.now(), maxSessions)
-	for i := range list {
-		list[i].LastUsedAt = list[i].LastUsedAt.Truncate(time.Hour)
-	}
-	return list, problem.FromStore(err)
+	return s.List(ctx, p.User)
 }
 
 // RevokeSession revokes one session of the principal's user. Errors: ResourceNotFound (the session
 // does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
 func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	found, err := s.forUser(p).Revoke(ctx, models.ID(id), p.User.ID, s.now(), models.RevokedByUser,
-		s.eventIn(models.ID(id), models.EventSessionRevoked, p.User.ID, client, ""))
-	if err == nil && !found {
-		return problem.New(problem.ResourceNotFound)
-	}
-	return problem.FromStore(err)
+	return sessions.Revoke(ctx, s.forUser(p), models.RevokedByUser,
+		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: models.ID(id), Client: client})
 }
 
 // RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
@@ -322,17 +213,48 @@ func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, 
 func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	var err error
-	if keepCurrent {
-		err = s.forUser(p).KeepOnly(ctx, p.Session.ID, p.User.ID, p.User.SessionEpoch, s.now(),
-			s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, "all other sessions"))
-	} else {
-		err = s.forUser(p).RevokeAllSessions(ctx, p.User.ID, p.User.SessionEpoch, s.eventIn(p.Session.ID, models.EventSessionsRevoked, p.User.ID, client, ""))
-	}
+	e := audit.Event{Kind: models.EventSessionsRevoked, UserID: p.User.ID, SessionID: p.Session.ID, Client: client}
+	err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
+		if keepCurrent {
+			return revokeOtherSessions(tx, p, e)
+		}
+		return revokeAllSessions(tx, p.User, e)
+	})
 	if errors.Is(err, models.ErrNotFound) {
 		return problem.New(problem.SessionRevoked)
 	}
 	return problem.FromStore(resolved(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
+}
+
+// revokeAllSessions revokes every session of a user, and ends the changes of address that the user
+// has started for others as a staff member. Errors: models.ErrNotFound if the epoch has changed
+// since u was read, or the user is inactive.
+func revokeAllSessions(tx *models.Tx, u models.User, events ...audit.Event) error {
+	if err := tx.RevokeAllSessions(u); err != nil {
+		return err
+	}
+	if err := tx.EndEmailChangesBy(u.ID); err != nil {
+		return err
+	}
+	return audit.Record(tx, events...)
+}
+
+// revokeOtherSessions revokes every session of the principal's user except for the principal's own.
+// The event is recorded only if another session was live, so that repeated requests record none.
+// Errors: models.ErrNotFound if the own session is no longer live, or the epoch has changed.
+func revokeOtherSessions(tx *models.Tx, p Principal, e audit.Event) error {
+	others, err := tx.HasOtherSessions(p.Session.ID, p.User.ID)
+	if err != nil {
+		return err
+	}
+	if err := tx.MoveSession(p.Session.ID, p.User); err != nil {
+		return err
+	}
+	if !others {
+		return revokeAllSessions(tx, p.User)
+	}
+	e.Detail = "all other sessions"
+	return revokeAllSessions(tx, p.User, e)
 }
 
 // hasNextEpoch reports whether every session that the user had at the time of the read has ended.

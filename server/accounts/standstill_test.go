@@ -15,7 +15,8 @@ import (
 // A client sent a request before the process stood still, and the server reads it afterwards. The
 // same process also acts as the other replica that worked during the standstill, because SQLite has
 // only one.
-func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
+func TestRequestsAfterAStandstillAreHeldUp(t *testing.T) {
+	t.Attr("control", "195")
 	const m = 800 * time.Millisecond // W is 4 s
 	settings := append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=4s")
 	eachTransport(t, settings, func(t *testing.T, s *site, tr token.Transport) {
@@ -52,7 +53,8 @@ func TestControl195RequestsAfterAStandstillAreHeldUp(t *testing.T) {
 
 // The decision table allows for a standstill that is no longer than M and a beat. The strict
 // profile has no M.
-func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
+func TestShortStandstillsAndTheStrictProfile(t *testing.T) {
+	t.Attr("control", "195")
 	for _, test := range []struct {
 		interval string
 		period   time.Duration
@@ -65,10 +67,11 @@ func TestControl195ShortStandstillsAndTheStrictProfile(t *testing.T) {
 }
 
 // A legacy token whose request was held up is not exchanged, and works afterwards.
-func TestControl199HeldUpExchange(t *testing.T) {
+func TestHeldUpExchange(t *testing.T) {
+	t.Attr("control", "199")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r, raw := s.replicas[0], oldToken(s.imported())
-		c, err := r.Service.LegacyCredential(accounts.Body, raw)
+		c, err := r.Service.ExchangeableCredential(accounts.Body, raw)
 		must(t, err)
 		exchangeReceived := func(ago time.Duration) error {
 			_, err := r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
@@ -84,10 +87,11 @@ func TestControl199HeldUpExchange(t *testing.T) {
 }
 
 // The strict profile has no M.
-func TestControl199HeldUpExchangeInTheStrictProfile(t *testing.T) {
+func TestHeldUpExchangeInTheStrictProfile(t *testing.T) {
+	t.Attr("control", "199")
 	s := newSite(t, servertest.SQLite, 1, append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=0")...)
 	r := s.replicas[0]
-	c, err := r.Service.LegacyCredential(accounts.Body, oldToken(s.imported()))
+	c, err := r.Service.ExchangeableCredential(accounts.Body, oldToken(s.imported()))
 	must(t, err)
 	_, err = r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
 	must(t, err)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Stats holds the values that operators monitor besides the counts of events.
+// Stats holds the values that operators monitor besides the counters of the package metrics.
 type Stats struct {
 	HashesRunning, HashesWaiting int
 	HashSlots, HashQueue         int // their bounds
@@ -19,18 +19,18 @@ type Stats struct {
 	BacklogKnown                 bool          // whether MailsWaiting and OldestMail could be read
 }
 
-const figuresTime = time.Second
+const statsTime = time.Second
 
-// Stats returns the current figures. Those of the mails come from the database, and are omitted
-// if the database does not answer within figuresTime.
+// Stats returns the current values. Those of the mails come from the database, and are omitted
+// if the database does not answer within statsTime.
 func (s *Service) Stats(ctx context.Context) Stats {
 	hashes, conns := s.hasher.Stats(), s.store.Stats()
 	f := Stats{
 		HashesRunning: hashes.Running, HashesWaiting: hashes.Waiting, HashSlots: hashes.Slots, HashQueue: hashes.Queue, Hashes: hashes.Computed,
 		ConnsInUse: conns.InUse, ConnsOpen: conns.OpenConnections, Conns: conns.MaxOpenConnections,
-		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: time.Duration(s.clockOffset.Load()),
+		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: s.ClockOffset(),
 	}
-	ctx, cancel := context.WithTimeout(ctx, figuresTime)
+	ctx, cancel := context.WithTimeout(ctx, statsTime)
 	defer cancel()
 	n, oldest, err := s.store.MailBacklog(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ func (s *Service) CheckReadiness(ctx context.Context) error {
 	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
-	if err := s.checkClock(ctx); err != nil {
+	if err := s.CheckClock(ctx); err != nil {
 		return err
 	}
 	return s.checkWrite(ctx)
@@ -47,18 +47,6 @@ func (s *Service) checkSchema(ctx context.Context) error {
 func (s *Service) ping(ctx context.Context) error {
 	if err := s.store.Ping(ctx); err != nil {
 		return problem.Unavailable(err)
-	}
-	return nil
-}
-
-func (s *Service) checkClock(ctx context.Context) error {
-	before := s.now()
-	db, ok, err := s.store.Clock(ctx)
-	if err != nil {
-		return problem.Unavailable(err)
-	}
-	if ok && s.clockOff(before, db, s.now()) {
-		return problem.Unavailable(models.ErrClock)
 	}
 	return nil
 }
@@ -115,21 +103,6 @@ func (s *Service) checkWrite(ctx context.Context) error {
 		return s.written.set(problem.Unavailable(err))
 	}
 	return s.written.set(nil)
-}
-
-// clockOff reports whether the database's clock is too far off. db was read between before and
-// after, which are times of this process.
-func (s *Service) clockOff(before, db, after time.Time) bool {
-	if db.IsZero() {
-		return false
-	}
-	s.clockOffset.Store(int64(db.Sub(before.Add(after.Sub(before) / 2))))
-	t := s.policy.tolerance()
-	off := db.Before(before.Add(-t)) || db.After(after.Add(t))
-	if off {
-		s.observe("clock_off")
-	}
-	return off
 }
 
 // GetSigningKeys returns the public keys of access tokens.

@@ -1,11 +1,11 @@
 package config
 
 import (
-	"regexp"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"

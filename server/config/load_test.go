@@ -247,7 +247,8 @@ const (
 )
 
 // Every fault is reported in exactly one line, and causes no further faults.
-func TestControl94Bad(t *testing.T) {
+func TestBad(t *testing.T) {
+	t.Attr("control", "94")
 	late := time.Now().Add(400*day + time.Hour).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
 		"ADR=x":                   "ACCOUNTS_ADR is not a setting. Did you mean ACCOUNTS_ADDR?",
@@ -522,7 +523,8 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 }
 
 // No fault prints a secret, even if it is in the wrong setting.
-func TestControl94FaultsHoldNoValue(t *testing.T) {
+func TestFaultsHoldNoValue(t *testing.T) {
+	t.Attr("control", "94")
 	for _, name := range append(settingNames(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
 			"http://[s3cr3t", "1s3cr3t", "s3cr3t:s3cr3t:1", "\x7fs3cr3t\n",
@@ -535,7 +537,8 @@ func TestControl94FaultsHoldNoValue(t *testing.T) {
 	}
 }
 
-func TestControl94SecretFiles(t *testing.T) {
+func TestSecretFiles(t *testing.T) {
+	t.Attr("control", "94")
 	write := func(content string, mode os.FileMode) string {
 		path := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -578,7 +581,8 @@ func TestControl94SecretFiles(t *testing.T) {
 	}
 }
 
-func TestControl95Warnings(t *testing.T) {
+func TestWarnings(t *testing.T) {
+	t.Attr("control", "95")
 	tomorrow := time.Now().Add(day).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
 		"ROTATION_INTERVAL=0":                                     "ACCOUNTS_ROTATION_INTERVAL is 0 (strict profile): two tabs that refresh at the same time, or one response lost on the network, end the session",

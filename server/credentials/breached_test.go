@@ -87,7 +87,8 @@ func alone(t *testing.T, folder string, names ...string) {
 	}
 }
 
-func TestControl201BreachedPasswordsAreFoundInEveryFormatOfTheList(t *testing.T) {
+func TestBreachedPasswordsAreFoundInEveryFormatOfTheList(t *testing.T) {
+	t.Attr("control", "201")
 	const n = 1000
 	var lines []string
 	ranges := map[string]string{}
@@ -192,7 +193,8 @@ func TestBreachedBuildThatFails(t *testing.T) {
 	alone(t, dir, "list")
 }
 
-func TestControl201BreachedFileIsCheckedAtStartup(t *testing.T) {
+func TestBreachedFileIsCheckedAtStartup(t *testing.T) {
+	t.Attr("control", "201")
 	dir := t.TempDir()
 	var lines strings.Builder
 	for _, p := range passwords(5000) {
@@ -247,7 +249,8 @@ func TestControl201BreachedFileIsCheckedAtStartup(t *testing.T) {
 }
 
 // A file that becomes unreadable causes an error, and never the answer "not in the list".
-func TestControl201BreachedFileThatCannotBeRead(t *testing.T) {
+func TestBreachedFileThatCannotBeRead(t *testing.T) {
+	t.Attr("control", "201")
 	dir := t.TempDir()
 	to := filepath.Join(dir, "out")
 	if _, err := build(t, Build{}, write(t, filepath.Join(dir, "list"), sha1Of("a")+"\n"+sha1Of("b")), to); err != nil {

@@ -70,7 +70,8 @@ func TestDjangoHashes(t *testing.T) {
 
 // The hash that Django writes for a user without a password matches no password, and costs the same
 // as a missing user.
-func TestControl13UnusableDjangoPassword(t *testing.T) {
+func TestUnusableDjangoPassword(t *testing.T) {
+	t.Attr("control", "13")
 	h := newCheap()
 	for _, encoded := range []string{Unusable, "!VNtKWFjs2ffVYTZg2mY0gWbv3LzPfwtkc8j2Nk7m", "!" + ofPBKDF2, "!$"} {
 		for _, password := range []string{"", "!", encoded, "l\u00e8tmein"} {
@@ -89,7 +90,8 @@ func TestControl13UnusableDjangoPassword(t *testing.T) {
 }
 
 // If too many passwords are verified at once, the others are rejected, for hashes of any origin.
-func TestControl81DjangoHashesTakeSlots(t *testing.T) {
+func TestDjangoHashesTakeSlots(t *testing.T) {
+	t.Attr("control", "81")
 	h := NewHasher(cheap, 1, 0, 0)
 	occupy(t, h)
 	for _, encoded := range []string{ofPBKDF2, ofScrypt, ofBcrypt, ofArgon2id, Unusable} {
@@ -99,7 +101,8 @@ func TestControl81DjangoHashesTakeSlots(t *testing.T) {
 	}
 }
 
-func TestControl9DjangoHashesAreCapped(t *testing.T) {
+func TestDjangoHashesAreCapped(t *testing.T) {
+	t.Attr("control", "9")
 	replace := func(encoded string, pairs ...string) string {
 		changed := strings.NewReplacer(pairs...).Replace(encoded)
 		if changed == encoded {

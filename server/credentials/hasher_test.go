@@ -26,7 +26,8 @@ func mustHash(t *testing.T, h *Hasher, password string) string {
 	return encoded
 }
 
-func TestControl4HashThenVerify(t *testing.T) {
+func TestHashThenVerify(t *testing.T) {
+	t.Attr("control", "4")
 	h := newCheap()
 	long := strings.Repeat("a", 72)
 	passwords := []string{"correct horse", " correct horse", "correct horse ", "Correct horse", long + "X", long + "Y",
@@ -63,7 +64,8 @@ func TestVerifyForeignHash(t *testing.T) {
 	}
 }
 
-func TestControl9Rehash(t *testing.T) {
+func TestRehash(t *testing.T) {
+	t.Attr("control", "9")
 	for _, test := range []struct {
 		old, now Params
 		want     bool
@@ -96,7 +98,8 @@ func TestUnknownUserIsFalse(t *testing.T) {
 	}
 }
 
-func TestControl13UnknownUserCostsTheSame(t *testing.T) {
+func TestUnknownUserCostsTheSame(t *testing.T) {
+	t.Attr("control", "13")
 	h := NewHasher(Params{4096, 1, 1}, 1, 0, 0)
 	encoded := mustHash(t, h, "correct horse")
 	known, err := parsePHC(encoded)
@@ -128,7 +131,8 @@ func TestControl13UnknownUserCostsTheSame(t *testing.T) {
 	}
 }
 
-func TestControl9VerifyRefusesHostileStrings(t *testing.T) {
+func TestVerifyRefusesHostileStrings(t *testing.T) {
+	t.Attr("control", "9")
 	const salt, key = "c29tZXNhbHRzb21lc2FsdA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
 	good := phc("m=64,t=1,p=1", salt, key)
@@ -205,7 +209,8 @@ func TestBoundsAreAccepted(t *testing.T) {
 
 // The test counts the goroutines in argon2 by their stacks, so that it checks the computation
 // itself and not a counter of the package.
-func TestControl81NeverMoreThanSlotsComputing(t *testing.T) {
+func TestNeverMoreThanSlotsComputing(t *testing.T) {
+	t.Attr("control", "81")
 	const slots, callers = 3, 24
 	h := NewHasher(Params{1024, 4, 1}, slots, callers, time.Minute)
 	encoded := mustHash(t, h, "correct horse")
@@ -261,7 +266,8 @@ func try(ctx context.Context, h *Hasher) <-chan error {
 	return result
 }
 
-func TestControl81QueueOverflowIsBusyAtOnce(t *testing.T) {
+func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
+	t.Attr("control", "81")
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 2, time.Second)
 		occupy(t, h)

@@ -18,7 +18,9 @@ func varied(letters string, n int) string {
 	return b.String()
 }
 
-func TestControl2And3CheckPolicy(t *testing.T) {
+func TestCheckPolicy(t *testing.T) {
+	t.Attr("control", "2")
+	t.Attr("control", "3")
 	const letters, pictures = "bdgkmrtwz", "🔑🐎🔋📎🌊🍞🎻"
 	for name, test := range map[string]struct{ password, code string }{
 		"empty":                      {"", CodeTooShort},
@@ -62,7 +64,8 @@ func wantPolicy(t *testing.T, password, code string, words ...string) {
 	}
 }
 
-func TestControl201RepeatedAndSequentialPasswordsAreRejected(t *testing.T) {
+func TestRepeatedAndSequentialPasswordsAreRejected(t *testing.T) {
+	t.Attr("control", "201")
 	for _, password := range []string{
 		// patterns of common passwords
 		"passwordpassword", "aaaaaaaaaaaa", "            ", "accountsaccounts", "letmeinletmein", "abcdefghijkl", "111122223333",
@@ -93,7 +96,8 @@ var dice = strings.Fields(`abacus bagel cactus dragon eagle fabric gadget habit 
 
 // There are no rules about kinds of characters: long and random passwords are accepted in any
 // alphabet.
-func TestControl201RandomPasswordsAndPassphrasesAreAccepted(t *testing.T) {
+func TestRandomPasswordsAndPassphrasesAreAccepted(t *testing.T) {
+	t.Attr("control", "201")
 	words := []string{"augusta", "augusta@example.com", "example", "Lovelace", "accounts.example.com", "com", "Accounts"}
 	source := rand.New(rand.NewPCG(201, 13))
 	pick := func(from []rune, n int) string {

@@ -74,7 +74,8 @@ func (q *testLine) want(served, gone string) {
 	}
 }
 
-func TestControl186SlotsGoRoundRobin(t *testing.T) {
+func TestSlotsGoRoundRobin(t *testing.T) {
+	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 10, time.Minute)
 		for _, name := range []string{"a1", "a2", "a3", "b1", "b2", "c1"} {
@@ -88,7 +89,8 @@ func TestControl186SlotsGoRoundRobin(t *testing.T) {
 	})
 }
 
-func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
+func TestFullQueueMakesRoomForOthers(t *testing.T) {
+	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, time.Minute)
 		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} { // a network that is alone may use the whole queue
@@ -111,7 +113,8 @@ func TestControl186FullQueueMakesRoomForOthers(t *testing.T) {
 
 // Flooding networks hold one place each, and fill the queue. A network that has had clearly fewer
 // slots gets a place and is served before them. A network that has had as many gets none.
-func TestControl186ManyFloodsGiveWay(t *testing.T) {
+func TestManyFloodsGiveWay(t *testing.T) {
+	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 3, time.Minute)
 		for _, name := range []string{"a1", "b1", "c1"} {
@@ -132,7 +135,8 @@ func TestControl186ManyFloodsGiveWay(t *testing.T) {
 
 // A count is bounded, and halved from time to time. The entry of a network that had one slot is
 // removed.
-func TestControl186RecentSlotsAreForgotten(t *testing.T) {
+func TestRecentSlotsAreForgotten(t *testing.T) {
+	t.Attr("control", "186")
 	var r recentSlots
 	r.add(network("once"))
 	for range halveAfter - 2 {
@@ -149,7 +153,8 @@ func TestControl186RecentSlotsAreForgotten(t *testing.T) {
 
 // Within one /48, the /64 with the most callers loses its newest one, and no /64 gets more than its
 // share.
-func TestControl186PartsOfANetwork(t *testing.T) {
+func TestPartsOfANetwork(t *testing.T) {
+	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, time.Minute)
 		q.join(t.Context(), part("a", ":1"), "honest")
@@ -164,7 +169,8 @@ func TestControl186PartsOfANetwork(t *testing.T) {
 	})
 }
 
-func TestControl186WaitIsBounded(t *testing.T) {
+func TestWaitIsBounded(t *testing.T) {
+	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, 700*time.Millisecond)
 		began := time.Now()
@@ -185,7 +191,8 @@ func TestControl186WaitIsBounded(t *testing.T) {
 
 // A caller whose wait ends at the same time as it gets a slot either has the slot or has returned
 // it.
-func TestControl186DecidedInTheSameMoment(t *testing.T) {
+func TestDecidedInTheSameMoment(t *testing.T) {
+	t.Attr("control", "186")
 	q := &queue{slots: 1, places: 4, wait: time.Minute}
 	if _, err := q.enter(Network{}); err != nil {
 		t.Fatal(err)
@@ -207,7 +214,8 @@ func TestControl186DecidedInTheSameMoment(t *testing.T) {
 
 // Under a random load of networks, cancellations and short waits no slot and no place is lost, and
 // no more callers run than there are slots.
-func TestControl186NoSlotLeaks(t *testing.T) {
+func TestNoSlotLeaks(t *testing.T) {
+	t.Attr("control", "186")
 	q := &queue{slots: 3, places: 7, wait: 2 * time.Millisecond}
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -27,7 +27,8 @@ var addresses = map[string]bool{
 	"a@" + strings.Repeat("b", 64) + ".co":                          false,
 }
 
-func TestControl67IsAddrSpec(t *testing.T) {
+func TestIsAddrSpec(t *testing.T) {
+	t.Attr("control", "67")
 	for address, want := range addresses {
 		if names.IsAddrSpec(address) != want {
 			t.Errorf("%q: want %v", address, want)

@@ -52,7 +52,8 @@ func eachOnce(t *testing.T, server *smtpServer, n int) {
 }
 
 // Connection, TLS and login are set up once for many messages.
-func TestControl187ConnectionsAreReused(t *testing.T) {
+func TestConnectionsAreReused(t *testing.T) {
+	t.Attr("control", "187")
 	for name, mode := range map[string]struct {
 		mode          int
 		scheme, query string

@@ -226,7 +226,8 @@ var firstNames = map[string]string{
 	"a\r\n\r\n.\r\nQUIT":              "",
 }
 
-func TestControl202NamesAreNames(t *testing.T) {
+func TestNamesAreNames(t *testing.T) {
+	t.Attr("control", "202")
 	for name, want := range firstNames {
 		if got := greetingName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
@@ -234,7 +235,8 @@ func TestControl202NamesAreNames(t *testing.T) {
 	}
 }
 
-func TestControl67NamesAreHarmless(t *testing.T) {
+func TestNamesAreHarmless(t *testing.T) {
+	t.Attr("control", "67")
 	for name, want := range firstNames {
 		m := sample(Reset)
 		m.Name = name
@@ -252,7 +254,8 @@ func TestControl67NamesAreHarmless(t *testing.T) {
 
 // A mail to an unverified mailbox contains no name, because the same person has entered the address
 // and the name.
-func TestControl202NoNameAtUnprovedAddresses(t *testing.T) {
+func TestNoNameAtUnprovedAddresses(t *testing.T) {
+	t.Attr("control", "202")
 	for kind := range needsLink {
 		m := sample(kind)
 		m.Name = "Call me"

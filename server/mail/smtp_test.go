@@ -77,7 +77,8 @@ func TestSMTPDelivers(t *testing.T) {
 
 // Any input where an address is expected reaches the server as one recipient and one To, or not at
 // all.
-func TestControl67SMTPRecipients(t *testing.T) {
+func TestSMTPRecipients(t *testing.T) {
+	t.Attr("control", "67")
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
 	sent := 0

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-func TestControl203DomainsOfMixedScripts(t *testing.T) {
+func TestDomainsOfMixedScripts(t *testing.T) {
+	t.Attr("control", "203")
 	for domain, plain := range map[string]bool{
 		"example.com": true, "a-1.example": true, "1und1.example": true, "bücher.example": true, "straße.example": true, "łódź.example": true,
 		"회사.example": true, "example.한국": true, "пример.example": true, "почта.рф": true, "παράδειγμα.example": true,

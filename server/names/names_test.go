@@ -124,7 +124,9 @@ func TestCanonicalUsername(t *testing.T) {
 	})
 }
 
-func TestControl66And67CanonicalEmail(t *testing.T) {
+func TestCanonicalEmail(t *testing.T) {
+	t.Attr("control", "66")
+	t.Attr("control", "67")
 	local64 := strings.Repeat("l", 64)
 	domain := func(length int) string { // of labels of 50
 		d := strings.Repeat(strings.Repeat("d", 50)+".", 5)
@@ -204,7 +206,8 @@ func TestControl66And67CanonicalEmail(t *testing.T) {
 }
 
 // Domains that Unicode can spell in several ways are one domain, or rejected.
-func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
+func TestCanonicalEmailDomainsAlike(t *testing.T) {
+	t.Attr("control", "66")
 	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
 		got, ok := NormalizeEmail("a@" + d)
 		if !ok {
@@ -223,7 +226,8 @@ func TestControl66CanonicalEmailDomainsAlike(t *testing.T) {
 
 // For every letter, mail goes to the domain that other programs read (UTS 46), or the address is
 // rejected.
-func TestControl66DomainsAsOthersReadThem(t *testing.T) {
+func TestDomainsAsOthersReadThem(t *testing.T) {
+	t.Attr("control", "66")
 	taken := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		domain := "x" + string(r) + "y.example"

@@ -135,8 +135,6 @@ func Unavailable(cause error) error {
 // is gone is a 401 or 403. Any other error is a bug in this program.
 func FromStore(err error) error {
 	switch {
-	case errors.Is(err, models.ErrLastSuperuser):
-		return New(SuperuserLast)
 	case errors.Is(err, models.ErrSessionGone):
 		return New(SessionRevoked)
 	case errors.Is(err, models.ErrRoleGone):

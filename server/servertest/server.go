@@ -127,7 +127,7 @@ func (s *Server) open(t testing.TB, o Options) {
 	}
 	metrics := server.NewMetrics()
 	s.Service = accounts.New(accounts.Options{
-		Store: s.Store, Hasher: o.Hasher, Breached: breached, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Observe: metrics.Event,
+		Store: s.Store, Hasher: o.Hasher, Breached: breached, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Count: metrics.Count,
 		Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})
 	metrics.Watch(s.Service)

@@ -38,7 +38,8 @@ func TestThumbprintIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestControl93JWKSShowsPublicKeysOnly(t *testing.T) {
+func TestJWKSShowsPublicKeysOnly(t *testing.T) {
+	t.Attr("control", "93")
 	r := ring(t, secretA, secretB)
 	text, err := json.Marshal(r.JWKS())
 	if err != nil {
@@ -66,7 +67,8 @@ func TestControl93JWKSShowsPublicKeysOnly(t *testing.T) {
 	}
 }
 
-func TestControl93RotationOfTheSecret(t *testing.T) {
+func TestRotationOfTheSecret(t *testing.T) {
+	t.Attr("control", "93")
 	c := &clock{start}
 	oldAccess, oldRefresh := mint(t, ring(t, secretA), grant())
 	newAccess, newRefresh := mint(t, ring(t, secretB), grant())

@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestControl24AccessByTheClock(t *testing.T) {
+func TestAccessByTheClock(t *testing.T) {
+	t.Attr("control", "24")
 	floor := start.Truncate(time.Second)
 	r := ring(t, secretA)
 	access, _ := mint(t, r, grant())

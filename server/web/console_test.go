@@ -38,7 +38,8 @@ func TestConsoleStatus(t *testing.T) {
 	}
 }
 
-func TestControl91ConsoleHeaders(t *testing.T) {
+func TestConsoleHeaders(t *testing.T) {
+	t.Attr("control", "91")
 	types := map[string]string{
 		"/console/":           "text/html; charset=utf-8",
 		"/console/console.js": "text/javascript; charset=utf-8",

@@ -42,7 +42,8 @@ func TestDemoStatus(t *testing.T) {
 	}
 }
 
-func TestControl91DemoHeaders(t *testing.T) {
+func TestDemoHeaders(t *testing.T) {
+	t.Attr("control", "91")
 	types := map[string]string{
 		"/demo/":          "text/html; charset=utf-8",
 		"/demo/demo.js":   "text/javascript; charset=utf-8",

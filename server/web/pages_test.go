@@ -48,7 +48,8 @@ func TestPagesStatus(t *testing.T) {
 	}
 }
 
-func TestControl91PagesHeaders(t *testing.T) {
+func TestPagesHeaders(t *testing.T) {
+	t.Attr("control", "91")
 	types := map[string]string{
 		"/pages/verify":       "text/html; charset=utf-8",
 		"/pages/reset":        "text/html; charset=utf-8",

@@ -111,14 +111,16 @@ func TestStatus(t *testing.T) {
 }
 
 // The target must not be taken from the request, because a forged Host header would then choose it.
-func TestControl92RedirectHasNoHost(t *testing.T) {
+func TestRedirectHasNoHost(t *testing.T) {
+	t.Attr("control", "92")
 	response := ask("GET", "http://evil.example/docs?next=//evil.example", nil)
 	if got := response.Header.Get("Location"); got != "/docs/" {
 		t.Errorf("Location %q", got)
 	}
 }
 
-func TestControl91Headers(t *testing.T) {
+func TestHeaders(t *testing.T) {
+	t.Attr("control", "91")
 	types := map[string]string{
 		"/docs/":                          "text/html; charset=utf-8",
 		"/docs/init.js":                   "text/javascript; charset=utf-8",

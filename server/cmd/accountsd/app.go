@@ -17,6 +17,7 @@ import (
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/token"
 )
 
@@ -52,7 +53,7 @@ func (p process) config() (config.Config, *slog.Logger, error) {
 
 // open opens the database and, if ACCOUNTS_AUTO_MIGRATE is set, migrates its schema. Otherwise it
 // returns an error for a schema that is older than this program needs.
-func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
+func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 	cfg, log, err := p.config()
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (p process) open(ctx context.Context, observe func(string)) (*app, error) {
 	}
 	slots := max(1, runtime.GOMAXPROCS(0)-1) // leaves one core for other requests during a storm of logins
 	a.service = accounts.New(accounts.Options{
-		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Observe: observe,
+		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Count: count,
 		Hasher:   credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
 		Breached: a.breached, Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})

@@ -22,7 +22,8 @@ func (s *shell) breachedList(password string, count int) string {
 	return path
 }
 
-func TestControl201BreachedPasswordsOfOperators(t *testing.T) {
+func TestBreachedPasswordsOfOperators(t *testing.T) {
+	t.Attr("control", "201")
 	s := newShell(t)
 	list, file := s.breachedList(breachedPassword, 10), filepath.Join(t.TempDir(), "breached.bin")
 	if out := s.ok("", "breached-passwords", "build", "--from", list, "--to", file, "--min-count", "10"); out != "wrote 1 breached passwords to "+file+"\n" {

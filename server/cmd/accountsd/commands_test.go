@@ -94,7 +94,8 @@ func (s *shell) create(name string, more ...string) string {
 
 // Five first starts at once use one secret, which only its owner can read, and leave no other
 // files.
-func TestControl95FirstStart(t *testing.T) {
+func TestFirstStart(t *testing.T) {
+	t.Attr("control", "95")
 	s := newShell(t)
 	var wait sync.WaitGroup
 	for range 5 {
@@ -138,7 +139,8 @@ func (s *shell) secretFile() string {
 
 // A secret that others can read or write is not secret: the server does not start until the mode of
 // the file is right.
-func TestControl94SecretFileOfOthers(t *testing.T) {
+func TestSecretFileOfOthers(t *testing.T) {
+	t.Attr("control", "94")
 	s := newShell(t)
 	s.ok("", "user", "list")
 	path := filepath.Join(s.dir, "secret")
@@ -156,7 +158,8 @@ func TestControl94SecretFileOfOthers(t *testing.T) {
 	s.ok("", "user", "list")
 }
 
-func TestControl94SecretFileIsNoSecret(t *testing.T) {
+func TestSecretFileIsNoSecret(t *testing.T) {
+	t.Attr("control", "94")
 	s := newShell(t)
 	s.ok("", "user", "list")
 	if err := os.WriteFile(filepath.Join(s.dir, "secret"), []byte("my own idea of a secret\n"), 0o600); err != nil {
@@ -383,7 +386,8 @@ func TestSmallCommands(t *testing.T) {
 }
 
 // Every error is printed on a line of its own.
-func TestControl94FaultsAreLines(t *testing.T) {
+func TestFaultsAreLines(t *testing.T) {
+	t.Attr("control", "94")
 	s := newShell(t)
 	s.refused(s.run("", "no-such-command"), `unknown command "no-such-command" for "accountsd"`)
 	s.refused(s.run("", "serve", "--fast"), "unknown flag: --fast")
@@ -404,14 +408,16 @@ func TestControl94FaultsAreLines(t *testing.T) {
 	}
 }
 
-func TestControl94SecretKeysOfNobodysMaking(t *testing.T) {
+func TestSecretKeysOfNobodysMaking(t *testing.T) {
+	t.Attr("control", "94")
 	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
 	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`)
 }
 
 // Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
 // and Secure. The server does not start and creates no files.
-func TestControl39PlainHTTPOffLoopback(t *testing.T) {
+func TestPlainHTTPOffLoopback(t *testing.T) {
+	t.Attr("control", "39")
 	for _, url := range []string{"http://accounts.example.com", "HTTP://accounts.example.com", "http://192.0.2.1:8080", "http://localhost.example.com", "http://0.0.0.0:8080", "http://[::]", "http://accounts.localhost.example"} {
 		s := newShell(t, "ACCOUNTS_PUBLIC_URL="+url, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey, "ACCOUNTS_MAIL=files")
 		s.refused(s.run("", "serve"), "ACCOUNTS_PUBLIC_URL must be https unless its host is on loopback")
@@ -421,7 +427,8 @@ func TestControl39PlainHTTPOffLoopback(t *testing.T) {
 	}
 }
 
-func TestControl203LookAlikeDomainOfOperators(t *testing.T) {
+func TestLookAlikeDomainOfOperators(t *testing.T) {
+	t.Attr("control", "203")
 	s := newShell(t)
 	s.refused(s.run("correct horse battery staple\n", "user", "create", "--username", "cfo", "--email", "cfo@c\u043erp.example", "--password-stdin"),
 		"the e-mail address is not valid: use an address such as name@host.example")

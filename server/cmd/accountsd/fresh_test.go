@@ -18,7 +18,8 @@ import (
 // The first start of the binary, with no settings except the address and the data directory. The
 // files that it creates are readable only by their owner, even with umask 0; cookies, the CSRF
 // check and the rate limits are active; and nothing internal is on the public port.
-func TestControl95FreshStart(t *testing.T) {
+func TestFreshStart(t *testing.T) {
+	t.Attr("control", "95")
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +67,8 @@ func TestControl95FreshStart(t *testing.T) {
 }
 
 // Settings that weaken security are logged when the server starts, one per line.
-func TestControl95WeakSettingsAreSaid(t *testing.T) {
+func TestWeakSettingsAreSaid(t *testing.T) {
+	t.Attr("control", "95")
 	weak := []string{
 		"EMAIL_VERIFICATION=optional", "PASSWORD_MIN_LENGTH=8", "ROTATION_INTERVAL=0", "RESET_TTL=2h", "MAILS_PER_RECIPIENT=0",
 		"LOGIN_FAILURES_PER_ACCOUNT=0", "LOGIN_FAILURES_PER_CLIENT=0", "REGISTRATIONS_PER_CLIENT=0", "CONFIRMATIONS_PER_CLIENT=0", "RARE_ACTIONS_PER_USER=0",

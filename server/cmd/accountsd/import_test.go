@@ -125,7 +125,8 @@ func TestImportDump(t *testing.T) {
 
 // django-allauth's table is read, from a dump and from a live database. Its entries override the
 // operator's statement.
-func TestControl182ImportReadsAllauth(t *testing.T) {
+func TestImportReadsAllauth(t *testing.T) {
+	t.Attr("control", "182")
 	superuser := func(id int, username, email string) map[string]any {
 		u := djangoUser("auth.user", id, username, email)
 		u["fields"].(map[string]any)["is_superuser"] = id < 3

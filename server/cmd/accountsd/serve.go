@@ -45,7 +45,7 @@ func (p process) runServer(ctx context.Context) (err error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	metrics := server.NewMetrics()
-	a, err := p.open(ctx, metrics.Event)
+	a, err := p.open(ctx, metrics.Count)
 	if err != nil {
 		return err
 	}

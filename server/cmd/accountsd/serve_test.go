@@ -187,7 +187,8 @@ func TestPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestControl95MetricsHaveTheirOwnPort(t *testing.T) {
+func TestMetricsHaveTheirOwnPort(t *testing.T) {
+	t.Attr("control", "95")
 	addr := freeAddr(t)
 	s := newShell(t, "ACCOUNTS_METRICS_ADDR="+addr)
 	r := s.serve()
@@ -289,7 +290,8 @@ func TestShutdownTimesOut(t *testing.T) {
 }
 
 // The first start creates no user. Only the operator creates the first one.
-func TestControl17NoDefaultAccount(t *testing.T) {
+func TestNoDefaultAccount(t *testing.T) {
+	t.Attr("control", "17")
 	s := newShell(t)
 	r := s.serve()
 	for _, name := range []string{"admin", "root", "accounts", "admin@example.com"} {

@@ -55,7 +55,8 @@ var unsafe = []struct{ name, settings, lines string }{
 // The binary prints only the expected lines for each of these settings, without any secret, before
 // it opens a port or writes a file. The port is in use, so a server that tried to listen would
 // print another error.
-func TestControl94UnsafeSettings(t *testing.T) {
+func TestUnsafeSettings(t *testing.T) {
+	t.Attr("control", "94")
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)

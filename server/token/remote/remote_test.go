@@ -31,7 +31,13 @@ func encoded(set token.JWKS) []byte {
 
 // The corpus of server/token is rejected with the keys of a real server, by the function and by the
 // middleware.
-func TestControl18And19And20And21And22And23HostileTokensElsewhere(t *testing.T) {
+func TestHostileTokensElsewhere(t *testing.T) {
+	t.Attr("control", "18")
+	t.Attr("control", "19")
+	t.Attr("control", "20")
+	t.Attr("control", "21")
+	t.Attr("control", "22")
+	t.Attr("control", "23")
 	s := servertest.Start(t, servertest.Options{})
 	client := s.Login(s.NewUser(), accounts.BodyTokens)
 	v, err := remote.NewVerifier(remote.Options{Issuer: s.URL})
@@ -67,7 +73,9 @@ func TestControl18And19And20And21And22And23HostileTokensElsewhere(t *testing.T) 
 	}
 }
 
-func TestControl25And26Middleware(t *testing.T) {
+func TestMiddleware(t *testing.T) {
+	t.Attr("control", "25")
+	t.Attr("control", "26")
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
@@ -163,7 +171,8 @@ func TestLifeOfKeys(t *testing.T) {
 }
 
 // An unknown key is fetched at once, and a flood of forged ones causes one fetch in ten seconds.
-func TestControl19UnknownKeys(t *testing.T) {
+func TestUnknownKeys(t *testing.T) {
+	t.Attr("control", "19")
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)

@@ -1,4 +1,4 @@
-package accounts
+package sessions
 
 import (
 	"testing"
@@ -7,7 +7,8 @@ import (
 
 // The heartbeat detects a standstill by either clock, in whichever order goroutines read the
 // clocks, and reports it until the period is over.
-func TestControl195HeartbeatNoticesAStandstill(t *testing.T) {
+func TestHeartbeatNoticesAStandstill(t *testing.T) {
+	t.Attr("control", "195")
 	const limit, edge = time.Second, beatEvery + time.Second
 	at := func(monotonic, wall time.Duration) clocks { return clocks{monotonic, noon.Add(wall)} }
 	for name, test := range map[string]struct {

@@ -1,4 +1,4 @@
-package accounts
+package sessions
 
 import (
 	"context"
@@ -14,9 +14,9 @@ const beatEvery = 100 * time.Millisecond
 // (SIGSTOP), its virtual machine was paused, or the machine was suspended. Refresh treats requests
 // that may have waited in the kernel during a standstill as held up. Without RunHeartbeat no
 // standstill is detected.
-func (s *Service) RunHeartbeat(ctx context.Context) {
-	s.heartbeat.start()
-	defer s.heartbeat.stop()
+func (m *Manager) RunHeartbeat(ctx context.Context) {
+	m.heartbeat.start()
+	defer m.heartbeat.stop()
 	ticks := time.NewTicker(beatEvery)
 	defer ticks.Stop()
 	for {
@@ -24,7 +24,7 @@ func (s *Service) RunHeartbeat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			s.heartbeat.beat(readClocks())
+			m.heartbeat.beat(readClocks())
 		}
 	}
 }
@@ -100,4 +100,12 @@ func (h *heartbeat) stoodStill(now clocks, period time.Duration) bool {
 	defer h.mu.Unlock()
 	h.beatLocked(now)
 	return h.stood && now.monotonic-h.woke < period
+}
+
+// StandStill makes the process look as if it had just stood still for a period. It is for tests.
+func (m *Manager) StandStill(period time.Duration) {
+	m.heartbeat.mu.Lock()
+	defer m.heartbeat.mu.Unlock()
+	m.heartbeat.last.monotonic -= period
+	m.heartbeat.last.wall = m.heartbeat.last.wall.Add(-period)
 }

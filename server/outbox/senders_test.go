@@ -1,4 +1,4 @@
-package accounts_test
+package outbox_test
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -52,7 +54,8 @@ func slow(mails *servertest.Mails, d time.Duration) senderFunc {
 
 // A flood of resets for addresses without an account is queued before a real one, and the mail
 // server is slow.
-func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
+func TestUnknownAddressesDoNotDelayMail(t *testing.T) {
+	t.Attr("control", "187")
 	const bound = 10 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		mails := &servertest.Mails{}
@@ -87,7 +90,8 @@ func TestControl187UnknownAddressesDoNotDelayMail(t *testing.T) {
 // If too many mails are due, requests for mails are rejected, because the mail would arrive too
 // late. The rejection does not depend on the address, and one kind of request does not block the
 // other.
-func TestControl187BacklogIsRejected(t *testing.T) {
+func TestBacklogIsRejected(t *testing.T) {
+	t.Attr("control", "187")
 	const bound = 1000
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		for name, c := range map[string]struct {
@@ -131,7 +135,7 @@ func TestControl187BacklogIsRejected(t *testing.T) {
 				for _, path := range c.taken {
 					ask(path, u.Email).Want(t, http.StatusAccepted, "")
 				}
-				if got := observed(t, s, "mail_backlog"); got != fmt.Sprint(2*len(c.rejected)) {
+				if got := counter(t, s, metrics.MailBacklog); got != fmt.Sprint(2*len(c.rejected)) {
 					t.Errorf("got %s counted rejections", got)
 				}
 				for _, line := range errorLines(s) {
@@ -166,7 +170,8 @@ func (h *heldMails) kinds() []string {
 
 // A mail caused by a signed-in user, and then a reset, are sent before the registrations that
 // strangers have queued earlier.
-func TestControl187SignedInUsersGoFirst(t *testing.T) {
+func TestSignedInUsersGoFirst(t *testing.T) {
+	t.Attr("control", "187")
 	const senders = 6
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -183,7 +188,7 @@ func TestControl187SignedInUsersGoFirst(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var sending sync.WaitGroup
 		sending.Go(func() {
-			s.Service.SendMails(ctx, held, func(f accounts.MailFault) { t.Errorf("a mail of kind %s: %v", f.Kind, f.Err) })
+			s.Service.SendMails(ctx, held, func(f outbox.Fault) { t.Errorf("a mail of kind %s: %v", f.Kind, f.Err) })
 		})
 		eventually(t, "every sender is busy", func() bool { return len(held.kinds()) == senders })
 		for _, kind := range []string{"password_changed", "reset"} {
@@ -202,7 +207,8 @@ func TestControl187SignedInUsersGoFirst(t *testing.T) {
 
 // Decoys hold a third of the senders for as long as a real mail took, and no longer. Real mails can
 // use all senders.
-func TestControl187DecoysHoldTheirPart(t *testing.T) {
+func TestDecoysHoldTheirPart(t *testing.T) {
+	t.Attr("control", "187")
 	const senders, part, sending = 6, 2, 2 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -240,7 +246,8 @@ func TestControl187DecoysHoldTheirPart(t *testing.T) {
 
 // A reset is sent although many mails of signed-in users, or many retried mails that hold their
 // places for long, are due.
-func TestControl187AResetAlwaysHasAPlace(t *testing.T) {
+func TestAResetAlwaysHasAPlace(t *testing.T) {
+	t.Attr("control", "187")
 	const pushed = 4 // of six senders
 	for name, first := range map[string]struct {
 		priority models.MailPriority
@@ -271,7 +278,8 @@ func TestControl187AResetAlwaysHasAPlace(t *testing.T) {
 // own and for another person's address, and then one for a fourth mailbox. How long that takes must
 // not show whether the other person has an account: a sender is busy with that address in either
 // case.
-func TestControl187AnObserverCannotTimeAnAccount(t *testing.T) {
+func TestAnObserverCannotTimeAnAccount(t *testing.T) {
+	t.Attr("control", "187")
 	const sending = time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

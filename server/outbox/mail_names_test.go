@@ -1,4 +1,4 @@
-package accounts_test
+package outbox_test
 
 import (
 	"net/http"
@@ -23,7 +23,8 @@ func named(s *servertest.Server, email string) (list []string) {
 // A stranger who types another person's address types the name too, and the operator's server sends
 // the mail. So only mails to verified addresses contain a name, and no mail contains anything else
 // that the stranger typed.
-func TestControl202NamesGoToProvedAddresses(t *testing.T) {
+func TestNamesGoToProvedAddresses(t *testing.T) {
+	t.Attr("control", "202")
 	const squatted, fresh = "victim@example.com", "fresh@example.com"
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

@@ -1,16 +1,14 @@
-package accounts
+package sessions
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/token"
 )
@@ -20,100 +18,13 @@ import (
 type RefreshInput struct {
 	Credential Credential
 	Attempt    string
-	Client     Client
+	Client     audit.Client
 	Received   time.Time
-}
-
-// verdict is a row of the decision table; see the package documentation.
-type verdict int
-
-const (
-	tooLate     verdict = iota + 1 // row 1
-	ended                          // row 2
-	rotate                         // row 3: the next generation
-	same                           // row 4: the tokens in force, which were presented
-	successor                      // row 5: the tokens in force, which superseded the one presented
-	applied                        // row 5 for a rotation by this request: the database's answer was lost
-	reuse                          // row 6
-	regression                     // row 7
-	undecidable                    // row 8
-	misdirected                    // row 0b
-)
-
-// decide implements the decision table: it returns the verdict on a refresh credential, given the
-// row of its session and the time. It is a pure function. wrote are the times that this process
-// wrote in UPDATEs whose outcome is unknown.
-//
-// Rows 1 and 2 precede any grace: a session that has ended gives no tokens, however recently its
-// token was superseded. A missing row, which is row 2 even for an expired token, does not reach
-// decide.
-func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
-	transport := token.Transport(l.Transport)
-	if c.Subject != l.UserID || locations[transport].refresh != c.Location || (c.Transport != "" && c.Transport != transport) {
-		return misdirected
-	}
-	// The refresh credential of server_held is an access token. Its own exp has usually passed when
-	// it is presented, and does not count.
-	if c.Expired && transport != token.ServerHeld {
-		return tooLate
-	}
-	if err := alive(l, now); err != nil {
-		if errors.Is(err, problem.New(problem.SessionExpired)) {
-			return tooLate
-		}
-		return ended
-	}
-	switch behind := l.Generation - c.Generation; {
-	case behind < 0:
-		return regression
-	case behind == 0:
-		return p.decideCurrent(now.Sub(l.RotatedAt))
-	case behind == 1 && slices.ContainsFunc(wrote, l.RotatedAt.Equal):
-		return applied
-	default:
-		return p.decideSuperseded(now.Sub(l.RotatedAt), behind == 1, sameAttempt(attempt, l.Attempt))
-	}
-}
-
-func (p Policy) decideCurrent(age time.Duration) verdict {
-	if p.RotationInterval == 0 || age >= p.RotationInterval+p.Margin {
-		return rotate
-	}
-	return same
-}
-
-// decideSuperseded returns the verdict on a superseded token. Only the last one has a period of
-// grace. An age below -M means that this replica's clock is behind that of the replica that
-// rotated: that proves nothing, and is never reuse.
-func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
-	switch {
-	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
-		return reuse
-	case last && sameAttempt:
-		return successor
-	case age < -p.Margin:
-		return undecidable
-	case last && age <= p.RotationInterval:
-		return successor
-	}
-	return reuse
-}
-
-func sameAttempt(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) }
-
-// attemptHash returns the hash of Refresh-Attempt that a row keeps, or nil without one. nil never
-// matches. The strict profile ignores the header.
-func (p Policy) attemptHash(attempt string) []byte {
-	if attempt == "" || p.RotationInterval == 0 {
-		return nil
-	}
-	sum := sha256.Sum256([]byte(attempt))
-	return sum[:16]
 }
 
 const refreshTries = 6
 
-// RefreshToken returns the tokens in force for a refresh credential.
+// Refresh returns the tokens in force for a refresh credential.
 //
 // Usually that takes one statement: the UPDATE of row 3, which includes every condition of that
 // row, so that nothing is read first. If it matches no row, the session's row is read and the table
@@ -125,17 +36,17 @@ const refreshTries = 6
 //
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
 // revoked), ServiceUnavailable.
-func (s *Service) RefreshToken(caller context.Context, in RefreshInput) (Tokens, error) {
-	if s.isHeldUp(in) {
+func (m *Manager) Refresh(caller context.Context, in RefreshInput) (Tokens, error) {
+	if m.isHeldUp(in) {
 		return Tokens{}, problem.Unavailable(errHeldUp)
 	}
-	if in.Credential.Legacy != nil {
-		return s.exchange(caller, in)
+	if in.Credential.legacy != nil {
+		return m.exchange(caller, in)
 	}
-	r := &refreshing{Service: s, in: in, caller: caller, attempt: s.policy.attemptHash(in.Attempt)}
-	ctx, cancel := deadline(caller)
+	r := &refreshing{Manager: m, in: in, caller: caller, attempt: m.policy.attemptHash(in.Attempt)}
+	ctx, cancel := models.Detach(caller)
 	defer cancel()
-	ctx, leave, err := s.store.Enter(ctx)
+	ctx, leave, err := m.store.Enter(ctx)
 	if err != nil {
 		return Tokens{}, problem.Unavailable(err)
 	}
@@ -166,17 +77,17 @@ var errHeldUp = errors.New("the request was held up on its way")
 // Call it before anything else and for every credential. Otherwise an attacker could try a stolen
 // token without an alarm by sending the body late. The strict profile has no M: no request counts
 // as held up.
-func (s *Service) isHeldUp(in RefreshInput) bool {
-	if s.policy.RotationInterval == 0 {
+func (m *Manager) isHeldUp(in RefreshInput) bool {
+	if m.policy.RotationInterval == 0 {
 		return false
 	}
-	age := max(0, s.now().Sub(in.Received))
-	return age > s.policy.Margin || s.heartbeat.stoodStill(readClocks(), age+s.policy.Margin)
+	age := max(0, m.now().Sub(in.Received))
+	return age > m.policy.Margin || m.heartbeat.stoodStill(readClocks(), age+m.policy.Margin)
 }
 
-// refreshing is one call of Refresh.
+// refreshing is one call of [Manager.Refresh] with a token of a session.
 type refreshing struct {
-	*Service
+	*Manager
 	in      RefreshInput
 	caller  context.Context
 	attempt []byte
@@ -217,11 +128,11 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 	if !ok {
 		return Tokens{}, false, nil
 	}
-	r.observe("refresh_rotated")
+	r.count(metrics.RefreshRotated)
 	t, err := r.mint(token.Grant{
 		Subject: c.Subject, Session: c.Session, Generation: c.Generation + 1, Transport: transport,
 		RotatedAt: now, IdleExpiresAt: rotation.IdleExpiresAt, ExpiresAt: expiresAt,
-	}, now, true)
+	}, now, NextTokens)
 	return t, err == nil, err
 }
 
@@ -237,36 +148,36 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 		return Tokens{}, false, err
 	}
 	now := r.now()
-	if r.clockOff(before, l.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
+	if r.isClockOff(before, l.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
 		return Tokens{}, false, models.ErrClock
 	}
 	switch r.policy.decide(r.in.Credential, r.attempt, l, now, r.wrote) {
 	case misdirected:
-		r.observe("refresh_misdirected")
+		r.count(metrics.RefreshMisdirected)
 		return Tokens{}, true, problem.New(problem.RefreshInvalid)
 	case tooLate:
-		r.observe("refresh_expired")
+		r.count(metrics.RefreshExpired)
 		return Tokens{}, true, problem.New(problem.SessionExpired)
 	case ended:
-		r.observe("refresh_revoked")
+		r.count(metrics.RefreshRevoked)
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
-		r.observe("state_regression")
+		r.count(metrics.StateRegression)
 		return Tokens{}, true, problem.New(problem.SessionExpired)
 	case rotate:
-		return r.outcome(r.rotate(ctx, token.Transport(l.Transport), l.ExpiresAt))
+		return r.outcome(r.rotate(ctx, transportOf(l.Session), l.ExpiresAt))
 	case same:
 		return r.outcome(r.current(ctx, l, now, false))
 	case successor:
 		return r.outcome(r.current(ctx, l, now, true))
 	case applied:
-		r.observe("refresh_rotated")
-		t, err := r.mint(grantOf(l), now, true)
+		r.count(metrics.RefreshRotated)
+		t, err := r.mint(grantOf(l.Session), now, NextTokens)
 		return t, true, err
 	case reuse:
 		return r.revoke(ctx, l, now)
 	case undecidable:
-		r.observe("refresh_undecided")
+		r.count(metrics.RefreshUndecided)
 	}
 	return Tokens{}, false, models.ErrClock
 }
@@ -280,17 +191,27 @@ func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 // at the same time.
 func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
-	if superseded && r.in.Client.IP != l.IP && r.in.Client.UserAgent != l.UserAgent && r.mayRecord(ctx, l.User, gracedOfUser) {
-		e := r.eventIn(l.ID, models.EventRefreshGraced, l.UserID, r.in.Client, "presented again from another address and another user agent")
+	if superseded && r.isElsewhere(l.Session) && r.mayLogGrace(ctx, l.User) {
+		e := r.event(l.Session, models.EventRefreshGraced, "presented again from another address and another user agent").Row(now)
 		graced = &e
 	}
 	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
 	if err != nil || !ok {
 		return Tokens{}, false, err
 	}
-	r.observe(map[bool]string{false: "refresh_same", true: "refresh_graced"}[superseded])
-	t, err := r.mint(grantOf(l), now, superseded)
+	r.count(map[bool]metrics.Counter{false: metrics.RefreshSame, true: metrics.RefreshGraced}[superseded])
+	t, err := r.mint(grantOf(l.Session), now, map[bool]Newness{false: SameTokens, true: NextTokens}[superseded])
 	return t, err == nil, err
+}
+
+// isElsewhere reports whether the request has another address and another user agent than the last
+// rotation of the session.
+func (r *refreshing) isElsewhere(s models.Session) bool {
+	return r.in.Client.IP != s.IP && r.in.Client.UserAgent != s.UserAgent
+}
+
+func (r *refreshing) event(s models.Session, kind models.EventKind, detail string) audit.Event {
+	return audit.Event{Kind: kind, UserID: s.UserID, SessionID: s.ID, Client: r.in.Client, Detail: detail}
 }
 
 // revoke implements row 6. A request that was held up, or whose caller has disconnected, proves no
@@ -306,21 +227,11 @@ func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (
 	if behind := l.Generation - r.in.Credential.Generation; behind != 1 {
 		age = fmt.Sprintf("%d generations old", behind)
 	}
-	event := r.eventIn(l.ID, models.EventRefreshReused, l.UserID, r.in.Client, "the refresh token was "+age)
+	event := r.event(l.Session, models.EventRefreshReused, "the refresh token was "+age).Row(now)
 	ok, err := r.store.RevokeReused(ctx, l.ID, l.Generation, now, r.policy.tolerance(), event)
 	if err != nil || !ok {
 		return Tokens{}, false, err
 	}
-	r.observe("refresh_reused")
+	r.count(metrics.RefreshReused)
 	return Tokens{}, true, problem.New(problem.RefreshReused)
-}
-
-// pause waits before the next try, a little longer each time. It reports false if no time is left.
-func pause(ctx context.Context, try int) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(time.Duration(1+rand.IntN(10<<try)) * time.Millisecond): //nolint:gosec // spreads retries, hides nothing
-		return true
-	}
 }

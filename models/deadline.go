@@ -1,0 +1,20 @@
+package models
+
+import (
+	"context"
+	"time"
+)
+
+// CallTime bounds the work for a request whose context has no earlier deadline.
+const CallTime = 2500 * time.Millisecond
+
+// Detach detaches a context from the caller, who may disconnect: a write that has begun is
+// completed, and its outcome is known. The deadline stays; without one, it is [CallTime] from now.
+func Detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	ctx = context.WithoutCancel(ctx)
+	if !ok {
+		return context.WithTimeout(ctx, CallTime)
+	}
+	return context.WithDeadline(ctx, end)
+}

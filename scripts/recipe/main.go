@@ -1,0 +1,134 @@
+// Command recipe applies the steps of a guide to a copy of the repository, so that the guide stays
+// true. A step is a block whose line before it is
+//
+//	<!-- apply -->
+//
+// A block in diff changes one file. Its first line is "--- PATH", or "+++ PATH" for a new file. The following lines are context,
+// or lines to remove (-) or add (+). A line "@@" separates hunks. The context and the removed lines
+// of a hunk must occur exactly once in the file. After "@@ everywhere" every occurrence is changed.
+// A block in sh runs in the copy.
+//
+//	go run ./scripts/recipe [-edits N] [-keep] GUIDE
+//
+// The copy contains uncommitted changes. The exit status is 1 if a step fails or the guide changes
+// more than N files by hand. Tests are not counted.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	edits := flag.Int("edits", 8, "the maximum number of files to change by hand")
+	keep := flag.Bool("keep", false, "keep the copy and print its path")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(flag.Arg(0), *edits, *keep, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "recipe: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(guide string, most int, keep bool, out io.Writer) (err error) {
+	text, err := os.ReadFile(guide)
+	if err != nil {
+		return err
+	}
+	steps, err := parse(string(text))
+	if err != nil {
+		return fmt.Errorf("%s:%w", guide, err)
+	}
+	product, tests := filesIn(steps)
+	if product > most {
+		return fmt.Errorf("%s changes %d files by hand, at most %d are allowed", guide, product, most)
+	}
+	folder, err := os.MkdirTemp("", "recipe-")
+	if err != nil {
+		return err
+	}
+	if keep {
+		_, _ = fmt.Fprintln(out, folder)
+	} else {
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	}
+	if err := copyTree(folder); err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if err := s.apply(folder, out); err != nil {
+			return fmt.Errorf("%s:%d: %w", guide, s.line, err)
+		}
+	}
+	_, _ = fmt.Fprintf(out, "recipe: %d steps of %s hold, with %d files and %d files of tests changed by hand\n", len(steps), guide, product, tests)
+	return nil
+}
+
+// copyTree copies the files of the repository in the working directory, with uncommitted changes.
+func copyTree(folder string) error {
+	list, err := exec.Command("git", "ls-files", "-z", "-co", "--exclude-standard").Output()
+	if err != nil {
+		return fmt.Errorf("git ls-files: %w", err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		info, err := os.Stat(name)
+		if errors.Is(err, os.ErrNotExist) { // deleted, but not yet in the index
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o750); err != nil {
+			return err
+		}
+		if err := os.WriteFile(target, data, info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return git(folder, "init", "--quiet")
+}
+
+// git runs a command in the copy, which is a repository because some checks list its files.
+func git(folder string, args ...string) error {
+	command := exec.Command("git", args...)
+	command.Dir = folder
+	return command.Run()
+}
+
+// runShell runs a script in the copy, in a process group that ends with an interrupt.
+func runShell(folder, script string, out io.Writer) error {
+	command := exec.Command("bash", "-euo", "pipefail", "-c", script)
+	command.Dir, command.Stdout, command.Stderr = folder, out, out
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	done := make(chan error, 1)
+	go func() { done <- command.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-interrupted:
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM) // fails only if it has ended
+		return errors.Join(errors.New("interrupted"), <-done)
+	}
+}

@@ -1,0 +1,91 @@
+package accounts
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
+)
+
+// requestLink queues a mail with a link that anyone can request for an address. Errors:
+// ValidationFailed, RateLimited, ServiceUnavailable.
+func (s *Service) requestLink(ctx context.Context, kind mail.Kind, email string, client Client) error {
+	if err := s.outbox.CheckBacklog(ctx, kind); err != nil {
+		return err
+	}
+	norm, err := anyEmail(email)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	if err := s.spend(ctx, perClient(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client)...); err != nil {
+		return err
+	}
+	m := s.outbox.NewRequest(kind, email, norm, client)
+	return s.answerMailRequest(s.outbox.QueueAlone(ctx, m, s.recipientLimit(kind, norm)))
+}
+
+func hashOf(value string) []byte {
+	sum := sha256.Sum256([]byte(value))
+	return sum[:]
+}
+
+// findOpenToken returns the token that has the value and can still be used. Errors: LinkInvalid,
+// ServiceUnavailable.
+func (s *Service) findOpenToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
+	t, err := s.findToken(ctx, purpose, value)
+	if err == nil && t.UsedAt != nil {
+		return t, problem.New(problem.LinkInvalid)
+	}
+	return t, err
+}
+
+// findToken returns the token that has the value, even if it has been used. Errors: LinkInvalid,
+// ServiceUnavailable.
+//
+// A matching hash is not enough: an attacker who has a leaked secret and the id of a row can
+// compute the value of its link. A value counts only if a secret of the present key ring derives
+// it, so that removing a secret invalidates its links.
+func (s *Service) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	t, err := s.store.Token(ctx, purpose, hashOf(value))
+	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
+		return t, problem.New(problem.LinkInvalid)
+	}
+	if err == nil && !slices.Contains(s.ring.OneTimes(uuid.UUID(t.ID)), value) {
+		return t, problem.New(problem.LinkInvalid)
+	}
+	return t, problem.FromStore(err)
+}
+
+// isUsedAt reports whether a token was used at that instant, and so by the transaction of that
+// instant.
+func (s *Service) isUsedAt(ctx context.Context, t models.OneTimeToken, at time.Time) bool {
+	found, err := s.store.TokenByID(ctx, t.Purpose, t.ID)
+	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(at)
+}
+
+// countUse counts one use of a rate limit, and reports whether the limit allows it. A use that is
+// not allowed changes nothing, so the transaction can go on.
+func countUse(tx *models.Tx, limit models.RateLimitUse) (allowed bool, err error) {
+	err = tx.CountUses(limit)
+	if isExceeded(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// isExceeded reports whether err says that a rate limit is exceeded.
+func isExceeded(err error) bool {
+	var exceeded *models.RateLimitExceeded
+	return errors.As(err, &exceeded)
+}

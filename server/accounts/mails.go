@@ -1,0 +1,45 @@
+package accounts
+
+import (
+	"context"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/outbox"
+	"example.com/accounts/server/problem"
+)
+
+// SendMails sends the mails that are due until ctx ends; see [outbox.Outbox.Send].
+func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(outbox.Fault)) {
+	s.outbox.Send(ctx, sender, report)
+}
+
+// recipientLimit returns the rate limit of mails that anyone can request for an address, because it
+// may be another person's mailbox. The answer to the request is the same without a mail.
+//
+// Resets and resends each have a limit of their own. Otherwise an attacker who signs up with the
+// owner's address again and again would keep the owner from a password reset, and an attacker who
+// requests resends for a registration that does not exist would keep the owner from signing up.
+// Notices have no limit here: the changes of the password or the address that cause them are
+// limited.
+func (s *Service) recipientLimit(kind mail.Kind, emailNorm string) models.RateLimitUse {
+	group := "register"
+	if kind == mail.Reset || kind == outbox.Resend {
+		group = string(kind)
+	}
+	return use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm)
+}
+
+// answerMailRequest returns the answer to a request for a mail. It is the same if a rate limit
+// prevented the mail.
+func (s *Service) answerMailRequest(queued bool, err error) error {
+	if err != nil {
+		return problem.FromStore(err)
+	}
+	if !queued {
+		s.count(metrics.RateLimited)
+	}
+	s.outbox.Wake()
+	return nil
+}

@@ -1,0 +1,227 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/problem"
+)
+
+// UserChange is a staff member's change of a user; nil leaves a member as it is.
+type UserChange struct {
+	Email, Username, FirstName, LastName, Locale *string
+	IsActive, IsStaff, IsSuperuser               *bool
+	IfVersion                                    func(version int64) bool // reports whether to change a user of that version; nil: any
+}
+
+// UpdateUser changes a user. A member that already has the requested value is no change and leaves
+// no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
+// SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
+func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
+		if c.IfVersion != nil && !c.IfVersion(u.Version) {
+			return problem.New(problem.PreconditionFailed)
+		}
+		update, err := s.planUpdate(ctx, p, u, c, client)
+		if err != nil || update.patch == (models.UserPatch{}) {
+			return err
+		}
+		err = s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return update.apply(tx, p, u) })
+		if errors.Is(err, models.ErrConflict) { // the address is not changed here
+			return problem.UsernameConflict()
+		}
+		return s.mailLimitError(err)
+	})
+	if err != nil {
+		return UserDetail{}, err
+	}
+	s.wakeMail()
+	return s.GetUser(ctx, id)
+}
+
+// changeManageable makes a guarded change of a user whom the principal may change. The permission is
+// checked at each read.
+func (s *Service) changeManageable(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
+	return retryAsRead(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
+}
+
+// userUpdate is a staff member's change of a user: what changes, and the user after it.
+type userUpdate struct {
+	patch       models.UserPatch
+	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
+	after       models.User
+	events      []models.Event
+}
+
+// apply makes the update. A superuser who grants a role to themself keeps the session of the
+// request.
+func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
+	if p.User.ID == u.ID && grantsRole(u, plan.patch) && plan.patch.IsActive == nil {
+		if err := tx.MoveSession(p.Session.ID, u); err != nil {
+			return err
+		}
+	}
+	if err := changeUser(tx, u, plan.patch, plan.events...); err != nil || plan.emailChange == nil {
+		return err
+	}
+	if err := tx.CountUses(plan.emailChange.limits...); err != nil {
+		return err
+	}
+	_, err := plan.emailChange.start(tx, models.RateLimitUse{}) // the limits of a staff member's mails are among those above
+	return err
+}
+
+// planUpdate returns the parts of a requested change that differ from the user's present state.
+func (s *Service) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
+	plan := userUpdate{after: u}
+	plan.after.Username, plan.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
+	plan.after.FirstName, plan.after.LastName, plan.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
+	add := func(kind models.EventKind, changes models.Changes, detail string) {
+		plan.events = append(plan.events, changing(s.byStaff(p, kind, u.ID, client, detail), changes))
+	}
+	if err := plan.planRoles(p, u, add); err != nil {
+		return plan, err
+	}
+	names := plan.planNames(u, add)
+	var email error
+	if plan.after.Email != u.Email {
+		email = s.planEmail(ctx, p, u, &plan, client)
+		add(models.EventEmailChangeRequested, nil, "to "+mail.Mask(plan.after.Email))
+	}
+	if err := problem.Join(names, email); err != nil {
+		return plan, err
+	}
+	plan.planActive(u, add)
+	return plan, nil
+}
+
+// planRoles plans a change of the user's roles.
+func (plan *userUpdate) planRoles(p Principal, u models.User, add addEvent) error {
+	changes := roleChanges(u, plan.after)
+	if len(changes) == 0 {
+		return nil
+	}
+	if !p.User.IsSuperuser {
+		return problem.New(problem.RoleRequired)
+	}
+	plan.patch.IsStaff, plan.patch.IsSuperuser = &plan.after.IsStaff, &plan.after.IsSuperuser
+	// Where verification is optional, a stranger can have signed up with a colleague's address, and
+	// would become staff. An invited user who has not signed in yet has no password, so only the
+	// mailbox can use that account.
+	if grantsRole(u, plan.patch) && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+		return problem.New(problem.EmailUnverified)
+	}
+	add(models.EventRolesChanged, changes, "")
+	return nil
+}
+
+// planActive plans an activation or a deactivation.
+func (plan *userUpdate) planActive(u models.User, add addEvent) {
+	if plan.after.IsActive == u.IsActive {
+		return
+	}
+	kind := models.EventDeactivated
+	if plan.after.IsActive {
+		kind = models.EventActivated
+	}
+	add(kind, activeChange(u.IsActive, plan.after.IsActive), "")
+	plan.patch.IsActive = &plan.after.IsActive
+}
+
+// addEvent adds an event to an update.
+type addEvent = func(kind models.EventKind, changes models.Changes, detail string)
+
+// planEmail plans a change of address. It takes effect when the new mailbox confirms it.
+//
+// If staff could put an address into force, a staff member could take an account over by a password
+// reset, and an unverified address would look verified. Only a superuser may start a change for a
+// user who may have used the account, because the owner of the new mailbox can take it over.
+func (s *Service) planEmail(ctx context.Context, p Principal, u models.User, plan *userUpdate, client Client) error {
+	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
+		return problem.New(problem.RoleRequired)
+	}
+	norm, err := newEmail(plan.after.Email)
+	if err != nil {
+		return err
+	}
+	if taken, err := s.isTaken(ctx, s.store.UserByEmail, norm, u.ID); err != nil {
+		return err
+	} else if taken {
+		return s.conflictOfEmail(ctx, u, plan.patch.UsernameNorm)
+	}
+	change := s.newEmailChange(u, plan.after.Email, norm, client)
+	change.token.ActorID = &p.User.ID
+	change.limits = append(change.limits, s.staffMailLimits(p, norm)...)
+	plan.emailChange, plan.patch.NewVersion = &change, true // users and staff see the pending address
+	return nil
+}
+
+// mayHaveSignedIn reports whether the account may have been used. A user with a password may be
+// about to sign in. The last login of an imported user proves nothing, because simplejwt leaves it
+// empty.
+func mayHaveSignedIn(u models.User) bool {
+	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
+}
+
+// conflictOfEmail returns the conflict of an address, and of the new username if another user has
+// that too.
+func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
+	if usernameNorm == nil {
+		return problem.EmailConflict()
+	}
+	taken, err := s.isTaken(ctx, s.store.UserByUsername, *usernameNorm, u.ID)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return problem.Join(problem.UsernameConflict(), problem.EmailConflict())
+	}
+	return problem.EmailConflict()
+}
+
+// planNames plans the changes of the username, the names and the language. Values that change must be
+// well-formed; an imported value may stay as it is.
+func (plan *userUpdate) planNames(u models.User, add addEvent) error {
+	return problem.Join(plan.planUsername(u, add), plan.planProfile(u, add))
+}
+
+func (plan *userUpdate) planUsername(u models.User, add addEvent) (err error) {
+	if plan.after.Username == u.Username {
+		return nil
+	}
+	if plan.after.UsernameNorm, err = newName(plan.after.Username); err != nil {
+		return err
+	}
+	plan.patch.Username, plan.patch.UsernameNorm = &plan.after.Username, &plan.after.UsernameNorm
+	add(models.EventUsernameChanged, usernameChange(u, plan.after), "")
+	return nil
+}
+
+func (plan *userUpdate) planProfile(u models.User, add addEvent) error {
+	if plan.after.FirstName != u.FirstName || plan.after.LastName != u.LastName {
+		if err := newNames(changed(u.FirstName, &plan.after.FirstName), changed(u.LastName, &plan.after.LastName)); err != nil {
+			return err
+		}
+		plan.patch.FirstName, plan.patch.LastName = &plan.after.FirstName, &plan.after.LastName
+	}
+	if plan.after.Locale != u.Locale {
+		plan.patch.Locale = &plan.after.Locale
+	}
+	if changes := profileChanges(u, plan.after); len(changes) > 0 {
+		add(models.EventProfileChanged, changes, "")
+	}
+	return nil
+}
+
+func or[T any](wanted *T, present T) T {
+	if wanted != nil {
+		return *wanted
+	}
+	return present
+}

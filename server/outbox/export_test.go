@@ -1,0 +1,9 @@
+package outbox
+
+// The following exports are for the tests.
+
+var AddResetToken = addResetToken
+
+var FinishedMail = finished
+
+var CounterOf = counters

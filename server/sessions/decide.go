@@ -1,0 +1,88 @@
+package sessions
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"time"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
+	"example.com/accounts/server/token"
+)
+
+// verdict is a row of the decision table; see the package documentation.
+type verdict int
+
+const (
+	tooLate     verdict = iota + 1 // row 1
+	ended                          // row 2
+	rotate                         // row 3: the next generation
+	same                           // row 4: the tokens in force, which were presented
+	successor                      // row 5: the tokens in force, which superseded the one presented
+	applied                        // row 5 for a rotation by this request: the database's answer was lost
+	reuse                          // row 6
+	regression                     // row 7
+	undecidable                    // row 8
+	misdirected                    // row 0b
+)
+
+// decide implements the decision table: it returns the verdict on a refresh credential, given the
+// row of its session and the time. It is a pure function. wrote are the times that this process
+// wrote in UPDATEs whose outcome is unknown.
+//
+// Rows 1 and 2 precede any grace: a session that has ended gives no tokens, however recently its
+// token was superseded. A missing row, which is row 2 even for an expired token, does not reach
+// decide.
+func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
+	if !c.belongsTo(l.Session, forRefresh) {
+		return misdirected
+	}
+	// The refresh credential of server_held is an access token. Its own exp has usually passed when
+	// it is presented, and does not count.
+	if c.Expired && transportOf(l.Session) != token.ServerHeld {
+		return tooLate
+	}
+	if err := checkAlive(l, now); err != nil {
+		if errors.Is(err, problem.New(problem.SessionExpired)) {
+			return tooLate
+		}
+		return ended
+	}
+	switch behind := l.Generation - c.Generation; {
+	case behind < 0:
+		return regression
+	case behind == 0:
+		return p.decideCurrent(now.Sub(l.RotatedAt))
+	case behind == 1 && slices.ContainsFunc(wrote, l.RotatedAt.Equal):
+		return applied
+	default:
+		return p.decideSuperseded(now.Sub(l.RotatedAt), behind == 1, isSameAttempt(attempt, l.Attempt))
+	}
+}
+
+func (p Policy) decideCurrent(age time.Duration) verdict {
+	if p.RotationInterval == 0 || age >= p.RotationInterval+p.Margin {
+		return rotate
+	}
+	return same
+}
+
+// decideSuperseded returns the verdict on a superseded token. Only the last one has a period of
+// grace. An age below -M means that this replica's clock is behind that of the replica that
+// rotated: that proves nothing, and is never reuse.
+func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
+	switch {
+	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
+		return reuse
+	case last && sameAttempt:
+		return successor
+	case age < -p.Margin:
+		return undecidable
+	case last && age <= p.RotationInterval:
+		return successor
+	}
+	return reuse
+}
+
+func isSameAttempt(a, b []byte) bool { return len(a) > 0 && bytes.Equal(a, b) }

@@ -1,0 +1,179 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/problem"
+	"example.com/accounts/server/token"
+)
+
+// LegacyTokens is the hook for refresh tokens of the service that users were imported from. Each can
+// be exchanged once for a session. The zero value accepts none.
+type LegacyTokens struct {
+	Verify func(raw string) (LegacyToken, error) // returns an authentic token that has not expired
+	Admits func(models.User) bool                // reports whether the tokens of a user are still valid
+	Until  time.Time                             // none is accepted from then on
+	Detail string                                // of the event of the login
+}
+
+// LegacyToken is an authentic refresh token of another service.
+type LegacyToken = token.LegacyClaims
+
+// legacyTransports are the transports of sessions that begin with a legacy token. The location of
+// the token selects one of them.
+var legacyTransports = []token.Transport{token.Hybrid, token.Body}
+
+// ExchangeableCredential verifies a token as [Manager.Credential] does, and also accepts a legacy
+// token, which [Manager.Refresh] exchanges for a session. Errors: AccessInvalid, RefreshInvalid.
+func (m *Manager) ExchangeableCredential(location TokenLocation, raw string) (Credential, error) {
+	c, err := m.Credential(location, raw)
+	if err != nil {
+		if legacy, ok := m.legacy.credential(location, raw, m.now()); ok {
+			return legacy, nil
+		}
+	}
+	return c, err
+}
+
+// credential verifies a legacy token. It does not query the database.
+func (l LegacyTokens) credential(location TokenLocation, raw string, now time.Time) (Credential, bool) {
+	if l.Verify == nil || !now.Before(l.Until) {
+		return Credential{}, false
+	}
+	for _, transport := range legacyTransports {
+		if accepts(transport, forRefresh, location) {
+			t, err := l.Verify(raw)
+			return Credential{Location: location, Subject: t.Subject, Transport: transport, legacy: &t}, err == nil
+		}
+	}
+	return Credential{}, false
+}
+
+// exchanging is the exchange of one legacy token.
+type exchanging struct {
+	*Manager
+	in RefreshInput
+	// id is that of the new session. It is the same in each try: if the answer to a COMMIT was lost,
+	// the next try finds its own session.
+	id models.ID
+}
+
+// exchange begins a session for a legacy token, once. [LegacyTokens] decides which users may have
+// one.
+//
+// A lost answer must not log a user out. A client that presents the token again, with the
+// Refresh-Attempt with which the session was begun, gets the same tokens, as long as the session is
+// live and has not been refreshed. In all other cases the answer is that for a forged token, so
+// that a thief does not learn whether there was anything to steal.
+//
+// Errors: RefreshInvalid, ServiceUnavailable (the same token can still be used).
+func (m *Manager) exchange(caller context.Context, in RefreshInput) (Tokens, error) {
+	ctx, cancel := models.Detach(caller)
+	defer cancel()
+	x := exchanging{m, in, NewID()}
+	var err error
+	for try := range refreshTries {
+		var t Tokens
+		if t, err = x.attempt(ctx); !errors.Is(err, problem.New(problem.ServiceUnavailable)) {
+			if err != nil {
+				m.count(metrics.LegacyRefused)
+			}
+			return t, err
+		}
+		if !pause(ctx, try) {
+			break
+		}
+	}
+	return Tokens{}, err
+}
+
+func (x exchanging) attempt(ctx context.Context) (Tokens, error) {
+	u, err := x.store.UserByID(ctx, x.in.Credential.Subject)
+	if err != nil {
+		return Tokens{}, refusedOrStoreError(err)
+	}
+	if !x.legacy.Admits(u) {
+		return Tokens{}, problem.New(problem.RefreshInvalid)
+	}
+	var s models.Session
+	err = x.store.Tx(ctx, func(tx *models.Tx) (err error) {
+		s, err = x.login(tx, u)
+		return err
+	})
+	switch {
+	case err == nil:
+		x.count(metrics.LegacyExchanged)
+		return x.FirstTokens(s)
+	case errors.Is(err, models.ErrConflict):
+		return x.repeat(ctx)
+	}
+	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: inactive, or all sessions revoked since
+}
+
+// passwordNeverShown is the time of authentication of a session that begins with a legacy token.
+// The other service verified the password, at a time that is unknown here, so the session must not
+// have recent authentication.
+var passwordNeverShown = time.Unix(0, 0).UTC()
+
+// login stores the token as used and starts the session that it is exchanged for. The token's
+// identity is unique, so that of several requests with the same token one succeeds. Errors:
+// RefreshInvalid, models.ErrConflict if the token has been used, models.ErrNotFound if the user was
+// deactivated or all sessions were revoked since u was read.
+func (x exchanging) login(tx *models.Tx, u models.User) (models.Session, error) {
+	now, t := tx.Now(), x.in.Credential.legacy
+	if !now.Before(x.legacy.Until) || !now.Before(t.ExpiresAt) { // either may have passed during the tries
+		return models.Session{}, problem.New(problem.RefreshInvalid)
+	}
+	if err := recordLogin(tx, u); err != nil {
+		return models.Session{}, err
+	}
+	err := tx.AddToken(models.OneTimeToken{
+		ID: x.id, Purpose: models.PurposeLegacyRefresh, Hash: t.Identity[:], UserID: u.ID, CreatedAt: now, ExpiresAt: t.ExpiresAt, UsedAt: &now,
+	})
+	if err != nil {
+		return models.Session{}, err
+	}
+	return x.start(tx, NewSession{
+		ID: x.id, User: u, Transport: x.in.Credential.Transport, Client: x.in.Client,
+		Attempt: x.policy.attemptHash(x.in.Attempt), AuthenticatedAt: &passwordNeverShown,
+	}, x.legacy.Detail)
+}
+
+// repeat handles a token that has been used: it returns the tokens of its session again if the
+// request repeats the exchange. Errors: RefreshInvalid, ServiceUnavailable.
+func (x exchanging) repeat(ctx context.Context) (Tokens, error) {
+	c := x.in.Credential
+	used, err := x.store.Token(ctx, models.PurposeLegacyRefresh, c.legacy.Identity[:])
+	if err != nil {
+		return Tokens{}, refusedOrStoreError(err)
+	}
+	l, err := x.store.Session(ctx, used.ID)
+	if err != nil { // ErrNotFound also for a token that the other service had revoked before the import
+		return Tokens{}, refusedOrStoreError(err)
+	}
+	own := used.ID == x.id || isSameAttempt(x.policy.attemptHash(x.in.Attempt), l.Attempt)
+	if !own || !c.belongsTo(l.Session, forRefresh) || l.Generation != 0 || checkAlive(l, x.timeOf(l)) != nil {
+		return Tokens{}, problem.New(problem.RefreshInvalid)
+	}
+	now := x.now()
+	ok, err := x.store.Touch(ctx, l.ID, l.Generation, now, x.policy.tolerance(), nil)
+	if err != nil {
+		return Tokens{}, problem.FromStore(err)
+	}
+	if !ok { // the session has changed since, or the clocks differ: try again
+		return Tokens{}, problem.FromStore(models.ErrClock)
+	}
+	x.count(metrics.LegacyRepeated)
+	return x.mint(grantOf(l.Session), now, NewSessionTokens)
+}
+
+func refusedOrStoreError(err error) error {
+	if errors.Is(err, models.ErrNotFound) {
+		return problem.New(problem.RefreshInvalid)
+	}
+	return problem.FromStore(err)
+}

@@ -1,0 +1,136 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/problem"
+	"example.com/accounts/server/token"
+)
+
+// Authenticate returns the principal of an access credential, with one statement. The row is read
+// for every request, so a revocation takes effect at once. Errors: AccessExpired, AccessInvalid
+// (another location than the transport's, or another user than the session's), SessionExpired,
+// SessionRevoked, ServiceUnavailable.
+func (m *Manager) Authenticate(ctx context.Context, c Credential) (Principal, error) {
+	if c.Expired {
+		return Principal{}, problem.New(problem.AccessExpired)
+	}
+	l, err := m.readSession(ctx, c)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !c.belongsTo(l.Session, forAccess) {
+		return Principal{}, problem.New(problem.AccessInvalid)
+	}
+	at := m.timeOf(l)
+	if err := checkAlive(l, at); err != nil {
+		return Principal{}, err
+	}
+	return Principal{User: l.User, Session: l.Session, At: at}, nil
+}
+
+// CurrentSession is the live session of a credential.
+type CurrentSession struct {
+	ID          uuid.UUID
+	ExpiresAt   time.Time
+	Transport   token.Transport
+	RecentUntil *time.Time // the time until which the authentication counts as recent; nil if it does not
+	CSRF        string     // empty in the transport body
+}
+
+// Current returns the live session of a credential, which may be an access or a refresh token. It
+// changes nothing. Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired,
+// SessionRevoked, ServiceUnavailable.
+func (m *Manager) Current(ctx context.Context, c Credential) (CurrentSession, error) {
+	l, err := m.readSession(ctx, c)
+	if err != nil {
+		return CurrentSession{}, err
+	}
+	if err := checkCredential(c, l.Session); err != nil {
+		return CurrentSession{}, err
+	}
+	at := m.timeOf(l)
+	if err := checkAlive(l, at); err != nil {
+		return CurrentSession{}, err
+	}
+	current := CurrentSession{ID: c.Session, ExpiresAt: l.ExpiresAt, Transport: transportOf(l.Session)}
+	// Only the holder of the newest tokens learns when the user last entered the password. A thief of
+	// superseded ones could otherwise watch the owner unnoticed.
+	if until := authenticatedAt(l.Session).Add(RecentAuthentication); c.Generation == l.Generation && until.After(at) {
+		current.RecentUntil = &until
+	}
+	if current.Transport != token.Body {
+		current.CSRF = m.ring.CSRF(c.Session)
+	}
+	return current, nil
+}
+
+// List returns the live sessions of a user, newest first. The last use is rounded down to the hour:
+// a more exact time would tell a thief when to use a stolen session. Errors: ServiceUnavailable.
+func (m *Manager) List(ctx context.Context, u models.User) ([]models.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	defer cancel()
+	list, err := m.store.Sessions(ctx, u.ID, u.SessionEpoch, m.now(), maxSessions)
+	for i := range list {
+		list[i].LastUsedAt = list[i].LastUsedAt.Truncate(time.Hour)
+	}
+	return list, problem.FromStore(err)
+}
+
+// readSession reads the row of a credential's session. Errors: SessionRevoked if there is none,
+// ServiceUnavailable.
+func (m *Manager) readSession(ctx context.Context, c Credential) (models.Live, error) {
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	defer cancel()
+	l, err := m.store.Session(ctx, models.ID(c.Session))
+	if errors.Is(err, models.ErrNotFound) {
+		return l, problem.New(problem.SessionRevoked)
+	}
+	return l, problem.FromStore(err)
+}
+
+// timeOf returns the current time for a row that was just read: the database's, or the process's if
+// the database has no clock.
+func (m *Manager) timeOf(l models.Live) time.Time {
+	if l.DBNow.IsZero() {
+		return m.now()
+	}
+	return l.DBNow
+}
+
+// checkAlive returns why a session cannot be used any more, or nil. The constant live in models is
+// the same condition in SQL; keep both in step. Errors: SessionExpired, SessionRevoked.
+func checkAlive(l models.Live, now time.Time) error {
+	switch {
+	case !now.Before(l.IdleExpiresAt), !now.Before(l.ExpiresAt):
+		return problem.New(problem.SessionExpired)
+	case l.RevokedAt != nil, l.Epoch != l.User.SessionEpoch, !l.User.IsActive:
+		return problem.New(problem.SessionRevoked)
+	}
+	return nil
+}
+
+// checkCredential returns an error if a credential, which may be an access or a refresh token, is
+// not one of the session's or has expired. Errors: AccessInvalid, AccessExpired, RefreshInvalid,
+// SessionExpired.
+func checkCredential(c Credential, s models.Session) error {
+	isRefreshToken := c.Transport != ""
+	switch {
+	case isRefreshToken && !c.belongsTo(s, forRefresh):
+		return problem.New(problem.RefreshInvalid)
+	case isRefreshToken && c.Expired:
+		return problem.New(problem.SessionExpired)
+	case isRefreshToken:
+		return nil
+	case !c.belongsTo(s, forAccess):
+		return problem.New(problem.AccessInvalid)
+	case c.Expired && !c.belongsTo(s, forRefresh): // in server_held it is the refresh credential too, which is valid beyond its exp
+		return problem.New(problem.AccessExpired)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+
+	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
+	"example.com/accounts/server/problem"
+)
+
+// Logout revokes only the session of the credential. It is idempotent. It accepts any authentic
+// refresh token of the session, also a superseded or an expired one, so that a client can always log
+// out. It accepts an access token from the cookie if the transport has one and the token has not
+// expired; in server_held also an expired one. Errors: RefreshInvalid (another location than the
+// transport's, or an expired access cookie of cookies), ServiceUnavailable.
+func (m *Manager) Logout(ctx context.Context, c Credential, client audit.Client) error {
+	if c.Transport == "" { // an access token does not name its transport; the row does
+		l, err := m.readSession(ctx, c)
+		switch {
+		case errors.Is(err, problem.New(problem.SessionRevoked)):
+			return nil // the row is gone, and the session with it
+		case err != nil:
+			return err
+		case checkCredential(c, l.Session) != nil:
+			return problem.New(problem.RefreshInvalid)
+		}
+	}
+	err := Revoke(ctx, m.store, models.RevokedByLogout,
+		audit.Event{Kind: models.EventLogout, UserID: c.Subject, SessionID: models.ID(c.Session), Client: client})
+	if errors.Is(err, problem.New(problem.ResourceNotFound)) {
+		return nil
+	}
+	return err
+}
+
+// Revoke revokes the session that the event names, if it belongs to the event's user. It is
+// idempotent: it records no event for a session that has already ended. If there is no such session
+// it writes nothing, including the writes that guard an actor of the store. Errors:
+// ResourceNotFound, ServiceUnavailable; with an actor also SessionRevoked and RoleRequired.
+func Revoke(ctx context.Context, store *models.Store, reason string, e audit.Event) error {
+	ctx, cancel := models.Detach(ctx)
+	defer cancel()
+	err := store.Tx(ctx, func(tx *models.Tx) error {
+		wasLive, err := tx.RevokeSession(e.SessionID, e.UserID, reason)
+		if err != nil || !wasLive {
+			return err
+		}
+		return audit.Record(tx, e)
+	})
+	if errors.Is(err, models.ErrNotFound) {
+		return problem.New(problem.ResourceNotFound)
+	}
+	return problem.FromStore(err)
+}
