@@ -1,5 +1,5 @@
 // Uses the console at /console/ like a staff member, with the keyboard and with the mouse, with
-// 100,000 users in the database: find a user by a part of the e-mail address, deactivate the user,
+// 100,000 users in the database: find a user by a part of the email address, deactivate the user,
 // and see that the sessions end; edit, invite, delete; pages, filters and errors; and the limits of
 // ordinary users and of staff members.
 //
@@ -160,7 +160,7 @@ async function prove(v, secret = password) {
 // ---------------------------------------------------------------- a new staff member
 
 /**
- * With the keyboard only, finds a user by a part of the e-mail address, deactivates the user, and
+ * With the keyboard only, finds a user by a part of the email address, deactivates the user, and
  * sees that the sessions have ended.
  */
 async function newcomer(v) {

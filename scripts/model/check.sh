@@ -32,8 +32,8 @@ I7-split      |     |holds |7: the statement later                              
 I7-by-turns   |quick|holds |7: at most three answers by turns after a theft              |-DNS=2 -DTABS=1 -DTHIEF=1 -DOBL=0 -DSEP=1 -DW=4 -DQ=0 -DP=0
 I7-two-tabs   |quick|holds |7: the same with two tabs and an attempt                     |-DNS=2 -DTABS=2 -DTHIEF=1 -DOBL=0 -DSEP=1 -DATT=1 -DW=4 -DQ=0 -DP=0
 I7-ends       |quick|holds |7: client and thief for ever, so the session dies            |-DNS=2 -DTABS=1 -DTHIEF=1 -DSEP=1 -DOBL=0 -DW=4 -DQ=0 -DP=0|LTL7
-I3-logout     |     |holds |3: a log-out at any time, a thief                            |-DNS=2 -DTABS=1 -DTHIEF=1 -DLOGOUT=1 -DOBL=0 -DW=4 -DQ=1 -DP=0 -DLOSS=0
-I3-split      |quick|holds |3: a log-out at any time, the statement later                |-DNS=2 -DTABS=1 -DLOGOUT=1 -DSPLIT=1 -DOBL=0 -DW=4 -DQ=2 -DP=2
+I3-logout     |     |holds |3: a logout at any time, a thief                            |-DNS=2 -DTABS=1 -DTHIEF=1 -DLOGOUT=1 -DOBL=0 -DW=4 -DQ=1 -DP=0 -DLOSS=0
+I3-split      |quick|holds |3: a logout at any time, the statement later                |-DNS=2 -DTABS=1 -DLOGOUT=1 -DSPLIT=1 -DOBL=0 -DW=4 -DQ=2 -DP=2
 I15-rotates   |quick|holds |15: answers and time for ever, so rotations for ever         |-DNS=2 -DTABS=1 -DOBL=2 -DW=4 -DR=1 -DQ=1 -DP=0|LTL15
 strict-thief  |quick|holds |strict profile: no superseded token is answered              |-DSTRICT=1 -DTHIEF=1 -DW=0 -DM=0 -DH=1 -DNS=2 -DOBL=0 -DQ=1 -DP=1
 strict-tab    |quick|holds |strict profile: no false alarm with one tab and no loss      |-DSTRICT=1 -DW=0 -DM=0 -DH=1 -DNS=2 -DTABS=1 -DOBL=0 -DQ=2 -DP=2 -DLOSS=0 -DABANDON=0
@@ -75,7 +75,7 @@ check() {
   grep -oE -m1 'assertion violated .*|acceptance cycle' out | sed -E 's/ \(at depth.*//; s/^/    /'
   if [ "$got" = broken ] && [ -n "${TRACE:-}" ]; then
     # shellcheck disable=SC2086
-    spin -t -p -T $parameters "$model" 2>/dev/null | grep -E '^ +(tick|tab|thief|#|log-out)' | sed 's/^/    /'
+    spin -t -p -T $parameters "$model" 2>/dev/null | grep -E '^ +(tick|tab|thief|#|logout)' | sed 's/^/    /'
   fi
   [ "$got" = "$want" ] || { echo "    want: $want"; tail -5 out; return 1; }
 }

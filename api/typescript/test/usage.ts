@@ -65,7 +65,7 @@ export async function signIn(username: string, password: string): Promise<Schema
   return data.user;
 }
 
-/** What a page reads before anybody has signed in. */
+/** A page reads these before the user has signed in. */
 export async function rules(): Promise<string> {
   const { data } = await accounts.api.GET("/accounts/settings");
   if (!data) return "";
