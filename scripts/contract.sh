@@ -42,7 +42,7 @@ These changes break programs that were written for $from. Either
   - keep what they use: add beside it instead of changing or removing it, and mark the old as deprecated; or
   - release a new major version: raise info.version in openapi.yaml from $from, and say in $changelog what
     clients have to change; or
-  - if $from is marked as unpublished there, nobody uses it yet: make contract-release.
+  - if $from is marked as unpublished there, no client uses it yet: make contract-release.
 EOF
   return 1
 }

@@ -162,7 +162,7 @@ func (s *site) fill(ctx context.Context) error {
 	users := s.size / devices
 	err = s.insert(ctx, "users", "id, username, username_norm, email, email_norm, first_name, last_name, password, is_active, is_staff, is_superuser, session_epoch, date_joined", users,
 		func(i int) []any {
-			name := fmt.Sprintf("somebody.%07d", i)
+			name := fmt.Sprintf("user.%07d", i)
 			return []any{firstUser + i, name, name, name + "@example.com", name + "@example.com", "Ada", "Lovelace", hash, true, false, false, epoch, s.born}
 		})
 	if err != nil {

@@ -188,7 +188,7 @@ func storm(ctx context.Context, s *storms, clients int) logins {
 			for ctx.Err() == nil {
 				name, word := userName(regularUsers+i%regularUsers), []string{password, "wrong password", "wrong password"}[i%3]
 				if i%3 == 2 {
-					name = fmt.Sprintf("nobody%d", i)
+					name = fmt.Sprintf("unknown%d", i)
 				}
 				l.note(ctx, s.login(ctx, c, name, word))
 			}
