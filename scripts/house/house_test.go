@@ -58,7 +58,7 @@ func faultsOf(t *testing.T, text, readme string) (faults []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range judge(m) {
+	for _, r := range evaluate(m) {
 		faults = append(faults, r.faults...)
 	}
 	return faults

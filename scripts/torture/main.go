@@ -70,7 +70,7 @@ func main() {
 
 func do(ctx context.Context, o options, check, breaking string, rounds int) (bool, error) {
 	if check != "" {
-		v, err := judge(check)
+		v, err := checkHistory(check)
 		for _, b := range v.Breaks {
 			fmt.Println(b)
 		}

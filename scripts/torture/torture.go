@@ -112,14 +112,14 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err := errors.Join(t.dump(), t.record.Close()); err != nil {
 		return false, err
 	}
-	verdict, err := judge(path)
+	verdict, err := checkHistory(path)
 	if err != nil {
 		return false, err
 	}
 	return t.report(verdict), nil
 }
 
-func judge(path string) (history.Verdict, error) {
+func checkHistory(path string) (history.Verdict, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return history.Verdict{}, err

@@ -70,7 +70,7 @@ func TestCheck(t *testing.T) {
 	logout := call(100, 110, Honest, Logout, token("s", 0), 204, "", nil)
 	overlapping := call(100, 2600, Honest, Logout, token("s", 0), 204, "", nil)
 	thief := refused(6000, 0, Thief, "refresh_reused")
-	judged := map[int]bool{}
+	checked := map[int]bool{}
 	for name, c := range map[string]struct {
 		invariant    int
 		broken, good []Event
@@ -220,7 +220,7 @@ func TestCheck(t *testing.T) {
 			[]Event{login(), fault("cut", 100, 200), call(5300, 5310, Honest, Refresh, token("s", 0), 503, "service_unavailable", nil)},
 			[]Event{login(), fault("cut", 100, 200), call(5100, 5110, Honest, Refresh, token("s", 0), 503, "service_unavailable", nil)}},
 	} {
-		judged[c.invariant] = true
+		checked[c.invariant] = true
 		t.Run(name, func(t *testing.T) {
 			for _, b := range check(t, c.good) {
 				t.Errorf("the valid history: %s", b)
@@ -237,7 +237,7 @@ func TestCheck(t *testing.T) {
 		})
 	}
 	for number := range Invariants {
-		if !judged[number] {
+		if !checked[number] {
 			t.Errorf("no history for invariant %d", number)
 		}
 	}

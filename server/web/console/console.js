@@ -1598,7 +1598,7 @@ function createAccountsClient(options = {}) {
   const transport = options.transport ?? "hybrid";
   const browser = typeof document !== "undefined";
   if (!browser && transport !== "body") {
-    throw new Error(`accounts: the transport ${transport} needs a browser, which keeps its cookies; use "body" here`);
+    throw new Error(`accounts: the transport ${transport} requires a browser, which stores its cookies. Use the transport "body" here.`);
   }
   const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
   if (!base) throw new Error("accounts: baseUrl is missing");

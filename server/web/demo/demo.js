@@ -881,7 +881,7 @@ function createAccountsClient(options = {}) {
   const transport2 = options.transport ?? "hybrid";
   const browser = typeof document !== "undefined";
   if (!browser && transport2 !== "body") {
-    throw new Error(`accounts: the transport ${transport2} needs a browser, which keeps its cookies; use "body" here`);
+    throw new Error(`accounts: the transport ${transport2} requires a browser, which stores its cookies. Use the transport "body" here.`);
   }
   const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
   if (!base) throw new Error("accounts: baseUrl is missing");

@@ -18,7 +18,7 @@ let shown = { id: 0, own: false, readOnly: () => true };
 
 /**
  * Reads the sessions. The session in use has no button, and on the own page "End all" keeps it, so
- * that staff members do not log themselves out by accident.
+ * that staff members do not sign themselves out by accident.
  */
 export function loadSessions(id: number, own: boolean, readOnly: () => boolean): Promise<void> {
   shown = { id, own, readOnly };
