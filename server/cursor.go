@@ -10,6 +10,7 @@ import (
 
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // defaultLimit is the default of the parameter limit in the contract.
@@ -25,7 +26,8 @@ type cursor struct {
 	Time       time.Time `json:"w,omitzero"`
 }
 
-func cursorOf(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable[string] {
+// encodeUserCursor returns the cursor of a position in a list of users, or null after the last page.
+func encodeUserCursor(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable[string] {
 	if next == nil {
 		return nullable.NewNullNullable[string]()
 	}
@@ -36,9 +38,9 @@ func cursorOf(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// placeIn parses a cursor. The client controls its content, which is only used in comparisons: a
+// decodeUserCursor parses a cursor of a list of users. The client controls its content, which is only used in comparisons: a
 // forged cursor starts the page at another position of the same list.
-func placeIn(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
+func decodeUserCursor(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
 	var c cursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err == nil {
@@ -50,17 +52,17 @@ func placeIn(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
 	return accounts.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
 }
 
-// cursorOfID returns the cursor of a position in a list that is ordered by id, or null for the zero
+// encodeIDCursor returns the cursor of a position in a list that is ordered by id, or null for the zero
 // id.
-func cursorOfID(id uuid.UUID) nullable.Nullable[string] {
+func encodeIDCursor(id uuid.UUID) nullable.Nullable[string] {
 	if id == uuid.Nil {
 		return nullable.NewNullNullable[string]()
 	}
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(id[:]))
 }
 
-// idIn returns the id in a cursor, or the zero id if there is no cursor.
-func idIn(cursor *api.Cursor) (uuid.UUID, error) {
+// decodeIDCursor returns the id in a cursor, or the zero id if there is no cursor.
+func decodeIDCursor(cursor *api.Cursor) (uuid.UUID, error) {
 	if cursor == nil {
 		return uuid.Nil, nil
 	}
@@ -75,7 +77,7 @@ func idIn(cursor *api.Cursor) (uuid.UUID, error) {
 func cursorError() error {
 	f, name := fieldError(api.FieldErrorCodeFormatInvalid), "cursor"
 	f.Parameter = &name
-	return problemOf(codeRequestMalformed, f)
+	return problemOf(problem.RequestMalformed, f)
 }
 
 // isDatabaseTime reports whether MySQL can store the year of t. For other years it would return an
