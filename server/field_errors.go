@@ -9,6 +9,9 @@ import (
 	"example.com/accounts/server/problem"
 )
 
+// maxFieldErrors bounds the list of errors in a response.
+const maxFieldErrors = 100
+
 // fieldError returns an error with a code, but without a pointer or a parameter.
 func fieldError(code api.FieldErrorCode) api.FieldError {
 	return api.FieldError{Code: code, Detail: problem.FieldKindOf(string(code)).Detail}

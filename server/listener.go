@@ -10,6 +10,12 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
+// The most connections that are open at once, and those of one client.
+const (
+	maxConnections          = 10_000 // further ones wait to be accepted until one of these is closed
+	maxConnectionsPerClient = maxConnections / 4
+)
+
 // limitedListener closes new connections of a client that holds too many. Otherwise, a client that
 // opens connections and sends nothing could occupy all of them and lock everyone else out. Trusted
 // proxies are not limited, and neither are programs on this machine, because one of them may be a

@@ -2,12 +2,8 @@ package server
 
 import (
 	"context"
-	"time"
-
-	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
@@ -56,16 +52,6 @@ func (h profileHandlers) ListEvents(ctx context.Context, r api.ListEventsRequest
 	return api.ListEvents200JSONResponse{Events: events(list, ownEvent), NextCursor: encodeIDCursor(next)}, err
 }
 
-// eventQuery converts the filters that both lists of events accept.
-func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
-	at, err := decodeIDCursor(cursor)
-	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: valueOr(limit, defaultLimit)}
-	for _, kind := range valueOr(kinds, nil) {
-		q.Kinds = append(q.Kinds, string(kind))
-	}
-	return q, err
-}
-
 func (h profileHandlers) ChangeEmail(ctx context.Context, r api.ChangeEmailRequestObject) (api.ChangeEmailResponseObject, error) {
 	call := callOf(ctx)
 	return api.ChangeEmail202JSONResponse(accepted), h.service.ChangeEmail(ctx, call.principal, r.Body.Email, call.client)
@@ -83,20 +69,4 @@ func (h profileHandlers) ResendEmailChange(ctx context.Context, _ api.ResendEmai
 
 func (h profileHandlers) ConfirmEmailChange(ctx context.Context, r api.ConfirmEmailChangeRequestObject) (api.ConfirmEmailChangeResponseObject, error) {
 	return api.ConfirmEmailChange204Response{}, h.service.ConfirmEmailChange(ctx, r.Body.Token, textOf(r.Body.Password), callOf(ctx).client)
-}
-
-// accepted is the body of every 202 response.
-var accepted = api.Accepted{Status: api.AcceptedStatusAccepted}
-
-// orCleared returns the value of a member that null clears: nil if the member is absent, and an
-// empty string if it is null.
-func orCleared(member nullable.Nullable[string]) *string {
-	if !member.IsSpecified() {
-		return nil
-	}
-	value, err := member.Get()
-	if err != nil { // null
-		value = ""
-	}
-	return &value
 }

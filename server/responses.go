@@ -9,6 +9,9 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
+// accepted is the body of every 202 response.
+var accepted = api.Accepted{Status: api.AcceptedStatusAccepted}
+
 // The types below are the generated responses with cookies, because OpenAPI cannot declare two
 // Set-Cookie lines, and with the entity tag of a user.
 

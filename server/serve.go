@@ -15,13 +15,11 @@ import (
 // The bounds on the resources that a client can hold (ASVS 15.2.2). A connection that sends or
 // reads one byte per second is closed.
 const (
-	readHeaderTimeout       = 5 * time.Second
-	readTimeout             = 15 * time.Second
-	writeTimeout            = 30 * time.Second
-	idleTimeout             = 120 * time.Second
-	maxHeaderBytes          = 16 << 10
-	maxConnections          = 10_000 // further ones wait to be accepted until one of these is closed
-	maxConnectionsPerClient = maxConnections / 4
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 16 << 10
 )
 
 // Serve serves requests on the listener until ctx ends, and then shuts down. CheckReadiness fails

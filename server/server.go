@@ -65,10 +65,10 @@ func New(o Options) (*Server, error) {
 
 // Handler returns the routes and middleware, in the order in which a request passes them. It
 // returns an error if a route is not in the contract or an operation of the contract has no route.
-func (s *Server) Handler() (http.Handler, error) { return s.handler(s.operations()) }
+func (s *Server) Handler() (http.Handler, error) { return s.handler(s.newHandlers()) }
 
-// operations returns the handlers of all operations.
-func (s *Server) operations() handlers {
+// newHandlers returns the handlers of all operations.
+func (s *Server) newHandlers() handlers {
 	return handlers{
 		sessionHandlers{s.Service, s.cookies},
 		registrationHandlers{s.Service, s.cookies},

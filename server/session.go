@@ -1,15 +1,12 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 )
 
@@ -28,14 +25,6 @@ func (h sessionHandlers) Login(ctx context.Context, r api.LoginRequestObject) (a
 		return nil, err
 	}
 	return newLoginResponse(h.cookies, call, tokens, u), nil
-}
-
-// requestedTransport returns the transport that the body of a login requests. The default is hybrid.
-func requestedTransport(wanted *api.TokenTransport) accounts.Transport {
-	if wanted == nil {
-		return accounts.Hybrid
-	}
-	return accounts.Transport(*wanted)
 }
 
 func (h sessionHandlers) RefreshToken(ctx context.Context, r api.RefreshTokenRequestObject) (api.RefreshTokenResponseObject, error) {
@@ -106,24 +95,6 @@ func (h sessionHandlers) ListSessions(ctx context.Context, r api.ListSessionsReq
 	}
 	page, err := pageOfSessions(list, p.Session.ID, r.Params.Cursor, r.Params.Limit)
 	return api.ListSessions200JSONResponse(page), err
-}
-
-// pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
-// to old. The cursor stays valid if its session has ended since, because ids grow with time.
-func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
-	after, err := decodeIDCursor(cursor)
-	if err != nil {
-		return api.SessionList{}, err
-	}
-	if after != uuid.Nil {
-		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
-	}
-	var next uuid.UUID
-	if n := valueOr(limit, defaultLimit); len(list) > n {
-		list = list[:n]
-		next = uuid.UUID(list[n-1].ID)
-	}
-	return api.SessionList{Sessions: sessions(list, current), NextCursor: encodeIDCursor(next)}, nil
 }
 
 func (h sessionHandlers) RevokeSession(ctx context.Context, r api.RevokeSessionRequestObject) (api.RevokeSessionResponseObject, error) {

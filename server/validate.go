@@ -83,7 +83,7 @@ func (v validator) validationProblem(ctx context.Context, call *call, path map[s
 	if len(parameters) > 0 || slices.ContainsFunc(faults, isParameter) {
 		return problemOf(problem.RequestMalformed, faults[:min(len(faults), maxFieldErrors)]...)
 	}
-	values, err := v.valueErrors(ctx, call, path, faults)
+	values, err := valueChecker{v.service}.valueErrors(ctx, call, path, faults)
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,6 @@ func withoutKnown(known, faults []api.FieldError) []api.FieldError {
 		return f.Parameter != nil && slices.ContainsFunc(known, func(k api.FieldError) bool { return k.Parameter != nil && *k.Parameter == *f.Parameter })
 	})
 }
-
-const maxFieldErrors = 100
 
 // fieldErrors returns the field errors in the error of the validator.
 func fieldErrors(err error) []api.FieldError {

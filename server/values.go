@@ -9,13 +9,17 @@ import (
 	"strconv"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/problem"
 )
+
+// valueChecker checks the rules that a schema cannot express.
+type valueChecker struct{ service *accounts.Service }
 
 // valueErrors checks the rules of the members that the schemas accept. It is called for requests
 // that are rejected for other errors, so that the problem lists all errors. For other requests, the
 // operations check all rules themselves.
-func (v validator) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
+func (v valueChecker) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
 	object, _ := call.body.(map[string]any)
 	var present map[string]string
 	var list []api.FieldError
@@ -43,7 +47,7 @@ func (v validator) valueErrors(ctx context.Context, call *call, path map[string]
 
 // presentValues returns the names that a PATCH may repeat unchanged even if a rule was added after
 // they were set: those of the user in the path, or of the caller. It is empty for other methods.
-func (v validator) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
+func (v valueChecker) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
 	if call.operation.route.Method != http.MethodPatch {
 		return map[string]string{}, nil
 	}

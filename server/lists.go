@@ -1,14 +1,17 @@
 package server
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/problem"
 )
@@ -85,4 +88,32 @@ func cursorError() error {
 func isDatabaseTime(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= 1 && year <= 9999
+}
+
+// pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
+// to old. The cursor stays valid if its session has ended since, because ids grow with time.
+func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
+	after, err := decodeIDCursor(cursor)
+	if err != nil {
+		return api.SessionList{}, err
+	}
+	if after != uuid.Nil {
+		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
+	}
+	var next uuid.UUID
+	if n := valueOr(limit, defaultLimit); len(list) > n {
+		list = list[:n]
+		next = uuid.UUID(list[n-1].ID)
+	}
+	return api.SessionList{Sessions: sessions(list, current), NextCursor: encodeIDCursor(next)}, nil
+}
+
+// eventQuery converts the filters that both lists of events accept.
+func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
+	at, err := decodeIDCursor(cursor)
+	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: valueOr(limit, defaultLimit)}
+	for _, kind := range valueOr(kinds, nil) {
+		q.Kinds = append(q.Kinds, string(kind))
+	}
+	return q, err
 }
