@@ -29,4 +29,46 @@
 //	client_address.go, metrics.go, setup.go
 //
 // # Glossary
+//
+// These are the terms of the product, from the contract to the tables.
+//
+//   - Access token: a JWT that other services verify by themselves, valid for minutes.
+//   - Attempt: the client's id of one refresh (Refresh-Attempt), by which a repeated refresh gets the
+//     same tokens instead of being treated as reuse.
+//   - Claims: the members of a JWT.
+//   - Client: the program that sends a request; rate limits per client count its network.
+//   - Confusables: characters that look alike (UTS #39).
+//   - Control: a numbered security requirement that tests prove (make controls).
+//   - Credential: what authenticates a request, in one token location.
+//   - Detail: the English sentence about a problem code in a response.
+//   - Epoch: a number of the user that grows when all sessions are revoked; a session of an earlier
+//     epoch is revoked.
+//   - Generation: the number of a session's current tokens, which each rotation increments.
+//   - Grace: the rotation interval after a rotation, in which the superseded refresh token still
+//     gets the current tokens.
+//   - Legacy token: a refresh token of the service that users were imported from (Django import).
+//   - Link: a one-time token in a mail, which confirms an address or sets a password.
+//   - Metrics: the counters and histograms for Prometheus.
+//   - Operation: an entry of the contract with an operationId; its tag names the files.
+//   - Operator: the person who runs the server and its commands.
+//   - Outbox: the queue of mails in the database, filled in the transaction of the change.
+//   - Patch: a partial update of a row.
+//   - Principal: the user and the session of an authenticated request.
+//   - Problem: an error response (RFC 9457) with a code of the contract.
+//   - Rate limit: the bound on how often something may happen in a time, counted in the database.
+//   - Recent authentication: a login or reauthentication of this session within ten minutes.
+//   - Refund: the return of a use that a rate limit should not have counted.
+//   - Reuse: the use of a superseded refresh token after its grace, which revokes the session (RFC
+//     9700).
+//   - Rotation: the replacement of a session's refresh token by the next generation.
+//   - Security event: an entry in the security log of an account (package audit).
+//   - Server-held: the transport in which the client has only the access cookie, which also
+//     refreshes the session.
+//   - Session: a login on one device, until it expires or is revoked.
+//   - Skeleton: the Latin form of a username, in which confusables are equal.
+//   - Staff member, superuser: users who manage other users; only superusers grant roles.
+//   - Superseded: replaced by a newer refresh token.
+//   - Token location: the place of a token in a request: header, cookie or body.
+//   - Transport: how the tokens of a session are delivered, which the client chooses at login.
+//   - Version: the number of a user's changes, for optimistic locking and entity tags.
 package server

@@ -11,7 +11,7 @@ type FieldKind struct {
 	Detail   string // in responses
 	Cause    string // for developers, as in the contract
 	Message  Message
-	Operator string // what accountsd prints about a password; %d is the minimum
+	Operator string // the sentence that accountsd prints about a password; %d is the minimum
 }
 
 // FieldKinds is the only table of the field codes, in the order of the contract's enum. The causes
@@ -113,7 +113,7 @@ func FieldKindOf(code string) FieldKind { return fieldKindsByCode[code] }
 
 var fieldKindsByCode = indexBy(FieldKinds, func(k FieldKind) string { return k.Code })
 
-// operatorForms has what accountsd prints about any fault of a name.
+// operatorForms has the sentence that accountsd prints about any fault of a name.
 var operatorForms = map[string]string{
 	"username": "the username is not valid: use at most 150 letters, digits and marks, without spaces or @",
 	"email":    "the e-mail address is not valid: use an address such as name@host.example",

@@ -8,7 +8,7 @@ type Kind struct {
 	Title, Detail string // in responses
 	Cause, Remedy string // for developers: when the server sends the code, and what to do about it
 	Message       Message
-	Operator      string // what accountsd prints instead, where the operator can do something else than a client
+	Operator      string // the sentence that accountsd prints, if the operator can do more than a client
 }
 
 // Message is a sentence for users, in each of the server's languages.
