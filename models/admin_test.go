@@ -15,7 +15,7 @@ import (
 // the address, a role or the active state, or revoked all sessions, since the user was read. A user
 // who got a role after the deletion was authorized is not deleted by it, because the user may be the
 // last superuser now.
-func TestChangesOfUsersAsJudged(t *testing.T) {
+func TestChangeAppliesOnlyToUserAsRead(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		name, yes, no := "x", true, false
 		verbs := map[string]func(tx *models.Tx, u models.User) error{
@@ -47,7 +47,7 @@ func TestChangesOfUsersAsJudged(t *testing.T) {
 }
 
 // Deactivated superusers and those without a password do not count.
-func TestCountSuperusersExcept(t *testing.T) {
+func TestCountSuperusersExceptIgnoresInactiveOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		count := func(want int64) {
 			t.Helper()
@@ -78,7 +78,7 @@ func TestCountSuperusersExcept(t *testing.T) {
 }
 
 // A rate limit stays used up until its window ends.
-func TestUsedUp(t *testing.T) {
+func TestExhaustedLimitLastsUntilWindowEnds(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		b := models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}

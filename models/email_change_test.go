@@ -36,7 +36,7 @@ func event(kind models.EventKind, userID int64) models.Event {
 }
 
 // The profile contains the data of the tables, and no password hash.
-func TestProfile(t *testing.T) {
+func TestProfileContainsStoredDataWithoutHash(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob := f.newUser("bob")
 		f.pendingChange(bob, nil)
@@ -74,7 +74,7 @@ func TestProfile(t *testing.T) {
 }
 
 // Several concurrent cancellations end the change once, with one event.
-func TestCancelEmailChangeOnce(t *testing.T) {
+func TestConcurrentCancelEmailChangeRecordsOneEvent(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 5 {
 			pending := f.pendingChange(f.user, nil)
@@ -97,7 +97,7 @@ func TestCancelEmailChangeOnce(t *testing.T) {
 
 // A change that a staff member has resent ends when the staff member is removed, whichever is
 // first.
-func TestResentChangeEndsWithItsActor(t *testing.T) {
+func TestResentEmailChangeEndsWithStaffMember(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 20 {
 			boss := f.newUser("boss" + uuid.NewString()[:8])
@@ -125,7 +125,7 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 }
 
 // A resent link replaces the previous one. A link that has ended does not become valid again.
-func TestResendEmailChange(t *testing.T) {
+func TestResendEmailChangeReplacesLink(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending := f.pendingChange(f.user, nil)
 		next := successor(pending)
@@ -151,7 +151,7 @@ func TestResendEmailChange(t *testing.T) {
 
 // The verb that ends the pending changes of an address leaves those to an excepted address, and
 // those of other users, alone.
-func TestEndEmailChangesExcept(t *testing.T) {
+func TestEndEmailChangesKeepsExceptedAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending, bobs := f.pendingChange(f.user, nil), f.pendingChange(f.newUser("bob"), nil)
 		for _, c := range []struct {
@@ -203,7 +203,7 @@ type versioned struct {
 
 // The version of a user grows with every change of data that users and staff see, by any actor, and
 // with nothing else.
-func TestVersionGrowsWithVisibleChanges(t *testing.T) {
+func TestVersionIncreasesWithVisibleChangesOnly(t *testing.T) {
 	text, yes, no, verified := "Other", true, false, now()
 	patch := func(p models.UserPatch) func(f *fixture, u models.User) error {
 		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, p) }
@@ -305,7 +305,7 @@ func pendingOf(f *fixture, u models.User) models.OneTimeToken {
 }
 
 // If several changes require the same version, one of them is made.
-func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
+func TestChangeUserIsGuardedByVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for round := range 20 {
 			u := f.reload(f.user)

@@ -25,7 +25,7 @@ func mysqlError(number uint16) error {
 }
 
 // Every driver error is translated to its sentinel.
-func TestTranslate(t *testing.T) {
+func TestDriverErrorsAreTranslated(t *testing.T) {
 	for _, c := range []struct {
 		kind error
 		errs []error
@@ -66,7 +66,7 @@ func TestTranslate(t *testing.T) {
 }
 
 // No message contains a driver's text, because it may contain values.
-func TestDriverTextStaysInside(t *testing.T) {
+func TestErrorsContainNoDriverText(t *testing.T) {
 	const value = "hunter2@example.com"
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.db.Exec(t, map[servertest.Engine]string{
@@ -93,7 +93,7 @@ func TestDriverTextStaysInside(t *testing.T) {
 	})
 }
 
-func TestUnavailable(t *testing.T) {
+func TestCanceledContextOrClosedStoreIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		gone, cancel := context.WithCancel(t.Context())
@@ -130,7 +130,7 @@ func TestUnavailable(t *testing.T) {
 }
 
 // Opening fails if the server cannot be reached, or if it rejects the login.
-func TestOpenMySQLFails(t *testing.T) {
+func TestOpenFailsWithoutReachableMySQL(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
 			return
@@ -168,7 +168,7 @@ func (f *fixture) failing(table, when string, number, n int) {
 }
 
 // A transaction that conflicts with another one is repeated as a whole, a bounded number of times.
-func TestTransactionsAreTriedAgain(t *testing.T) {
+func TestConflictingTransactionIsRepeated(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for _, number := range []int{1213, 1205, 1020} {
 			f.failing("sessions", "AFTER INSERT", number, models.MaxTries-1)
@@ -197,7 +197,7 @@ func TestTransactionsAreTriedAgain(t *testing.T) {
 }
 
 // Single statements are repeated, too.
-func TestStatementsAreTriedAgain(t *testing.T) {
+func TestConflictingStatementIsRepeated(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		f.failing("users", "BEFORE UPDATE", 1213, 2)
@@ -218,7 +218,7 @@ func TestStatementsAreTriedAgain(t *testing.T) {
 }
 
 // Errors that a repetition cannot fix are not repeated, including those of a guard.
-func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
+func TestPermanentErrorsAreNotRepeated(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		tries, err := f.RunStatements(t.Context(), "UPDATE nothing SET x = 1")
 		if tries != 1 || err == nil {
@@ -233,7 +233,7 @@ func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 
 // A transaction whose context ends before COMMIT fails with ErrUnavailable, not with an internal
 // error.
-func TestTransactionOutOfTime(t *testing.T) {
+func TestTransactionAfterDeadlineIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		if err := f.TxOutOfTime("UPDATE users SET first_name = 'changed'"); !errors.Is(err, models.ErrUnavailable) || f.reload(f.user).FirstName != "" {
 			t.Errorf("%v", err)
@@ -243,7 +243,7 @@ func TestTransactionOutOfTime(t *testing.T) {
 
 // This is a real deadlock: two transactions lock the same two rows in opposite orders. The store's
 // transaction is smaller, so the server rolls it back, and the store repeats it.
-func TestDeadlock(t *testing.T) {
+func TestTransactionIsRepeatedAfterDeadlock(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		other, err := f.db.SQL.BeginTx(t.Context(), nil)

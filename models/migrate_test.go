@@ -19,7 +19,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-func TestMigrateFromNothing(t *testing.T) {
+func TestMigrateCreatesSchemaInEmptyDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		db := servertest.NewDatabase(t, e)
 		s := open(t, db)
@@ -73,7 +73,7 @@ func (f *fixture) undoMigrations(first int64) {
 }
 
 // An older schema is recognized and migrated from its version; a newer one is left alone.
-func TestMigrateOldAndNew(t *testing.T) {
+func TestMigrateUpgradesOlderSchemaOnly(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		f := newFixture(t, e)
 		needed := f.db.Count(t, "SELECT MAX(version_id) FROM goose_db_version")
@@ -101,7 +101,7 @@ func TestMigrateOldAndNew(t *testing.T) {
 }
 
 // Nine replicas start at once: each migration is applied once and no replica fails.
-func TestMigrateAtOnce(t *testing.T) {
+func TestConcurrentMigrationsAreAppliedOnce(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		db := servertest.NewDatabase(t, e)
 		var wait sync.WaitGroup
@@ -152,7 +152,7 @@ func holdLease(t *testing.T, db *servertest.Database, life time.Duration) {
 	db.Exec(t, "UPDATE migration_lease SET holder = 'dead', expires_at = ? WHERE id = 1", time.Now().UTC().Add(life))
 }
 
-func TestLeaseTakenOver(t *testing.T) {
+func TestMigrateTakesOverExpiredLease(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -183,7 +183,7 @@ func TestLeaseTakenOver(t *testing.T) {
 }
 
 // The holder of the lease renews it, and stops if the lease is lost.
-func TestLeaseKept(t *testing.T) {
+func TestMigrateRenewsItsLease(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a renewal of the lease")
 	}
@@ -236,7 +236,7 @@ func leaseEnd(t *testing.T, db *servertest.Database) (end time.Time) {
 }
 
 // A database that cannot be reached must not look like one without a schema.
-func TestSchemaOfClosedStore(t *testing.T) {
+func TestSchemaOfClosedStoreIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.Close())
 		if v, err := f.Schema(t.Context()); !errors.Is(err, models.ErrUnavailable) {
@@ -349,7 +349,7 @@ func columns(t *testing.T, f *fixture, table string) (list []column) {
 	return list
 }
 
-func TestColumnsAreThoseOfTheModels(t *testing.T) {
+func TestColumnsEqualModels(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for table, model := range map[string]any{
 			"users": &models.User{}, "sessions": &models.Session{}, "events": &models.Event{},
@@ -363,7 +363,7 @@ func TestColumnsAreThoseOfTheModels(t *testing.T) {
 }
 
 // There is no column for a token, the hash of a token or a secret.
-func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
+func TestSessionsHaveNoColumnForTokens(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for _, c := range columns(t, f, "sessions") {
 			for _, word := range []string{"token", "hash", "secret", "key", "jti"} {
@@ -376,7 +376,7 @@ func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
 }
 
 // Each canonical name is unique, and no other column is.
-func TestUniqueNames(t *testing.T) {
+func TestCanonicalNamesAreUnique(t *testing.T) {
 	t.Attr("control", "66")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, change := range []func(*models.User){

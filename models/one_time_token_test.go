@@ -101,7 +101,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 }
 
 // A completed reset ends the other tokens of its user, and none of another user.
-func TestResetEndsEveryOtherToken(t *testing.T) {
+func TestResetInvalidatesOtherTokensOfUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
 		ok(t, f.addEmailChange(f.reload(f.user), change))
@@ -114,7 +114,7 @@ func TestResetEndsEveryOtherToken(t *testing.T) {
 }
 
 // A token is accepted only until it expires, only for the user as read, and only for its purpose.
-func TestResetIsRefused(t *testing.T) {
+func TestResetRejectsInvalidTokens(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
 		at := func(now time.Time) *models.Store { return f.WithClock(func() time.Time { return now }) }
@@ -156,7 +156,7 @@ func TestRegistrationIsCompletedOnce(t *testing.T) {
 }
 
 // Two registrations of one address that are completed at once create one user.
-func TestTwinRegistrations(t *testing.T) {
+func TestConcurrentRegistrationsCreateOneUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		var tokens []models.OneTimeToken
@@ -174,7 +174,7 @@ func TestTwinRegistrations(t *testing.T) {
 }
 
 // If the name is taken, the token is not consumed and can be used again.
-func TestConflictConsumesNothing(t *testing.T) {
+func TestTakenNameDoesNotUseToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		token, twin := f.register("new@example.com", at), f.register("new@example.com", at)
@@ -197,7 +197,7 @@ func TestConflictConsumesNothing(t *testing.T) {
 
 // A change of address that was started before the account was recovered does not take effect after
 // the recovery.
-func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
+func TestEmailChangeStartedBeforeRecoveryFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
 			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new") },
@@ -214,7 +214,7 @@ func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 	})
 }
 
-func TestPendingRegistrationIsTheNewest(t *testing.T) {
+func TestPendingRegistrationIsNewest(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		f.register("new@example.com", at)
@@ -234,7 +234,7 @@ func TestPendingRegistrationIsTheNewest(t *testing.T) {
 	})
 }
 
-func TestDeleteOldTokens(t *testing.T) {
+func TestDeleteOldTokensDeletesInBatches(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for i := range 4 {

@@ -133,7 +133,7 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 }
 
 // A worker whose lease has expired cannot change the mail anymore.
-func TestLostLeaseOfAMail(t *testing.T) {
+func TestWorkerWithExpiredLeaseCannotChangeMail(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		f.queue(at)
@@ -158,7 +158,7 @@ func TestLostLeaseOfAMail(t *testing.T) {
 	})
 }
 
-func TestMailIsTriedAgainInTime(t *testing.T) {
+func TestRetriedMailIsDueAtItsTime(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Truncate(time.Second) // a time without a fraction between others with one
 		f.queue(at)
@@ -174,7 +174,7 @@ func TestMailIsTriedAgainInTime(t *testing.T) {
 }
 
 // The mail that has been due longest is claimed first.
-func TestMailsAreClaimedInOrder(t *testing.T) {
+func TestMailDueLongestIsClaimedFirst(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		var order []models.ID
@@ -229,7 +229,7 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 
 // Mails without a recipient are finished together, except for those that a worker has claimed or
 // that are already finished.
-func TestDropMails(t *testing.T) {
+func TestDropMailsFinishesWaitingMails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		sent, claimed, one, two, later := f.queue(at), f.queue(at.Add(time.Microsecond)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Minute))
@@ -256,7 +256,7 @@ func TestDropMails(t *testing.T) {
 
 // The outcome of a mail is stored with the recipient, which the caller may have cleared. A mail of
 // another kind or address, or one that has an outcome, is not queued anymore.
-func TestQueuedMails(t *testing.T) {
+func TestFinishedMailIsNotQueued(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		other, cleared := newMail(at.Add(time.Minute)), f.queue(at)
@@ -287,7 +287,7 @@ func TestQueuedMails(t *testing.T) {
 	})
 }
 
-func TestUserTokens(t *testing.T) {
+func TestUserTokensListsTokensOfUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		open, used, other := f.reset(now()), f.reset(now()), f.resetOf(f.newUser("bob"), now())
 		var list []models.OneTimeToken
@@ -309,7 +309,7 @@ func TestUserTokens(t *testing.T) {
 	})
 }
 
-func TestMailsDue(t *testing.T) {
+func TestMailsDueCountsPriorityUpToBound(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for range 3 {
@@ -329,7 +329,7 @@ func TestMailsDue(t *testing.T) {
 	})
 }
 
-func TestDeleteOldMails(t *testing.T) {
+func TestDeleteOldMailsKeepsUnfinishedOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for i := range 4 {

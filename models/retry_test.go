@@ -9,7 +9,7 @@ import (
 	"example.com/accounts/models"
 )
 
-func TestRetryCallsAgainOnlyAfterTheNamedError(t *testing.T) {
+func TestRetryCallsAgainAfterNamedErrorOnly(t *testing.T) {
 	other := errors.New("other")
 	for name, each := range map[string]struct {
 		results []error
@@ -32,7 +32,7 @@ func TestRetryCallsAgainOnlyAfterTheNamedError(t *testing.T) {
 	}
 }
 
-func TestRetryEndsWithItsContext(t *testing.T) {
+func TestRetryStopsWhenContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0
 	err := models.Retry(ctx, 1000, models.Is(models.ErrClock), func() error {

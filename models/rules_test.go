@@ -253,7 +253,7 @@ func check(t *testing.T, files map[string]string) []string {
 	}
 }
 
-func TestNoRawSQLNoLostWrite(t *testing.T) {
+func TestModelsContainNoRawSQLAndIgnoreNoWrite(t *testing.T) {
 	t.Attr("control", "98")
 	entries, err := os.ReadDir(".")
 	if err != nil {
@@ -275,7 +275,7 @@ func TestNoRawSQLNoLostWrite(t *testing.T) {
 }
 
 // Each of these sources breaks a rule and is reported.
-func TestRulesFind(t *testing.T) {
+func TestRulesReportEachFault(t *testing.T) {
 	t.Attr("control", "98")
 	for _, body := range []string{
 		`db.Where("id = " + name).Take(&u)`, `db.Order(name + "").Find(&u)`, `db.Raw(fmt.Sprintf("x %s", name))`, `q := "a"; q = name + "b"; return db.Exec(q).Error`, `db.Select(f()).Find(&u)`,

@@ -24,7 +24,7 @@ func step(s models.Session, at time.Time) models.Rotation {
 	}
 }
 
-func TestRotate(t *testing.T) {
+func TestRotateWritesNextGeneration(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		r := step(s, now())
@@ -48,7 +48,7 @@ func TestRotate(t *testing.T) {
 }
 
 // The statement contains every condition of row 3. If one does not hold, nothing is changed.
-func TestRotateGuards(t *testing.T) {
+func TestRotateChecksEveryCondition(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.login(f.newUser("bob")) // the row of another user is not changed
 		for name, change := range map[string]func(*models.Rotation){
@@ -111,7 +111,7 @@ func (f *fixture) ways() map[string]func(s models.Session, at time.Time, toleran
 	}
 }
 
-func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
+func TestEndedSessionIsNotChanged(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ends := map[string]func(models.Session){
 			"revoked": func(s models.Session) {
@@ -154,7 +154,7 @@ func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
 }
 
 // A statement that decides by age changes nothing if the clocks differ, or if it is late.
-func TestClockGuard(t *testing.T) {
+func TestStatementWithWrongClockChangesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for way, call := range f.ways() {
 			for _, off := range []time.Duration{-time.Hour, -3 * time.Second, 3 * time.Second, 50 * time.Minute} {
@@ -181,7 +181,7 @@ func TestClockGuard(t *testing.T) {
 }
 
 // A statement that has waited for its row is checked by the time at which it gets the row.
-func TestClockGuardAfterAWait(t *testing.T) {
+func TestClockIsCheckedAfterWaitForRow(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for way, call := range f.ways() {
 			s := f.login(f.user)
@@ -201,7 +201,7 @@ func TestClockGuardAfterAWait(t *testing.T) {
 	})
 }
 
-func TestTouchChangesOneColumn(t *testing.T) {
+func TestTouchChangesLastUseOnly(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		at := now()
@@ -221,7 +221,7 @@ func TestTouchChangesOneColumn(t *testing.T) {
 }
 
 // A session is revoked for reuse once, with one event, however many callers try.
-func TestRevokeReused(t *testing.T) {
+func TestRevokeReusedRecordsOneEvent(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		var wait sync.WaitGroup
@@ -251,7 +251,7 @@ func TestRevokeReused(t *testing.T) {
 	})
 }
 
-func TestRevoke(t *testing.T) {
+func TestRevokeKeepsFirstReason(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		if found, err := f.Revoke(t.Context(), s.ID, s.UserID+1, now(), "x"); found || err != nil || f.read(s.ID).RevokedAt != nil {
@@ -271,7 +271,7 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-func TestKeepOnly(t *testing.T) {
+func TestKeepOnlyRevokesOtherSessions(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		a, b := f.login(f.user), f.login(f.user)
 		for name, err := range map[string]error{
@@ -297,7 +297,7 @@ func TestKeepOnly(t *testing.T) {
 }
 
 // A login in progress fails if an event ends all sessions.
-func TestCreateSessionGuards(t *testing.T) {
+func TestCreateSessionFailsIfSessionsWereRevoked(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		i := 0
 		for name, change := range map[string]func(u models.User) error{
@@ -324,7 +324,7 @@ func TestCreateSessionGuards(t *testing.T) {
 	})
 }
 
-func TestRehashIsGuarded(t *testing.T) {
+func TestRehashReplacesVerifiedHashOnly(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "better", 50, tolerance))
 		if got := f.reload(f.user).Password; got != "better" {
@@ -338,7 +338,7 @@ func TestRehashIsGuarded(t *testing.T) {
 }
 
 // Beyond the limit the oldest live sessions are revoked; sessions that have ended do not count.
-func TestEviction(t *testing.T) {
+func TestOldestLiveSessionsAreRevokedBeyondLimit(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := f.login(f.newUser("bob"))
 		start := now().Add(-time.Minute)
@@ -377,7 +377,7 @@ func TestEviction(t *testing.T) {
 }
 
 // Concurrent logins do not exceed the limit.
-func TestEvictionAtOnce(t *testing.T) {
+func TestConcurrentLoginsDoNotExceedLimit(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		var wait sync.WaitGroup
 		for range 30 {
@@ -394,7 +394,7 @@ func TestEvictionAtOnce(t *testing.T) {
 	})
 }
 
-func TestDeleteExpired(t *testing.T) {
+func TestDeleteExpiredDeletesInBatches(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Truncate(time.Second)
 		var all []models.Session
@@ -417,7 +417,7 @@ func TestDeleteExpired(t *testing.T) {
 }
 
 // An id is never assigned to a second user, because old tokens would then identify the new user.
-func TestUserIDsAreNeverUsedTwice(t *testing.T) {
+func TestUserIDIsNotReused(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		last := f.newUser("bob")
 		f.db.Exec(t, "DELETE FROM users WHERE id = ?", last.ID)
@@ -433,7 +433,7 @@ func TestUserIDsAreNeverUsedTwice(t *testing.T) {
 	})
 }
 
-func TestUsers(t *testing.T) {
+func TestUsersVisitsEveryUserInOrder(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		want := []int64{f.user.ID}
 		for i := range 5 {
@@ -455,7 +455,7 @@ func TestUsers(t *testing.T) {
 }
 
 // The user is read with the session, without the password hash.
-func TestSessionHasNoHash(t *testing.T) {
+func TestSessionHasNoPasswordHash(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		l := f.read(f.login(f.user).ID)
 		if l.User.Password != "" || l.User.Username != "ada" || !l.User.IsActive || l.User.ID != f.user.ID {
@@ -467,7 +467,7 @@ func TestSessionHasNoHash(t *testing.T) {
 	})
 }
 
-func TestID(t *testing.T) {
+func TestIDScansSixteenBytesOnly(t *testing.T) {
 	var id models.ID
 	for _, src := range []any{"0123456789abcdef", []byte("short"), nil, 1} {
 		if id.Scan(src) == nil {

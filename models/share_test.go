@@ -9,7 +9,7 @@ import (
 
 // Writes of one network wait for a place, up to a bound. Writes of other networks, those inside a
 // sequence that has a place, and the server's own do not.
-func TestWriteShares(t *testing.T) {
+func TestWaitingWritesOfNetworkAreBounded(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		s := &Store{share: newWriteShares(4)}

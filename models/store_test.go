@@ -34,7 +34,7 @@ func hold(t *testing.T, pool *sql.DB, n int) (conns []*sql.Conn) {
 }
 
 // The required variables are set on every connection, not only on the first.
-func TestConnectionVariables(t *testing.T) {
+func TestEveryConnectionHasRequiredVariables(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		isolation := "transaction_isolation"
 		names := map[string]bool{}
@@ -76,7 +76,7 @@ func TestConnectionVariables(t *testing.T) {
 
 // As many connections stay idle as may be open. With fewer, each burst would open and close
 // connections.
-func TestConnectionsStay(t *testing.T) {
+func TestOpenConnectionsStayIdle(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for _, c := range hold(t, f.WritePool(), 8) {
 			ok(t, c.Close())
@@ -88,7 +88,7 @@ func TestConnectionsStay(t *testing.T) {
 }
 
 // A value that does not fit is rejected, never truncated.
-func TestNothingIsCut(t *testing.T) {
+func TestValueTooLongIsRejected(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := newSession(f.user, now())
 		s.Transport = strings.Repeat("x", 17)
@@ -98,7 +98,7 @@ func TestNothingIsCut(t *testing.T) {
 	})
 }
 
-func TestSQLitePragmas(t *testing.T) {
+func TestSQLiteConnectionsHavePragmas(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "1000"}
 		conns := append(hold(t, f.WritePool(), 1), hold(t, f.ReadPool(), 4)...)
@@ -131,7 +131,7 @@ func eachSQLite(t *testing.T, f func(t *testing.T, f *fixture)) {
 }
 
 // Fifty writers and fifty readers at once wait in a queue, and none gets "database is locked".
-func TestSQLiteManyWriters(t *testing.T) {
+func TestSQLiteQueuesConcurrentWriters(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		sessions := make([]models.Session, 50)
 		for i := range sessions {
@@ -166,7 +166,7 @@ func TestSQLiteManyWriters(t *testing.T) {
 }
 
 // A second process, such as a command, writes to the same file at the same time.
-func TestSQLiteTwoProcesses(t *testing.T) {
+func TestSQLiteAcceptsSecondProcess(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
 		s := f.login(f.user)
@@ -185,7 +185,7 @@ func TestSQLiteTwoProcesses(t *testing.T) {
 }
 
 // The file contains password hashes. Only its owner can access it and the files next to it.
-func TestSQLiteFileModes(t *testing.T) {
+func TestSQLiteFilesArePrivate(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.SQLite {
 			return
@@ -219,7 +219,7 @@ func TestSQLiteFileModes(t *testing.T) {
 }
 
 // Times are read as they were written: in UTC, to the microsecond, with any number of digits.
-func TestTimesRoundTrip(t *testing.T) {
+func TestTimesAreReadAsWritten(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)
 		for _, fraction := range []time.Duration{0, time.Microsecond, 999999 * time.Microsecond, 500 * time.Millisecond, 120 * time.Millisecond, 123456 * time.Microsecond} {
@@ -246,7 +246,7 @@ func TestTimesRoundTrip(t *testing.T) {
 }
 
 // Stored times compare as times, with any number of digits. SQLite stores text.
-func TestTimesCompare(t *testing.T) {
+func TestStoredTimesCompareAsTimes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)
 		s := newSession(f.user, base)
@@ -265,7 +265,7 @@ func TestTimesCompare(t *testing.T) {
 	})
 }
 
-func TestClock(t *testing.T) {
+func TestClockIsThatOfDatabase(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at, has, err := f.Clock(t.Context())
 		ok(t, err)

@@ -112,7 +112,7 @@ func find(c *servertest.Client, query url.Values) *servertest.Response {
 	return c.Do(http.MethodGet, "/admin/users?"+query.Encode(), nil)
 }
 
-func TestSearchIsLiteral(t *testing.T) {
+func TestUserSearchTreatsWildcardsAsText(t *testing.T) {
 	t.Attr("control", "77")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for i, u := range []models.User{
@@ -140,7 +140,7 @@ func TestSearchIsLiteral(t *testing.T) {
 	})
 }
 
-func TestFilters(t *testing.T) {
+func TestUserListFiltersByStateAndRole(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, s.boss.ID)
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", s.una.ID)
@@ -176,7 +176,7 @@ func TestFilters(t *testing.T) {
 
 // In every order, each user is on exactly one page, even if users are added and removed between the
 // pages. A cursor is valid for its own order only.
-func TestPagesOfUsers(t *testing.T) {
+func TestUserPagesContainEachUserOnce(t *testing.T) {
 	t.Attr("control", "77")
 	withStaff(t, func(t *testing.T, s staffed) {
 		base := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -247,7 +247,7 @@ func TestPagesOfUsers(t *testing.T) {
 
 // A forged cursor either starts the page at its position or is rejected. None causes a database
 // error.
-func TestMadeUpCursors(t *testing.T) {
+func TestForgedCursorCausesNoDatabaseError(t *testing.T) {
 	t.Attr("control", "77")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for place, status := range map[string]int{
@@ -286,7 +286,7 @@ func TestMadeUpCursors(t *testing.T) {
 // ------------------------------------------------------------------ roles
 
 // Staff members manage ordinary users. Only superusers may change staff members or grant roles.
-func TestStaffManagesOrdinaryUsers(t *testing.T) {
+func TestStaffMembersManageOrdinaryUsersOnly(t *testing.T) {
 	t.Attr("control", "73")
 	withStaff(t, func(t *testing.T, s staffed) {
 		session := s.asRoot.SessionID
@@ -323,7 +323,7 @@ func TestStaffManagesOrdinaryUsers(t *testing.T) {
 
 // A role is granted only to a user with a verified address. An unverified address may belong to
 // another person.
-func TestNoRoleWithoutAVerifiedAddress(t *testing.T) {
+func TestRoleRequiresVerifiedAddress(t *testing.T) {
 	t.Attr("control", "73")
 	withStaff(t, func(t *testing.T, s staffed) {
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id IN (?, ?)", s.una.ID, s.sam.ID)
@@ -344,7 +344,7 @@ func TestNoRoleWithoutAVerifiedAddress(t *testing.T) {
 	})
 }
 
-func TestRecentPassword(t *testing.T) {
+func TestSensitiveOperationsOfStaffRequireRecentAuthentication(t *testing.T) {
 	t.Attr("control", "72")
 	t.Attr("control", "73")
 	withStaff(t, func(t *testing.T, s staffed) {
@@ -376,7 +376,7 @@ func TestRecentPassword(t *testing.T) {
 	})
 }
 
-func TestReauthenticationHasABudget(t *testing.T) {
+func TestReauthenticationIsRateLimited(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for _, status := range []int{http.StatusUnprocessableEntity, http.StatusUnprocessableEntity, http.StatusTooManyRequests} {
 			s.asRoot.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, status, "")
@@ -386,7 +386,7 @@ func TestReauthenticationHasABudget(t *testing.T) {
 
 // ------------------------------------------------------------------ inviting
 
-func TestInvite(t *testing.T) {
+func TestInvitedUserSetsPasswordByLink(t *testing.T) {
 	t.Attr("control", "60")
 	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
@@ -435,7 +435,7 @@ func TestInvite(t *testing.T) {
 
 // ------------------------------------------------------------------ changing
 
-func TestUpdateUser(t *testing.T) {
+func TestStaffMemberUpdatesUser(t *testing.T) {
 	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
@@ -472,7 +472,7 @@ func TestUpdateUser(t *testing.T) {
 
 // Concurrent changes of one user are serialized: each is applied to the result of the one before.
 // The server retries conflicts and may answer 503 if they persist.
-func TestChangesAtTheSameMoment(t *testing.T) {
+func TestConcurrentChangesOfOneUserAreSerialized(t *testing.T) {
 	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		var all sync.WaitGroup
@@ -500,7 +500,7 @@ func TestChangesAtTheSameMoment(t *testing.T) {
 
 // The security log of a user says that a staff member acted, but neither which one nor from which
 // address.
-func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
+func TestEventsDoNotTellUserWhichStaffMemberActed(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, "")
@@ -525,7 +525,7 @@ func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 	})
 }
 
-func TestDeactivationEndsEverything(t *testing.T) {
+func TestDeactivationRevokesSessionsAndLinksOfUser(t *testing.T) {
 	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
 		reset := requestReset(t, s.Server, s.una.Email, 1)
@@ -551,7 +551,7 @@ func TestDeactivationEndsEverything(t *testing.T) {
 
 // A staff member who ends their own sessions or deactivates their own account loses the cookies
 // too.
-func TestStaffEndsItself(t *testing.T) {
+func TestStaffMemberWhoEndsOwnSessionsLosesCookies(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for _, try := range []func(c *servertest.Client) *servertest.Response{
 			func(c *servertest.Client) *servertest.Response {
@@ -570,7 +570,7 @@ func TestStaffEndsItself(t *testing.T) {
 	})
 }
 
-func TestDeleteUser(t *testing.T) {
+func TestDeleteUserRemovesSessionsAndTokens(t *testing.T) {
 	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
@@ -606,7 +606,7 @@ func TestDeleteUser(t *testing.T) {
 
 // ------------------------------------------------------------------ helping
 
-func TestSendPasswordReset(t *testing.T) {
+func TestStaffMemberSendsPasswordReset(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		wantAccepted(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil))
 		token := linkToken(t, s.Server, s.una.Email, 1, mail.Reset)
@@ -635,7 +635,7 @@ func TestSendPasswordReset(t *testing.T) {
 
 // Mails sent by staff members have a rate limit of their own, so that strangers cannot block them
 // by requesting resets.
-func TestSendPasswordResetHasABudget(t *testing.T) {
+func TestSendPasswordResetHasItsOwnRateLimit(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for range 3 {
 			post(s.Server, "/accounts/password/reset", object{"email": s.una.Email}).Want(t, http.StatusAccepted, "")
@@ -647,7 +647,7 @@ func TestSendPasswordResetHasABudget(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
 }
 
-func TestResetLoginLimit(t *testing.T) {
+func TestStaffMemberResetsLoginLimit(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		throttled := func() any {
 			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["user"].(object)["throttled"]
@@ -684,7 +684,7 @@ func TestResetLoginLimit(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-func TestSessionsOfAUser(t *testing.T) {
+func TestStaffMemberListsAndRevokesSessionsOfUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		ids := func() (ids []string) {
 			for _, each := range s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, "").JSON["sessions"].([]any) {
@@ -721,7 +721,7 @@ func TestSessionsOfAUser(t *testing.T) {
 
 // ------------------------------------------------------------------ security events
 
-func TestEventsOfAll(t *testing.T) {
+func TestStaffMemberListsEventsOfAllUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		all := s.audit("")
 		if len(all) != 8 { // four users, four logins

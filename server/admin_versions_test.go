@@ -36,7 +36,7 @@ func editIf(c *servertest.Client, u servertest.User, etag string, body object) *
 }
 
 // Two staff members who have read the same version of a user do not overwrite each other's changes.
-func TestIfMatchKeepsTheChangesOfOthers(t *testing.T) {
+func TestIfMatchPreventsLostUpdatesOfUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		_, etag := s.get(s.una)
 		r := editIf(s.asSam, s.una, etag, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
@@ -71,7 +71,7 @@ func TestIfMatchKeepsTheChangesOfOthers(t *testing.T) {
 }
 
 // If several concurrent changes require the same version, exactly one of them succeeds.
-func TestIfMatchAtTheSameMoment(t *testing.T) {
+func TestOneOfConcurrentChangesWithSameIfMatchSucceeds(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const n = 8
 		for round := range 5 {
@@ -93,7 +93,7 @@ func TestIfMatchAtTheSameMoment(t *testing.T) {
 
 // If-Match with a list succeeds if any tag in it matches, including one that a proxy has made weak.
 // A tag that is not the current version matches nothing.
-func TestIfMatchOfAList(t *testing.T) {
+func TestIfMatchListMatchesAnyOfItsTags(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for value, status := range map[string]int{
 			"W/%s": http.StatusOK, `"999", %s`: http.StatusOK, `%s,W/"999"`: http.StatusOK, `"x" , W/%s`: http.StatusOK,
@@ -110,7 +110,7 @@ func TestIfMatchOfAList(t *testing.T) {
 
 // A malformed If-Match is rejected. If it were ignored, a typing error would remove the
 // precondition.
-func TestIfMatchMalformed(t *testing.T) {
+func TestMalformedIfMatchIsRejected(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		_, etag := s.get(s.una)
 		bare := strings.Trim(etag, `"`)
@@ -138,7 +138,7 @@ func wantParameter(t *testing.T, r *servertest.Response, name string) {
 }
 
 // The version increases with every kind of change of the user, and with nothing else.
-func TestVersionOfAUser(t *testing.T) {
+func TestVersionOfUserIncreasesWithEachVisibleChange(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		_, last := s.get(s.una)
 		step := func(what string, moves bool, do func()) {
@@ -212,7 +212,7 @@ func mailsTo(s *servertest.Server, email string, f func()) int {
 }
 
 // The response to an invitation has the path of the user in Location and the version in ETag.
-func TestInvitationHasLocationAndETag(t *testing.T) {
+func TestInvitationResponseHasLocationAndETag(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": address(newName())}).Want(t, http.StatusCreated, "")
 		etag := wantETag(t, r)
@@ -236,7 +236,7 @@ func TestInvitationHasLocationAndETag(t *testing.T) {
 
 // The filters by username and by address find the user in every spelling that is accepted at login.
 // They never match part of a name.
-func TestExactFilters(t *testing.T) {
+func TestExactFiltersMatchEverySpellingOfUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		none := s.NewUser() // as imported: without an address
 		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = ? WHERE id = ?", fmt.Sprint("#", none.ID), none.ID)
@@ -276,7 +276,7 @@ func TestExactFilters(t *testing.T) {
 }
 
 // A locale that was cleared or never chosen is null in every response, and never an empty string.
-func TestLocaleIsNullIfThereIsNone(t *testing.T) {
+func TestMissingLocaleIsNull(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		everywhere := func(want any) {
 			t.Helper()
@@ -311,7 +311,7 @@ func TestLocaleIsNullIfThereIsNone(t *testing.T) {
 
 // The deletion of a user has no body, neither in the request nor in the response, and requires
 // recent authentication.
-func TestDeleteUserNeedsRecentAuthentication(t *testing.T) {
+func TestDeleteUserRequiresRecentAuthentication(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		makeOld(t, s.Server, s.asSam)
 		before := s.Database.Dump(t)
@@ -334,7 +334,7 @@ func TestDeleteUserNeedsRecentAuthentication(t *testing.T) {
 }
 
 // A cursor is valid only for the list that issued it, in the same order.
-func TestCursorBelongsToItsList(t *testing.T) {
+func TestCursorIsRejectedByOtherLists(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		next := func(path string) string {
 			t.Helper()

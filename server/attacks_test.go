@@ -39,7 +39,7 @@ func line(format string, args ...any) func(net.Conn) {
 // A request whose body arrives late is answered with 503, regardless of its credentials, and
 // changes nothing. Otherwise a thief could delay the body to test a stolen token without triggering
 // reuse detection, or to obtain new tokens for it.
-func TestLateBodyProvesNothing(t *testing.T) {
+func TestLateBodyIsUnavailableAndChangesNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	for name, age := range map[string]time.Duration{"current": 0, "due": 40 * time.Second} {
@@ -69,7 +69,7 @@ func TestLateBodyProvesNothing(t *testing.T) {
 
 // A body is rejected as too long by its declared Content-Length. The server closes the connection
 // instead of reading the body.
-func TestOverlongBodyIsNotAwaited(t *testing.T) {
+func TestBodyTooLargeByContentLengthIsNotRead(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	start := time.Now()
 	answer := raw(t, s, line("POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n{"))
@@ -79,7 +79,7 @@ func TestOverlongBodyIsNotAwaited(t *testing.T) {
 }
 
 // A path with unnecessary percent-encoding does not reach an operation.
-func TestEscapedPaths(t *testing.T) {
+func TestPercentEncodedPathReachesNoOperation(t *testing.T) {
 	t.Attr("control", "74")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -89,7 +89,7 @@ func TestEscapedPaths(t *testing.T) {
 }
 
 // A mistyped or malformed query must not turn "all other sessions" into "all sessions".
-func TestBrokenQueryEndsNothing(t *testing.T) {
+func TestMalformedQueryRevokesNoSession(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, query := range []string{"keep_current=true;", "x=1;keep_current=true", "keep_current=true%zz", "keepcurrent=true", "Keep_Current=true", "keep_current[]=true", "x=1"} {
@@ -99,7 +99,7 @@ func TestBrokenQueryEndsNothing(t *testing.T) {
 }
 
 // An operation without parameters rejects any query.
-func TestQueryOfNoMeaning(t *testing.T) {
+func TestOperationWithoutParametersRejectsQuery(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for _, op := range servertest.Operations() {
@@ -115,7 +115,7 @@ func TestQueryOfNoMeaning(t *testing.T) {
 
 // If the browser does not send Sec-Fetch-Site, the Origin must equal the server's own exactly. A
 // Host header that matches the Origin proves nothing (DNS rebinding).
-func TestOriginIsNotComparedWithHost(t *testing.T) {
+func TestOriginEqualToHostHeaderProvesNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	body := map[string]any{"username": u.Username, "password": u.Password}

@@ -18,7 +18,7 @@ import (
 )
 
 // A reviewed file lists the limits of all operations.
-func TestBodyLimits(t *testing.T) {
+func TestBodyLimitsEqualReviewedFile(t *testing.T) {
 	t.Attr("control", "193")
 	var table []string
 	for _, op := range servertest.Operations() {
@@ -76,7 +76,7 @@ func escaped(text string) (all string) {
 
 // The longest valid body of each operation is accepted, even if padded with blanks up to the limit.
 // One more byte is rejected, whether the length is declared or not.
-func TestBodiesUpToTheLimit(t *testing.T) {
+func TestLongestValidBodyIsAcceptedAndOneMoreByteRejected(t *testing.T) {
 	t.Attr("control", "193")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -99,7 +99,7 @@ func TestBodiesUpToTheLimit(t *testing.T) {
 }
 
 // A schema without a bound, or with a bound beyond the maximum, gets the maximum.
-func TestSchemasWithoutABound(t *testing.T) {
+func TestSchemaWithoutBoundGetsMaximumBodyLimit(t *testing.T) {
 	t.Attr("control", "193")
 	limited := func(length uint64) *openapi3.Schema { return openapi3.NewStringSchema().WithMaxLength(int64(length)) }
 	closed := func(properties map[string]*openapi3.Schema) *openapi3.Schema {

@@ -24,7 +24,7 @@ func cacheablePaths(t *testing.T) (paths []string) {
 	return paths
 }
 
-func TestCacheableAnswersAreRevalidated(t *testing.T) {
+func TestCacheableResponsesAreRevalidated(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	again := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.Config.PublicURL}})
 	for _, path := range cacheablePaths(t) {
@@ -64,7 +64,7 @@ func TestCacheableAnswersAreRevalidated(t *testing.T) {
 }
 
 // The ETag of a response changes with every setting that is visible in it.
-func TestETagFollowsTheSettings(t *testing.T) {
+func TestETagChangesWithVisibleSettings(t *testing.T) {
 	a, b := servertest.Start(t, servertest.Options{}), servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PASSWORD_MIN_LENGTH=20"}})
 	for _, path := range []string{"/accounts/settings", "/openapi.json", "/openapi.yaml"} {
 		old := a.Anonymous().Do(http.MethodGet, path, nil).Header.Get("ETag")

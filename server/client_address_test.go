@@ -59,7 +59,7 @@ func lastProxy(lines []string) string {
 	return "10.0.0.1"
 }
 
-func TestEveryFormInEveryPosition(t *testing.T) {
+func TestClientAddressIsReadInEveryFormAndPosition(t *testing.T) {
 	t.Attr("control", "191")
 	for _, header := range []string{config.XForwardedFor, config.Forwarded} {
 		for form, address := range hopForms {
@@ -96,7 +96,7 @@ func writtenAs(header, form string, position []string) (lines []string) {
 	return lines
 }
 
-func TestTheForwardedHeader(t *testing.T) {
+func TestForwardedHeaderIsParsedAsRFC7239(t *testing.T) {
 	t.Attr("control", "191")
 	for line, want := range map[string]string{
 		`for=203.0.113.7`: "203.0.113.7", `FOR=203.0.113.7`: "203.0.113.7", `for=203.0.113.7;proto=http;by=203.0.113.43`: "203.0.113.7", `proto=http; for="203.0.113.7:55"`: "203.0.113.7",
@@ -117,7 +117,7 @@ func TestTheForwardedHeader(t *testing.T) {
 	}
 }
 
-func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
+func TestOnlyConfiguredHeaderOfTrustedPeerIsRead(t *testing.T) {
 	t.Attr("control", "191")
 	all := http.Header{"X-Forwarded-For": {"203.0.113.7"}, "Forwarded": {"for=203.0.113.8"}, "X-Real-Ip": {"203.0.113.9"}, "Cf-Connecting-Ip": {"203.0.113.9"}, "True-Client-Ip": {"203.0.113.9"}}
 	for _, test := range []struct{ header, peer, want string }{
@@ -139,7 +139,7 @@ func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
+func TestUnreadableProxyHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
 	t.Attr("control", "191")
 	s, log := behindProxies(config.XForwardedFor)
 	for range 3 {

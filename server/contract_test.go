@@ -21,7 +21,7 @@ import (
 // The server does not start if a route is not in the contract, an operation has no route, or a
 // security requirement is not enforced (promises 1 and 2).
 
-func TestRoutesAreOperations(t *testing.T) {
+func TestServerRequiresRoutesToEqualOperations(t *testing.T) {
 	t.Attr("control", "87")
 	s := servertest.Start(t, servertest.Options{})
 	for _, op := range servertest.Operations() {
@@ -51,7 +51,7 @@ func TestRoutesAreOperations(t *testing.T) {
 	}
 }
 
-func TestOnlyEnforceableSecurity(t *testing.T) {
+func TestServerRejectsSecurityThatItCannotEnforce(t *testing.T) {
 	t.Attr("control", "87")
 	requirement := func(schemes ...string) openapi3.SecurityRequirements {
 		r := openapi3.SecurityRequirement{}
@@ -123,7 +123,7 @@ func ptr[T any](v T) *T { return &v }
 
 // The served contract is openapi.yaml with the server's URL, cookie names and minimum length of
 // passwords. It is served as JSON and as YAML.
-func TestServedContract(t *testing.T) {
+func TestServedContractHasSettingsOfServer(t *testing.T) {
 	file, err := os.ReadFile("../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func dropDefaults(v any) {
 
 // The form of the contract is correct. The clients and the tests that are derived from the contract
 // rely on it (promise 4).
-func TestContractForm(t *testing.T) {
+func TestContractHasRequiredForm(t *testing.T) {
 	for _, fault := range servertest.CheckForm(servertest.Contract()) {
 		t.Error(fault)
 	}

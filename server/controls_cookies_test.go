@@ -47,7 +47,7 @@ var spellings = []spelling{
 
 // A cookie name has exactly one accepted spelling. A second cookie of that name that the library
 // cannot parse still makes the first ambiguous. None of these headers ends the session.
-func TestCookieSpellings(t *testing.T) {
+func TestMisspelledOrDuplicateCookieIsRejected(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
@@ -79,7 +79,7 @@ func TestCookieSpellings(t *testing.T) {
 
 // A request with more cookies than the header limit allows, or than the library parses, is
 // rejected, even if the valid cookies are among them.
-func TestCookieBombs(t *testing.T) {
+func TestTooManyCookiesAreRejected(t *testing.T) {
 	t.Attr("control", "39")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Cookies)

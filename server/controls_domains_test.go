@@ -17,7 +17,7 @@ const (
 
 // Every operation that sets an address rejects a domain that mixes scripts, in Unicode and in ASCII
 // form, and accepts a domain in a single script.
-func TestLookAlikeDomainsAreRejected(t *testing.T) {
+func TestNewAddressWithLookAlikeDomainIsRejected(t *testing.T) {
 	t.Attr("control", "203")
 	withStaff(t, func(t *testing.T, s staffed) {
 		ways := map[string]struct {
@@ -50,7 +50,7 @@ func TestLookAlikeDomainsAreRejected(t *testing.T) {
 
 // An existing account with such an address keeps working: its owner can log in and reset the
 // password.
-func TestAddressesThatExistGoOnWorking(t *testing.T) {
+func TestExistingAddressWithLookAlikeDomainKeepsWorking(t *testing.T) {
 	t.Attr("control", "203")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := newUser(t, s, newName())

@@ -28,7 +28,7 @@ var serversOwn = []string{
 // A member that only the server may set is rejected as unknown, in any letter case. Another
 // spelling of a member that may be set is rejected too: a tolerant decoder would accept it as that
 // member.
-func TestServersOwnMembers(t *testing.T) {
+func TestMembersSetByServerAreRejectedInRequests(t *testing.T) {
 	t.Attr("control", "5")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	u := newUser(t, s, "ada")
@@ -103,7 +103,7 @@ func isRefused(r *servertest.Response) bool {
 
 // Each spelling of a username is an existing name, a different name or invalid. All operations
 // agree on which.
-func TestSpellingsOfUsernames(t *testing.T) {
+func TestOperationsAgreeOnSpellingsOfUsernames(t *testing.T) {
 	t.Attr("control", "66")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		for i, c := range usernames {
@@ -190,7 +190,7 @@ var addresses = []struct {
 // Each spelling of an address is an existing address, a different address or invalid. All
 // operations agree on which, as the mails show: they go to the owner, to the new address or are not
 // sent.
-func TestSpellingsOfAddresses(t *testing.T) {
+func TestOperationsAgreeOnSpellingsOfAddresses(t *testing.T) {
 	t.Attr("control", "66")
 	t.Attr("control", "67")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -258,7 +258,7 @@ func mailsAfter(s *servertest.Server, email string, f func()) int {
 }
 
 // Malformed text is rejected before the server looks for a user of that name.
-func TestNamesThatAreNoText(t *testing.T) {
+func TestMalformedTextIsRejectedBeforeLookup(t *testing.T) {
 	t.Attr("control", "66")
 	s := servertest.Start(t, servertest.Options{})
 	u := newUser(t, s, "ada")
@@ -278,7 +278,7 @@ func TestNamesThatAreNoText(t *testing.T) {
 
 // User input appears in a mail as text only: the mail has one recipient, the usual headers and no
 // markup from the input.
-func TestWhatIsTypedInMails(t *testing.T) {
+func TestUserInputAppearsInMailAsTextOnly(t *testing.T) {
 	t.Attr("control", "67")
 	dir := t.TempDir()
 	files, err := mail.NewFiles(dir, "Accounts <no-reply@example.com>", slog.New(slog.DiscardHandler))

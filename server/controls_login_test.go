@@ -26,7 +26,7 @@ func holdsCredentials(op servertest.Operation) bool {
 
 // Credentials are accepted in a JSON body only. A query ends up in logs and histories, and a page
 // of another origin can submit a form without a preflight request.
-func TestCredentialsByPOSTAndJSON(t *testing.T) {
+func TestCredentialsAreAcceptedInJSONBodyOnly(t *testing.T) {
 	t.Attr("control", "10")
 	var tried []string
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
@@ -82,7 +82,7 @@ func TestCredentialsByPOSTAndJSON(t *testing.T) {
 
 // A new database has no users. Staff members and superusers log in through the same operation,
 // under the same rules, as all users.
-func TestOneWayIn(t *testing.T) {
+func TestAllRolesLogInThroughSameOperation(t *testing.T) {
 	t.Attr("control", "17")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users"); n != 0 {

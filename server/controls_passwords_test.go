@@ -52,7 +52,7 @@ const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 random characters
 
 // Each kind of new password that people and programs send has the expected result (corpus 4.4). An
 // empty code means that the password is accepted unchanged.
-func TestNewPasswords(t *testing.T) {
+func TestNewPasswordsOfEveryKindHaveExpectedResult(t *testing.T) {
 	t.Attr("control", "2")
 	t.Attr("control", "3")
 	t.Attr("control", "4")
@@ -136,7 +136,7 @@ func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
 
 // A password that violates a rule is rejected before any hash is computed, so that sending it costs
 // the server nothing.
-func TestRefusedBeforeHashing(t *testing.T) {
+func TestInvalidNewPasswordIsRejectedBeforeHashing(t *testing.T) {
 	t.Attr("control", "2")
 	hasher := credentials.NewHasher(servertest.FastHash, 1, 10, time.Minute)
 	s := servertest.Start(t, servertest.Options{Hasher: hasher})
@@ -172,7 +172,7 @@ func costs(t *testing.T, hash string) (memory, passes int) {
 
 // Stored hashes are as strong as OWASP recommends and are upgraded to new parameters at the next
 // login. A manipulated row cannot make the server compute a hash that exhausts its memory.
-func TestStoredHashes(t *testing.T) {
+func TestStoredHashesAreStrongAndUpgradedAtLogin(t *testing.T) {
 	t.Attr("control", "9")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		with := func(p credentials.Params, db *servertest.Database) (*servertest.Server, *credentials.Hasher) {
@@ -241,7 +241,7 @@ func (f *failing) Send(ctx context.Context, m mail.Message) error {
 
 // A change and the mail about it are one transaction, so that no change happens without a notice to
 // its owner. A mail server that is down does not block the change.
-func TestChangeAndNotice(t *testing.T) {
+func TestPasswordChangeAndItsNoticeAreOneTransaction(t *testing.T) {
 	t.Attr("control", "59")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		office := &failing{}
@@ -292,7 +292,7 @@ func TestChangeAndNotice(t *testing.T) {
 
 // A username in another script is compared by its Latin look-alike, so a password made of the
 // username is rejected in either script.
-func TestUsernameInOtherLetters(t *testing.T) {
+func TestPasswordMadeOfUsernameIsRejectedInEveryScript(t *testing.T) {
 	t.Attr("control", "2")
 	s := servertest.Start(t, servertest.Options{})
 	for _, typed := range []string{"сорокасорока", "СОРОКАСОРОКА1985", "copokacopoka"} {

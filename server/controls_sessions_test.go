@@ -13,7 +13,7 @@ import (
 
 // A client whose connection breaks after the rotation is stored, but before it reads the response,
 // can repeat the request. It gets the same successor as every other repetition.
-func TestAnswerThatNobodyRead(t *testing.T) {
+func TestRefreshIsRepeatableAfterUnreadResponse(t *testing.T) {
 	t.Attr("control", "33")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -58,7 +58,7 @@ func breakOff(t *testing.T, s *servertest.Server, c *servertest.Client, happened
 
 // GET, HEAD and OPTIONS change no row on any path, with any headers. They are rejected where they
 // are not an operation. HEAD is an operation wherever GET is.
-func TestReadsChangeNothing(t *testing.T) {
+func TestReadsChangeNoRow(t *testing.T) {
 	t.Attr("control", "44")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
@@ -87,7 +87,7 @@ func TestReadsChangeNothing(t *testing.T) {
 
 // A thousand reads write nothing, not even a time of last use. Otherwise a client could keep the
 // database busy by reading.
-func TestReadsWriteNothing(t *testing.T) {
+func TestThousandReadsWriteNothing(t *testing.T) {
 	t.Attr("control", "71")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})

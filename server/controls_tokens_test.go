@@ -14,7 +14,7 @@ import (
 
 // A token whose header names a key URL is rejected, and the server does not connect to that URL. A
 // token that is too long for a header or a body is not parsed.
-func TestNoKeyIsFetched(t *testing.T) {
+func TestKeyURLOfTokenIsNotFetched(t *testing.T) {
 	t.Attr("control", "19")
 	s := servertest.Start(t, servertest.Options{})
 	there, visitors := keyServer(t)
@@ -64,7 +64,7 @@ func keyServer(t *testing.T) (url string, visitors func() int) {
 }
 
 // Every kind of token is rejected wherever another kind is expected.
-func TestOneTokenOnePurpose(t *testing.T) {
+func TestTokenOfAnotherKindIsRejected(t *testing.T) {
 	t.Attr("control", "20")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -128,7 +128,7 @@ type verdict struct {
 
 // The server accepts exactly one Authorization header with exactly one bearer token. Anything else
 // is rejected with 401, even if the request also has valid cookies, and never causes a 500.
-func TestAuthorizationHeader(t *testing.T) {
+func TestOneBearerTokenInOneAuthorizationHeaderIsAccepted(t *testing.T) {
 	t.Attr("control", "25")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -165,7 +165,7 @@ func TestAuthorizationHeader(t *testing.T) {
 
 // A URL ends up in logs and histories, so no operation accepts a credential or the CSRF token in
 // the query.
-func TestQueryIsNoCredential(t *testing.T) {
+func TestCredentialsInQueryAreRejected(t *testing.T) {
 	t.Attr("control", "26")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -202,7 +202,7 @@ func TestQueryIsNoCredential(t *testing.T) {
 
 // An attacker who has read the database cannot log in with its contents: no value of any row is
 // accepted as a credential in any place.
-func TestRowsAreNoCredentials(t *testing.T) {
+func TestDatabaseValuesAreRejectedAsCredentials(t *testing.T) {
 	t.Attr("control", "28")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})

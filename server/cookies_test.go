@@ -140,7 +140,7 @@ func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 const day = 24 * time.Hour
 
 // Login sets the cookies listed in the table of the contract's description (control 39).
-func TestLoginCookies(t *testing.T) {
+func TestLoginSetsCookiesOfContract(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
@@ -166,7 +166,7 @@ func TestLoginCookies(t *testing.T) {
 	})
 }
 
-func TestRefreshCookies(t *testing.T) {
+func TestRefreshRenewsCookiesInBrowser(t *testing.T) {
 	t.Attr("control", "39")
 	t.Attr("control", "41")
 	t.Attr("control", "49")
@@ -215,7 +215,7 @@ func TestRefreshCookies(t *testing.T) {
 }
 
 // Near the absolute expiry of the session, its cookies expire together with it.
-func TestMaxAgeEndsWithTheSession(t *testing.T) {
+func TestCookieMaxAgeEndsWithSession(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		j, u := jar{}, s.NewUser()
@@ -229,7 +229,7 @@ func TestMaxAgeEndsWithTheSession(t *testing.T) {
 }
 
 // Operations that end the caller's own session clear its cookies. No other operation does.
-func TestEndingASessionClearsItsCookies(t *testing.T) {
+func TestEndingOwnSessionClearsItsCookies(t *testing.T) {
 	t.Attr("control", "49")
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
@@ -261,7 +261,7 @@ func idOf(r *servertest.Response) string {
 }
 
 // The body transport never sets or clears a cookie, even if the request has cookies.
-func TestBodyLeavesCookiesAlone(t *testing.T) {
+func TestBodyTransportSetsAndClearsNoCookie(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u, j := s.NewUser(), jar{}
 		j.take(s.login(t, u, accounts.Cookies))
@@ -278,7 +278,7 @@ func TestBodyLeavesCookiesAlone(t *testing.T) {
 
 // A login never adopts the session of cookies that the request already has (session fixation),
 // regardless of the transports of the two sessions.
-func TestLoginMakesANewSession(t *testing.T) {
+func TestLoginDoesNotAdoptSessionOfCookies(t *testing.T) {
 	t.Attr("control", "11")
 	eachSite(t, func(t *testing.T, s site) {
 		for _, of := range []accounts.Transport{accounts.Cookies, accounts.Hybrid, accounts.ServerHeld} {
@@ -311,7 +311,7 @@ func TestLoginMakesANewSession(t *testing.T) {
 
 // Each cookie has exactly one accepted name, and the name is case-sensitive (control 39, corpus
 // 4.2).
-func TestCookieNames(t *testing.T) {
+func TestCookieIsAcceptedUnderItsExactNameOnly(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
@@ -342,7 +342,7 @@ func TestCookieNames(t *testing.T) {
 
 // In the last second of a session its cookies are still set. A Max-Age rounded down to 0 would
 // delete them in a 200 response.
-func TestCookiesInTheLastSecond(t *testing.T) {
+func TestCookiesAreSetInLastSecondOfSession(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{
 		"ACCOUNTS_ROTATION_INTERVAL=2s", "ACCOUNTS_ACCESS_TTL=5s", "ACCOUNTS_REFRESH_IDLE_TTL=20s", "ACCOUNTS_SERVER_HELD_IDLE_TTL=20s", "ACCOUNTS_SESSION_MAX_AGE=20s",
 	}})

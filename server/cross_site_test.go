@@ -13,7 +13,7 @@ import (
 // A link on another site, for which the browser sends Lax cookies, does not count against the
 // owner's limit of exports: the request is rejected before it is counted. A request with a token in
 // a header is not rejected, because a navigation cannot send one.
-func TestCrossSiteNavigationsUseUpNoLimit(t *testing.T) {
+func TestCrossSiteNavigationCountsAgainstNoLimit(t *testing.T) {
 	t.Attr("control", "194")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		export := func(c *servertest.Client, site string) *servertest.Response {
@@ -40,7 +40,7 @@ func TestCrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 
 // Every read that can be answered with 429 has a limit that a cross-site navigation could exhaust,
 // so it must be marked.
-func TestReadsWithALimitAreMarked(t *testing.T) {
+func TestReadsWithRateLimitRejectCrossSiteNavigation(t *testing.T) {
 	t.Attr("control", "194")
 	for _, op := range servertest.Operations() {
 		if op.Method != http.MethodGet {
@@ -59,7 +59,7 @@ func TestReadsWithALimitAreMarked(t *testing.T) {
 // A page under a name that an attacker has pointed at this server (DNS rebinding) is same-origin
 // for its browser, and its Host matches its Origin. It is rejected because its origin is not
 // allowed.
-func TestTheOriginIsAlwaysCompared(t *testing.T) {
+func TestReboundOriginIsRejected(t *testing.T) {
 	t.Attr("control", "206")
 	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{}), "https": atApp(t)} {
 		u := s.NewUser()

@@ -37,7 +37,7 @@ func promisedKinds(t *testing.T) (kinds []string) {
 }
 
 // The event kinds declared in package models are those of the contract.
-func TestEventKindsAreThoseOfTheContract(t *testing.T) {
+func TestEventKindsEqualContract(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../models/event.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 
 // A change by a staff member records one event of each affected kind. The event lists the changes
 // as data and has no detail.
-func TestChangesByStaffAreData(t *testing.T) {
+func TestEventsOfStaffChangesListChangesAsData(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
 		edit(s.asRoot, s.una, object{"username": name, "first_name": `"A"`, "last_name": "", "locale": "ko", "is_staff": true, "is_superuser": true, "is_active": false}).Want(t, http.StatusOK, "")
@@ -177,7 +177,7 @@ func TestChangesByStaffAreData(t *testing.T) {
 
 // The event of an invitation lists the granted roles as changes from null. The event of a mail sent
 // by staff has the kind of mail as its detail.
-func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
+func TestInvitationEventsListGrantedRoles(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for body, want := range map[string]string{"": "", "is_staff": "is_staff null>true", "is_superuser": "is_superuser null>true"} {
 			in := object{"email": address(newName())}
@@ -196,7 +196,7 @@ func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
 
 // A user's changes to their own profile are recorded up to a limit, because a client could
 // otherwise fill the security log. Beyond the limit the changes are still made.
-func TestProfileEventsAreBounded(t *testing.T) {
+func TestProfileEventsAreRateLimited(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -223,7 +223,7 @@ func TestProfileEventsAreBounded(t *testing.T) {
 // Lists of events can be filtered by kind and by time. The start is inclusive and the end is
 // exclusive. A time filter is a range of event IDs, which contain the time of the event, so it also
 // works after the clock was moved.
-func TestEventFilters(t *testing.T) {
+func TestEventsAreFilteredByKindAndTime(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -284,7 +284,7 @@ func TestEventFilters(t *testing.T) {
 // After the deletion of a staff member, the events of other users keep that staff member's ID.
 // After the deletion of a user, the events that staff members caused are kept. None of them
 // contains a name.
-func TestEventsNameNoDeletedUser(t *testing.T) {
+func TestEventsDoNotNameDeletedUser(t *testing.T) {
 	t.Attr("control", "200")
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una", "username": newName()}).Want(t, http.StatusOK, "")

@@ -58,7 +58,7 @@ func wantEvents(t *testing.T, s *servertest.Server, c *servertest.Client, want .
 
 // The log shows the failed logins before a successful one and the client addresses. Each event
 // contains the ID of its request.
-func TestEventsOfALife(t *testing.T) {
+func TestEventsRecordLifeOfAccount(t *testing.T) {
 	t.Attr("control", "16")
 	t.Attr("control", "90")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -126,7 +126,7 @@ func TestEventsOfALife(t *testing.T) {
 }
 
 // A token of a session that has already ended causes no second event.
-func TestNoEventOfWhatIsOver(t *testing.T) {
+func TestTokenOfEndedSessionCausesNoSecondEvent(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		old, c := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Hybrid)
@@ -140,7 +140,7 @@ func TestNoEventOfWhatIsOver(t *testing.T) {
 }
 
 // The longest possible address fits into an event.
-func TestLongDetail(t *testing.T) {
+func TestLongestAddressFitsIntoEvent(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -151,7 +151,7 @@ func TestLongDetail(t *testing.T) {
 }
 
 // An event that the database rejects does not prevent other events from being stored.
-func TestRefusedEventIsDropped(t *testing.T) {
+func TestRejectedEventDoesNotPreventOthers(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
 	c := s.Login(u, accounts.Hybrid)
@@ -170,7 +170,7 @@ func TestRefusedEventIsDropped(t *testing.T) {
 
 // After a client exceeds its own rate limit, its requests cause no events for the accounts they
 // name.
-func TestClientsBudgetIsNoEvent(t *testing.T) {
+func TestRateLimitedClientCausesNoEvents(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -184,7 +184,7 @@ func TestClientsBudgetIsNoEvent(t *testing.T) {
 
 // Concurrent changes of the username record an event each, and each event contains the username
 // that it replaced.
-func TestRenamesAtOnce(t *testing.T) {
+func TestConcurrentRenamesRecordOneEventEach(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -212,7 +212,7 @@ func TestRenamesAtOnce(t *testing.T) {
 }
 
 // If addresses need not be verified before login, registration and verification are two events.
-func TestEventsOfOptionalVerification(t *testing.T) {
+func TestOptionalVerificationRecordsTwoEvents(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -224,7 +224,7 @@ func TestEventsOfOptionalVerification(t *testing.T) {
 
 // Consecutive pages have no gaps and no duplicates, even if events are added in between. Users
 // cannot read the events of others.
-func TestEventPages(t *testing.T) {
+func TestEventPagesHaveNoGapsOrDuplicates(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, stranger := s.Login(u, transport), s.Login(s.NewUser(), transport)
 		for range 5 {
@@ -265,7 +265,7 @@ func TestEventPages(t *testing.T) {
 
 // A rejected attempt is recorded once a minute for each name, kind and client, however often it
 // occurs, and only if the name belongs to a user.
-func TestRefusalsAreThinned(t *testing.T) {
+func TestRejectedAttemptsAreRecordedOncePerMinute(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, nobody := s.NewUser(), newName()
 		c := s.Login(u, accounts.Hybrid)
@@ -299,7 +299,7 @@ func TestRefusalsAreThinned(t *testing.T) {
 
 // The queue of events is bounded. Events beyond the bound are dropped and counted, and responses do
 // not change.
-func TestRefusalsCannotFillTheMemory(t *testing.T) {
+func TestQueueOfRejectedAttemptsIsBounded(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	for i := range 1005 {
@@ -317,7 +317,7 @@ func TestRefusalsCannotFillTheMemory(t *testing.T) {
 }
 
 // A write and its event are one transaction: if one fails, the other is rolled back.
-func TestEventAndWriteAreOne(t *testing.T) {
+func TestEventAndWriteAreOneTransaction(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
@@ -361,7 +361,7 @@ func TestEventAndWriteAreOne(t *testing.T) {
 
 // Events are deleted with their user and after the retention period. Two replicas may clean up at
 // the same time.
-func TestEventsAreForgotten(t *testing.T) {
+func TestEventsAreDeletedWithUserAndAfterRetention(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: []string{"ACCOUNTS_EVENT_RETENTION=7d"}})
 		replica := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.URL, "ACCOUNTS_EVENT_RETENTION=7d"}})

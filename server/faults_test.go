@@ -45,7 +45,7 @@ func (broken) GetProfile(context.Context, api.GetProfileRequestObject) (api.GetP
 
 var tells = regexp.MustCompile(`(?i)goroutine|gorm|sql|panic|\.go:|nil pointer|runtime|secret`)
 
-func TestEveryOperationAnswers500(t *testing.T) {
+func TestEveryOperationReportsInternalErrorWithoutDetails(t *testing.T) {
 	t.Attr("control", "86")
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.HandlerOf(broken{})
@@ -85,7 +85,7 @@ func (k *keeper) CheckHealth(ctx context.Context, _ api.CheckHealthRequestObject
 }
 
 // gin reuses its contexts for later requests.
-func TestAContextBelongsToOneRequest(t *testing.T) {
+func TestGinContextIsNotUsedAfterItsRequest(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	operations := &keeper{}
 	handler, err := s.HandlerOf(operations)
@@ -105,7 +105,7 @@ func TestAContextBelongsToOneRequest(t *testing.T) {
 	}
 }
 
-func TestEveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
+func TestEveryOperationIsUnavailableWithoutDatabase(t *testing.T) {
 	t.Attr("control", "36")
 	t.Attr("control", "84")
 	t.Attr("control", "86")
@@ -143,7 +143,7 @@ func TestEveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
 // If the database accepts connections but does not respond, because it hangs or the network is
 // broken, every operation responds in time. Soon after the database recovers, the operations work
 // again.
-func TestEveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
+func TestEveryOperationRespondsInTimeIfDatabaseHangs(t *testing.T) {
 	t.Attr("control", "36")
 	t.Parallel()                                               // the test waits most of the time
 	const answers, recovers = 3 * time.Second, 5 * time.Second // documented bounds
@@ -196,7 +196,7 @@ func TestEveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 
 // A missing table stands for any database error: the driver's message names the table and the
 // statement.
-func TestBrokenTables(t *testing.T) {
+func TestDatabaseErrorDetailsAreNotRevealed(t *testing.T) {
 	t.Attr("control", "86")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
@@ -234,7 +234,7 @@ func TestBrokenTables(t *testing.T) {
 }
 
 // Every operation with a rate limit responds with Retry-After in seconds, as the contract says.
-func TestSaysWhenToComeAgain(t *testing.T) {
+func TestRateLimitedOperationsSendRetryAfter(t *testing.T) {
 	t.Attr("control", "84")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		limited := 0
@@ -330,7 +330,7 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 
 // While the only hashing slot and the only place in the queue are taken, every request that needs a
 // hash is rejected at once. All other requests succeed. A rejected request uses up nothing.
-func TestHashingIsBounded(t *testing.T) {
+func TestRequestsBeyondHashingCapacityAreRejected(t *testing.T) {
 	t.Attr("control", "81")
 	t.Attr("control", "84")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -393,7 +393,7 @@ func hashes(op servertest.Operation) bool {
 	return schema != nil && slices.ContainsFunc(slices.Collect(maps.Keys(schema.Properties)), func(name string) bool { return strings.Contains(name, "password") })
 }
 
-func TestShutdown(t *testing.T) {
+func TestReadinessFailsDuringShutdown(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_SHUTDOWN_DELAY=300ms"}})
 	other, stop, ended := served(t, s)
 	c := other.Anonymous()

@@ -132,7 +132,7 @@ func manyKinds(n int) (filters []string) {
 }
 
 // Bounds that no request can violate under the present contract are reported correctly too.
-func TestBoundsOfSchemas(t *testing.T) {
+func TestFieldErrorsReportEveryBoundOfSchema(t *testing.T) {
 	list := openapi3.NewArraySchema().WithItems(openapi3.NewStringSchema()).WithMinItems(2).WithMaxItems(3)
 	object := openapi3.NewObjectSchema().WithMinProperties(1).WithMaxProperties(1).WithAnyAdditionalProperties()
 	for _, c := range []struct {
@@ -161,7 +161,7 @@ func TestBoundsOfSchemas(t *testing.T) {
 }
 
 // The operator's minimum length of passwords applies in responses and in the served contract.
-func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
+func TestMinimumPasswordLengthIsOperatorsSetting(t *testing.T) {
 	for _, length := range []int{8, 20, 128} {
 		s := servertest.Start(t, servertest.Options{Settings: []string{fmt.Sprint("ACCOUNTS_PASSWORD_MIN_LENGTH=", length)}})
 		r := s.Anonymous().Do(http.MethodGet, "/openapi.json", nil).Want(t, http.StatusOK, "")
@@ -180,7 +180,7 @@ func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
 
 // Every operation rejects unknown parameters and names all of them. It checks the caller's
 // permission first.
-func TestUnknownParameterOnEveryOperation(t *testing.T) {
+func TestEveryOperationRejectsUnknownParameters(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	s.Database.Watch(t)
@@ -206,7 +206,7 @@ func TestUnknownParameterOnEveryOperation(t *testing.T) {
 	}
 }
 
-func TestUnknownParametersAreBounded(t *testing.T) {
+func TestReportOfUnknownParametersIsBounded(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	get := func(query string) *servertest.Response {
 		return s.Anonymous().Do(http.MethodGet, "/healthz?"+query, nil)
@@ -230,7 +230,7 @@ func TestUnknownParametersAreBounded(t *testing.T) {
 }
 
 // Errors in several parameters and in the body are reported in one response.
-func TestSeveralParametersAtFault(t *testing.T) {
+func TestErrorsOfParametersAndBodyAreReportedTogether(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	wantMalformed(t, "a list", c.Copy().Do(http.MethodGet, "/admin/users?limit=0&role=nope&is_active=1&sort=&cursor=a&cursor=b&lmit=3", nil),
@@ -241,7 +241,7 @@ func TestSeveralParametersAtFault(t *testing.T) {
 
 // A header parameter may occur once. If-None-Match is a list and may be spread over several lines
 // (RFC 9110, section 5.3).
-func TestHeaderParameterTwice(t *testing.T) {
+func TestDuplicateHeaderParameterIsRejected(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	tried := 0
@@ -261,7 +261,7 @@ func TestHeaderParameterTwice(t *testing.T) {
 }
 
 // List parameters are repeated once for each item. No item may be empty or occur twice.
-func TestRepeatedParameters(t *testing.T) {
+func TestListParametersAreRepeatedPerItem(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	for path, want := range map[string]string{
@@ -290,7 +290,7 @@ func TestRepeatedParameters(t *testing.T) {
 
 // One response reports all errors of a request: those of the schema and those of the rules for
 // names, addresses and passwords.
-func TestAllFaultsInOneAnswer(t *testing.T) {
+func TestAllFaultsOfRequestAreReportedInOneResponse(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		rows, user, other := rowsOf(t, s.Server), stored(t, s.Server, s.una.Email), stored(t, s.Server, s.sam.Email)
 		rules := object{"email": newName() + "@" + mixedDomain, "username": "a b", "first_name": "a\u202eb", "last_name": "  "}
@@ -371,7 +371,7 @@ func rowsOf(t *testing.T, s *servertest.Server) string {
 
 // The names a user already has are accepted unchanged, even if the rules would reject them as new
 // names.
-func TestOldNamesAreNoFault(t *testing.T) {
+func TestUnchangedNamesAreAcceptedDespiteNewRules(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const oldName = "una of the old service"
 		oldEmail := newName() + "@" + mixedDomain

@@ -46,7 +46,7 @@ func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.
 }
 
 // Every response of the server has the security headers.
-func TestSecurityHeaders(t *testing.T) {
+func TestEveryResponseHasSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	for _, settings := range [][]string{nil, {"ACCOUNTS_PUBLIC_URL=https://accounts.example"}} {
 		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: append(settings, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m")})
@@ -101,7 +101,7 @@ func TestSecurityHeaders(t *testing.T) {
 }
 
 // Resources for operators are not available on the public port, even if metrics are enabled.
-func TestNotOnThePublicPort(t *testing.T) {
+func TestOperatorResourcesAreNotOnPublicPort(t *testing.T) {
 	t.Attr("control", "95")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {

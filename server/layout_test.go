@@ -13,7 +13,7 @@ import (
 
 // The tag of an operation is the name of the file with its handler. If the handler calls a rule, it
 // is also the name of the file with the rules.
-func TestTagsNameFiles(t *testing.T) {
+func TestTagOfOperationNamesItsFiles(t *testing.T) {
 	for _, op := range servertest.Operations() {
 		if len(op.Operation.Tags) != 1 {
 			t.Errorf("%s: %d tags, want one", op.ID, len(op.Operation.Tags))

@@ -104,7 +104,7 @@ func eachLegacy(t *testing.T, f func(t *testing.T, s *servertest.Server, mint fu
 	})
 }
 
-func TestLegacyTokenBecomesASession(t *testing.T) {
+func TestLegacyTokenIsExchangedForSession(t *testing.T) {
 	eachLegacy(t, func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string) {
 		u := newImported(t, s)
 		raw := mint(u)
@@ -240,7 +240,7 @@ func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
 
 // If the request has a cookie of this server, the old cookie is ignored, even if the other one is
 // rejected.
-func TestLegacyCookieBesideOurs(t *testing.T) {
+func TestLegacyCookieIsIgnoredWithOwnCookie(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite, httpsSettings)
 	u := newImported(t, s)
 	raw := simpleToken(u)
@@ -281,7 +281,7 @@ func TestLegacyCookieBesideOurs(t *testing.T) {
 	byOldCookie(s, raw).Want(t, http.StatusOK, "")
 }
 
-func TestLegacyTokensAreRefused(t *testing.T) {
+func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := startLegacy(t, engine, "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
 		forged := byBody(s, "a.b.c").Want(t, http.StatusUnauthorized, "refresh_invalid")
@@ -393,7 +393,7 @@ func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string
 
 // A page of another origin cannot use the cookie, and neither can a page that does not send the
 // CSRF header.
-func TestLegacyCookieNeedsTheHeader(t *testing.T) {
+func TestLegacyCookieRequiresCSRFHeader(t *testing.T) {
 	for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
 		t.Run(scheme, func(t *testing.T) {
 			s := startLegacy(t, servertest.SQLite, more...)
@@ -413,7 +413,7 @@ func TestLegacyCookieNeedsTheHeader(t *testing.T) {
 
 // Twenty concurrent exchanges of one token start one session, whether they come from one browser or
 // from several clients.
-func TestLegacyTokenInARace(t *testing.T) {
+func TestConcurrentExchangesStartOneSession(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := startLegacy(t, engine)
 		for name, tt := range map[string]struct {
@@ -454,7 +454,7 @@ func TestLegacyTokenInARace(t *testing.T) {
 
 // If the response was lost, the same attempt gets the same tokens again, as long as they are
 // current.
-func TestLegacyAnswerIsLost(t *testing.T) {
+func TestLostExchangeIsRepeatableWithSameAttempt(t *testing.T) {
 	eachLegacy(t, func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string) {
 		show := legacyWays[way]
 		begin := func() (string, *servertest.Response) {
@@ -512,7 +512,7 @@ func sessionOf(r *servertest.Response) []byte {
 }
 
 // The strict profile ignores Refresh-Attempt: a token can be exchanged once only.
-func TestLegacyTokenInTheStrictProfile(t *testing.T) {
+func TestStrictProfileExchangesLegacyTokenOnce(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite, "ACCOUNTS_ROTATION_INTERVAL=0")
 	raw := simpleToken(newImported(t, s))
 	byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
@@ -520,7 +520,7 @@ func TestLegacyTokenInTheStrictProfile(t *testing.T) {
 }
 
 // From the configured date on, legacy tokens are rejected. Sessions continue.
-func TestLegacyTokensEnd(t *testing.T) {
+func TestLegacyTokensAreRejectedAfterConfiguredDate(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		until := time.Now().Add(30 * time.Minute).Truncate(time.Second)
 		at := until.Add(-time.Second)
@@ -552,7 +552,7 @@ func TestLegacyTokensEnd(t *testing.T) {
 }
 
 // Without the settings, or after their date, the server behaves as if legacy tokens did not exist.
-func TestLegacyTokensAreOff(t *testing.T) {
+func TestLegacyTokensAreUnknownWithoutSettings(t *testing.T) {
 	for name, settings := range map[string][]string{"not set": nil, "over": legacySettings(time.Now().Add(-time.Second))} {
 		for _, more := range [][]string{nil, {httpsSettings}} {
 			s := servertest.Start(t, servertest.Options{Settings: append(slices.Clone(settings), more...)})
@@ -576,7 +576,7 @@ func TestLegacyTokensAreOff(t *testing.T) {
 
 // No other operation accepts a legacy token, and this operation rejects all tokens of the hostile
 // corpus.
-func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
+func TestOnlyRefreshAcceptsLegacyTokens(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
 	u := newImported(t, s)
 	raw := simpleToken(u)
@@ -617,7 +617,7 @@ func TestLegacyTokensAtOtherDoorsAndOthersAtThisOne(t *testing.T) {
 }
 
 // A database error during an exchange leaves nothing behind, and the same token works afterwards.
-func TestLegacyTokenAndAFault(t *testing.T) {
+func TestLegacyTokenIsNotUsedUpByDatabaseError(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := startLegacy(t, engine)
 		u := newImported(t, s)
@@ -643,7 +643,7 @@ func TestLegacyTokenAndAFault(t *testing.T) {
 
 // A session from a legacy token counts toward the maximum of fifty, so the oldest session is
 // revoked.
-func TestLegacySessionsGiveWay(t *testing.T) {
+func TestLegacySessionCountsTowardMaximum(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
 	u := newImported(t, s)
 	oldest := s.Login(u, accounts.Hybrid)
@@ -658,7 +658,7 @@ func TestLegacySessionsGiveWay(t *testing.T) {
 }
 
 // The record of a used token is kept until a day after the token's expiry.
-func TestLegacyTokensAreForgottenAfterTheirEnd(t *testing.T) {
+func TestUsedLegacyTokensAreDeletedADayAfterExpiry(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
 	raw := simpleToken(newImported(t, s)) // expires in an hour
 	byBody(s, raw).Want(t, http.StatusOK, "")
@@ -679,7 +679,7 @@ func TestLegacyTokensAreForgottenAfterTheirEnd(t *testing.T) {
 	}
 }
 
-func TestLegacyTokensAreCounted(t *testing.T) {
+func TestLegacyExchangesAreCountedInMetrics(t *testing.T) {
 	s := startLegacy(t, servertest.SQLite)
 	raw := simpleToken(newImported(t, s))
 	for range 2 {

@@ -41,7 +41,7 @@ func flood(t *testing.T, loops int, request func(loop int)) {
 // Requests from one client network exceed the capacity of the hasher, with correct passwords from
 // one address or with wrong ones from many /64s of one /48. Logins from other networks still
 // succeed.
-func TestOneNetworkCannotStarveOthers(t *testing.T) {
+func TestLoginFloodOfOneNetworkDoesNotBlockOthers(t *testing.T) {
 	t.Attr("control", "186")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		for name, attack := range map[string]func(s *servertest.Server, mallory servertest.User, loop int){
@@ -75,7 +75,7 @@ func TestOneNetworkCannotStarveOthers(t *testing.T) {
 
 // Correct passwords count against the client's limit too, in every operation that requires a
 // password. Other clients are not affected.
-func TestPasswordsOfAClient(t *testing.T) {
+func TestCorrectPasswordsCountAgainstLimitOfClient(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -95,7 +95,7 @@ func TestPasswordsOfAClient(t *testing.T) {
 
 // The number of sessions and events that a user can create per hour is limited. A reset by mail
 // lifts the limit for login.
-func TestPasswordsOfAUser(t *testing.T) {
+func TestSessionsAndEventsPerHourOfUserAreLimited(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -128,7 +128,7 @@ func TestPasswordsOfAUser(t *testing.T) {
 
 // A request that fails because of a database error counts against no limit, because clients repeat
 // it until the database is back. MySQL triggers cause the errors.
-func TestFaultsCostTheUserNothing(t *testing.T) {
+func TestDatabaseErrorsCountAgainstNoLimit(t *testing.T) {
 	t.Attr("control", "186")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if engine != servertest.MySQL {
@@ -156,7 +156,7 @@ func TestFaultsCostTheUserNothing(t *testing.T) {
 
 // A client polls a name whose limit is exceeded and exceeds it again after each reset. The owner
 // can still log in from the network of the reset, and each 429 counts against the attacking client.
-func TestOwnerGetsIn(t *testing.T) {
+func TestOwnerLogsInFromKnownNetworkDespiteAttack(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, attacker = "198.51.100.1", "192.0.2.1"
@@ -185,7 +185,7 @@ func TestOwnerGetsIn(t *testing.T) {
 // A reset that returns an account to the owner of its address also replaces the username. For the
 // address, it makes the owner's network known and forgets the network of the stranger's
 // registration.
-func TestOwnerGetsInAfterASquatter(t *testing.T) {
+func TestOwnerLogsInAfterResetTakesAccountFromSquatter(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, squatter = "198.51.100.1", "192.0.2.1"
@@ -203,7 +203,7 @@ func TestOwnerGetsInAfterASquatter(t *testing.T) {
 }
 
 // Each 429 counts against the client, so the client is soon rejected regardless of the name.
-func TestPollingCosts(t *testing.T) {
+func TestRejectedLoginsCountAgainstClient(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -221,7 +221,7 @@ func TestPollingCosts(t *testing.T) {
 
 // A known network has its own limit. Beyond it, the common limit counts. The network is forgotten
 // after 30 days.
-func TestKnownNetworkIsBounded(t *testing.T) {
+func TestKnownNetworkHasItsOwnLimitAndExpires(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -260,7 +260,7 @@ func TestKnownNetworkIsBounded(t *testing.T) {
 
 // After a deletion, a rename or a change of address, the known network of a name's previous owner
 // is not known for its next owner.
-func TestKnownNetworkStaysWithTheOwner(t *testing.T) {
+func TestKnownNetworkIsNotInheritedByNextOwnerOfName(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
@@ -305,7 +305,7 @@ func TestKnownNetworkStaysWithTheOwner(t *testing.T) {
 
 // An IPv6 client is counted by its /64 and by its /48 in every limit per client. A /48 may use as
 // much as eight clients.
-func TestNetworksOfAClient(t *testing.T) {
+func TestIPv6ClientIsCountedByBothOfItsNetworks(t *testing.T) {
 	t.Attr("control", "189")
 	none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	requests := map[string]func(s *servertest.Server, o servertest.Option) *servertest.Response{
@@ -364,7 +364,7 @@ func TestNetworksOfAClient(t *testing.T) {
 
 // Changes of the password are limited, because each sends a mail and the address may be a mailing
 // list.
-func TestPasswordChanges(t *testing.T) {
+func TestPasswordChangesAreRateLimited(t *testing.T) {
 	t.Attr("control", "190")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -386,7 +386,7 @@ func TestPasswordChanges(t *testing.T) {
 }
 
 // The invitations that a staff member may send per hour are limited, for one address and in total.
-func TestInvitations(t *testing.T) {
+func TestInvitationsAreRateLimitedPerAddressAndStaffMember(t *testing.T) {
 	t.Attr("control", "190")
 	withStaff(t, func(t *testing.T, s staffed) {
 		invite := func(email string) *servertest.Response {
@@ -417,7 +417,7 @@ func TestInvitations(t *testing.T) {
 
 // An attempt to take a username in use counts like any other change of the username. Otherwise a
 // user could probe for the usernames of others.
-func TestTakenUsernames(t *testing.T) {
+func TestAttemptsAtTakenUsernamesAreRateLimited(t *testing.T) {
 	t.Attr("control", "194")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -433,7 +433,7 @@ func TestTakenUsernames(t *testing.T) {
 
 // If a reset, a staff member or the operator lifts the limit of an account on one replica, it is
 // lifted on all replicas at once.
-func TestReleasedOnEveryReplica(t *testing.T) {
+func TestLiftedLimitIsLiftedOnEveryReplica(t *testing.T) {
 	t.Attr("control", "198")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_PASSWORDS_PER_USER=100/1h", trusted}

@@ -64,7 +64,7 @@ func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
 const forgery = "x\r\n{\"time\":\"2026-01-01T00:00:00Z\",\"level\":\"INFO\",\"msg\":\"forged\",\"user_id\":1}\r\n\x1b[2J\x1b]0;forged\x07\u009b31m\u2028\"'\\\x7f\x00\",\"user_id\":1,\"x\":\""
 
 // Each request is logged as exactly one line, which client input cannot break or extend.
-func TestLinesAreNotForged(t *testing.T) {
+func TestClientInputCannotForgeLogLines(t *testing.T) {
 	t.Attr("control", "90")
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
@@ -130,7 +130,7 @@ func TestLinesAreNotForged(t *testing.T) {
 
 // For every operation, and for requests that match none, the log contains the data that an
 // investigation needs: time, request, user, client address, operation and result.
-func TestLinesSayWhatAnInquiryNeeds(t *testing.T) {
+func TestLogLineHasDataForInvestigation(t *testing.T) {
 	t.Attr("control", "90")
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{trusted}})
 	ada := newAda(t, s)
@@ -172,7 +172,7 @@ func withoutPassword(e example) example {
 }
 
 // Log times are in UTC, even if the machine has another time zone.
-func TestTimesAreInUTC(t *testing.T) {
+func TestLogTimesAreInUTC(t *testing.T) {
 	t.Attr("control", "90")
 	var out bytes.Buffer
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.FixedZone("Tokyo", 9*3600))
@@ -196,7 +196,7 @@ func (brokenPipe) Write([]byte) (int, error) {
 }
 
 // A request whose client disconnects before the response is still logged, and not as an error.
-func TestAnswersBrokenOff(t *testing.T) {
+func TestRequestOfDisconnectedClientIsLogged(t *testing.T) {
 	t.Attr("control", "90")
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.Handler()

@@ -22,7 +22,7 @@ import (
 // shares no code with the server. A new operation is in the matrix as soon as it is in the
 // contract.
 
-func TestPublicOperations(t *testing.T) {
+func TestPublicOperationsEqualReviewedList(t *testing.T) {
 	t.Attr("control", "87")
 	var public []string
 	for _, op := range servertest.Operations() {
@@ -42,7 +42,7 @@ func TestPublicOperations(t *testing.T) {
 
 // The matrix trusts the contract. A role that is missing from the contract would open an operation
 // to every user, so the list of roles is checked separately.
-func TestOperationsOfStaff(t *testing.T) {
+func TestStaffOperationsEqualReviewedList(t *testing.T) {
 	t.Attr("control", "73")
 	var staff []string
 	for _, op := range servertest.Operations() {
@@ -61,7 +61,7 @@ func TestOperationsOfStaff(t *testing.T) {
 	}
 }
 
-func TestSecurityMatrix(t *testing.T) {
+func TestEveryOperationMatchesSecurityMatrix(t *testing.T) {
 	t.Attr("control", "87")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel() // the longest test, and half of it waits for the database
@@ -430,7 +430,7 @@ func (w *world) options(sc scenario) servertest.Option {
 }
 
 // The model returns the expected verdicts in simple cases.
-func TestModel(t *testing.T) {
+func TestMatrixModelGivesExpectedVerdicts(t *testing.T) {
 	w := &world{credentials: map[string]credential{
 		"a": {raw: "a", authentic: true, transport: accounts.Hybrid}, "c": {raw: "c", authentic: true, transport: accounts.Cookies, csrf: "1"},
 	}}

@@ -39,7 +39,7 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 
 // While the mail server is unavailable, each attempt fails and the mail waits for the next one. The
 // mail is not due in the meantime, but the metrics that operators alert on must still grow.
-func TestMailOutageShows(t *testing.T) {
+func TestMetricsGrowDuringMailOutage(t *testing.T) {
 	t.Attr("control", "208")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel()
@@ -83,7 +83,7 @@ func (o outage) Send(context.Context, mail.Message) error {
 	return nil
 }
 
-func TestMetricsMove(t *testing.T) {
+func TestMetricsChangeWithUse(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
 		u := s.NewUser()

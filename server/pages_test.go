@@ -9,7 +9,7 @@ import (
 )
 
 // The demo is for trying the server on a local machine. On other hosts its paths do not exist.
-func TestDemoIsOnLoopbackOnly(t *testing.T) {
+func TestDemoIsServedOnLoopbackOnly(t *testing.T) {
 	paths := []string{"/demo", "/demo/", "/demo/demo.js", "/demo/style.css"}
 	here := servertest.Start(t, servertest.Options{HoldMail: true})
 	for _, path := range paths {
@@ -35,7 +35,7 @@ func TestDemoIsOnLoopbackOnly(t *testing.T) {
 }
 
 // The console is available on every host, unless the operator disables it.
-func TestConsoleIsASetting(t *testing.T) {
+func TestConsoleIsServedUnlessDisabled(t *testing.T) {
 	paths := []string{"/console", "/console/", "/console/?view=users", "/console/console.js", "/console/style.css"}
 	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example"}})
 	for _, path := range paths {
@@ -63,7 +63,7 @@ func TestConsoleIsASetting(t *testing.T) {
 
 // The guides belong to the documentation: they are served on every host, unless the operator
 // disables it.
-func TestGuidesFollowTheSettingOfTheDocumentation(t *testing.T) {
+func TestGuidesAreServedUnlessDocumentationIsDisabled(t *testing.T) {
 	paths := []string{"/docs/guides", "/docs/guides/", "/docs/guides/settings", "/docs/guides/style.css"}
 	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example.com"}})
 	for _, path := range paths {

@@ -49,7 +49,7 @@ func wantEnded(t *testing.T, clients []*servertest.Client) {
 	}
 }
 
-func TestChangePassword(t *testing.T) {
+func TestChangePasswordRevokesSessionsAndStartsNewOne(t *testing.T) {
 	t.Attr("control", "58")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		others := sessionsInEach(s, u)
@@ -78,7 +78,7 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
-func TestChangePasswordRefuses(t *testing.T) {
+func TestChangePasswordRejectsInvalidRequests(t *testing.T) {
 	t.Attr("control", "58")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -105,7 +105,7 @@ func TestChangePasswordRefuses(t *testing.T) {
 
 // Of several concurrent changes of the password from one session, one succeeds: its password and
 // its new session are valid.
-func TestParallelChangesOfThePassword(t *testing.T) {
+func TestOneOfConcurrentPasswordChangesSucceeds(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const n = 10
 		u := s.NewUser()
@@ -131,7 +131,7 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 	})
 }
 
-func TestResetPassword(t *testing.T) {
+func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 	t.Attr("control", "54")
 	t.Attr("control", "55")
 	t.Attr("control", "62")
@@ -166,7 +166,7 @@ func TestResetPassword(t *testing.T) {
 
 // The token of a link cannot be guessed, and it cannot be derived from the database or from other
 // tokens.
-func TestLinksAreRandomAndStoredAsHashes(t *testing.T) {
+func TestLinkTokensAreRandomAndStoredAsHashes(t *testing.T) {
 	t.Attr("control", "54")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		var tokens []string
@@ -203,7 +203,7 @@ func TestLinksAreRandomAndStoredAsHashes(t *testing.T) {
 
 // Known, unknown, inactive and unverified addresses get the same response. Only an active account
 // gets a mail.
-func TestResetRequestIsUniform(t *testing.T) {
+func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
 	t.Attr("control", "53")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
@@ -234,7 +234,7 @@ func TestResetRequestIsUniform(t *testing.T) {
 }
 
 // A reset link is rejected after the user is deactivated or deleted.
-func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
+func TestResetLinkOfDisabledUserIsRejected(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, gone := s.NewUser(), s.NewUser()
 		token, orphan := requestReset(t, s, u.Email, 1), requestReset(t, s, gone.Email, 1)
@@ -251,7 +251,7 @@ func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 	})
 }
 
-func TestParallelUsesOfAResetLink(t *testing.T) {
+func TestOneOfConcurrentUsesOfResetLinkSucceeds(t *testing.T) {
 	t.Attr("control", "54")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -277,7 +277,7 @@ func TestParallelUsesOfAResetLink(t *testing.T) {
 }
 
 // A token is accepted for its own purpose only, and altered tokens are rejected.
-func TestTokensHaveOnePurpose(t *testing.T) {
+func TestLinkTokenIsAcceptedForItsPurposeOnly(t *testing.T) {
 	t.Attr("control", "56")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -324,7 +324,7 @@ func TestTokensHaveOnePurpose(t *testing.T) {
 }
 
 // A link works only for the user it was sent to, regardless of other data in the request.
-func TestLinksBelongToTheirUser(t *testing.T) {
+func TestLinkWorksForItsUserOnly(t *testing.T) {
 	t.Attr("control", "56")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		victim, thief := s.NewUser(), s.NewUser()
@@ -351,7 +351,7 @@ func TestLinksBelongToTheirUser(t *testing.T) {
 }
 
 // Guesses at links are limited to ten per minute, counted over all operations that take a link.
-func TestGuessesAtLinks(t *testing.T) {
+func TestGuessesAtLinksAreRateLimited(t *testing.T) {
 	t.Attr("control", "56")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()

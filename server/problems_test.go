@@ -39,7 +39,7 @@ func catalogOf(t *testing.T, s *servertest.Server, query, member string) (map[st
 
 var hangul = regexp.MustCompile(`\p{Hangul}`)
 
-func TestProblemsDescribeEveryCode(t *testing.T) {
+func TestProblemCatalogDescribesEveryCode(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for member, schema := range map[string]string{"problems": "ProblemCode", "fields": "FieldErrorCode"} {
 		english, codes := catalogOf(t, s, "", member)
@@ -63,7 +63,7 @@ func TestProblemsDescribeEveryCode(t *testing.T) {
 	}
 }
 
-func TestProblemMessagesAreInTheLanguageOfTheLocale(t *testing.T) {
+func TestProblemMessagesAreInRequestedLanguage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for query, want := range map[string]string{
 		"": "en", "?locale=en": "en", "?locale=en-GB": "en", "?locale=ko": "ko", "?locale=ko-KR": "ko", "?locale=KO": "ko", "?locale=ko-Kore-KR": "ko",
@@ -88,7 +88,7 @@ func TestProblemMessagesAreInTheLanguageOfTheLocale(t *testing.T) {
 }
 
 // The examples in the contract equal the responses of the server.
-func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
+func TestProblemExamplesInContractEqualResponses(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, _ := catalogOf(t, s, "", "problems")
 	seen := map[string]bool{}
@@ -131,7 +131,7 @@ func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
 }
 
 // The contract's table of field codes equals that of the server.
-func TestFieldCodesAreDescribedInTheContract(t *testing.T) {
+func TestContractDescribesEveryFieldCode(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, codes := catalogOf(t, s, "", "fields")
 	var want, got []string
@@ -149,7 +149,7 @@ func TestFieldCodesAreDescribedInTheContract(t *testing.T) {
 }
 
 // The table of statuses in the contract's description equals that of the server.
-func TestStatusesAreDescribedInTheContract(t *testing.T) {
+func TestContractDescribesEveryStatus(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, _ := catalogOf(t, s, "", "problems")
 	text := servertest.Contract().Info.Description
@@ -175,7 +175,7 @@ func TestStatusesAreDescribedInTheContract(t *testing.T) {
 }
 
 // Every code has a page, regardless of the settings, because responses link to it.
-func TestEveryProblemHasAPage(t *testing.T) {
+func TestEveryProblemCodeHasPage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_DOCS=false", "ACCOUNTS_CONSOLE=false"}})
 	english, codes := catalogOf(t, s, "", "problems")
 	korean, _ := catalogOf(t, s, "?locale=ko", "problems")
@@ -241,7 +241,7 @@ func plain(page string) string {
 }
 
 // The type of a problem is the address of its page.
-func TestTypeOfAProblemIsItsPage(t *testing.T) {
+func TestTypeOfProblemIsAddressOfItsPage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := s.Anonymous().Do(http.MethodGet, "/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
 	path, own := strings.CutPrefix(r.Text("type"), s.Config.PublicURL)
@@ -253,7 +253,7 @@ func TestTypeOfAProblemIsItsPage(t *testing.T) {
 
 // Routes outside the contract are allowed only below /problems/. The path /problems itself is an
 // operation.
-func TestOnlyPagesAreOutsideTheContract(t *testing.T) {
+func TestOnlyProblemPagesAreOutsideContract(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	restore := s.Forget("GET /problems")
 	defer restore()
@@ -262,7 +262,7 @@ func TestOnlyPagesAreOutsideTheContract(t *testing.T) {
 	}
 }
 
-func TestBodyTooLargeNamesTheLimit(t *testing.T) {
+func TestBodyTooLargeProblemNamesLimit(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	tried := 0

@@ -38,7 +38,7 @@ func patch(c *servertest.Client, body object) *servertest.Response {
 	return c.Do(http.MethodPatch, "/accounts/profile", body)
 }
 
-func TestUpdateProfile(t *testing.T) {
+func TestUpdateProfileChangesGivenMembers(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		want := profileOf(t, c.Profile())
@@ -75,7 +75,7 @@ func TestUpdateProfile(t *testing.T) {
 	})
 }
 
-func TestUpdateProfileRefuses(t *testing.T) {
+func TestUpdateProfileRejectsInvalidMembers(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	before := s.Database.Dump(t)
@@ -99,7 +99,7 @@ func TestUpdateProfileRefuses(t *testing.T) {
 }
 
 // Names that look alike or compare as equal count as the same name.
-func TestUsernameTaken(t *testing.T) {
+func TestLookAlikeUsernameIsTaken(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, c := s.NewUser(), s.Login(s.NewUser(), accounts.Cookies)
 		before := s.Database.Dump(t)
@@ -120,7 +120,7 @@ func TestUsernameTaken(t *testing.T) {
 	})
 }
 
-func TestExport(t *testing.T) {
+func TestProfileExportContainsDataOfUserOnly(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		stranger := s.NewUser()
 		s.Login(stranger, accounts.Hybrid)
@@ -160,7 +160,7 @@ func TestExport(t *testing.T) {
 	})
 }
 
-func TestDeleteProfile(t *testing.T) {
+func TestDeleteProfileRemovesAccount(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		bystander := s.Login(s.NewUser(), transport)
 		others := sessionsInEach(s, u)
@@ -214,7 +214,7 @@ func TestDeleteProfile(t *testing.T) {
 
 // The deletion of a user removes nothing that another user has requested, not even a change to the
 // address that becomes free.
-func TestDeletionLeavesOthersAlone(t *testing.T) {
+func TestDeleteProfileKeepsRequestsOfOtherUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
 		u, other := s.NewUser(), s.NewUser()
@@ -243,7 +243,7 @@ func idBytes(t *testing.T, c *servertest.Client) []byte {
 	return id[:]
 }
 
-func TestChangeEmail(t *testing.T) {
+func TestChangeEmailTakesEffectAfterConfirmation(t *testing.T) {
 	t.Attr("control", "62")
 	t.Attr("control", "63")
 	t.Attr("control", "64")
@@ -291,7 +291,7 @@ func TestChangeEmail(t *testing.T) {
 }
 
 // Only the owner of an address learns that it has an account. Other users do not.
-func TestChangeEmailToATakenAddress(t *testing.T) {
+func TestChangeEmailDoesNotRevealTakenAddress(t *testing.T) {
 	t.Attr("control", "63")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, u := s.NewUser(), s.NewUser()
@@ -321,7 +321,7 @@ func TestChangeEmailToATakenAddress(t *testing.T) {
 	})
 }
 
-func TestChangeEmailOfADisabledUser(t *testing.T) {
+func TestChangeEmailOfDisabledUserIsRejected(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		token := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), 1)

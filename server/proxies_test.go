@@ -11,7 +11,7 @@ import (
 
 // Eight clients with one wrong password each count as eight clients, even if the proxy includes
 // their ports. One client with eight wrong passwords counts as one.
-func TestLimitsArePerClientBehindProxiesThatWritePorts(t *testing.T) {
+func TestLimitsIgnorePortsWrittenByProxies(t *testing.T) {
 	t.Attr("control", "191")
 	for header, form := range map[string]string{"X-Forwarded-For": "%s:%d", "Forwarded": `for="%s:%d";proto=https`} {
 		life(t, func(t *testing.T, s *servertest.Server) {

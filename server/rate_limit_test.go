@@ -11,7 +11,7 @@ import (
 )
 
 // The server does not start with a rate limit that it cannot enforce.
-func TestRateLimitsOfTheContract(t *testing.T) {
+func TestServerRejectsRateLimitThatItCannotEnforce(t *testing.T) {
 	for name, c := range map[string]struct {
 		value any
 		ok    bool
@@ -41,7 +41,7 @@ func TestRateLimitsOfTheContract(t *testing.T) {
 // Every valid request of an operation with x-rate-limit counts against the limits that it names. A
 // request that is not valid does not count, and is answered with its error even if the limit is
 // exceeded.
-func TestRateLimitOfAnOperationCountsValidRequests(t *testing.T) {
+func TestRateLimitOfOperationCountsValidRequestsOnly(t *testing.T) {
 	const none = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	const page = "https://app.other.example"
 	crossSite := func(r *http.Request) {

@@ -16,7 +16,7 @@ func ready(s *servertest.Server) *servertest.Response {
 }
 
 // However many readiness checks there are, they write one row once every few seconds.
-func TestReadinessWritesSeldom(t *testing.T) {
+func TestReadinessChecksWriteOnceInFewSeconds(t *testing.T) {
 	t.Attr("control", "207")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		start := time.Now()
@@ -51,10 +51,10 @@ func TestReadinessWritesSeldom(t *testing.T) {
 
 // A database that answers reads but rejects writes is not ready: its disk is full, or it has become
 // a replica.
-func TestNotReadyWithoutWrites(t *testing.T) {
+func TestServerIsNotReadyIfDatabaseRejectsWrites(t *testing.T) {
 	t.Attr("control", "207")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
-		if e != servertest.MySQL { // TestFullDisk covers SQLite
+		if e != servertest.MySQL { // TestServerIsNotReadyOnFullDisk covers SQLite
 			return
 		}
 		s := servertest.Start(t, servertest.Options{Engine: e})

@@ -39,7 +39,7 @@ func staysHere(t *testing.T, what string, status int, header http.Header, body s
 
 // No link to this server can make it redirect to another site. It has three redirects, such as from
 // /docs to /docs/, and no parameter changes their targets.
-func TestNoRedirectOfALink(t *testing.T) {
+func TestRedirectsLeadToThisServerOnly(t *testing.T) {
 	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
@@ -77,7 +77,7 @@ func TestNoRedirectOfALink(t *testing.T) {
 }
 
 // No response contains the host that a request names.
-func TestNoAnswerIsMadeOfTheHost(t *testing.T) {
+func TestResponsesDoNotContainHostOfRequest(t *testing.T) {
 	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{})
 	front, _, _ := served(t, s)

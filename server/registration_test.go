@@ -22,7 +22,7 @@ import (
 
 var generated = regexp.MustCompile(`^user-[a-z2-7]{8}$`)
 
-func TestRegistrationToFirstLogin(t *testing.T) {
+func TestRegisteredUserLogsInAfterVerification(t *testing.T) {
 	t.Attr("control", "6")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		eachTransport(t, func(t *testing.T, transport accounts.Transport) {
@@ -78,7 +78,7 @@ func shape(r *servertest.Response) []string {
 
 // Registering a hundred addresses reveals nothing about which of them have an account. Each owner
 // gets one mail.
-func TestKnownAndNewAddressesByTurns(t *testing.T) {
+func TestHundredRegistrationsRevealNoAccount(t *testing.T) {
 	t.Attr("control", "1")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		answers, want := map[string]bool{}, map[string]mail.Kind{}
@@ -101,7 +101,7 @@ func TestKnownAndNewAddressesByTurns(t *testing.T) {
 
 // Known and unknown addresses get the same response and one mail, which only the owner can read.
 // The existing account does not change.
-func TestKnownAndNewAddresses(t *testing.T) {
+func TestRegistrationAnswersAlikeForKnownAddresses(t *testing.T) {
 	t.Attr("control", "1")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unknown := s.NewUser(), s.NewUser(), address(newName())
@@ -132,7 +132,7 @@ func TestKnownAndNewAddresses(t *testing.T) {
 	})
 }
 
-func TestWishedUsername(t *testing.T) {
+func TestRequestedUsernameIsAssignedIfFree(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		taken, both := s.NewUser().Username, newName()
 		pending := register(t, s, 1, object{"email": address("second" + both), "password": password, "username": both})
@@ -162,7 +162,7 @@ func fullwidth(s string) string {
 
 // The registration that is verified first gets the address, regardless of the order of
 // registration. A stranger cannot verify, because the mails go to the owner.
-func TestSquatterLosesTheAddress(t *testing.T) {
+func TestFirstVerifiedRegistrationGetsAddress(t *testing.T) {
 	t.Attr("control", "61")
 	t.Attr("control", "62")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -192,7 +192,7 @@ func TestSquatterLosesTheAddress(t *testing.T) {
 // A stranger registers the owner's address first and causes the only mail for the next minute. The
 // owner registers too and opens the stranger's link with their own password. The account gets the
 // data that the owner entered.
-func TestOwnerOpensTheSquattersLink(t *testing.T) {
+func TestOwnerWithLinkOfStrangersRegistrationGetsOwnData(t *testing.T) {
 	t.Attr("control", "61")
 	t.Attr("control", "62")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -223,7 +223,7 @@ func TestOwnerOpensTheSquattersLink(t *testing.T) {
 
 // Requests to resend the mail of a registration that does not exist send no mail and do not count
 // against the limit of mails for a registration.
-func TestResendsOfNothing(t *testing.T) {
+func TestResendWithoutRegistrationSendsNothing(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -240,7 +240,7 @@ func TestResendsOfNothing(t *testing.T) {
 
 // Opening the link of a verified registration again starts another session, because the first
 // response may have been lost. It undoes neither a change of the password nor a deactivation.
-func TestVerifyingAgainIsALogin(t *testing.T) {
+func TestVerifyingAgainStartsAnotherSession(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -266,7 +266,7 @@ func TestVerifyingAgainIsALogin(t *testing.T) {
 	})
 }
 
-func TestLinksExpire(t *testing.T) {
+func TestExpiredLinksAreRejected(t *testing.T) {
 	t.Attr("control", "54")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -288,7 +288,7 @@ func TestLinksExpire(t *testing.T) {
 }
 
 // Links are valid for exactly the configured lifetimes.
-func TestLifetimesOfLinks(t *testing.T) {
+func TestLinksAreValidForConfiguredLifetimes(t *testing.T) {
 	t.Attr("control", "54")
 	now := time.Now().Truncate(time.Second)
 	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now }, Settings: []string{"ACCOUNTS_VERIFY_TTL=30s", "ACCOUNTS_RESET_TTL=20s", "ACCOUNTS_EMAIL_CHANGE_TTL=10s"}})
@@ -320,7 +320,7 @@ func TestLifetimesOfLinks(t *testing.T) {
 }
 
 // Mail scanners open every link and load its page. This must change nothing.
-func TestOpeningALinkConsumesNothing(t *testing.T) {
+func TestLoadingPageOfLinkChangesNothing(t *testing.T) {
 	t.Attr("control", "61")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -367,7 +367,7 @@ func open(method, url string) (int, error) {
 	return answer.StatusCode, answer.Body.Close()
 }
 
-func TestResend(t *testing.T) {
+func TestResendRepeatsMailOfPendingRegistration(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		pending, unknown, known := address(newName()), address(newName()), s.NewUser().Email
@@ -397,7 +397,7 @@ func TestResend(t *testing.T) {
 	})
 }
 
-func TestClosedRegistration(t *testing.T) {
+func TestClosedRegistrationRejectsNewUsers(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -413,7 +413,7 @@ func TestClosedRegistration(t *testing.T) {
 }
 
 // No address becomes an account without a mail to it.
-func TestNoAccountWithoutAMail(t *testing.T) {
+func TestAddressBecomesNoAccountWithoutMail(t *testing.T) {
 	t.Attr("control", "61")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, email := s.NewUser(), address(newName())
@@ -434,7 +434,7 @@ func TestNoAccountWithoutAMail(t *testing.T) {
 
 // The owner of an unverified address is unknown. Notices about the account are not sent to it,
 // because a user could otherwise flood the mailbox of another person.
-func TestNoNoticesToAnAddressThatIsNotVerified(t *testing.T) {
+func TestNoticesAreNotSentToUnverifiedAddress(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -452,7 +452,7 @@ func TestNoNoticesToAnAddressThatIsNotVerified(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
-func TestOptionalVerification(t *testing.T) {
+func TestOptionalVerificationPermitsLoginBeforeIt(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
@@ -487,7 +487,7 @@ func TestOptionalVerification(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
-func TestWhatARegistrationRefuses(t *testing.T) {
+func TestRegistrationRejectsInvalidMembers(t *testing.T) {
 	t.Attr("control", "2")
 	t.Attr("control", "3")
 	t.Attr("control", "67")
@@ -517,7 +517,7 @@ func TestWhatARegistrationRefuses(t *testing.T) {
 
 // A password is used exactly as sent. It is not trimmed, case-folded, normalized or truncated, as
 // bcrypt does after 72 bytes.
-func TestPasswordIsTakenAsTyped(t *testing.T) {
+func TestPasswordIsUsedExactlyAsSent(t *testing.T) {
 	t.Attr("control", "4")
 	s := servertest.Start(t, servertest.Options{})
 	long := strings.Repeat("a", 72)
@@ -540,7 +540,7 @@ func TestPasswordIsTakenAsTyped(t *testing.T) {
 	wantField(t, post(s, "/accounts/register", object{"email": address(newName()), "password": password + "\x00" + password}), "/password", "format_invalid")
 }
 
-func TestLanguageOfMails(t *testing.T) {
+func TestMailsAreInLanguageOfUser(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for _, c := range []struct{ locale, accept, want string }{
 		{"", "", "en"}, {"", "ko-KR,ko;q=0.9,en;q=0.8", "ko"}, {"", "fr,ko;q=0.1", "ko"}, {"", "de", "en"}, {"", ";;;", "en"}, {"", strings.Repeat("ko,", 3000), "ko"},
@@ -569,7 +569,7 @@ func TestLanguageOfMails(t *testing.T) {
 
 // Fifty concurrent registrations of one address reveal nothing, and exactly one of the links
 // creates the one user.
-func TestParallelRegistrationsOfOneAddress(t *testing.T) {
+func TestConcurrentRegistrationsOfOneAddressCreateOneUser(t *testing.T) {
 	t.Attr("control", "7")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -609,7 +609,7 @@ func TestParallelRegistrationsOfOneAddress(t *testing.T) {
 
 // Mails that anyone can cause by entering an address are limited. Responses do not reveal that the
 // limit is exceeded.
-func TestMailBudget(t *testing.T) {
+func TestMailsToAnAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "8")
 	t.Attr("control", "65")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
@@ -654,7 +654,7 @@ func TestMailBudget(t *testing.T) {
 
 // The limit of mails holds for concurrent requests on several replicas. Mails to other addresses
 // are not affected.
-func TestMailBudgetOfParallelRequests(t *testing.T) {
+func TestMailLimitHoldsForConcurrentRequests(t *testing.T) {
 	t.Attr("control", "8")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		limit := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
@@ -682,7 +682,7 @@ func TestMailBudgetOfParallelRequests(t *testing.T) {
 
 // A client that requests a mail to another person must not be able to choose the target of its
 // link.
-func TestLinksLeadWhereTheConfigurationSays(t *testing.T) {
+func TestClientCannotChooseTargetOfLink(t *testing.T) {
 	t.Attr("control", "57")
 	s := servertest.Start(t, servertest.Options{})
 	header := func(values ...string) servertest.Option {
@@ -723,7 +723,7 @@ func TestLinksLeadWhereTheConfigurationSays(t *testing.T) {
 
 // Internationalized addresses work. Mails go to the domain's ASCII form, and the account shows the
 // address as entered.
-func TestInternationalAddress(t *testing.T) {
+func TestInternationalizedAddressWorks(t *testing.T) {
 	t.Attr("control", "66")
 	s := servertest.Start(t, servertest.Options{})
 	typed, ascii := "Ada.Lovelace@Bücher.example", "Ada.Lovelace@xn--bcher-kva.example"

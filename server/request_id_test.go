@@ -18,7 +18,7 @@ func withIDs(values ...string) servertest.Option {
 
 // A well-formed ID from the client is used in the header, in the log and in a problem. Any other ID
 // is replaced.
-func TestRequestIDOfTheClientIsKept(t *testing.T) {
+func TestWellFormedRequestIDOfClientIsKept(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for _, version := range []string{"1", "4", "7", "8"} {
 		id := "0198f6e5-c1a7-" + version + "c3e-9d55-0b1f1c2d3e4f"
@@ -45,7 +45,7 @@ func TestRequestIDOfTheClientIsKept(t *testing.T) {
 
 // A hundred requests of several users may share one ID. All of them succeed, and each of their
 // events contains it.
-func TestRequestIDCanOccurTwice(t *testing.T) {
+func TestRequestIDMayBeSharedByRequests(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const id = "00000000-0000-4000-8000-000000000001"
 		a, b := s.NewUser(), s.NewUser()

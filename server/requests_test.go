@@ -228,7 +228,7 @@ func understood(r *servertest.Response) bool {
 	return r.Status < 300 || r.Code() == "link_invalid"
 }
 
-func TestBadBodies(t *testing.T) {
+func TestInvalidBodiesAreRejected(t *testing.T) {
 	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -267,7 +267,7 @@ func (b badBody) among(r *servertest.Response) bool {
 }
 
 // No error contains submitted data.
-func TestErrorsHoldNothingSubmitted(t *testing.T) {
+func TestErrorsContainNoSubmittedData(t *testing.T) {
 	t.Attr("control", "86")
 	s := servertest.Start(t, servertest.Options{})
 	const canary = "canary2hGp"
@@ -286,7 +286,7 @@ func TestErrorsHoldNothingSubmitted(t *testing.T) {
 }
 
 // A body that is too large is not read, regardless of the length it declares.
-func TestBodySize(t *testing.T) {
+func TestBodyTooLargeIsNotRead(t *testing.T) {
 	t.Attr("control", "82")
 	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
@@ -320,7 +320,7 @@ func TestBodySize(t *testing.T) {
 
 // A body that is shorter than declared is incomplete. If it is longer, the surplus is not part of
 // it. Both are rejected.
-func TestBodyOfAnotherLength(t *testing.T) {
+func TestBodyOfOtherThanDeclaredLengthIsRejected(t *testing.T) {
 	t.Attr("control", "85")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	front, _, _ := served(t, s)
@@ -339,7 +339,7 @@ func TestBodyOfAnotherLength(t *testing.T) {
 // A body must be uncompressed JSON in UTF-8, declared once. Forms and plain text are rejected
 // because a page of another origin can send them without a preflight request. Multipart is
 // rejected, and so are content codings, which could expand a small body into a large one.
-func TestMediaTypes(t *testing.T) {
+func TestBodyOfOtherMediaTypeIsRejected(t *testing.T) {
 	t.Attr("control", "83")
 	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
@@ -375,7 +375,7 @@ func TestMediaTypes(t *testing.T) {
 }
 
 // A compressed body of 14 KB that would expand to 14 MB is rejected without being decompressed.
-func TestCompressedBomb(t *testing.T) {
+func TestCompressedBodyIsRejectedWithoutDecoding(t *testing.T) {
 	t.Attr("control", "83")
 	s := servertest.Start(t, servertest.Options{})
 	var bomb bytes.Buffer
@@ -401,7 +401,7 @@ func TestCompressedBomb(t *testing.T) {
 
 // An operation with an optional body accepts a request without one. An operation with a required
 // body rejects it.
-func TestNoBody(t *testing.T) {
+func TestMissingBodyIsAcceptedIfOptional(t *testing.T) {
 	t.Attr("control", "85")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
@@ -479,7 +479,7 @@ func withParameter(e example, op servertest.Operation, p *openapi3.Parameter, va
 }
 
 // A parameter has one accepted spelling and may occur only once.
-func TestBadParameters(t *testing.T) {
+func TestMisspelledOrDuplicateParametersAreRejected(t *testing.T) {
 	t.Attr("control", "85")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -524,7 +524,7 @@ func TestBadParameters(t *testing.T) {
 
 // The contract determines the methods of a path. Headers such as X-HTTP-Method-Override do not
 // change that.
-func TestMethods(t *testing.T) {
+func TestMethodsAreThoseOfContract(t *testing.T) {
 	t.Attr("control", "74")
 	t.Attr("control", "87")
 	s := servertest.Start(t, servertest.Options{})
@@ -571,7 +571,7 @@ func takesAnything(path string) bool {
 
 // Another spelling of a path is another path (control 74). Otherwise a proxy could let a request
 // through because it takes the path for another resource.
-func TestPaths(t *testing.T) {
+func TestOtherSpellingOfPathIsAnotherPath(t *testing.T) {
 	t.Attr("control", "74")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
@@ -601,7 +601,7 @@ func TestPaths(t *testing.T) {
 
 // An operation without a request body rejects one. Otherwise a client that sends a password to
 // confirm a deletion would delete the account even with a wrong password.
-func TestBodyWhereTheContractHasNone(t *testing.T) {
+func TestOperationWithoutBodyRejectsOne(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	for _, op := range servertest.Operations() {

@@ -97,7 +97,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 // While guesses that use up a limit are being verified, the server cannot determine whether the
 // next request may succeed in a moment or only after a quarter of an hour. It responds with 503, so
 // that the first 429 is correct, and records no event.
-func TestUndecidedLimitIsUnavailable(t *testing.T) {
+func TestRequestIsUnavailableWhileLimitIsUndecided(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -133,7 +133,7 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 // If a request exceeds several limits, Retry-After is the longest of their times, regardless of the
 // order of their IDs. Of the two limits of a name that apply to its owner, the one that ends sooner
 // counts.
-func TestRetryAfterOfSeveralLimits(t *testing.T) {
+func TestRetryAfterIsLongestOfExceededLimits(t *testing.T) {
 	ends := func(s *servertest.Server, kind string, minutes int) {
 		s.Database.Exec(t, "UPDATE rate_limits SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(inMinutes(minutes)), kind)
 	}

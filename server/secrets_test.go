@@ -112,7 +112,7 @@ func (b both) Send(ctx context.Context, m mail.Message) error {
 	return b.refuses.Send(ctx, m)
 }
 
-func TestSecretsStayInside(t *testing.T) {
+func TestSecretsAppearInNoLogMailOrResponse(t *testing.T) {
 	t.Attr("control", "89")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		mails := &servertest.Mails{}

@@ -73,7 +73,7 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 
 // Hundreds of connections that send a byte now and then are closed. Until then they do not delay
 // other clients.
-func TestSlowClientsAreCut(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Attr("control", "82")
 	t.Parallel()
 	addr, _ := listening(t)
@@ -116,7 +116,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 
 // Limits that would take minutes to reach have the documented values: for idle connections, for
 // responses that are not read and for the number of connections.
-func TestBounds(t *testing.T) {
+func TestConnectionLimitsHaveDocumentedValues(t *testing.T) {
 	t.Attr("control", "82")
 	srv := servertest.Start(t, servertest.Options{}).Bounded()
 	for name, c := range map[string]struct{ is, most time.Duration }{
@@ -158,7 +158,7 @@ func (c caller) RemoteAddr() net.Addr {
 }
 
 // A client that opens many idle connections leaves the connections of other clients available.
-func TestConnectionsOfOneClient(t *testing.T) {
+func TestConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
 	t.Attr("control", "82")
 	t.Attr("control", "189")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
@@ -195,7 +195,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 }
 
 // Headers that are too large are rejected before they are read completely.
-func TestHeadersAreBounded(t *testing.T) {
+func TestHeadersTooLargeAreRejected(t *testing.T) {
 	t.Attr("control", "82")
 	addr, _ := listening(t)
 	for name, header := range map[string]string{

@@ -37,7 +37,7 @@ func login(c *servertest.Client, u servertest.User, transport accounts.Transport
 const rotation = 40 * time.Second // age after which a refresh rotates the token, with the default settings
 
 // Each transport returns the members listed in the table of the contract's description.
-func TestMembersOfTheTransports(t *testing.T) {
+func TestLoginReturnsMembersOfTransport(t *testing.T) {
 	t.Attr("control", "28")
 	common := []string{"expires_in", "generation", "refresh_in", "session", "token_transport"}
 	members := map[accounts.Transport][]string{
@@ -73,7 +73,7 @@ func TestMembersOfTheTransports(t *testing.T) {
 	})
 }
 
-func TestLoginChoosesHybridAndTakesTheAddress(t *testing.T) {
+func TestLoginDefaultsToHybridAndAcceptsAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		u := s.NewUser()
@@ -90,7 +90,7 @@ var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
 // The failed logins of unknown, inactive, deleted, unverified and pending users and with a wrong
 // password get identical responses, including the headers, each time.
-func TestUniformLoginFailure(t *testing.T) {
+func TestLoginAnswersAlikeForUnknownUsers(t *testing.T) {
 	t.Attr("control", "12")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
@@ -126,7 +126,7 @@ func TestUniformLoginFailure(t *testing.T) {
 
 // expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access
 // TTL, W+M) − age. The generation is that of the returned tokens, so only a rotation increases it.
-func TestSecondsOfTheTokens(t *testing.T) {
+func TestTokenSecondsAreRoundedDown(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Anonymous()
 		about := func(r *servertest.Response, expires, refresh, generation int) {
@@ -152,7 +152,7 @@ func TestSecondsOfTheTokens(t *testing.T) {
 
 // The values are exact to the second, including when the session ends before the access token. The
 // clock stands still.
-func TestSecondsExactly(t *testing.T) {
+func TestTokenSecondsAreExact(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now },
 		Settings: []string{"ACCOUNTS_ACCESS_TTL=2m", "ACCOUNTS_REFRESH_IDLE_TTL=4m", "ACCOUNTS_SERVER_HELD_IDLE_TTL=4m", "ACCOUNTS_SESSION_MAX_AGE=4m"}})
@@ -176,7 +176,7 @@ func TestSecondsExactly(t *testing.T) {
 	c.RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired")
 }
 
-func TestLifeOfASession(t *testing.T) {
+func TestSessionWorksFromLoginToLogout(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		if got := c.Profile().Want(t, http.StatusOK, "").JSON["user"].(map[string]any); got["username"] != u.Username || got["id"] != float64(u.ID) || got["last_login"] == nil {
@@ -222,7 +222,7 @@ func TestLifeOfASession(t *testing.T) {
 
 // Every authentic token logs out: current, superseded or expired. A second logout succeeds too.
 // Afterwards no token of the session works, and no other session has ended.
-func TestLogout(t *testing.T) {
+func TestLogoutAcceptsEveryAuthenticToken(t *testing.T) {
 	t.Attr("control", "46")
 	t.Attr("control", "47")
 	t.Attr("control", "48")
@@ -288,7 +288,7 @@ func aged(c *servertest.Client) *servertest.Client {
 
 // An expired access token is accepted only as the handle of server_held, and only by the three
 // operations about the session itself (control 27).
-func TestExpiredTokens(t *testing.T) {
+func TestExpiredAccessTokenIsAcceptedAsServerHeldHandleOnly(t *testing.T) {
 	t.Attr("control", "27")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := aged(s.Login(u, transport))
@@ -349,7 +349,7 @@ func TestRefreshIgnoresAuthorization(t *testing.T) {
 }
 
 // After a user is deactivated or deletes the account, none of the user's sessions is valid.
-func TestUserDeactivated(t *testing.T) {
+func TestDeactivatedUserHasNoValidSession(t *testing.T) {
 	t.Attr("control", "35")
 	t.Attr("control", "76")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
@@ -390,7 +390,7 @@ func ids(sessions []map[string]any) []string {
 	return list
 }
 
-func TestListSessions(t *testing.T) {
+func TestListSessionsShowsLiveSessionsOfUser(t *testing.T) {
 	t.Attr("control", "68")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		s.Login(s.NewUser(), transport)
@@ -426,7 +426,7 @@ func TestListSessions(t *testing.T) {
 }
 
 // The fifty-first login revokes the oldest session (control 70).
-func TestAtMostFiftySessions(t *testing.T) {
+func TestFiftyFirstLoginRevokesOldestSession(t *testing.T) {
 	t.Attr("control", "70")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -449,7 +449,7 @@ func TestAtMostFiftySessions(t *testing.T) {
 	})
 }
 
-func TestEndOneSession(t *testing.T) {
+func TestUserEndsOwnSessionOnly(t *testing.T) {
 	t.Attr("control", "69")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, other, stranger := s.Login(u, transport), s.Login(u, accounts.Hybrid), s.Login(s.NewUser(), transport)
@@ -472,7 +472,7 @@ func TestEndOneSession(t *testing.T) {
 	})
 }
 
-func TestEndAllSessions(t *testing.T) {
+func TestEndAllSessionsMayKeepCurrent(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, stranger := s.Login(u, transport), s.Login(s.NewUser(), transport)
 		var others []*servertest.Client
@@ -502,7 +502,7 @@ func TestEndAllSessions(t *testing.T) {
 }
 
 // After a change of the secret, as after a leak, no token from before works.
-func TestAnotherSecret(t *testing.T) {
+func TestTokensFromBeforeSecretChangeAreRejected(t *testing.T) {
 	t.Attr("control", "93")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -514,7 +514,7 @@ func TestAnotherSecret(t *testing.T) {
 }
 
 // A session that the cleanup has removed stays ended (control 52).
-func TestCleanUpRevivesNothing(t *testing.T) {
+func TestCleanedUpSessionStaysEnded(t *testing.T) {
 	t.Attr("control", "52")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)

@@ -22,7 +22,7 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 
 // A staff member cannot make an unverified address appear verified. So the staff member can neither
 // persuade a superuser to promote the account nor take it over by a password reset.
-func TestStaffPutsNoAddressIntoForce(t *testing.T) {
+func TestStaffMemberCannotMakeAddressVerified(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		fresh := s.invited() // has never signed in
@@ -64,7 +64,7 @@ func (s staffed) invited() servertest.User {
 // A missing last login does not prove that an account is unused: simplejwt records none, and a user
 // with a password may be about to log in for the first time. Staff members must not be able to take
 // over such accounts.
-func TestStaffMovesNoAccountThatMayBeInUse(t *testing.T) {
+func TestStaffMemberCannotTakeOverAccountInUse(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for name, change := range map[string]string{
@@ -84,7 +84,7 @@ func TestStaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 }
 
 // Mails to one address that staff members cause are limited.
-func TestStaffCannotFloodAnAddress(t *testing.T) {
+func TestMailsOfStaffToOneAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		moved := address(newName())
@@ -96,7 +96,7 @@ func TestStaffCannotFloodAnAddress(t *testing.T) {
 
 // A stranger has registered with the owner's address. The owner's first reset clears the data that
 // the stranger entered.
-func TestFirstResetClearsWhatASquatterTyped(t *testing.T) {
+func TestFirstResetClearsDataOfStranger(t *testing.T) {
 	t.Attr("control", "184")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -130,7 +130,7 @@ func TestFirstResetClearsWhatASquatterTyped(t *testing.T) {
 }
 
 // The first reset keeps data that was entered by staff members or imported from Django.
-func TestDataOfInvitedAndImportedUsersStays(t *testing.T) {
+func TestFirstResetKeepsDataOfInvitedAndImportedUsers(t *testing.T) {
 	t.Attr("control", "184")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()

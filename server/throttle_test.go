@@ -52,7 +52,7 @@ func guess(t *testing.T, s *servertest.Server, name string, most int) int {
 
 // While an attacker guesses passwords of an account, the owner keeps the sessions and can log in
 // again after a reset by mail. The responses do not reveal whether the account exists.
-func TestGuessesAtAnAccount(t *testing.T) {
+func TestPasswordGuessesDoNotLockOwnerOut(t *testing.T) {
 	t.Attr("control", "14")
 	t.Attr("control", "15")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -95,7 +95,7 @@ func judged(t *testing.T, s *servertest.Server) {
 
 // A burst of correct logins, more than the limit of failures, gets a short Retry-After and then
 // succeeds.
-func TestRightLoginsAtOnce(t *testing.T) {
+func TestBurstOfCorrectLoginsSucceedsAfterRetry(t *testing.T) {
 	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -122,7 +122,7 @@ func TestRightLoginsAtOnce(t *testing.T) {
 
 // An attacker who guesses passwords for an address prevents its owner neither from opening the link
 // of a registration nor from logging in after an operator has set a new password.
-func TestLinksAndRescues(t *testing.T) {
+func TestGuessesDoNotBlockLinkOrRescueByOperator(t *testing.T) {
 	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
@@ -145,7 +145,7 @@ func TestLinksAndRescues(t *testing.T) {
 
 // An attacker who guesses passwords of an account and also requests resets locks the owner out only
 // until the owner's next reset.
-func TestResetAfterReset(t *testing.T) {
+func TestOwnerLogsInAfterResetDespiteGuesses(t *testing.T) {
 	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -160,7 +160,7 @@ func TestResetAfterReset(t *testing.T) {
 
 // A mail that could not be queued does not count against the limit, so that a repeated request
 // sends it.
-func TestFaultsCostNoMail(t *testing.T) {
+func TestFailedMailDoesNotCountAgainstLimit(t *testing.T) {
 	t.Attr("control", "8")
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -189,7 +189,7 @@ func TestFaultsCostNoMail(t *testing.T) {
 
 // Correct passwords do not count as failures. Wrong passwords of one client count, regardless of
 // the names.
-func TestGuessesOfAClient(t *testing.T) {
+func TestWrongPasswordsOfClientAreRateLimited(t *testing.T) {
 	t.Attr("control", "14")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -206,7 +206,7 @@ func TestGuessesOfAClient(t *testing.T) {
 
 // Each of the two names of an account has its own limit. With a common limit, exceeding it for one
 // name would reveal that the other belongs to the same account.
-func TestNamesOfAnAccount(t *testing.T) {
+func TestNamesOfAccountHaveSeparateLimits(t *testing.T) {
 	t.Attr("control", "15")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -220,7 +220,7 @@ func TestNamesOfAnAccount(t *testing.T) {
 }
 
 // Concurrent guesses on two replicas share one limit, which also survives the restart of a replica.
-func TestBudgetsHoldOverReplicas(t *testing.T) {
+func TestLimitsHoldAcrossReplicas(t *testing.T) {
 	t.Attr("control", "80")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=7/1h", trusted}
@@ -256,7 +256,7 @@ func TestBudgetsHoldOverReplicas(t *testing.T) {
 
 // Requests from one address, or from one IPv6 network, count as one client. A client cannot change
 // that by a header.
-func TestClients(t *testing.T) {
+func TestClientIsOneAddressOrIPv6Network(t *testing.T) {
 	t.Attr("control", "79")
 	for name, c := range map[string]struct {
 		settings []string
@@ -290,7 +290,7 @@ func TestClients(t *testing.T) {
 
 // Registrations and requests for mails each have their own limit per client. All confirmations
 // share one limit, whether they succeed or not.
-func TestBudgetsOfAClient(t *testing.T) {
+func TestClientHasLimitPerKindOfOperation(t *testing.T) {
 	t.Attr("control", "8")
 	t.Attr("control", "56")
 	t.Attr("control", "65")
@@ -341,7 +341,7 @@ func TestBudgetsOfAClient(t *testing.T) {
 
 // An attacker with a stolen session or mail cannot find the password by guessing. The session stays
 // valid.
-func TestPasswordsAskedForAgain(t *testing.T) {
+func TestPasswordGuessesWithStolenSessionAreRateLimited(t *testing.T) {
 	t.Attr("control", "58")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -382,7 +382,7 @@ func TestPasswordsAskedForAgain(t *testing.T) {
 
 // A flood from one client is rejected without a database query. After a second the database is
 // queried again.
-func TestSpentBudgetsAreRemembered(t *testing.T) {
+func TestFloodOfClientIsRejectedWithoutDatabase(t *testing.T) {
 	t.Attr("control", "80")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m", trusted}})
 	login := func(ip string) *servertest.Response {
@@ -401,7 +401,7 @@ func TestSpentBudgetsAreRemembered(t *testing.T) {
 
 // Changes of the address are limited, because each sends a mail to the new address and a notice to
 // the old one.
-func TestChangesOfAnAddress(t *testing.T) {
+func TestChangesOfAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -420,7 +420,7 @@ func TestChangesOfAnAddress(t *testing.T) {
 // If another person has just caused a mail to an address, no further mail is sent to it for a
 // while. A user who requests a change to that address gets the same response. The change is
 // pending, in the log and in the export, and counts against the limit.
-func TestChangeToAnAddressInUse(t *testing.T) {
+func TestMailsToChangedAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
@@ -445,7 +445,7 @@ func TestChangeToAnAddressInUse(t *testing.T) {
 
 // If a change is requested twice within a moment, as by a double click, one mail is sent and its
 // link works. The link of an earlier change to another address stops working with the new request.
-func TestChangeAskedForTwice(t *testing.T) {
+func TestRepeatedChangeOfAddressSendsOneMail(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, next, other := s.NewUser(), address(newName()), address(newName())
@@ -463,7 +463,7 @@ func TestChangeAskedForTwice(t *testing.T) {
 
 // Each change of the username adds an event and each export is long, so both are limited per user.
 // Operations without such a limit and other users are not affected.
-func TestRareActionsOfAUser(t *testing.T) {
+func TestRenamesAndExportsOfUserAreRateLimited(t *testing.T) {
 	t.Attr("control", "80")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		c, other := s.Login(s.NewUser(), accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid)

@@ -69,7 +69,7 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 	}
 	var list []way
 	for _, op := range servertest.Operations() {
-		if isOptional(op) { // it rejects nothing: see TestGetSessionWithoutAValidCredential
+		if isOptional(op) { // it rejects nothing: see TestGetSessionRejectsInvalidCredentialsAlike
 			continue
 		}
 		for _, p := range []place{atBearer, atAccess, atRefresh, atBody} {
@@ -129,7 +129,7 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	t.Errorf("%s: %s: %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
 }
 
-func TestHostileTokens(t *testing.T) {
+func TestHostileTokensAreRejectedEverywhere(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -177,7 +177,7 @@ func TestHostileTokens(t *testing.T) {
 
 // Authentic tokens that were never issued for a session of this server are rejected. Only the row
 // reveals that (invariants 8 and 14).
-func TestUnbackedTokens(t *testing.T) {
+func TestTokenWithoutIssuedSessionIsRejected(t *testing.T) {
 	t.Attr("control", "21")
 	t.Attr("control", "32")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -245,7 +245,7 @@ func (w way) unbacked() [3]string {
 }
 
 // Random text of 1 byte to 8 KiB is rejected.
-func TestGarbageCredentials(t *testing.T) {
+func TestRandomCredentialsAreRejected(t *testing.T) {
 	t.Attr("control", "32")
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)

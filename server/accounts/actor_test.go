@@ -28,7 +28,7 @@ type write func(ctx context.Context, s *accounts.Service, p accounts.Principal, 
 const rightPassword = "correct horse battery"
 
 // ownWrites are the writes of a user to the user's own account, and staffWrites those of a staff
-// member. TestEveryWriteIsGuarded fails if one is missing.
+// member. TestEveryWriteOfPrincipalIsGuarded fails if one is missing.
 var ownWrites = map[string]write{
 	"UpdateProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
 		name := "Eve"
@@ -145,7 +145,7 @@ func principal(t *testing.T, s *servertest.Server, c *servertest.Client) account
 
 // A write in flight fails once its session or role is gone: a superuser who is being removed cannot
 // promote an accomplice.
-func TestWriteInFlightEndsWithItsActor(t *testing.T) {
+func TestWriteInFlightFailsAfterActorIsRemoved(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -209,7 +209,7 @@ func TestRejectedWriteChangesNoRow(t *testing.T) {
 
 // A request that ends all other sessions moves its own session to the next epoch. Another request
 // of that session, in flight at that moment, must not be answered that the session has ended.
-func TestKeptSessionIsNotRevoked(t *testing.T) {
+func TestRequestsOfKeptSessionAreNotRejected(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -254,7 +254,7 @@ func decimal(id int64) string { return strconv.FormatInt(id, 10) }
 // Every operation of a principal is a read, or is in one of the tables above and writes through
 // forUser or forStaff, itself or in a function that it calls. No function that takes a principal
 // opens a transaction without its guard.
-func TestEveryWriteIsGuarded(t *testing.T) {
+func TestEveryWriteOfPrincipalIsGuarded(t *testing.T) {
 	t.Attr("control", "181")
 	reads := map[string]bool{"GetProfile": true, "ListSessions": true, "ListEvents": true, "ExportProfile": true}
 	tried := map[string]bool{}
@@ -361,7 +361,7 @@ func calls(f *ast.FuncDecl, names ...string) (found bool) {
 
 // A new role works in sessions that begin after it. A superuser who changes their own roles keeps
 // the session.
-func TestNewRoleEndsOldSessions(t *testing.T) {
+func TestGrantedRoleRevokesOlderSessions(t *testing.T) {
 	t.Attr("control", "183")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -389,7 +389,7 @@ func TestNewRoleEndsOldSessions(t *testing.T) {
 // A granted role cancels a change of address that a staff member started while the user was an
 // ordinary one, and so does the first sign-in. Otherwise the mailbox that a staff member chose
 // could take over the account with its later privileges.
-func TestPendingChangeByStaffEnds(t *testing.T) {
+func TestGrantedRoleCancelsEmailChangeByStaff(t *testing.T) {
 	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -425,7 +425,7 @@ func TestPendingChangeByStaffEnds(t *testing.T) {
 
 // A pending change of address that a staff member started ends with that staff member's role and
 // sessions. A change that the user has started since stays.
-func TestPendingChangeEndsWithItsActor(t *testing.T) {
+func TestRemovedStaffMemberLosesPendingEmailChanges(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -466,7 +466,7 @@ func TestPendingChangeEndsWithItsActor(t *testing.T) {
 
 // A grant is on its way through a slow database while its actor is removed on another replica.
 // Nothing is granted after the removal has been answered.
-func TestNothingIsGrantedAfterTheRemoval(t *testing.T) {
+func TestRemovedSuperuserGrantsNoRole(t *testing.T) {
 	t.Attr("control", "181")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		superuser := func() servertest.User {

@@ -20,7 +20,7 @@ import (
 
 // A replica whose clock is off by more than its tolerance decides nothing and answers so. A replica
 // within its tolerance works.
-func TestClockGuard(t *testing.T) {
+func TestReplicaWithWrongClockRejectsRequests(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
@@ -99,7 +99,7 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 
 // The age of an authentication is also measured by the database's clock, so that it is recent for
 // the same time on every replica.
-func TestOneClockForPasswords(t *testing.T) {
+func TestRecentAuthenticationIsMeasuredByDatabaseClock(t *testing.T) {
 	t.Attr("control", "72")
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -136,7 +136,7 @@ func frozenSite(t *testing.T, settings ...string) *site {
 }
 
 // An idle session expires, exactly to the second, also for its access token.
-func TestIdleEnd(t *testing.T) {
+func TestIdleSessionExpiresToTheSecond(t *testing.T) {
 	t.Attr("control", "34")
 	for tr, idle := range map[token.Transport]time.Duration{
 		token.Hybrid: 7 * 24 * time.Hour, token.Cookies: 7 * 24 * time.Hour, token.Body: 7 * 24 * time.Hour, token.ServerHeld: 30 * time.Minute,
@@ -162,7 +162,7 @@ func TestIdleEnd(t *testing.T) {
 
 // Reading does not count as use of a session: it does not postpone the idle end, and writes
 // nothing.
-func TestReadingDoesNotProlong(t *testing.T) {
+func TestReadingDoesNotPostponeIdleEnd(t *testing.T) {
 	t.Attr("control", "71")
 	s := frozenSite(t)
 	c := s.login(token.ServerHeld)
@@ -177,7 +177,7 @@ func TestReadingDoesNotProlong(t *testing.T) {
 }
 
 // The absolute end is the same in every answer, and the session expires then.
-func TestAbsoluteEnd(t *testing.T) {
+func TestAbsoluteEndOfSessionDoesNotMove(t *testing.T) {
 	t.Attr("control", "34")
 	for _, tr := range transports {
 		t.Run(string(tr), func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestAbsoluteEnd(t *testing.T) {
 
 // An access token identifies the user and contains no other personal data. It lives for five
 // minutes. An expired one is rejected except as the refresh credential of server_held.
-func TestAccessTokenExpires(t *testing.T) {
+func TestAccessTokenExpiresAfterFiveMinutes(t *testing.T) {
 	t.Attr("control", "24")
 	for _, tr := range transports {
 		s := frozenSite(t)
@@ -262,7 +262,7 @@ func (s *site) saysWho(raw string) {
 
 // After a clock is set back, no reuse is concluded from it, and no session that has ended comes
 // back.
-func TestClockSetBack(t *testing.T) {
+func TestClockSetBackRevivesNoSessionAndProvesNoReuse(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
 	for _, tr := range []token.Transport{token.Hybrid, token.Cookies, token.Body} {
@@ -290,7 +290,7 @@ func TestClockSetBack(t *testing.T) {
 }
 
 // Sessions that ended a month ago are deleted; their tokens are still rejected.
-func TestDeleteExpired(t *testing.T) {
+func TestTokensOfDeletedSessionsAreRejected(t *testing.T) {
 	t.Attr("control", "52")
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
@@ -314,7 +314,7 @@ func TestDeleteExpired(t *testing.T) {
 }
 
 // Activation of a user does not revive sessions, because the epoch has changed.
-func TestActivationRevivesNothing(t *testing.T) {
+func TestActivationRevivesNoSession(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Hybrid)
 		for _, active := range []bool{false, true} {

@@ -175,7 +175,7 @@ func (g *guests) leave() { g.end(); g.wait.Wait() }
 
 // A node is killed. Clients of the other nodes continue. Its own clients are answered with 503 and
 // continue when it is back.
-func TestClusterLosesANode(t *testing.T) {
+func TestClusterContinuesWithoutOneNode(t *testing.T) {
 	s, nodes := onCluster(t)
 	g := s.invite(nodes)
 	victim := nodes[1]
@@ -204,7 +204,7 @@ func TestClusterLosesANode(t *testing.T) {
 
 // Two of three nodes do not answer. The third has no quorum and returns error 1047. Clients get
 // only 503, and no acknowledged revocation is lost.
-func TestClusterLosesItsQuorum(t *testing.T) {
+func TestClusterWithoutQuorumIsUnavailable(t *testing.T) {
 	s, nodes := onCluster(t)
 	g := s.invite(nodes)
 	out := s.login(token.Body).At(nodes[0].replica)
@@ -241,7 +241,7 @@ func TestClusterLosesItsQuorum(t *testing.T) {
 
 // All writes of one user's rows run at every node at once. Certification rolls back the losing
 // transactions, and the server repeats them or answers 503, but never 500.
-func TestClusterConflicts(t *testing.T) {
+func TestClusterConflictsCauseNoInternalError(t *testing.T) {
 	s, nodes := onCluster(t)
 	var wait sync.WaitGroup
 	end := time.Now().Add(4 * time.Second)
@@ -286,7 +286,7 @@ func TestClusterConflicts(t *testing.T) {
 
 // A user is deleted on one node while another node writes events of that user. Certification
 // accepts one of the two, and the other is repeated. No event remains of the deleted user.
-func TestEventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
+func TestClusterKeepsNoEventsOfDeletedUser(t *testing.T) {
 	s, nodes := onCluster(t)
 	for range 60 {
 		u := s.replicas[0].NewUser()

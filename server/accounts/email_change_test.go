@@ -58,7 +58,7 @@ func pendingEmail(t *testing.T, c *servertest.Client) any {
 
 // A stranger starts a change of the stranger's account to the address of a victim, who opens the
 // link. The victim does not know the stranger's password, so nothing is verified.
-func TestConfirmEmailChangeNeedsThePassword(t *testing.T) {
+func TestConfirmEmailChangeRequiresPassword(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -101,7 +101,7 @@ func TestConfirmEmailChangeNeedsThePassword(t *testing.T) {
 }
 
 // An address that another user has taken since is no valid link, and the token is not used up.
-func TestConfirmEmailChangeOfATakenAddress(t *testing.T) {
+func TestConfirmEmailChangeRejectsTakenAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -117,7 +117,7 @@ func TestConfirmEmailChangeOfATakenAddress(t *testing.T) {
 
 // A user who was invited and has no password yet confirms with the token alone. Once a password is
 // set, the earlier link does not work.
-func TestConfirmEmailChangeWithoutAPassword(t *testing.T) {
+func TestConfirmEmailChangeOfUserWithoutPassword(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -184,7 +184,7 @@ func duringRequest(t *testing.T, e servertest.Engine) (s *servertest.Server, cal
 
 // A login that renews the hash between the comparison and the write does not make the confirmation
 // fail: the password is the same.
-func TestConfirmEmailChangeDuringARehash(t *testing.T) {
+func TestConfirmEmailChangeSucceedsDuringRehash(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)
@@ -211,7 +211,7 @@ func TestConfirmEmailChangeDuringARehash(t *testing.T) {
 }
 
 // A confirmation writes nothing if the password was replaced between the comparison and the write.
-func TestConfirmEmailChangeIsGuarded(t *testing.T) {
+func TestConfirmEmailChangeFailsIfPasswordWasReplaced(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)
@@ -241,7 +241,7 @@ func pendingTokens(t *testing.T, s *servertest.Server, id int64) int64 {
 
 // A canceled change is not pending, and its links do not work. Canceling is idempotent, and
 // recorded only if something was pending.
-func TestCancelEmailChange(t *testing.T) {
+func TestCancelEmailChangeIsIdempotent(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -282,7 +282,7 @@ func TestCancelEmailChange(t *testing.T) {
 }
 
 // A mail that waits when its change is canceled is not sent.
-func TestCancelEmailChangeDropsItsMail(t *testing.T) {
+func TestCancelEmailChangeDropsWaitingMail(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		held := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
@@ -301,7 +301,7 @@ func TestCancelEmailChangeDropsItsMail(t *testing.T) {
 
 // The link of a resent mail replaces the one before. The notice to the present address is not
 // repeated.
-func TestResendEmailChange(t *testing.T) {
+func TestResendEmailChangeReplacesLink(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -324,7 +324,7 @@ func TestResendEmailChange(t *testing.T) {
 
 // Changes and resends together lead to no more mails to an address, and of a user, than changes
 // alone. A stranger's mailbox gets one mail a minute and five an hour, from any number of users.
-func TestResendEmailChangeIsLimited(t *testing.T) {
+func TestResendEmailChangeIsRateLimited(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
@@ -368,7 +368,7 @@ func TestResendEmailChangeIsLimited(t *testing.T) {
 
 // A change that a staff member started stays that staff member's when the user has it resent: it
 // ends with the staff member's role.
-func TestResentChangeEndsWithItsActor(t *testing.T) {
+func TestResentEmailChangeEndsWithStaffMember(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -391,7 +391,7 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 
 // The profile shows whether the user has a password, the pending address and the language. null
 // clears the language.
-func TestProfileShowsWhatIsStored(t *testing.T) {
+func TestProfileShowsStoredData(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -423,7 +423,7 @@ func TestProfileShowsWhatIsStored(t *testing.T) {
 
 // Of two changes at the same moment that require the same version, one is made and one is rejected
 // with 412.
-func TestIfMatchIsRaceProof(t *testing.T) {
+func TestOneOfConcurrentChangesWithIfMatchSucceeds(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		_, asRoot := newSuperuser(t, s.replicas[0])
 		path := "/admin/users/" + decimal(s.user.ID)

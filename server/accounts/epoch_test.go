@@ -3,7 +3,7 @@ package accounts
 import "testing"
 
 // Epochs start at random values that JSON and every engine store exactly.
-func TestNewEpoch(t *testing.T) {
+func TestNewEpochIsStoredExactly(t *testing.T) {
 	seen := map[int64]bool{}
 	for range 100 {
 		e := randomEpoch()

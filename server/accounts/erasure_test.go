@@ -15,7 +15,7 @@ import (
 
 // A deleted account leaves nothing in the files of SQLite: free pages are overwritten, and a clean
 // shutdown removes the WAL.
-func TestErasedDataLeavesTheFile(t *testing.T) {
+func TestDeletedAccountLeavesNothingInDatabaseFiles(t *testing.T) {
 	t.Attr("control", "200")
 	s := servertest.Start(t, servertest.Options{})
 	const address, name = "zerubabel@erasure.example", "Quetzalcoatlus"
@@ -57,7 +57,7 @@ func TestErasedDataLeavesTheFile(t *testing.T) {
 
 // The mail about the deletion of an account is the last row with its address, and keeps the address
 // only until it is sent.
-func TestGoodbyeKeepsNoAddress(t *testing.T) {
+func TestMailAboutDeletionKeepsAddressUntilSent(t *testing.T) {
 	t.Attr("control", "200")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -73,7 +73,7 @@ func TestGoodbyeKeepsNoAddress(t *testing.T) {
 
 // The server rejects a database if every user of the machine can read one of its files. It creates
 // new files as private.
-func TestDatabaseFilesOfOthersAreRefused(t *testing.T) {
+func TestDatabaseFilesReadableByOthersAreRejected(t *testing.T) {
 	t.Attr("control", "200")
 	path := filepath.Join(t.TempDir(), "accounts.db")
 	open := func() error {

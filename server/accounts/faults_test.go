@@ -61,7 +61,7 @@ func (f *faulty) oneStep(c *servertest.Client) {
 }
 
 // The answer to the UPDATE is lost with its connection. The row shows whether the UPDATE was made.
-func TestLostAnswerIsReadBack(t *testing.T) {
+func TestRefreshReadsRowBackAfterLostResponse(t *testing.T) {
 	t.Attr("control", "33")
 	t.Attr("control", "36")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
@@ -93,7 +93,7 @@ func TestLostAnswerIsReadBack(t *testing.T) {
 }
 
 // In the strict profile, only reading the row back prevents a false alarm after a lost answer.
-func TestLostAnswerInTheStrictProfile(t *testing.T) {
+func TestStrictProfileReadsRowBackAfterLostResponse(t *testing.T) {
 	eachFaulty(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{
 			"never made": {cutBefore}, "made": {cutAfter}, "made later than the next try": {holdBack, cutBefore},
@@ -115,7 +115,7 @@ func TestLostAnswerInTheStrictProfile(t *testing.T) {
 
 // The database does not answer and does not close the connection: the answer is a 503 in time, and
 // the same token works afterwards.
-func TestStalledAnswer(t *testing.T) {
+func TestStalledDatabaseResponseIsUnavailableInTime(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for _, tr := range []token.Transport{token.Hybrid, token.ServerHeld, token.Body} {
 			t.Run(string(tr), func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestStalledAnswer(t *testing.T) {
 }
 
 // The database has closed the idle connections: no request fails.
-func TestIdleConnectionsAreCut(t *testing.T) {
+func TestClosedIdleConnectionsFailNoRequest(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for _, tr := range transports {
 			c := f.due(tr)
@@ -155,7 +155,7 @@ func TestIdleConnectionsAreCut(t *testing.T) {
 }
 
 // The answers to COMMIT are lost.
-func TestLostCommit(t *testing.T) {
+func TestLostCommitHasConsistentResult(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		const commit = "COMMIT"
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
@@ -198,7 +198,7 @@ func TestLostCommit(t *testing.T) {
 
 // COMMIT is not answered and the connection is not closed: the answer is a 503 in time, and the
 // same request works afterwards.
-func TestStalledCommit(t *testing.T) {
+func TestStalledCommitIsUnavailableAndRepeatable(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		c, u := f.login(token.Cookies).At(f.far), f.replicas[0].NewUser()
 		for name, ask := range map[string]func() *servertest.Response{
@@ -224,7 +224,7 @@ func TestStalledCommit(t *testing.T) {
 
 // The answer to the COMMIT of queued events is lost. They are written once, and later events are
 // not held up.
-func TestLostCommitOfEvents(t *testing.T) {
+func TestEventsAreWrittenOnceAfterLostCommit(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
 			t.Run(name, func(t *testing.T) {
@@ -253,7 +253,7 @@ func TestLostCommitOfEvents(t *testing.T) {
 
 // The answer to the COMMIT of a reset is lost. If the reset was made, it is answered as successful:
 // a repetition would be rejected, because the link has been used.
-func TestLostCommitOfAReset(t *testing.T) {
+func TestResetSucceedsIfItsCommitWasLost(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
 			t.Run(name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestLostCommitOfAReset(t *testing.T) {
 
 // The database is unavailable: every answer is a 503 in time that sets no cookies, and no row
 // changes. When the database is back, the server works again without a restart.
-func TestDatabaseAway(t *testing.T) {
+func TestUnreachableDatabaseIsUnavailableAndRecovers(t *testing.T) {
 	t.Attr("control", "36")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, away := range map[string]func(){"refuses": f.proxy.away, "is silent": f.proxy.silence} {
@@ -357,7 +357,7 @@ func (f *faulty) allRecover(clients []*servertest.Client) {
 
 // A replica that has prepared no statements yet meets a database that does not answer. No request
 // waits for the timeout of another one.
-func TestSilentDatabaseAtTheFirstRequest(t *testing.T) {
+func TestFirstRequestsToSilentDatabaseTimeOutAlone(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		clients := []*servertest.Client{f.due(token.Hybrid), f.due(token.Body)}
 		f.proxy.silence()

@@ -86,7 +86,7 @@ func userOf(t *testing.T, s *servertest.Server, id int64) models.User {
 // For every kind of hash in Django, the old password logs in by the username and by the address,
 // and the hash is then replaced by one of this server. A wrong password does not log in and changes
 // nothing.
-func TestImportedHashesLogIn(t *testing.T) {
+func TestImportedHashesLogInAndAreReplaced(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		id := int64(100)
@@ -165,7 +165,7 @@ func with(u accounts.DjangoUser, change func(*accounts.DjangoUser)) accounts.Dja
 	return u
 }
 
-func TestImportRules(t *testing.T) {
+func TestImportReportsSkippedAndChangedUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		dry := importAll(t, s, true, importCases...)
@@ -266,7 +266,7 @@ func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
 
 // Existing users keep everything: the id and the names of a user who was not imported are taken,
 // also in a dry run.
-func TestImportBesideUsers(t *testing.T) {
+func TestImportKeepsExistingUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		own := s.NewUser()
@@ -296,7 +296,7 @@ func TestImportBesideUsers(t *testing.T) {
 
 // A repeated run skips the users that an earlier run imported. It has the same result as an
 // uninterrupted run, also if equal names are on both sides of the interruption.
-func TestImportAgain(t *testing.T) {
+func TestRepeatedImportSkipsImportedUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		whole, broken := servertest.Start(t, servertest.Options{Engine: e}), servertest.Start(t, servertest.Options{Engine: e})
 		importAll(t, whole, false, importCases...)
@@ -332,7 +332,7 @@ func TestImportAgain(t *testing.T) {
 
 // A user who was deleted here is not imported again: neither the account, nor its old password, nor
 // a used refresh token.
-func TestImportAfterADeletion(t *testing.T) {
+func TestDeletedUserIsNotImportedAgain(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		row, stays := djangoRow(1, "ada", "ada@example.com"), djangoRow(2, "grace", "grace@example.com")
@@ -354,7 +354,7 @@ func TestImportAfterADeletion(t *testing.T) {
 }
 
 // A user without an address can log in, gets no mails, and can add an address.
-func TestImportedWithoutAnAddress(t *testing.T) {
+func TestImportedUserWithoutAddressCanAddOne(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		importAll(t, s, false, djangoRow(1, "ada", ""))
@@ -394,7 +394,7 @@ func TestImportedWithoutAnAddress(t *testing.T) {
 }
 
 // A user whose hash cannot be verified sets a new password with a reset mail.
-func TestImportedWithoutAPassword(t *testing.T) {
+func TestImportedUserWithoutPasswordResetsIt(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := djangoRow(1, "ada", "ada@example.com")
 	r.Password = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3"
@@ -411,7 +411,7 @@ func TestImportedWithoutAPassword(t *testing.T) {
 // A token on simplejwt's blacklist counts as used. One that has expired is not stored. The expiry
 // in the blacklist need not be the token's own: it can be from before the project set another one,
 // or be unreadable.
-func TestImportedTokens(t *testing.T) {
+func TestImportedBlacklistedTokensCountAsUsed(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		soon := s.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)
@@ -440,7 +440,7 @@ func TestImportedTokens(t *testing.T) {
 }
 
 // Without the database, the import returns ServiceUnavailable, and imports no part of the batch.
-func TestImportWithoutTheDatabase(t *testing.T) {
+func TestImportWithoutDatabaseImportsNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	run := s.Service.NewImport(accounts.ImportOptions{})
 	must(t, run.Users(t.Context(), []accounts.DjangoUser{djangoRow(1, "ada", "")}))
@@ -457,7 +457,7 @@ func TestImportWithoutTheDatabase(t *testing.T) {
 
 // Two runs at once, while a user signs up: the later one finds a name taken, and plans its batch
 // again.
-func TestImportAtTheSameTime(t *testing.T) {
+func TestConcurrentImportsPlanTakenNamesAgain(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		var rows []accounts.DjangoUser

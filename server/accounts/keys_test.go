@@ -16,7 +16,7 @@ import (
 // The secret is replaced without a single 401: all replicas get old,new, then new,old, while many
 // clients alternate between both kinds. The signing key was published one step before. After the
 // old secret is removed, its tokens are rejected.
-func TestSecretRotation(t *testing.T) {
+func TestSecretRotationCausesNoUnauthorized(t *testing.T) {
 	t.Attr("control", "93")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()

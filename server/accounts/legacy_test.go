@@ -41,7 +41,7 @@ func exchange(c *servertest.Client, raw string) *servertest.Response {
 
 // The answer to COMMIT is lost, so it is unknown whether the token has been used. The call finds
 // out itself, also if the client sends no attempt.
-func TestLostCommitOfAnExchange(t *testing.T) {
+func TestExchangeResolvesLostCommit(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{"made": {cutAfter}, "never made": {cutBefore}, "never made, then made": {cutBefore, cutAfter}} {
 			t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 
 // An exchange counts as a sign-in. The first one cancels a change of address that a superuser has
 // started.
-func TestFirstExchangeEndsAPendingChange(t *testing.T) {
+func TestFirstExchangeCancelsPendingEmailChange(t *testing.T) {
 	t.Attr("control", "182")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r := s.replicas[0]
@@ -81,7 +81,7 @@ func TestFirstExchangeEndsAPendingChange(t *testing.T) {
 
 // A token that was valid when the request arrived is rejected if LEGACY_JWT_UNTIL or its own expiry
 // passes while the request waits for the database.
-func TestExchangeEndsWhileItWaits(t *testing.T) {
+func TestExchangeFailsIfTokenExpiresWhileItWaits(t *testing.T) {
 	s := newSite(t, servertest.SQLite, 1, oldService()...)
 	now, r := time.Now().Unix(), s.replicas[0]
 	u := s.imported()
@@ -104,7 +104,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 }
 
 // The database does not answer: the answer is a 503 in time, and the same token works afterwards.
-func TestExchangeOnASilentDatabase(t *testing.T) {
+func TestExchangeOnSilentDatabaseIsUnavailableAndRepeatable(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {
 		u := f.imported()
 		raw := oldToken(u)
@@ -124,7 +124,7 @@ func TestExchangeOnASilentDatabase(t *testing.T) {
 
 // An exchange in flight does not survive an operation that ends all sessions, and none succeeds
 // afterwards.
-func TestExchangesRaceWithTheEndOfEverything(t *testing.T) {
+func TestExchangeInFlightDoesNotSurviveEndOfSessions(t *testing.T) {
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		for name, end := range map[string]func(u servertest.User) error{
 			"deactivation": func(u servertest.User) error {

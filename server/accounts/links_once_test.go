@@ -95,7 +95,7 @@ func TestRegistrationLinksCreateOneUser(t *testing.T) {
 }
 
 // A link whose address another user has is not used up.
-func TestVerifyEmailOfATakenAddressUsesNothing(t *testing.T) {
+func TestVerifyEmailOfTakenAddressDoesNotUseLink(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -111,7 +111,7 @@ func TestVerifyEmailOfATakenAddressUsesNothing(t *testing.T) {
 
 // Of several cancellations at the same moment, all succeed, and one ends the change: there is one
 // event, and one new version.
-func TestCancelEmailChangeAtOnce(t *testing.T) {
+func TestConcurrentCancelEmailChangeEndsItOnce(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r := s.replicas[0]
 		c := r.Login(s.user, accounts.Hybrid)
@@ -129,7 +129,7 @@ func TestCancelEmailChangeAtOnce(t *testing.T) {
 
 // A change of the user between the read and the write does not make a request fail: the change is
 // decided again. One that ends all sessions does.
-func TestEmailChangeIsDecidedAgain(t *testing.T) {
+func TestEmailChangeIsDecidedAgainAfterConflict(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)

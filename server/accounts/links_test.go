@@ -51,7 +51,7 @@ func openLinks(t *testing.T, s *servertest.Server) map[string]openLink {
 
 // After a leak the operator configures a new secret alone. The attacker has the old secret and the
 // ids of rows, from a backup, and so the value of each link that is still open.
-func TestLinksEndWithTheirSecret(t *testing.T) {
+func TestLinksExpireWithTheirSecret(t *testing.T) {
 	t.Attr("control", "185")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -80,7 +80,7 @@ func TestLinksEndWithTheirSecret(t *testing.T) {
 
 // An id of a row and a leaked secret are enough to compute a link. So no message, no file name and
 // no log line contains the id of a row, neither for mails that are sent nor for mails that fail.
-func TestMailsDoNotNameTheirRow(t *testing.T) {
+func TestMailsAndLogsContainNoRowID(t *testing.T) {
 	t.Attr("control", "185")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -149,7 +149,7 @@ func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 
 // An invited user has 72 hours to set a password. If a stranger requests a reset for the address, a
 // new link replaces the old one. The new link must not expire earlier.
-func TestStrangersShortenNoInvitation(t *testing.T) {
+func TestResetByStrangerDoesNotShortenInvitation(t *testing.T) {
 	t.Attr("control", "198")
 	const invited, life = "boss@example.com", 72 * time.Hour
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

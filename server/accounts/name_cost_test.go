@@ -28,7 +28,7 @@ func longNames() map[string]string {
 // half a millisecond. The client is over its limit, which the server remembers, so the cost
 // includes neither a database query nor a hash. The fastest of many tries counts, because the
 // machine may be busy, and the bound grows with the cost of a plain name on a slow machine.
-func TestNamesAreCheap(t *testing.T) {
+func TestNormalizationOfNamesIsCheap(t *testing.T) {
 	t.Attr("control", "192")
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m"}})
 	cost := func(name string) time.Duration {

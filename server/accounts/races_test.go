@@ -58,7 +58,7 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 }
 
 // Every way to end a session takes effect at once, during a storm of refreshes that are due.
-func TestEndingWinsOverAStorm(t *testing.T) {
+func TestEndedSessionStaysEndedDuringRefreshStorm(t *testing.T) {
 	t.Attr("control", "46")
 	t.Attr("control", "76")
 	eachSite(t, nil, func(t *testing.T, s *site) {
@@ -93,7 +93,7 @@ func TestEndingWinsOverAStorm(t *testing.T) {
 
 // All sessions are revoked during a storm of five sessions, including the caller's. After the 204,
 // no session is accepted.
-func TestEverywhereInAStorm(t *testing.T) {
+func TestLogoutEverywhereRevokesSessionsDuringRefreshStorm(t *testing.T) {
 	t.Attr("control", "50")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var sessions []*servertest.Client
@@ -112,7 +112,7 @@ func TestEverywhereInAStorm(t *testing.T) {
 
 // A session that one replica has revoked is rejected by the next one at once: a thousand times on
 // each engine.
-func TestEndedOnEveryReplica(t *testing.T) {
+func TestRevokedSessionIsRejectedByEveryReplica(t *testing.T) {
 	t.Attr("control", "51")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -142,7 +142,7 @@ func TestEndedOnEveryReplica(t *testing.T) {
 }
 
 // keep_current revokes every other session and keeps the caller's, while all of them refresh.
-func TestKeepCurrent(t *testing.T) {
+func TestKeepCurrentRevokesOtherSessionsDuringRefreshes(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		kept := s.login(tr)
 		others := []*servertest.Client{s.login(tr), s.login(token.Body)}
@@ -166,7 +166,7 @@ func TestKeepCurrent(t *testing.T) {
 
 // Two sessions each revoke all others at once: one succeeds, and the other is answered that it has
 // ended.
-func TestKeepCurrentTwice(t *testing.T) {
+func TestOneOfTwoConcurrentKeepCurrentSucceeds(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for range 5 {
 			clients := []*servertest.Client{s.login(token.Body), s.login(token.Body)}
@@ -189,7 +189,7 @@ func TestKeepCurrentTwice(t *testing.T) {
 }
 
 // keep_current runs during refreshes of the kept session: none of them is rejected.
-func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
+func TestKeepCurrentKeepsRefreshesOfItsSession(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
 		s.age(c, interval+margin)
@@ -212,7 +212,7 @@ func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
 
 // A login in flight does not survive an operation that ends all sessions: it verified the old
 // password, or an active user.
-func TestLoginRacesWithTheEndOfEverything(t *testing.T) {
+func TestLoginInFlightDoesNotSurviveEndOfSessions(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for name, end := range map[string]func(u servertest.User){
 			"deactivation": func(u servertest.User) {
@@ -264,7 +264,7 @@ func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Clie
 
 // All sessions are revoked while others log in: earlier sessions are revoked, and later ones are
 // live.
-func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
+func TestLogoutEverywhereRevokesEarlierLoginsOnly(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for range 4 {
 			u := s.replicas[0].NewUser()
@@ -283,7 +283,7 @@ func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
 }
 
 // The fifty-first session displaces the oldest one.
-func TestFiftySessions(t *testing.T) {
+func TestFiftyFirstSessionReplacesOldest(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		first, second := s.login(token.Body), s.login(token.Body)
 		for range 49 {
@@ -295,7 +295,7 @@ func TestFiftySessions(t *testing.T) {
 }
 
 // Logout accepts any authentic token of the session, any number of times.
-func TestLogoutWithAnyToken(t *testing.T) {
+func TestLogoutAcceptsAnyAuthenticToken(t *testing.T) {
 	t.Attr("control", "48")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
@@ -319,7 +319,7 @@ func TestLogoutWithAnyToken(t *testing.T) {
 // Two requests remove the last two superusers at the same moment, in any way and at any replica.
 // One of them is rejected: two hundred times, on each engine and with two replicas. A superuser
 // whom the other request removes first is rejected as an actor.
-func TestTheLastSuperuserStays(t *testing.T) {
+func TestLastSuperuserIsNotRemoved(t *testing.T) {
 	t.Attr("control", "75")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		ctx := context.Background()

@@ -26,7 +26,7 @@ var (
 )
 
 // A hundred tabs refresh at once with one token that is due: all get the same successor.
-func TestStormConverges(t *testing.T) {
+func TestConcurrentRefreshesReturnOneSuccessor(t *testing.T) {
 	t.Attr("control", "31")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		first := s.login(tr)
@@ -61,7 +61,7 @@ func TestStormConverges(t *testing.T) {
 
 // A token that is two generations old is presented: its session is revoked and no other one, and
 // one event is written.
-func TestReuse(t *testing.T) {
+func TestRefreshWithSupersededTokenRevokesSession(t *testing.T) {
 	t.Attr("control", "30")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		bystander := s.login(tr)
@@ -86,7 +86,7 @@ func TestReuse(t *testing.T) {
 
 // If several clients present an old token at once, there is one event. It has the session, the
 // client that presented the token, and the age of the token.
-func TestReuseAtOnce(t *testing.T) {
+func TestConcurrentReuseRecordsOneEvent(t *testing.T) {
 	t.Attr("control", "38")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
@@ -113,7 +113,7 @@ func TestReuseAtOnce(t *testing.T) {
 }
 
 // Five devices have a session each. They do not disturb each other, in any order of refreshes.
-func TestManyDevices(t *testing.T) {
+func TestSessionsOfSeveralDevicesAreIndependent(t *testing.T) {
 	t.Attr("control", "29")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var devices []*servertest.Client
@@ -142,7 +142,7 @@ func TestManyDevices(t *testing.T) {
 
 // The last token is accepted for W, and returns the same tokens as its rotation, byte for byte.
 // After W it is reuse.
-func TestGrace(t *testing.T) {
+func TestPreviousTokenReturnsSameTokensInGracePeriod(t *testing.T) {
 	t.Attr("control", "30")
 	t.Attr("control", "33")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
@@ -165,7 +165,7 @@ func TestGrace(t *testing.T) {
 
 // The tokens in force are the same on every replica and at every refresh, and no cookie is set
 // again.
-func TestYoungTokensComeBackAsTheyAre(t *testing.T) {
+func TestRefreshBeforeRotationReturnsCurrentTokens(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.login(tr)
 		before := held(c)
@@ -185,7 +185,7 @@ func TestYoungTokensComeBackAsTheyAre(t *testing.T) {
 }
 
 // A refresh that does not rotate writes the last use, which ensures that the session is still live.
-func TestYoungRefreshIsNoted(t *testing.T) {
+func TestRefreshWithoutRotationRecordsUse(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Hybrid)
 		before := s.row(c)
@@ -203,7 +203,7 @@ func TestYoungRefreshIsNoted(t *testing.T) {
 
 // An answer that was lost for longer than W can be recovered by the client that made the request,
 // and by no other.
-func TestAttempt(t *testing.T) {
+func TestAttemptRecoversLostResponse(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
 		s.next(r0, attempt)
@@ -238,7 +238,7 @@ func TestAttempt(t *testing.T) {
 
 // A row keeps 16 bytes of the hash of an attempt. An invalid attempt is rejected and changes
 // nothing.
-func TestAttemptIsKeptAsAHash(t *testing.T) {
+func TestAttemptIsStoredAsHash(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
 		s.age(c, interval+margin)
@@ -255,7 +255,7 @@ func TestAttemptIsKeptAsAHash(t *testing.T) {
 }
 
 // A failover lost acknowledged commits: the client did nothing wrong, and this is not theft.
-func TestStateRegression(t *testing.T) {
+func TestTokenNewerThanRowIsNotReuse(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.next(s.next(s.login(tr)))
 		s.db.Exec(t, "UPDATE sessions SET generation = generation - 1 WHERE id = ?", id(c))
@@ -272,7 +272,7 @@ func TestStateRegression(t *testing.T) {
 }
 
 // A caller that has disconnected proves no theft.
-func TestCallerIsGone(t *testing.T) {
+func TestDisconnectedCallerProvesNoReuse(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
 		r2 := s.next(s.next(r0))
@@ -294,7 +294,7 @@ func TestCallerIsGone(t *testing.T) {
 }
 
 // The same over HTTP: the client disconnects while its request waits for a lock in the database.
-func TestCallerHangsUp(t *testing.T) {
+func TestClientThatDisconnectsDuringRefreshProvesNoReuse(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
 		r2 := s.next(s.next(r0))
@@ -355,7 +355,7 @@ func (s *site) idle(r *servertest.Server) {
 }
 
 // A request that was held up for longer than M proves no theft either.
-func TestLateVerdict(t *testing.T) {
+func TestLateDecisionProvesNoReuse(t *testing.T) {
 	frozen := time.Now().UTC().Truncate(time.Microsecond)
 	s := &site{t: t, db: servertest.NewDatabase(t, servertest.SQLite)}
 	r := s.add(servertest.Options{Now: func() time.Time { return frozen }})
@@ -380,7 +380,7 @@ func TestLateVerdict(t *testing.T) {
 }
 
 // The same over HTTP: W = 2 s, so M is 0.4 s, and the row is locked for longer than that.
-func TestHeldUpRequest(t *testing.T) {
+func TestRequestHeldUpByDatabaseProvesNoReuse(t *testing.T) {
 	eachSite(t, []string{"ACCOUNTS_ROTATION_INTERVAL=2s"}, func(t *testing.T, s *site) {
 		r0 := s.login(token.Body)
 		r2 := s.next(s.next(r0))
@@ -400,7 +400,7 @@ func TestHeldUpRequest(t *testing.T) {
 
 // With W = 0 a token has one use. Of two requests at once, one succeeds and the other revokes the
 // session.
-func TestStrictProfile(t *testing.T) {
+func TestStrictProfileAcceptsTokenOnce(t *testing.T) {
 	eachTransport(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.login(tr)
 		for i := range 3 { // each use rotates, regardless of the token's age
@@ -434,7 +434,7 @@ func TestStrictProfile(t *testing.T) {
 }
 
 // The strict profile has no M, so a held-up request is not excused.
-func TestStrictProfileHasNoMargin(t *testing.T) {
+func TestStrictProfileDoesNotExcuseHeldUpRequest(t *testing.T) {
 	eachSite(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
 		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
@@ -448,7 +448,7 @@ func TestStrictProfileHasNoMargin(t *testing.T) {
 
 // A token that is accepted in the grace period from another address and another user agent is
 // recorded.
-func TestGracedEvent(t *testing.T) {
+func TestGracePeriodUseFromOtherClientIsRecorded(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
 		s.age(c, interval+margin)
@@ -467,7 +467,7 @@ func TestGracedEvent(t *testing.T) {
 
 // A client that changes its address and user agent with each request causes a limited number of
 // events.
-func TestGracedEventsAreBounded(t *testing.T) {
+func TestGracePeriodEventsAreRateLimited(t *testing.T) {
 	t.Attr("control", "186")
 	eachSite(t, []string{"ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h"}, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
@@ -487,7 +487,7 @@ func TestGracedEventsAreBounded(t *testing.T) {
 
 // A token from another location than its transport's, or one that is not authentic, changes
 // nothing.
-func TestWrongCarrier(t *testing.T) {
+func TestTokenFromWrongLocationChangesNothing(t *testing.T) {
 	t.Attr("control", "20")
 	t.Attr("control", "32")
 	eachSite(t, nil, func(t *testing.T, s *site) {
@@ -521,7 +521,7 @@ func TestWrongCarrier(t *testing.T) {
 }
 
 // Tokens are rejected if the session's row now belongs to another user or to another transport.
-func TestTokenMustFitTheRow(t *testing.T) {
+func TestTokenOfOtherUserOrTransportIsRejected(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		other := s.replicas[0].NewUser()
 		c, d := s.login(token.Hybrid), s.login(token.Cookies)
@@ -535,7 +535,7 @@ func TestTokenMustFitTheRow(t *testing.T) {
 }
 
 // No token that was issued is in the database or in a log.
-func TestDumpHoldsNoToken(t *testing.T) {
+func TestDatabaseAndLogContainNoToken(t *testing.T) {
 	t.Attr("control", "28")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var issued []string

@@ -18,7 +18,7 @@ import (
 // The time of an answer must not reveal which names have an account. `make timing` measures the
 // time. This test compares the work, which is the same on a busy machine: the statements that the
 // database gets, and the number of passwords hashed.
-func TestSameWorkForKnownAndUnknown(t *testing.T) {
+func TestSameWorkForKnownAndUnknownUsers(t *testing.T) {
 	t.Attr("control", "13")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		hasher := credentials.NewHasher(servertest.FastHash, 4, 100, time.Minute)

@@ -45,7 +45,7 @@ func (s userChanges) reload(u models.User) models.User {
 }
 
 // A deactivated superuser, one without a password and one who was demoted are no other superusers.
-func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
+func TestDeactivatedSuperuserDoesNotCountAsRemaining(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root, bob := s.NewUser().User, s.NewUser().User
 		last, no := problem.New(problem.SuperuserLast), false
@@ -65,7 +65,7 @@ func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
 }
 
 // A deletion that was authorized while there was another superuser cannot delete the last one.
-func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
+func TestDeleteUserKeepsLastSuperuser(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root, judged := s.NewUser().User, s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE, version = version + 1")
@@ -80,7 +80,7 @@ func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
 }
 
 // Of two superusers who demote each other at the same time, one remains.
-func TestSuperusersCannotRemoveEachOther(t *testing.T) {
+func TestSuperusersWhoDemoteEachOtherLeaveOne(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		no := false
 		for range 10 {
@@ -102,7 +102,7 @@ func TestSuperusersCannotRemoveEachOther(t *testing.T) {
 // A deactivation also drops the mails whose links wait to be sent, including an invitation.
 // Otherwise the links would be created after the event that ended all links. A new password does the
 // same, and neither ends a verification.
-func TestWhatEndsWaitingLinks(t *testing.T) {
+func TestDeactivationAndNewPasswordDropWaitingLinks(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		hash, no, name := "new", false, "Eve"
 		for what, c := range map[string]struct {
@@ -138,7 +138,7 @@ func TestWhatEndsWaitingLinks(t *testing.T) {
 }
 
 // A new address ends every link, because all of them were sent to the old one.
-func TestNewAddressEndsEveryLink(t *testing.T) {
+func TestNewAddressInvalidatesEveryLink(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		u, at := s.NewUser().User, time.Now().UTC()
 		must(t, s.Store.Tx(t.Context(), func(tx *models.Tx) error {
@@ -154,7 +154,7 @@ func TestNewAddressEndsEveryLink(t *testing.T) {
 }
 
 // A new password, a new state and a granted role revoke every session. Other changes do not.
-func TestWhatRevokesEverySession(t *testing.T) {
+func TestPasswordStateAndRoleChangesRevokeEverySession(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root := s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
@@ -183,7 +183,7 @@ func TestWhatRevokesEverySession(t *testing.T) {
 
 // Each removal of an authorization ends the changes of address that the user has started for others.
 // Other changes of the user do not.
-func TestRemovedAuthorizationEndsStartedChanges(t *testing.T) {
+func TestRemovedAuthorizationCancelsStartedEmailChanges(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root := s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
@@ -229,7 +229,7 @@ func TestFirstLoginOverridesEarlierDecisions(t *testing.T) {
 
 // The events that staff members caused outlive the user, because a deletion would otherwise hide
 // them. The user's own events, and texts about the user, are removed.
-func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
+func TestDeleteUserKeepsEventsOfStaff(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		ada, bob := s.NewUser().User, s.NewUser().User
 		s.Database.Exec(t, "DELETE FROM events")

@@ -23,7 +23,7 @@ func named(s *servertest.Server, email string) (list []string) {
 // A stranger who types another person's address types the name too, and the operator's server sends
 // the mail. So only mails to verified addresses contain a name, and no mail contains anything else
 // that the stranger typed.
-func TestNamesGoToProvedAddresses(t *testing.T) {
+func TestOnlyMailsToVerifiedAddressesContainName(t *testing.T) {
 	t.Attr("control", "202")
 	const squatted, fresh = "victim@example.com", "fresh@example.com"
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

@@ -236,7 +236,7 @@ func errorLines(s *servertest.Server) (lines []string) {
 // The mail server is unavailable for a while. No request is affected, and every mail arrives once
 // afterwards. A server whose mails are sent takes turns with this one, so that both run under the
 // same load.
-func TestMailServerAway(t *testing.T) {
+func TestMailsArriveOnceAfterOutageOfServer(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		for name, away := range map[string]func(*postOffice){"refuses": (*postOffice).away, "is silent": (*postOffice).silence} {
 			t.Run(name, func(t *testing.T) {
@@ -303,7 +303,7 @@ func median(list []time.Duration) time.Duration {
 
 // A mail that is rejected temporarily is retried. Each pause is twice as long as the one before, up
 // to the longest one.
-func TestMailIsRetriedWithBackOff(t *testing.T) {
+func TestRejectedMailIsRetriedWithBackOff(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		office := newPostOffice(t).open()
@@ -336,7 +336,7 @@ func TestMailIsRetriedWithBackOff(t *testing.T) {
 
 // A mail that is rejected permanently, or not accepted before its link expired, is given up once
 // and logged as an error. The log contains neither the address nor the link.
-func TestMailIsGivenUp(t *testing.T) {
+func TestMailIsGivenUpOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusal error
 		later   time.Duration
@@ -375,7 +375,7 @@ func TestMailIsGivenUp(t *testing.T) {
 
 // A replica dies during a delivery. Another one sends the mail when the lease has expired, and not
 // earlier. If the mail was already sent, it is sent again, as the same mail with the same link.
-func TestWorkerDies(t *testing.T) {
+func TestMailOfDeadWorkerIsSentAfterLease(t *testing.T) {
 	for name, sent := range map[string]bool{"before it is sent": false, "after it was sent": true} {
 		t.Run(name, func(t *testing.T) {
 			servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -413,7 +413,7 @@ func TestWorkerDies(t *testing.T) {
 }
 
 // A mail that takes long to send does not hold up others.
-func TestSlowMailIsInNobodysWay(t *testing.T) {
+func TestSlowMailDoesNotDelayOthers(t *testing.T) {
 	mails, held := &servertest.Mails{}, make(chan struct{})
 	release := sync.OnceFunc(func() { close(held) })
 	defer release()
@@ -438,7 +438,7 @@ func TestSlowMailIsInNobodysWay(t *testing.T) {
 // A client that requests a reset for another person's address, and then one for its own, must not
 // see by the time of the second mail whether the first was sent. A mail without a recipient
 // occupies its sender for as long as the last mail that was sent.
-func TestMailToNobodyTakesAsLong(t *testing.T) {
+func TestMailWithoutRecipientTakesAsLongAsOthers(t *testing.T) {
 	t.Attr("control", "13")
 	const sending = 200 * time.Millisecond
 	s := servertest.Start(t, servertest.Options{Mail: senderFunc(func(context.Context, mail.Message) error { time.Sleep(sending); return nil })})
@@ -490,7 +490,7 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 }
 
 // A worker that is told to stop finishes the delivery in progress, and begins no other.
-func TestStopDuringDelivery(t *testing.T) {
+func TestStoppedWorkerFinishesDelivery(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		office := newPostOffice(t)
@@ -526,7 +526,7 @@ func TestStopDuringDelivery(t *testing.T) {
 
 // The secret is changed while mails wait: mails that were tried before, whose links have a row, and
 // mails that were not.
-func TestSecretChangesBeforeMailIsSent(t *testing.T) {
+func TestWaitingMailIsSentAfterSecretChange(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		old, next := tokentest.Secret("a"), tokentest.Secret("b")
@@ -561,7 +561,7 @@ func TestSecretChangesBeforeMailIsSent(t *testing.T) {
 
 // A reader of the database cannot use it to open an account: it contains no token, nothing that a
 // token could be derived from without the server's secret, and no password.
-func TestOutboxHoldsNothingSecret(t *testing.T) {
+func TestOutboxContainsNoSecret(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})

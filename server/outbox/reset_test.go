@@ -110,7 +110,7 @@ func (w *workshop) confirm(t models.OneTimeToken) error {
 }
 
 // The worker may create the token of a mail several times.
-func TestResetTokenIsStoredOnce(t *testing.T) {
+func TestRetriedResetStoresTokenOnce(t *testing.T) {
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		stale := w.reload(w.user.User)
 		token := w.reset(stale, w.instant())
@@ -132,7 +132,7 @@ func TestResetTokenIsStoredOnce(t *testing.T) {
 
 // The token of a reset that is stored while the invitation waits in the outbox lives as long as the
 // invitation. For a user with a password it lives as long as a reset.
-func TestResetLivesAsLongAsTheInvitation(t *testing.T) {
+func TestResetLivesAsLongAsWaitingInvitation(t *testing.T) {
 	t.Attr("control", "198")
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		for password, isExtended := range map[string]bool{"!": true, "!kept": true, "": true, "hash": false} {
@@ -160,7 +160,7 @@ func TestResetLivesAsLongAsTheInvitation(t *testing.T) {
 }
 
 // The token of an invitation that has been sent already passes its life on, too.
-func TestResetLivesAsLongAsTheLinkOfTheInvitation(t *testing.T) {
+func TestResetLivesAsLongAsSentInvitation(t *testing.T) {
 	t.Attr("control", "198")
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		u := w.user.User
@@ -176,7 +176,7 @@ func TestResetLivesAsLongAsTheLinkOfTheInvitation(t *testing.T) {
 }
 
 // The token of the newest request is the valid one, even if the mails are sent out of order.
-func TestNewestResetKillsTheOlder(t *testing.T) {
+func TestNewestResetInvalidatesOlderOnes(t *testing.T) {
 	for name, order := range map[string][]time.Duration{
 		"in order": {0, time.Second, 2 * time.Second}, "backwards": {2 * time.Second, time.Second, 0}, "mixed": {time.Second, 2 * time.Second, 0},
 	} {
@@ -202,7 +202,7 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 
 // No link is created after the event that ends all links, neither by a worker that read the user
 // before the event, nor by one that reads the user afterwards.
-func TestNoResetLinkAfterTheEnd(t *testing.T) {
+func TestResetLinkIsNotCreatedAfterLinksEnded(t *testing.T) {
 	for name, end := range map[string]func(w *workshop){
 		"reset": func(w *workshop) { must(w.t, w.confirm(w.reset(w.user.User, w.instant()))) },
 		"change": func(w *workshop) {
@@ -235,7 +235,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 }
 
 // If two workers compose two resets of one user at once, one token stays open.
-func TestTwoResetsAtOnce(t *testing.T) {
+func TestConcurrentResetsLeaveOneToken(t *testing.T) {
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		other := servertest.Start(t, servertest.Options{Engine: w.Database.Engine, Database: w.Database, HoldMail: true})
 		stores := []*models.Store{w.Server.Store, other.Store}
@@ -267,7 +267,7 @@ func TestTwoResetsAtOnce(t *testing.T) {
 }
 
 // The last mail of a deleted account keeps the address no longer than its delivery takes.
-func TestFinishedMailOfADeletedAccountHasNoRecipient(t *testing.T) {
+func TestFinishedMailOfDeletedAccountHasNoRecipient(t *testing.T) {
 	for _, kind := range []mail.Kind{mail.AccountDeleted, mail.PasswordChanged} {
 		m := outbox.FinishedMail(models.Mail{Kind: string(kind), Email: "ada@example.com", EmailNorm: "ada@example.com", Name: "Ada"}, models.MailSent)
 		if isCleared := m.Email+m.EmailNorm+m.Name == ""; isCleared != (kind == mail.AccountDeleted) || m.Outcome != models.MailSent {

@@ -90,7 +90,7 @@ func TestUnknownAddressesDoNotDelayMail(t *testing.T) {
 // If too many mails are due, requests for mails are rejected, because the mail would arrive too
 // late. The rejection does not depend on the address, and one kind of request does not block the
 // other.
-func TestBacklogIsRejected(t *testing.T) {
+func TestMailRequestsAreRejectedDuringBacklog(t *testing.T) {
 	t.Attr("control", "187")
 	const bound = 1000
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -170,7 +170,7 @@ func (h *heldMails) kinds() []string {
 
 // A mail caused by a signed-in user, and then a reset, are sent before the registrations that
 // strangers have queued earlier.
-func TestSignedInUsersGoFirst(t *testing.T) {
+func TestMailsOfSignedInUsersAreSentFirst(t *testing.T) {
 	t.Attr("control", "187")
 	const senders = 6
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -207,7 +207,7 @@ func TestSignedInUsersGoFirst(t *testing.T) {
 
 // Decoys hold a third of the senders for as long as a real mail took, and no longer. Real mails can
 // use all senders.
-func TestDecoysHoldTheirPart(t *testing.T) {
+func TestDecoysOccupyThirdOfSenders(t *testing.T) {
 	t.Attr("control", "187")
 	const senders, part, sending = 6, 2, 2 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -246,7 +246,7 @@ func TestDecoysHoldTheirPart(t *testing.T) {
 
 // A reset is sent although many mails of signed-in users, or many retried mails that hold their
 // places for long, are due.
-func TestAResetAlwaysHasAPlace(t *testing.T) {
+func TestResetIsSentDespiteOtherMails(t *testing.T) {
 	t.Attr("control", "187")
 	const pushed = 4 // of six senders
 	for name, first := range map[string]struct {
@@ -278,7 +278,7 @@ func TestAResetAlwaysHasAPlace(t *testing.T) {
 // own and for another person's address, and then one for a fourth mailbox. How long that takes must
 // not show whether the other person has an account: a sender is busy with that address in either
 // case.
-func TestAnObserverCannotTimeAnAccount(t *testing.T) {
+func TestDeliveryTimeDoesNotRevealAccount(t *testing.T) {
 	t.Attr("control", "187")
 	const sending = time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

@@ -96,7 +96,7 @@ func (f *fixture) hits(t *testing.T, kind string) int64 {
 
 // A limit permits N actions in a window, and again after it. A disabled limit permits any number and
 // writes nothing.
-func TestAllowCountsInAWindow(t *testing.T) {
+func TestAllowPermitsNumberPerWindow(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		export := ratelimit.Limit{N: 2, Per: time.Hour}.For("export", "7")
 		disabled := ratelimit.Limit{Per: time.Hour}.For("disabled", "7")
@@ -132,7 +132,7 @@ func TestAllowCountsAllOrNone(t *testing.T) {
 }
 
 // A refunded action does not count, even if the request has been canceled.
-func TestRefund(t *testing.T) {
+func TestRefundedActionDoesNotCount(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		one := ratelimit.Limit{N: 1, Per: time.Hour}.For("one", "7")
 		canceled, cancel := context.WithCancel(t.Context())
@@ -145,7 +145,7 @@ func TestRefund(t *testing.T) {
 }
 
 // Count joins the caller's transaction.
-func TestCountInATransaction(t *testing.T) {
+func TestCountJoinsTransactionOfCaller(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		one := ratelimit.Limit{N: 1, Per: time.Hour}.For("one", "7")
 		rollback := errors.New("roll back")
@@ -168,7 +168,7 @@ func TestCountInATransaction(t *testing.T) {
 }
 
 // An IPv6 client is counted by its /64 and, as eight clients, by its /48.
-func TestForClient(t *testing.T) {
+func TestForClientCountsBothNetworks(t *testing.T) {
 	limit := ratelimit.Limit{N: 3, Per: time.Minute}
 	if uses := limit.ForClient("login", "192.0.2.1", "192.0.2.1"); len(uses) != 1 || uses[0].Kind != "login_client" || uses[0].Limit != 3 {
 		t.Errorf("IPv4: %+v", uses)
@@ -184,7 +184,7 @@ func TestForClient(t *testing.T) {
 
 // The limiter remembers for a second which limits of clients are exceeded. Limits of accounts are
 // read from the database each time, because another replica may have released them.
-func TestMemory(t *testing.T) {
+func TestExceededClientLimitsAreRemembered(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		limit := ratelimit.Limit{N: 1, Per: time.Hour}
 		client, account := limit.ForClient("login", "192.0.2.1", "192.0.2.1"), limit.For("login_account", "ada")
@@ -222,7 +222,7 @@ func right() (bool, error) { return true, nil }
 
 // A right attempt counts only as verified, a wrong one everywhere, and one that could not be
 // verified nowhere.
-func TestVerifySettlesByOutcome(t *testing.T) {
+func TestVerifyCountsByOutcome(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		busy := errors.New("busy")
 		for _, c := range []struct {
@@ -247,7 +247,7 @@ func TestVerifySettlesByOutcome(t *testing.T) {
 
 // The limits of a secret are alternatives: after the first, the next one counts. When all are
 // exceeded, check is not called, the error is the one that ends sooner, and the client pays.
-func TestVerifyTriesTheLimitsOfASecret(t *testing.T) {
+func TestVerifyTriesLimitsOfSecretInOrder(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		end := f.clock().Add(15 * time.Minute)
 		for range 2 {
@@ -276,7 +276,7 @@ func TestVerifyTriesTheLimitsOfASecret(t *testing.T) {
 // While attempts that reach a limit are being verified, the rejection of a further one is not final.
 // It is after they turned out to be wrong, or after the time of a verification if their server has
 // stopped.
-func TestVerifyWhileOthersAreInFlight(t *testing.T) {
+func TestVerifyIsUndecidedWhileAttemptsAreInFlight(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		one := func() ratelimit.Attempt {
 			a := attempt(1)
@@ -302,7 +302,7 @@ func TestVerifyWhileOthersAreInFlight(t *testing.T) {
 
 // A network is known for both names of a user for 30 days, and not for a user who is inactive or has
 // another name by now.
-func TestKnownNetwork(t *testing.T) {
+func TestKnownNetworkHoldsForBothNamesFor30Days(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		u := models.User{Username: "ada", UsernameNorm: "ada", Email: "ada@example.com", EmailNorm: "ada@example.com",
 			Password: "hash", IsActive: true, DateJoined: f.clock(), SessionEpoch: 1}

@@ -7,7 +7,7 @@ import (
 
 // The heartbeat detects a standstill by either clock, in whichever order goroutines read the
 // clocks, and reports it until the period is over.
-func TestHeartbeatNoticesAStandstill(t *testing.T) {
+func TestHeartbeatReportsStandstill(t *testing.T) {
 	t.Attr("control", "195")
 	const limit, edge = time.Second, beatEvery + time.Second
 	at := func(monotonic, wall time.Duration) clocks { return clocks{monotonic, noon.Add(wall)} }

@@ -112,9 +112,9 @@ func (r *replica) newUser(t *testing.T, name string) servertest.User {
 
 var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
 
-// TestAcceptance tests the life of sessions in each transport with the running binary: on SQLite,
+// TestSessionsLiveInEachTransportOnEachEngine tests the life of sessions in each transport with the running binary: on SQLite,
 // on MySQL, and on MySQL with two replicas that receive the requests in turn.
-func TestAcceptance(t *testing.T) {
+func TestSessionsLiveInEachTransportOnEachEngine(t *testing.T) {
 	setting := "ACCOUNTS_ROTATION_INTERVAL=" + interval.String()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Run("one", func(t *testing.T) {

@@ -94,7 +94,7 @@ func (s *shell) create(name string, more ...string) string {
 
 // Five first starts at once use one secret, which only its owner can read, and leave no other
 // files.
-func TestFirstStart(t *testing.T) {
+func TestConcurrentFirstStartsUseOneSecret(t *testing.T) {
 	t.Attr("control", "95")
 	s := newShell(t)
 	var wait sync.WaitGroup
@@ -139,7 +139,7 @@ func (s *shell) secretFile() string {
 
 // A secret that others can read or write is not secret: the server does not start until the mode of
 // the file is right.
-func TestSecretFileOfOthers(t *testing.T) {
+func TestSecretFileReadableByOthersIsRejected(t *testing.T) {
 	t.Attr("control", "94")
 	s := newShell(t)
 	s.ok("", "user", "list")
@@ -158,7 +158,7 @@ func TestSecretFileOfOthers(t *testing.T) {
 	s.ok("", "user", "list")
 }
 
-func TestSecretFileIsNoSecret(t *testing.T) {
+func TestInvalidSecretFileIsRejected(t *testing.T) {
 	t.Attr("control", "94")
 	s := newShell(t)
 	s.ok("", "user", "list")
@@ -171,7 +171,7 @@ func TestSecretFileIsNoSecret(t *testing.T) {
 	}
 }
 
-func TestUserCreate(t *testing.T) {
+func TestUserCreateValidatesInput(t *testing.T) {
 	s := newShell(t)
 	if got := s.create("ada", "--first-name", "Ada", "--last-name", "Lovelace"); got != "user 1: ada <ada@example.com>\n" {
 		t.Errorf("%q", got)
@@ -204,7 +204,7 @@ func TestUserCreate(t *testing.T) {
 
 // A password is read on a terminal, or from standard input with --password-stdin, and never from an
 // argument.
-func TestPasswordNeedsATerminal(t *testing.T) {
+func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 	s := newShell(t)
 	const want = "cannot prompt for the password because standard input is not a terminal: use --password-stdin"
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com"}
@@ -241,7 +241,7 @@ func (s *shell) canLogin(name, password string) bool {
 	return r.Status == 200
 }
 
-func TestUserList(t *testing.T) {
+func TestUserListPrintsTableAndJSON(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		if got := s.ok("", "user", "list"); got != "ID  USERNAME  EMAIL  ACTIVE  SUPERUSER  LAST LOGIN\n" {
@@ -276,7 +276,7 @@ func TestUserList(t *testing.T) {
 }
 
 // A running server observes the changes of a command at once.
-func TestUserCommandsEndSessions(t *testing.T) {
+func TestUserCommandsRevokeSessionsOfRunningServer(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		s.create("ada")
@@ -316,7 +316,7 @@ func TestUserCommandsEndSessions(t *testing.T) {
 	})
 }
 
-func TestMigrate(t *testing.T) {
+func TestMigrateCommandsReportSchemaVersion(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=false")
 		files, err := filepath.Glob("../../../models/migrations/sqlite/*.sql")
@@ -349,7 +349,7 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
-func TestDatabaseIsAway(t *testing.T) {
+func TestCommandsReportUnreachableDatabase(t *testing.T) {
 	s := newShell(t, "ACCOUNTS_DATABASE_URL=mysql://app:hunter2@"+freeAddr(t)+"/app", "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)
 	for _, command := range [][]string{{"serve"}, {"migrate", "up"}, {"migrate", "status"}, {"user", "list"}} {
 		r := s.run("", command...)
@@ -359,7 +359,7 @@ func TestDatabaseIsAway(t *testing.T) {
 	}
 }
 
-func TestSmallCommands(t *testing.T) {
+func TestVersionSecretAndSettingsCommands(t *testing.T) {
 	s := newShell(t)
 	if got := s.ok("", "version"); got != "accountsd "+version+"\n" {
 		t.Errorf("%q", got)
@@ -386,7 +386,7 @@ func TestSmallCommands(t *testing.T) {
 }
 
 // Every error is printed on a line of its own.
-func TestFaultsAreLines(t *testing.T) {
+func TestErrorsArePrintedOnePerLine(t *testing.T) {
 	t.Attr("control", "94")
 	s := newShell(t)
 	s.refused(s.run("", "no-such-command"), `unknown command "no-such-command" for "accountsd"`)
@@ -408,7 +408,7 @@ func TestFaultsAreLines(t *testing.T) {
 	}
 }
 
-func TestSecretKeysOfNobodysMaking(t *testing.T) {
+func TestSecretKeyNotGeneratedIsRejected(t *testing.T) {
 	t.Attr("control", "94")
 	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
 	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`)
@@ -416,7 +416,7 @@ func TestSecretKeysOfNobodysMaking(t *testing.T) {
 
 // Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
 // and Secure. The server does not start and creates no files.
-func TestPlainHTTPOffLoopback(t *testing.T) {
+func TestPlainHTTPBeyondLoopbackIsRejected(t *testing.T) {
 	t.Attr("control", "39")
 	for _, url := range []string{"http://accounts.example.com", "HTTP://accounts.example.com", "http://192.0.2.1:8080", "http://localhost.example.com", "http://0.0.0.0:8080", "http://[::]", "http://accounts.localhost.example"} {
 		s := newShell(t, "ACCOUNTS_PUBLIC_URL="+url, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey, "ACCOUNTS_MAIL=files")
@@ -427,7 +427,7 @@ func TestPlainHTTPOffLoopback(t *testing.T) {
 	}
 }
 
-func TestLookAlikeDomainOfOperators(t *testing.T) {
+func TestOperatorCannotUseLookAlikeDomain(t *testing.T) {
 	t.Attr("control", "203")
 	s := newShell(t)
 	s.refused(s.run("correct horse battery staple\n", "user", "create", "--username", "cfo", "--email", "cfo@c\u043erp.example", "--password-stdin"),

@@ -127,7 +127,7 @@ func TestServeIsReadySoon(t *testing.T) {
 }
 
 // The banner tells a new operator how to create a user, until there is one.
-func TestBanner(t *testing.T) {
+func TestBannerExplainsUserCreationUntilThereIsOne(t *testing.T) {
 	s := newShell(t)
 	path := filepath.Join(s.dir, "accounts.db")
 	url := "http://" + s.setting("ACCOUNTS_ADDR")
@@ -148,7 +148,7 @@ func TestBanner(t *testing.T) {
 	}
 }
 
-func TestHealthcheck(t *testing.T) {
+func TestHealthcheckReportsStateOfServer(t *testing.T) {
 	s := newShell(t)
 	r := s.run("", "healthcheck")
 	if r.code != 1 || !strings.HasPrefix(r.err, "accountsd: ") || strings.Count(r.err, "\n") != 1 {
@@ -169,7 +169,7 @@ func TestHealthcheck(t *testing.T) {
 
 // A second server on the same port prints one line and exits with status 1. The first one keeps
 // running.
-func TestPortIsTaken(t *testing.T) {
+func TestServeFailsIfPortIsInUse(t *testing.T) {
 	s := newShell(t)
 	first := s.serve()
 	defer first.stop()
@@ -187,7 +187,7 @@ func TestPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestMetricsHaveTheirOwnPort(t *testing.T) {
+func TestMetricsAreServedOnTheirOwnPort(t *testing.T) {
 	t.Attr("control", "95")
 	addr := freeAddr(t)
 	s := newShell(t, "ACCOUNTS_METRICS_ADDR="+addr)
@@ -235,7 +235,7 @@ func (r *running) hold(db *servertest.Database, c *servertest.Client) held {
 
 // After the signal, readyz fails with 503 while requests are still accepted. Then the server
 // accepts no new ones, and those in flight finish.
-func TestShutdown(t *testing.T) {
+func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SHUTDOWN_DELAY=600ms")
 		s.create("ada")
@@ -275,7 +275,7 @@ func TestShutdown(t *testing.T) {
 }
 
 // A request that takes longer than the timeout is aborted, and the exit status is 1.
-func TestShutdownTimesOut(t *testing.T) {
+func TestShutdownAbortsRequestsAfterTimeout(t *testing.T) {
 	s := onDatabase(t, servertest.SQLite, "ACCOUNTS_SHUTDOWN_TIMEOUT=1s")
 	s.create("ada")
 	r := s.serve()
@@ -290,7 +290,7 @@ func TestShutdownTimesOut(t *testing.T) {
 }
 
 // The first start creates no user. Only the operator creates the first one.
-func TestNoDefaultAccount(t *testing.T) {
+func TestFirstStartCreatesNoUser(t *testing.T) {
 	t.Attr("control", "17")
 	s := newShell(t)
 	r := s.serve()

@@ -55,7 +55,7 @@ var unsafe = []struct{ name, settings, lines string }{
 // The binary prints only the expected lines for each of these settings, without any secret, before
 // it opens a port or writes a file. The port is in use, so a server that tried to listen would
 // print another error.
-func TestUnsafeSettings(t *testing.T) {
+func TestUnsafeSettingsAreRejectedAtStartup(t *testing.T) {
 	t.Attr("control", "94")
 	path, err := binary()
 	if err != nil {
