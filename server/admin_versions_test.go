@@ -234,47 +234,6 @@ func TestInvitationResponseHasLocationAndETag(t *testing.T) {
 	})
 }
 
-// The filters by username and by address find the user in every spelling that is accepted at login.
-// They never match part of a name.
-func TestExactFiltersMatchEverySpellingOfUser(t *testing.T) {
-	withStaff(t, func(t *testing.T, s staffed) {
-		none := s.NewUser() // as imported: without an address
-		s.Database.Exec(t, "UPDATE users SET email = '', email_norm = ? WHERE id = ?", fmt.Sprint("#", none.ID), none.ID)
-		s.Database.Exec(t, "UPDATE users SET id = 1234 WHERE id = ?", none.ID)
-		s.Database.Exec(t, "UPDATE users SET email_norm = '#1234' WHERE id = 1234")
-		first := strings.ToUpper(s.una.Username[:1])
-		for _, each := range []struct {
-			query url.Values
-			want  []string
-		}{
-			{url.Values{"username": {s.una.Username}}, []string{s.una.Username}},
-			{url.Values{"username": {strings.ToUpper(s.una.Username)}}, []string{s.una.Username}},
-			{url.Values{"username": {fullwidth(s.una.Username)}}, []string{s.una.Username}},
-			{url.Values{"email": {s.una.Email}}, []string{s.una.Username}},
-			{url.Values{"email": {shouted(s.una.Email)}}, []string{s.una.Username}},
-			{url.Values{"email": {s.una.Email}, "username": {s.una.Username}, "role": {"none"}}, []string{s.una.Username}},
-			{url.Values{"email": {s.una.Email}, "username": {s.sam.Username}}, nil},
-			{url.Values{"email": {s.una.Email}, "role": {"staff"}}, nil},
-			{url.Values{"username": {s.una.Username[:len(s.una.Username)-1]}}, nil},
-			{url.Values{"username": {s.una.Username + "x"}}, nil},
-			{url.Values{"username": {first}}, nil},
-			{url.Values{"username": {s.una.Email}}, nil},
-			{url.Values{"email": {s.una.Username}}, nil},
-			{url.Values{"email": {"%@example.com"}}, nil},
-			{url.Values{"username": {"%"}}, nil},
-			{url.Values{"username": {"a b"}}, nil},
-			{url.Values{"email": {"no address"}}, nil},
-			{url.Values{"email": {"#1234"}}, nil},
-			{url.Values{"email": {"' OR ''='"}}, nil},
-		} {
-			r := find(s.asSam.Copy(), each.query)
-			if got := listed(t, r); !slices.Equal(got, each.want) || r.JSON["next_cursor"] != nil {
-				t.Errorf("%v finds %q, want %q", each.query, got, each.want)
-			}
-		}
-	})
-}
-
 // A locale that was cleared or never chosen is null in every response, and never an empty string.
 func TestMissingLocaleIsNull(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
@@ -329,32 +288,6 @@ func TestDeleteUserRequiresRecentAuthentication(t *testing.T) {
 		r := c.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		if len(r.Raw) != 0 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
 			t.Errorf("%q, cookies %v", r.Raw, r.Cookies())
-		}
-	})
-}
-
-// A cursor is valid only for the list that issued it, in the same order.
-func TestCursorIsRejectedByOtherLists(t *testing.T) {
-	withStaff(t, func(t *testing.T, s staffed) {
-		next := func(path string) string {
-			t.Helper()
-			cursor, _ := s.asSam.Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "").JSON["next_cursor"].(string)
-			if cursor == "" {
-				t.Fatalf("%s has no other page", path)
-			}
-			return cursor
-		}
-		users, events := next("/admin/users?limit=1&sort=username"), next("/admin/events?limit=1")
-		for _, sort := range []string{"", "&sort=id", "&sort=-username", "&sort=email", "&sort=last_login"} {
-			r := s.asSam.Copy().Do(http.MethodGet, "/admin/users?limit=1&cursor="+users+sort, nil).Want(t, http.StatusBadRequest, "request_malformed")
-			wantParameter(t, r, "cursor")
-		}
-		for path, cursor := range map[string]string{"/admin/users?cursor=": events, "/admin/events?cursor=": users, "/accounts/events?cursor=": users, at(s.una, "/sessions?cursor="): users, "/accounts/sessions?cursor=": users} {
-			r := s.asSam.Copy().Do(http.MethodGet, path+cursor, nil).Want(t, http.StatusBadRequest, "request_malformed")
-			wantParameter(t, r, "cursor")
-		}
-		if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?limit=1&sort=username&cursor="+users, nil)); len(got) != 1 {
-			t.Errorf("the second page has %q", got)
 		}
 	})
 }

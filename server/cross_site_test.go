@@ -104,3 +104,17 @@ func TestReboundOriginIsRejected(t *testing.T) {
 		}
 	}
 }
+
+// If the browser does not send Sec-Fetch-Site, the Origin must equal the server's own exactly. A
+// Host header that matches the Origin proves nothing (DNS rebinding).
+func TestOriginEqualToHostHeaderProvesNothing(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	body := map[string]any{"username": u.Username, "password": u.Password}
+	for _, origin := range []string{"http://evil.example", "ws://" + strings.TrimPrefix(s.URL, "http://"), "http://evil@" + strings.TrimPrefix(s.URL, "http://"), "null"} {
+		s.Anonymous().Do(http.MethodPost, "/accounts/login", body, servertest.Header("Origin", origin), func(r *http.Request) {
+			r.Host = strings.TrimPrefix(origin, "http://")
+		}).Want(t, http.StatusForbidden, "csrf_failed")
+	}
+	s.Anonymous().Do(http.MethodPost, "/accounts/login", body, servertest.Header("Origin", s.URL)).Want(t, http.StatusOK, "")
+}

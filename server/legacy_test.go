@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -190,97 +189,6 @@ func wantLegacyCookies(t *testing.T, s *servertest.Server, way string, r *server
 	}
 }
 
-// After the exchange the browser can refresh and log out as usual.
-func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
-	eachSite(t, func(t *testing.T, plain site) {
-		s := plain
-		settings := []string{}
-		if s.secure {
-			settings = append(settings, httpsSettings)
-		}
-		s.Server = servertest.Start(t, servertest.Options{Settings: legacySettings(time.Now().Add(day), settings...)})
-		u := newImported(t, s.Server)
-		j := jar{oldCookie: simpleToken(u), "csrftoken": "of Django"}
-		j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, "")
-		if _, still := j[oldCookie]; still == s.secure || j[s.refresh] == "" {
-			t.Errorf("the jar has %v", slices.Sorted(maps.Keys(j)))
-		}
-		s.Database.Age(t, rotation)
-		j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, "")
-		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
-		if len(j) != 0 {
-			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
-		}
-
-		// A login by password clears an old token, which would otherwise sign the user in again
-		// after the logout.
-		j = jar{oldCookie: simpleToken(u)}
-		j.take(s.login(t, u, accounts.Cookies))
-		if s.secure && j[oldCookie] != "" {
-			t.Error("a login leaves the old cookie")
-		}
-		if s.secure {
-			j[oldCookie] = simpleToken(u) // planted by a subdomain
-		}
-		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
-		if len(j) != 0 {
-			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
-		}
-
-		// Without the feature, no response on https sets or clears a cookie of that name.
-		if plain.secure {
-			for _, c := range plain.login(t, plain.NewUser(), accounts.Hybrid).Cookies() {
-				if c.Name == oldCookie {
-					t.Errorf("%v", c)
-				}
-			}
-		}
-	})
-}
-
-// If the request has a cookie of this server, the old cookie is ignored, even if the other one is
-// rejected.
-func TestLegacyCookieIsIgnoredWithOwnCookie(t *testing.T) {
-	s := startLegacy(t, servertest.SQLite, httpsSettings)
-	u := newImported(t, s)
-	raw := simpleToken(u)
-	own := jar{}
-	own.take(s.Anonymous().Do(http.MethodPost, "/accounts/login", object{"username": u.Username, "password": u.Password}).Want(t, http.StatusOK, ""))
-	for name, tt := range map[string]struct {
-		cookies jar
-		code    string
-	}{
-		"ours":             {jar{"__Host-refreshtoken": own["__Host-refreshtoken"], "csrftoken": own["csrftoken"], oldCookie: raw}, ""},
-		"rubbish":          {jar{"__Host-refreshtoken": "x", "csrftoken": "x", oldCookie: raw}, "refresh_invalid"},
-		"an access cookie": {jar{"__Host-access": "x", "csrftoken": "x", oldCookie: raw}, "refresh_invalid"},
-	} {
-		c := s.Anonymous()
-		c.HTTP.Jar = nil
-		r := c.Do(http.MethodPost, "/accounts/refresh_token", nil, tt.cookies.cookies)
-		if r.Code() != tt.code || tt.code == "" && r.Status != http.StatusOK {
-			t.Errorf("%s: %d %s", name, r.Status, r.Code())
-		}
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != 0 {
-			t.Fatalf("%s: the old token was used", name)
-		}
-	}
-	byOldCookie(s, raw, servertest.Cookie(oldCookie, raw)).Want(t, http.StatusUnauthorized, "refresh_invalid") // twice in one request
-	for _, op := range servertest.Operations() {                                                               // other operations do not accept it as a credential
-		if len(op.Security) == 0 || op.ID == "refreshToken" {
-			continue
-		}
-		r := send(s.Anonymous(), exampleOf(t, op), servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django"))
-		if op.ID == "getSession" { // always responds with 200
-			if r.Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
-				t.Errorf("it is a session: %s", r.Raw)
-			}
-			continue
-		}
-		r.Want(t, http.StatusUnauthorized, "credentials_missing")
-	}
-	byOldCookie(s, raw).Want(t, http.StatusOK, "")
-}
-
 func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := startLegacy(t, engine, "ACCOUNTS_RARE_ACTIONS_PER_USER=0")
@@ -391,134 +299,6 @@ func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string
 		VALUES (?, ?, ?, ?, '', '', '', '', '', '', '', ?, ?, ?)`, id[:], models.PurposeLegacyRefresh, hash[:], u.ID, now, now.Add(day), now)
 }
 
-// A page of another origin cannot use the cookie, and neither can a page that does not send the
-// CSRF header.
-func TestLegacyCookieRequiresCSRFHeader(t *testing.T) {
-	for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
-		t.Run(scheme, func(t *testing.T) {
-			s := startLegacy(t, servertest.SQLite, more...)
-			u := newImported(t, s)
-			raw := simpleToken(u)
-			before := s.Database.Dump(t)
-			byOldCookie(s, raw, servertest.Header("X-CSRFToken", "")).Want(t, http.StatusForbidden, "csrf_failed")
-			byOldCookie(s, raw, func(r *http.Request) { r.Header["X-Csrftoken"] = []string{""} }).Want(t, http.StatusForbidden, "csrf_failed")
-			byOldCookie(s, raw, servertest.Header("Origin", "https://evil.example")).Want(t, http.StatusForbidden, "csrf_failed")
-			byOldCookie(s, raw, servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "csrf_failed")
-			byOldCookie(s, raw+"x", servertest.Header("X-CSRFToken", "")).Want(t, http.StatusUnauthorized, "refresh_invalid")
-			unchanged(t, s, before)
-			byOldCookie(s, raw, servertest.Header("Origin", s.Config.PublicURL)).Want(t, http.StatusOK, "")
-		})
-	}
-}
-
-// Twenty concurrent exchanges of one token start one session, whether they come from one browser or
-// from several clients.
-func TestConcurrentExchangesStartOneSession(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		s := startLegacy(t, engine)
-		for name, tt := range map[string]struct {
-			options []servertest.Option
-			ok      int
-		}{"strangers": {nil, 1}, "one browser": {[]servertest.Option{attempt(someAttempt)}, 20}} {
-			t.Run(name, func(t *testing.T) {
-				u := newImported(t, s)
-				raw := simpleToken(u)
-				answers := make([]*servertest.Response, 20)
-				var all sync.WaitGroup
-				for i := range answers {
-					all.Go(func() { answers[i] = byBody(s, raw, tt.options...) })
-				}
-				all.Wait()
-				ok, tokens := 0, map[string]bool{}
-				for _, r := range answers {
-					switch {
-					case r.Status == http.StatusOK:
-						ok++
-						tokens[r.Text("access_token")+r.Text("refresh_token")] = true
-					case r.Status != http.StatusUnauthorized || r.Code() != "refresh_invalid":
-						t.Errorf("%d %s", r.Status, r.Code())
-					}
-				}
-				if ok != tt.ok || len(tokens) != 1 {
-					t.Errorf("%d answers with %d pairs of tokens, want %d with 1", ok, len(tokens), tt.ok)
-				}
-				for table, where := range map[string]string{"sessions": "", "events": " AND kind = 'login'", "one_time_tokens": ""} {
-					if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?"+where, u.ID); n != 1 {
-						t.Errorf("%d rows in %s", n, table)
-					}
-				}
-			})
-		}
-	})
-}
-
-// If the response was lost, the same attempt gets the same tokens again, as long as they are
-// current.
-func TestLostExchangeIsRepeatableWithSameAttempt(t *testing.T) {
-	eachLegacy(t, func(t *testing.T, s *servertest.Server, mint func(servertest.User) string, way string) {
-		show := legacyWays[way]
-		begin := func() (string, *servertest.Response) {
-			raw := mint(newImported(t, s))
-			return raw, show(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
-		}
-		raw, first := begin()
-		for range 2 {
-			again := show(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
-			for _, member := range []string{"access_token", "refresh_token", "csrf_token", "token_transport"} {
-				if again.Text(member) != first.Text(member) {
-					t.Errorf("another %s", member)
-				}
-			}
-			if diff := cmp.Diff(first.JSON["session"], again.JSON["session"]); diff != "" {
-				t.Error(diff)
-			}
-			wantLegacyCookies(t, s, way, again)
-		}
-		other := map[string]string{"cookie": "body", "body": "cookie"}[way]
-		before := s.Database.Dump(t)
-		for name, r := range map[string]*servertest.Response{
-			"no attempt": show(s, raw), "another attempt": show(s, raw, attempt(anotherOne)), "the other way": legacyWays[other](s, raw, attempt(someAttempt)),
-		} {
-			if r.Code() != "refresh_invalid" {
-				t.Errorf("%s: %d %s", name, r.Status, r.Code())
-			}
-		}
-		unchanged(t, s, before)
-
-		for name, end := range map[string]func(r *servertest.Response){
-			"a refresh": func(r *servertest.Response) {
-				s.Database.Exec(t, "UPDATE sessions SET generation = 1 WHERE id = ?", sessionOf(r))
-			},
-			"a log-out": func(r *servertest.Response) {
-				s.Database.Exec(t, "UPDATE sessions SET revoked_at = ? WHERE id = ?", time.Now().UTC(), sessionOf(r))
-			},
-			"its end": func(r *servertest.Response) {
-				s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE id = ?", time.Now().UTC(), sessionOf(r))
-			},
-			"a clean-up": func(r *servertest.Response) { s.Database.Exec(t, "DELETE FROM sessions WHERE id = ?", sessionOf(r)) },
-		} {
-			raw, r := begin()
-			end(r)
-			if r := show(s, raw, attempt(someAttempt)); r.Code() != "refresh_invalid" {
-				t.Errorf("after %s: %d %s", name, r.Status, r.Code())
-			}
-		}
-	})
-}
-
-func sessionOf(r *servertest.Response) []byte {
-	id := uuid.MustParse(r.JSON["session"].(map[string]any)["id"].(string))
-	return id[:]
-}
-
-// The strict profile ignores Refresh-Attempt: a token can be exchanged once only.
-func TestStrictProfileExchangesLegacyTokenOnce(t *testing.T) {
-	s := startLegacy(t, servertest.SQLite, "ACCOUNTS_ROTATION_INTERVAL=0")
-	raw := simpleToken(newImported(t, s))
-	byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
-	byBody(s, raw, attempt(someAttempt)).Want(t, http.StatusUnauthorized, "refresh_invalid")
-}
-
 // From the configured date on, legacy tokens are rejected. Sessions continue.
 func TestLegacyTokensAreRejectedAfterConfiguredDate(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -614,31 +394,6 @@ func TestOnlyRefreshAcceptsLegacyTokens(t *testing.T) {
 	}
 	unchanged(t, s, before)
 	byBody(s, raw).Want(t, http.StatusOK, "")
-}
-
-// A database error during an exchange leaves nothing behind, and the same token works afterwards.
-func TestLegacyTokenIsNotUsedUpByDatabaseError(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		s := startLegacy(t, engine)
-		u := newImported(t, s)
-		raw := simpleToken(u)
-		before := s.Database.Dump(t)
-		for _, table := range []string{"users", "one_time_tokens", "sessions", "events"} {
-			s.Database.Exec(t, "ALTER TABLE "+table+" RENAME TO away")
-			r := byOldCookie(s, raw)
-			s.Database.Exec(t, "ALTER TABLE away RENAME TO "+table)
-			if r.Status < 500 || len(r.Cookies()) > 0 {
-				t.Errorf("without %s: %d", table, r.Status)
-			}
-			unchanged(t, s, before)
-		}
-		if err := s.Store.Close(); err != nil {
-			t.Fatal(err)
-		}
-		byOldCookie(s, raw).Want(t, http.StatusServiceUnavailable, "service_unavailable")
-		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: legacySettings(time.Now().Add(day))})
-		byOldCookie(back, raw).Want(t, http.StatusOK, "")
-	})
 }
 
 // A session from a legacy token counts toward the maximum of fifty, so the oldest session is

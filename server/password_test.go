@@ -1,11 +1,10 @@
 package server_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
+	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,43 +163,6 @@ func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 	})
 }
 
-// The token of a link cannot be guessed, and it cannot be derived from the database or from other
-// tokens.
-func TestLinkTokensAreRandomAndStoredAsHashes(t *testing.T) {
-	t.Attr("control", "54")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		var tokens []string
-		for range 10 {
-			u := s.NewUser()
-			tokens = append(tokens, register(t, s, 1, object{"email": address(newName()), "password": password}),
-				requestReset(t, s, u.Email, 1), requestEmailChange(t, s, s.Login(u, accounts.BodyTokens), address(newName()), 1))
-			if m := s.Mails.To(u.Email)[0]; m.ValidFor <= 0 || m.ValidFor > time.Hour {
-				t.Errorf("a reset link for %v", m.ValidFor)
-			}
-		}
-		dump := s.Database.Dump(t)
-		seen := map[string]int{} // occurrences of a byte at a position
-		for _, token := range tokens {
-			raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-			if err != nil || len(raw) != 32 {
-				t.Fatalf("a token of %d bytes (%v)", len(raw), err)
-			}
-			for i, b := range raw {
-				seen[fmt.Sprint(i, " ", b)]++
-			}
-			sum := sha256.Sum256([]byte(token))
-			if s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE hash = ?", sum[:]) != 1 || strings.Contains(dump, token) || strings.Contains(dump, string(raw)) {
-				t.Error("not its hash is stored, or more than that")
-			}
-		}
-		for place, n := range seen {
-			if n > len(tokens)/2 {
-				t.Errorf("%d of %d tokens have the same byte at a place: %s", n, len(tokens), place)
-			}
-		}
-	})
-}
-
 // Known, unknown, inactive and unverified addresses get the same response. Only an active account
 // gets a mail.
 func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
@@ -276,116 +238,66 @@ func TestOneOfConcurrentUsesOfResetLinkSucceeds(t *testing.T) {
 	})
 }
 
-// A token is accepted for its own purpose only, and altered tokens are rejected.
-func TestLinkTokenIsAcceptedForItsPurposeOnly(t *testing.T) {
-	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
+// failing is a mail server that can be down.
+type failing struct {
+	servertest.Mails
+	down atomic.Bool
+}
+
+func (f *failing) Send(ctx context.Context, m mail.Message) error {
+	if f.down.Load() {
+		return context.DeadlineExceeded
+	}
+	return f.Mails.Send(ctx, m)
+}
+
+// A change and the mail about it are one transaction, so that no change happens without a notice to
+// its owner. A mail server that is down does not block the change.
+func TestPasswordChangeAndItsNoticeAreOneTransaction(t *testing.T) {
+	t.Attr("control", "59")
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		office := &failing{}
+		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: office})
 		u := s.NewUser()
-		c := s.Login(u, accounts.BodyTokens)
-		tokens := map[string]string{
-			"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
-			"change": requestEmailChange(t, s, c, address(newName()), 1),
-			"reset":  requestReset(t, s, u.Email, 2), // the first mail is the notice of the change
-		}
+		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
+		token := servertest.Token(t, office.Wait(t, u.Email, 1))
 		settle(t, s)
-		before := s.Database.Dump(t)
-		confirm := map[string]func(token string) *servertest.Response{
-			"verify": func(token string) *servertest.Response { return verify(s, token, password) },
-			"reset":  func(token string) *servertest.Response { return confirmReset(s, token, otherPassword) },
-			"change": func(token string) *servertest.Response {
-				return confirmEmail(s, token, u.Password)
+		c := s.Login(u, accounts.BodyTokens)
+		operations := []func() *servertest.Response{
+			func() *servertest.Response { return changePassword(c.Copy(), u.Password, otherPassword) },
+			func() *servertest.Response { return confirmReset(s, token, otherPassword) },
+			func() *servertest.Response { return changeEmail(c.Copy(), address(newName())) },
+			func() *servertest.Response { return deleteAccount(c.Copy()) },
+			func() *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
 			},
 		}
-		for purpose, use := range confirm {
-			own := tokens[purpose]
-			raw, err := base64.RawURLEncoding.DecodeString(own)
-			if err != nil {
-				t.Fatal(err)
-			}
-			list := []string{c.Access, c.Refresh, "x", " " + own, own + " ", own + "=", own[:42], own + "A", own[1:], strings.ToUpper(own), strings.Repeat("A", 43), base64.StdEncoding.EncodeToString(raw) + "=", string(lastBit(own)), c.SessionID, "%", "' OR 1=1 --"}
-			for other, token := range tokens {
-				if other != purpose {
-					list = append(list, token)
-				}
-			}
-			for _, token := range list {
-				if r := use(token); r.Code() != "link_invalid" && !isTooLong(r, "/token") {
-					t.Errorf("%s by %q: %d %s", purpose, token, r.Status, r.Code())
-				}
-			}
-		}
-		unchanged(t, s, before)
-		for _, purpose := range []string{"reset", "verify"} { // the reset invalidates the link of the change
-			if r := confirm[purpose](tokens[purpose]); r.Status >= 300 {
-				t.Errorf("%s: %d %s", purpose, r.Status, r.Code())
-			}
-		}
-	})
-}
-
-// A link works only for the user it was sent to, regardless of other data in the request.
-func TestLinkWorksForItsUserOnly(t *testing.T) {
-	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		victim, thief := s.NewUser(), s.NewUser()
-		own := requestReset(t, s, thief.Email, 1)
-		settle(t, s)
 		before := s.Database.Dump(t)
-		for member, value := range map[string]any{"user_id": victim.ID, "id": victim.ID, "email": victim.Email, "username": victim.Username, "purpose": "reset"} {
-			r := post(s, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword, member: value})
-			wantField(t, r, "/"+member, "field_unknown")
+		refuse := "CREATE TRIGGER full BEFORE INSERT ON outbox FOR EACH ROW SIGNAL SQLSTATE '45000'"
+		if engine == servertest.SQLite {
+			refuse = "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, ''); END"
 		}
-		unchanged(t, s, before)
-		next := address(newName())
-		change := requestEmailChange(t, s, s.Login(thief, accounts.BodyTokens), next, 1)
-		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/email/change/confirm", object{"token": change, "password": thief.Password}).Want(t, http.StatusNoContent, "")
-		own = requestReset(t, s, next, 2)
-		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword}).Want(t, http.StatusNoContent, "")
-		if u := profileOf(t, signIn(s, victim.Email, victim.Password)); u["id"] != float64(victim.ID) {
-			t.Errorf("user %v", u)
-		}
-		if u := profileOf(t, signIn(s, thief.Username, otherPassword)); u["id"] != float64(thief.ID) {
-			t.Errorf("user %v", u)
-		}
-	})
-}
-
-// Guesses at links are limited to ten per minute, counted over all operations that take a link.
-func TestGuessesAtLinksAreRateLimited(t *testing.T) {
-	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		u := s.NewUser()
-		own := requestReset(t, s, u.Email, 1)
-		judged := 0
-		for i := range 1000 {
-			r := confirmReset(s, fmt.Sprintf("%s%04d", own[:39], i), otherPassword)
-			if r.Status == http.StatusUnprocessableEntity {
-				judged++
-			} else {
-				wantLimited(t, r)
+		s.Database.Exec(t, refuse)
+		for i, operation := range operations {
+			if r := operation(); r.Status < 500 || r.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("operation %d, when no mail can be queued: %d %s", i, r.Status, r.Raw)
 			}
 		}
-		if judged != 10 {
-			t.Errorf("%d guesses were judged", judged)
+		s.Database.Exec(t, "DROP TRIGGER full")
+		unchanged(t, s, before)
+		c.Profile().Want(t, http.StatusOK, "")
+
+		office.down.Store(true)
+		confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")
+		c = s.Login(servertest.User{User: u.User, Password: otherPassword}, accounts.BodyTokens)
+		changePassword(c, otherPassword, password).Want(t, http.StatusOK, "")
+		signIn(s, u.Email, password).Want(t, http.StatusOK, "")
+		office.down.Store(false)
+		s.Clock.Advance(time.Hour) // the next attempts are due
+		post(s, "/accounts/password/reset", object{"email": address(newName())}).Want(t, http.StatusAccepted, "")
+		settle(t, s)
+		if mails := office.To(u.Email); len(mails) != 3 || mails[1].Kind != mail.PasswordChanged || mails[2].Kind != mail.PasswordChanged {
+			t.Errorf("mails in the end: %v", mails)
 		}
-		wantLimited(t, confirmReset(s, own, otherPassword))
-		s.Clock.Advance(time.Minute)
-		confirmReset(s, own, otherPassword).Want(t, http.StatusNoContent, "") // the guesses used up nothing
-	}, "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=10/1m")
-}
-
-// isTooLong reports whether a request was rejected only because one field is longer than the
-// contract allows.
-func isTooLong(r *servertest.Response, pointer string) bool {
-	list, _ := r.JSON["errors"].([]any)
-	return r.Code() == "validation_failed" && len(list) == 1 && list[0].(object)["pointer"] == pointer && list[0].(object)["code"] == "too_long"
-}
-
-// lastBit returns another spelling of the same bytes for a decoder that ignores the unused last
-// bits of base64.
-func lastBit(token string) []byte {
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	b := []byte(token)
-	b[len(b)-1] = alphabet[strings.IndexByte(alphabet, b[len(b)-1])^1]
-	return b
+	})
 }

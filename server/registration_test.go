@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -266,107 +265,6 @@ func TestVerifyingAgainStartsAnotherSession(t *testing.T) {
 	})
 }
 
-func TestExpiredLinksAreRejected(t *testing.T) {
-	t.Attr("control", "54")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		email := address(newName())
-		token := register(t, s, 1, object{"email": email, "password": password})
-		u := s.NewUser()
-		reset := requestReset(t, s, u.Email, 1)
-		change := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), 1)
-		settle(t, s)
-		s.Database.Exec(t, "UPDATE one_time_tokens SET expires_at = created_at")
-		before := s.Database.Dump(t)
-		verify(s, token, password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		verify(s, token, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		confirmEmail(s, change, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		unchanged(t, s, before)
-		post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
-		wantMails(t, s, email, mail.Verify)
-	})
-}
-
-// Links are valid for exactly the configured lifetimes.
-func TestLinksAreValidForConfiguredLifetimes(t *testing.T) {
-	t.Attr("control", "54")
-	now := time.Now().Truncate(time.Second)
-	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now }, Settings: []string{"ACCOUNTS_VERIFY_TTL=30s", "ACCOUNTS_RESET_TTL=20s", "ACCOUNTS_EMAIL_CHANGE_TTL=10s"}})
-	u, name := s.NewUser(), newName()
-	c := s.Login(u, accounts.Hybrid)
-	token := register(t, s, 1, object{"email": address(name), "password": password})
-	reset := requestReset(t, s, u.Email, 1)
-	change := requestEmailChange(t, s, c, address("new"+name), 1)
-	settle(t, s)
-	s.Database.Snapshot(t)
-	for _, link := range []struct {
-		life    time.Duration
-		confirm func() *servertest.Response
-	}{
-		{10 * time.Second, func() *servertest.Response { return confirmEmail(s, change, u.Password) }},
-		{20 * time.Second, func() *servertest.Response { return confirmReset(s, reset, otherPassword) }},
-		{30 * time.Second, func() *servertest.Response { return verify(s, token, password) }},
-	} {
-		s.Clock.Advance(link.life - time.Second)
-		if r := link.confirm(); r.Status >= 300 {
-			t.Errorf("%v: %d %s", link.life, r.Status, r.Code())
-		}
-		settle(t, s)
-		s.Database.Restore(t)
-		s.Clock.Advance(time.Second)
-		link.confirm().Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		s.Clock.Advance(-link.life)
-	}
-}
-
-// Mail scanners open every link and load its page. This must change nothing.
-func TestLoadingPageOfLinkChangesNothing(t *testing.T) {
-	t.Attr("control", "61")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		email := address(newName())
-		u := s.NewUser()
-		tokens := map[string]string{
-			"/accounts/email/verify":           register(t, s, 1, object{"email": email, "password": password}),
-			"/accounts/password/reset/confirm": requestReset(t, s, u.Email, 1),
-			"/accounts/email/change/confirm":   requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), 1),
-		}
-		settle(t, s)
-		before := s.Database.Dump(t)
-		for path, token := range tokens {
-			for _, method := range slices.Repeat([]string{http.MethodHead, http.MethodGet}, 5) {
-				s.Anonymous().Do(method, path+"?token="+token+"&password="+password[:7], nil).Want(t, http.StatusMethodNotAllowed, "")
-				for _, page := range []string{s.Config.VerifyURL, s.Config.ResetURL, s.Config.EmailChangeURL} {
-					answer, err := open(method, page+"?token="+token+"#token="+token)
-					if err != nil || answer != http.StatusOK {
-						t.Errorf("%s %s: %d %v", method, page, answer, err)
-					}
-				}
-			}
-		}
-		// A scanner that submits forms has the link, but not the password.
-		for _, body := range []object{{}, {"password": ""}, {"password": otherPassword}, {"password": password + " "}} {
-			body["token"] = tokens["/accounts/email/verify"]
-			post(s, "/accounts/email/verify", body).Want(t, http.StatusUnprocessableEntity, "validation_failed")
-		}
-		unchanged(t, s, before)
-		verify(s, tokens["/accounts/email/verify"], password).Want(t, http.StatusOK, "")
-		confirmReset(s, tokens["/accounts/password/reset/confirm"], otherPassword).Want(t, http.StatusNoContent, "")
-	})
-}
-
-// open requests a page as a browser does.
-func open(method, url string) (int, error) {
-	request, err := http.NewRequest(method, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	return answer.StatusCode, answer.Body.Close()
-}
-
 func TestResendRepeatsMailOfPendingRegistration(t *testing.T) {
 	t.Attr("control", "65")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -432,26 +330,6 @@ func TestAddressBecomesNoAccountWithoutMail(t *testing.T) {
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
-// The owner of an unverified address is unknown. Notices about the account are not sent to it,
-// because a user could otherwise flood the mailbox of another person.
-func TestNoticesAreNotSentToUnverifiedAddress(t *testing.T) {
-	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		email := address(newName())
-		token := register(t, s, 1, object{"email": email, "password": password})
-		c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
-		change := func(from, to string) {
-			c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": from, "new_password": to}).Want(t, http.StatusOK, "")
-		}
-		change(password, otherPassword)
-		changeEmail(c, address(newName())).Want(t, http.StatusAccepted, "")
-		wantMails(t, s, email, mail.Verify)
-		verify(s, token, otherPassword).Want(t, http.StatusOK, "")
-		change(otherPassword, password)
-		wantMails(t, s, email, mail.Verify, mail.PasswordChanged)
-	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
-}
-
 func TestOptionalVerificationPermitsLoginBeforeIt(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -515,58 +393,6 @@ func TestRegistrationRejectsInvalidMembers(t *testing.T) {
 	}
 }
 
-// A password is used exactly as sent. It is not trimmed, case-folded, normalized or truncated, as
-// bcrypt does after 72 bytes.
-func TestPasswordIsUsedExactlyAsSent(t *testing.T) {
-	t.Attr("control", "4")
-	s := servertest.Start(t, servertest.Options{})
-	long := strings.Repeat("a", 72)
-	for typed, others := range map[string][]string{
-		"  pässwörter sind schön\t": {"pässwörter sind schön", "pässwörter sind schön\t", "  pa\u0308sswo\u0308rter sind scho\u0308n\t", "  pässwörter sind schön\t ", "  PÄSSWÖRTER SIND SCHÖN\t"},
-		long + "X":                  {long + "Y", long, long + "x", long + "XX"},
-		"nothing behind it":         {"nothing behind it\x00", "nothing behind it\n", "nothing behind it\u200b"},
-	} {
-		email := address(newName())
-		token := register(t, s, 1, object{"email": email, "password": typed})
-		for _, other := range others {
-			wantField(t, verify(s, token, other), "/password", "password_wrong")
-		}
-		verify(s, token, typed).Want(t, http.StatusOK, "")
-		for _, other := range others {
-			signIn(s, email, other).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		}
-		signIn(s, email, typed).Want(t, http.StatusOK, "")
-	}
-	wantField(t, post(s, "/accounts/register", object{"email": address(newName()), "password": password + "\x00" + password}), "/password", "format_invalid")
-}
-
-func TestMailsAreInLanguageOfUser(t *testing.T) {
-	s := servertest.Start(t, servertest.Options{})
-	for _, c := range []struct{ locale, accept, want string }{
-		{"", "", "en"}, {"", "ko-KR,ko;q=0.9,en;q=0.8", "ko"}, {"", "fr,ko;q=0.1", "ko"}, {"", "de", "en"}, {"", ";;;", "en"}, {"", strings.Repeat("ko,", 3000), "ko"},
-		{"ko", "en", "ko"}, {"en", "ko", "en"}, {"ko-KR", "", "ko-KR"},
-	} {
-		email := address(newName())
-		body := object{"email": email, "password": password}
-		if c.locale != "" {
-			body["locale"] = c.locale
-		}
-		accept := servertest.Header("Accept-Language", c.accept)
-		post(s, "/accounts/register", body, accept).Want(t, http.StatusAccepted, "")
-		m := s.Mails.Wait(t, email, 1)
-		if m.Locale != c.want {
-			t.Errorf("locale %q, Accept-Language %.30q: a mail in %q, want %q", c.locale, c.accept, m.Locale, c.want)
-		}
-		// The owner's choice then applies to all mails, regardless of the language of later
-		// requests.
-		verify(s, servertest.Token(t, m), password).Want(t, http.StatusOK, "")
-		post(s, "/accounts/password/reset", object{"email": email}, servertest.Header("Accept-Language", "de")).Want(t, http.StatusAccepted, "")
-		if m := s.Mails.Wait(t, email, 2); m.Locale != c.want {
-			t.Errorf("locale %q, Accept-Language %.30q: then a mail in %q, want %q", c.locale, c.accept, m.Locale, c.want)
-		}
-	}
-}
-
 // Fifty concurrent registrations of one address reveal nothing, and exactly one of the links
 // creates the one user.
 func TestConcurrentRegistrationsOfOneAddressCreateOneUser(t *testing.T) {
@@ -607,120 +433,6 @@ func TestConcurrentRegistrationsOfOneAddressCreateOneUser(t *testing.T) {
 	})
 }
 
-// Mails that anyone can cause by entering an address are limited. Responses do not reveal that the
-// limit is exceeded.
-func TestMailsToAnAddressAreRateLimited(t *testing.T) {
-	t.Attr("control", "8")
-	t.Attr("control", "65")
-	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
-	email, known := address(newName()), s.NewUser().Email
-	for i, request := range []func(email string) *servertest.Response{
-		func(email string) *servertest.Response {
-			return post(s, "/accounts/register", object{"email": email, "password": password})
-		},
-		func(email string) *servertest.Response {
-			return post(s, "/accounts/password/reset", object{"email": email})
-		},
-		func(email string) *servertest.Response {
-			return post(s, "/accounts/email/resend", object{"email": email})
-		},
-	} {
-		for range 6 {
-			first := alike(request(email).Want(t, http.StatusAccepted, ""))
-			if at := alike(request(known).Want(t, http.StatusAccepted, "")); at != first {
-				t.Errorf("request %d: %s\n%s", i, first, at)
-			}
-			if again := alike(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // within the same minute
-				t.Errorf("request %d: %s\n%s", i, first, again)
-			}
-			s.Clock.Advance(time.Minute)
-		}
-	}
-	queued := func(email string) int64 {
-		return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ?", email)
-	}
-	if queued(email) != 3*5 || queued(known) != 3*5 { // each kind has its own limit
-		t.Errorf("%d and %d mails were queued", queued(email), queued(known))
-	}
-	// The link of the last accepted registration works, and the next hour has a new limit.
-	settle(t, s)
-	verify(s, servertest.Token(t, s.Mails.To(email)[0]), password).Want(t, http.StatusOK, "")
-	s.Clock.Advance(time.Hour)
-	post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
-	if queued(email) != 3*5+1 {
-		t.Errorf("%d mails were queued", queued(email))
-	}
-}
-
-// The limit of mails holds for concurrent requests on several replicas. Mails to other addresses
-// are not affected.
-func TestMailLimitHoldsForConcurrentRequests(t *testing.T) {
-	t.Attr("control", "8")
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		limit := []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}
-		a := servertest.Start(t, servertest.Options{Engine: engine, Settings: limit})
-		b := servertest.Start(t, servertest.Options{Engine: engine, Database: a.Database, Settings: limit})
-		email, known := address(newName()), a.NewUser().Email
-		for _, each := range []string{email, known} {
-			for path, body := range map[string]object{
-				"/accounts/register": {"email": each, "password": password}, "/accounts/password/reset": {"email": each},
-			} {
-				answers := parallel(20, func(i int) *servertest.Response { return post([]*servertest.Server{a, b}[i%2], path, body) })
-				if got := statuses(answers); got[http.StatusAccepted] != 20 {
-					t.Errorf("%s: %v", path, got)
-				}
-			}
-		}
-		settle(t, a)
-		for each, want := range map[string]int{email: 1, known: 2} { // no reset is possible before the address is verified
-			if got := len(a.Mails.To(each)) + len(b.Mails.To(each)); got != want {
-				t.Errorf("%d mails arrived, want %d", got, want)
-			}
-		}
-	})
-}
-
-// A client that requests a mail to another person must not be able to choose the target of its
-// link.
-func TestClientCannotChooseTargetOfLink(t *testing.T) {
-	t.Attr("control", "57")
-	s := servertest.Start(t, servertest.Options{})
-	header := func(values ...string) servertest.Option {
-		return func(r *http.Request) {
-			for i := 0; i < len(values); i += 2 {
-				r.Header.Add(values[i], values[i+1])
-			}
-		}
-	}
-	for name, evil := range map[string]servertest.Option{
-		"Host":                func(r *http.Request) { r.Host = "evil.example" },
-		"Host with a port":    func(r *http.Request) { r.Host = "evil.example:8080" },
-		"absolute target":     func(r *http.Request) { r.URL.Opaque = "//evil.example" + r.URL.Path },
-		"both":                func(r *http.Request) { r.Host, r.URL.Opaque = "evil.example", "//evil.example"+r.URL.Path },
-		"X-Forwarded-Host":    header("X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "https", "X-Forwarded-Port", "666", "X-Forwarded-Prefix", "/evil"),
-		"X-Forwarded-Host ×2": header("X-Forwarded-Host", "localhost", "X-Forwarded-Host", "evil.example"),
-		"Forwarded":           header("Forwarded", "host=evil.example;proto=https"),
-		"less common headers": header("X-Host", "evil.example", "X-Original-Host", "evil.example", "X-Forwarded-Server", "evil.example", "X-HTTP-Host-Override", "evil.example", "X-Original-URL", "http://evil.example/"),
-		"Referer":             header("Referer", s.URL+"@evil.example/"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			u, fresh, next := s.NewUser(), address(newName()), address(newName())
-			post(s, "/accounts/register", object{"email": fresh, "password": password}, evil).Want(t, http.StatusAccepted, "")
-			post(s, "/accounts/email/resend", object{"email": fresh}, evil).Want(t, http.StatusAccepted, "")
-			post(s, "/accounts/password/reset", object{"email": u.Email}, evil).Want(t, http.StatusAccepted, "")
-			s.Mails.Wait(t, u.Email, 1) // otherwise the notice of the change is sent first
-			s.Login(u, accounts.BodyTokens).Do(http.MethodPost, "/accounts/email/change", object{"email": next}, evil).Want(t, http.StatusAccepted, "")
-			for page, m := range map[string]mail.Message{
-				s.Config.VerifyURL: s.Mails.Wait(t, fresh, 2), s.Config.ResetURL: s.Mails.Wait(t, u.Email, 1), s.Config.EmailChangeURL: s.Mails.Wait(t, next, 1),
-			} {
-				if m.Link != page+"#token="+servertest.Token(t, m)+"&lang=en" || strings.Contains(fmt.Sprint(m), "evil") {
-					t.Errorf("a link to %s", m.Link)
-				}
-			}
-		})
-	}
-}
-
 // Internationalized addresses work. Mails go to the domain's ASCII form, and the account shows the
 // address as entered.
 func TestInternationalizedAddressWorks(t *testing.T) {
@@ -735,20 +447,4 @@ func TestInternationalizedAddressWorks(t *testing.T) {
 		signIn(s, name, password).Want(t, http.StatusOK, "")
 	}
 	requestReset(t, s, ascii, 2)
-}
-
-// parallel makes n requests concurrently.
-func parallel(n int, request func(i int) *servertest.Response) []*servertest.Response {
-	answers := make([]*servertest.Response, n)
-	start := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			answers[i] = request(i)
-		})
-	}
-	close(start)
-	wg.Wait()
-	return answers
 }

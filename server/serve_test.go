@@ -218,3 +218,37 @@ func TestHeadersTooLargeAreRejected(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+// raw sends parts over a new connection and reads one response.
+func raw(t *testing.T, s *servertest.Server, parts ...func(net.Conn)) *http.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for _, part := range parts {
+		part(conn)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer
+}
+
+func line(format string, args ...any) func(net.Conn) {
+	return func(c net.Conn) { _, _ = fmt.Fprintf(c, format, args...) }
+}
+
+func waitFor(t *testing.T, ready func() bool) {
+	t.Helper()
+	for range 500 {
+		if ready() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("it did not come in 5 s")
+}

@@ -1,11 +1,9 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,146 +33,6 @@ func login(c *servertest.Client, u servertest.User, transport accounts.Transport
 }
 
 const rotation = 40 * time.Second // age after which a refresh rotates the token, with the default settings
-
-// Each transport returns the members listed in the table of the contract's description.
-func TestLoginReturnsMembersOfTransport(t *testing.T) {
-	t.Attr("control", "28")
-	common := []string{"expires_in", "generation", "refresh_in", "session", "token_transport"}
-	members := map[accounts.Transport][]string{
-		accounts.Hybrid: {"access_token", "csrf_token", "token_type"}, accounts.Cookies: {"csrf_token"}, accounts.ServerHeld: {"csrf_token"},
-		accounts.BodyTokens: {"access_token", "refresh_token", "token_type"},
-	}
-	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		want := func(r *servertest.Response, extra ...string) {
-			t.Helper()
-			names := slices.Concat(common, members[transport], extra)
-			slices.Sort(names)
-			if diff := cmp.Diff(names, slices.Sorted(maps.Keys(r.JSON))); diff != "" {
-				t.Errorf("members (-want +got):\n%s", diff)
-			}
-			if r.Text("token_transport") != string(transport) || r.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%q, Cache-Control %q", r.Text("token_transport"), r.Header.Get("Cache-Control"))
-			}
-			for _, c := range r.Cookies() { // no token is in both
-				if c.Name != "csrftoken" && c.Value != "" && bytes.Contains(r.Raw, []byte(c.Value)) {
-					t.Errorf("the cookie %s is in the body too", c.Name)
-				}
-			}
-		}
-		c := s.Anonymous()
-		r := login(c, u, transport).Want(t, http.StatusOK, "")
-		want(r, "user")
-		if user := r.JSON["user"].(map[string]any); user["username"] != u.Username || user["password"] != nil {
-			t.Errorf("user: %v", user)
-		}
-		want(c.RefreshTokens().Want(t, http.StatusOK, ""))
-		s.Database.Age(t, rotation)
-		want(c.RefreshTokens().Want(t, http.StatusOK, ""))
-	})
-}
-
-func TestLoginDefaultsToHybridAndAcceptsAddress(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		s := servertest.Start(t, servertest.Options{Engine: engine})
-		u := s.NewUser()
-		for _, name := range []string{u.Username, u.Email, strings.ToUpper(u.Username), strings.ToUpper(u.Email)} {
-			r := s.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": u.Password}).Want(t, http.StatusOK, "")
-			if r.Text("token_transport") != "hybrid" {
-				t.Errorf("%s: %s", name, r.Raw)
-			}
-		}
-	})
-}
-
-var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
-
-// The failed logins of unknown, inactive, deleted, unverified and pending users and with a wrong
-// password get identical responses, including the headers, each time.
-func TestLoginAnswersAlikeForUnknownUsers(t *testing.T) {
-	t.Attr("control", "12")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
-		setActive(t, s, inactive, false)
-		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
-		s.Login(deleted, accounts.BodyTokens).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
-		pending := address(newName())
-		register(t, s, 1, object{"email": pending, "password": password})
-		sessions := s.Database.Count(t, "SELECT COUNT(*) FROM sessions")
-		first := ""
-		for _, c := range slices.Repeat([][2]string{
-			{active.Username, "wrong"}, {active.Email, "wrong"}, {strings.ToUpper(active.Email), "wrong"},
-			{"nobody", active.Password}, {"nobody@example.com", active.Password}, {deleted.Username, deleted.Password}, {deleted.Email, deleted.Password},
-			{inactive.Username, inactive.Password}, {inactive.Email, inactive.Password}, {inactive.Username, "wrong"}, {pending, password}, {pending, "wrong"},
-			{unverified.Username, unverified.Password}, {unverified.Username, "wrong"}, {active.Username + " ", active.Password}, {"\x00", "x"}, {"a\u202eb", "x"}, {strings.Repeat("😀", 254), "x"},
-			{"admin", "admin"}, {"' OR 1=1 --", "x"}, {"@", "x"}, {"a@b@c", "x"}, {"ſ", "x"}, {"%", "%"}, {active.Username, active.Password + " "}, {active.Username, strings.ToUpper(active.Password)},
-			{active.Username, active.Password + "\x00"}, {active.Username, strings.Repeat("é", 1024)},
-		}, 20) {
-			r := signIn(s, c[0], c[1]).Want(t, http.StatusUnauthorized, "credentials_invalid")
-			got := alike(r)
-			if first == "" {
-				first = got
-			}
-			if diff := cmp.Diff(first, got); diff != "" || len(r.Cookies()) != 0 || r.Header.Get("WWW-Authenticate") != `Bearer realm="accounts"` {
-				t.Errorf("%q: the answer differs, or sets a cookie, or has no challenge:\n%s", c[0], diff)
-			}
-		}
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions"); n != sessions {
-			t.Errorf("%d sessions", n-sessions)
-		}
-	})
-}
-
-// expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access
-// TTL, W+M) − age. The generation is that of the returned tokens, so only a rotation increases it.
-func TestTokenSecondsAreRoundedDown(t *testing.T) {
-	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		c := s.Anonymous()
-		about := func(r *servertest.Response, expires, refresh, generation int) {
-			t.Helper()
-			e, f := r.JSON["expires_in"].(float64), r.JSON["refresh_in"].(float64)
-			if int(e) > expires || int(e) < max(0, expires-3) || int(f) > refresh || int(f) < max(0, refresh-3) {
-				t.Errorf("expires_in %v, refresh_in %v, want about %d and %d", e, f, expires, refresh)
-			}
-			if r.JSON["generation"] != float64(generation) {
-				t.Errorf("generation %v, want %d", r.JSON["generation"], generation)
-			}
-		}
-		about(login(c, u, transport), 300, 240, 0)
-		s.Database.Age(t, 20*time.Second)
-		old := c.Copy()
-		about(c.RefreshTokens().Want(t, http.StatusOK, ""), 280, 220, 0)
-		s.Database.Age(t, rotation)
-		about(old.RefreshTokens().Want(t, http.StatusOK, ""), 300, 240, 1) // the next generation is new
-		s.Database.Age(t, 20*time.Second)
-		about(old.Copy().RefreshTokens().Want(t, http.StatusOK, ""), 280, 220, 1)
-	})
-}
-
-// The values are exact to the second, including when the session ends before the access token. The
-// clock stands still.
-func TestTokenSecondsAreExact(t *testing.T) {
-	now := time.Now().Truncate(time.Second)
-	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now },
-		Settings: []string{"ACCOUNTS_ACCESS_TTL=2m", "ACCOUNTS_REFRESH_IDLE_TTL=4m", "ACCOUNTS_SERVER_HELD_IDLE_TTL=4m", "ACCOUNTS_SESSION_MAX_AGE=4m"}})
-	c := s.Anonymous()
-	want := func(r *servertest.Response, expires, refresh float64) {
-		t.Helper()
-		if r.JSON["expires_in"] != expires || r.JSON["refresh_in"] != refresh {
-			t.Errorf("%v and %v, want %v and %v", r.JSON["expires_in"], r.JSON["refresh_in"], expires, refresh)
-		}
-	}
-	want(login(c, s.NewUser(), accounts.BodyTokens), 120, 96)
-	s.Clock.Advance(34*time.Second + 500*time.Millisecond)
-	want(c.RefreshTokens(), 85, 61) // W+M is 35 s
-	s.Clock.Advance(500 * time.Millisecond)
-	want(c.RefreshTokens(), 120, 96)
-	s.Clock.Advance(175 * time.Second) // 210 of 240 s have passed
-	want(c.RefreshTokens(), 30, 96)
-	s.Clock.Advance(29 * time.Second)
-	want(c.RefreshTokens(), 1, 67)
-	s.Clock.Advance(time.Second)
-	c.RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired")
-}
 
 func TestSessionWorksFromLoginToLogout(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
@@ -336,16 +194,6 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	if first.CookieValue("access") == handle || first.CookieValue("access") != again.CookieValue("access") {
 		t.Error("an expired handle was not answered with one successor")
 	}
-}
-
-// A client may attach its expired bearer token to every request, so refresh and logout ignore it.
-func TestRefreshIgnoresAuthorization(t *testing.T) {
-	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		c := s.Login(u, transport)
-		bearer := servertest.Header("Authorization", "Bearer "+expired(accessOf(c)))
-		c.RefreshTokens(bearer).Want(t, http.StatusOK, "")
-		c.Logout(bearer).Want(t, http.StatusNoContent, "")
-	})
 }
 
 // After a user is deactivated or deletes the account, none of the user's sessions is valid.

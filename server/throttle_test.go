@@ -10,9 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
-	"example.com/accounts/server/mail"
 	"example.com/accounts/server/servertest"
 )
 
@@ -156,35 +154,6 @@ func TestOwnerLogsInAfterResetDespiteGuesses(t *testing.T) {
 			signIn(s, u.Username, fmt.Sprint(otherPassword, n)).Want(t, http.StatusOK, "")
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h", trusted)
-}
-
-// A mail that could not be queued does not count against the limit, so that a repeated request
-// sends it.
-func TestFailedMailDoesNotCountAgainstLimit(t *testing.T) {
-	t.Attr("control", "8")
-	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		u := s.NewUser()
-		c := s.Login(u, accounts.Hybrid)
-		for what, try := range map[string]struct {
-			ask func() *servertest.Response
-			to  string
-		}{
-			"register": {func() *servertest.Response {
-				return post(s, "/accounts/register", object{"email": address("a" + u.Username), "password": password})
-			}, address("a" + u.Username)},
-			"reset":  {func() *servertest.Response { return post(s, "/accounts/password/reset", object{"email": u.Email}) }, u.Email},
-			"change": {func() *servertest.Response { return changeEmail(c.Copy(), address("b"+u.Username)) }, address("b" + u.Username)},
-		} {
-			s.Database.Exec(t, "ALTER TABLE outbox RENAME TO away")
-			try.ask().Want(t, http.StatusInternalServerError, "server_failed")
-			s.Database.Exec(t, "ALTER TABLE away RENAME TO outbox")
-			try.ask().Want(t, http.StatusAccepted, "")
-			s.Mails.Wait(t, try.to, 1)
-			settle(t, s)
-			t.Log(what)
-		}
-	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
 // Correct passwords do not count as failures. Wrong passwords of one client count, regardless of
@@ -397,68 +366,6 @@ func TestFloodOfClientIsRejectedWithoutDatabase(t *testing.T) {
 	login("192.0.2.2").Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	s.Clock.Advance(time.Second)
 	login("192.0.2.1").Want(t, http.StatusServiceUnavailable, "service_unavailable")
-}
-
-// Changes of the address are limited, because each sends a mail to the new address and a notice to
-// the old one.
-func TestChangesOfAddressAreRateLimited(t *testing.T) {
-	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		u := s.NewUser()
-		c := s.Login(u, accounts.Hybrid)
-		for range 5 {
-			changeEmail(c, address(newName())).Want(t, http.StatusAccepted, "")
-		}
-		wantLimited(t, changeEmail(c, address(newName())))
-		settle(t, s)
-		if n := len(s.Mails.To(u.Email)); n != 5 {
-			t.Errorf("%d notices", n)
-		}
-	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
-}
-
-// If another person has just caused a mail to an address, no further mail is sent to it for a
-// while. A user who requests a change to that address gets the same response. The change is
-// pending, in the log and in the export, and counts against the limit.
-func TestMailsToChangedAddressAreRateLimited(t *testing.T) {
-	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		u, next := s.NewUser(), address(newName())
-		c := s.Login(u, accounts.Hybrid)
-		for range 4 {
-			changeEmail(c, address(newName())).Want(t, http.StatusAccepted, "")
-		}
-		post(s, "/accounts/register", object{"email": next, "password": password}).Want(t, http.StatusAccepted, "")
-		changeEmail(c, next).Want(t, http.StatusAccepted, "")
-		wantMails(t, s, next, mail.Verify)
-		for _, path := range []string{"/accounts/profile", "/accounts/profile/export"} {
-			if u := profileOf(t, c.Do(http.MethodGet, path, nil)); u["pending_email"] != next {
-				t.Errorf("%s has %v, want %s", path, u["pending_email"], next)
-			}
-		}
-		if e := eventsOf(t, s, c)[0]; e["kind"] != models.EventEmailChangeRequested {
-			t.Errorf("the last event is %v", e)
-		}
-		wantLimited(t, changeEmail(c, address(newName())))
-	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
-}
-
-// If a change is requested twice within a moment, as by a double click, one mail is sent and its
-// link works. The link of an earlier change to another address stops working with the new request.
-func TestRepeatedChangeOfAddressSendsOneMail(t *testing.T) {
-	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		u, next, other := s.NewUser(), address(newName()), address(newName())
-		c := s.Login(u, accounts.Hybrid)
-		changeEmail(c, other).Want(t, http.StatusAccepted, "")
-		replaced := linkToken(t, s, other, 1, mail.EmailChange) // no mail is sent if the change is replaced before
-		for range 2 {
-			changeEmail(c, next).Want(t, http.StatusAccepted, "")
-		}
-		wantMails(t, s, next, mail.EmailChange)
-		confirmEmail(s, replaced, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		confirmEmail(s, linkToken(t, s, next, 1, mail.EmailChange), u.Password).Want(t, http.StatusNoContent, "")
-	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
 
 // Each change of the username adds an event and each export is long, so both are limited per user.

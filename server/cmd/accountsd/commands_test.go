@@ -1,96 +1,18 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
-
-// shell runs commands as an operator at a terminal does, with an environment.
-type shell struct {
-	t   *testing.T
-	dir string
-	env []string
-	db  *servertest.Database // for direct access, or nil
-}
-
-// newShell returns a shell with a data directory and only the settings that tests need.
-func newShell(t *testing.T, settings ...string) *shell {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "data")
-	return &shell{t: t, dir: dir, env: append(settings, "ACCOUNTS_ADDR="+freeAddr(t), "ACCOUNTS_DATA_DIR="+dir, "ACCOUNTS_LOG_LEVEL=error")}
-}
-
-func onDatabase(t *testing.T, e servertest.Engine, settings ...string) *shell {
-	t.Helper()
-	db := servertest.NewDatabase(t, e)
-	s := newShell(t, append(settings, "ACCOUNTS_DATABASE_URL="+db.URL, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)...)
-	s.db = db
-	return s
-}
-
-// commandTime is longer than any command takes, except a running server.
-const commandTime = 15 * time.Second
-
-type result struct {
-	code     int
-	out, err string
-}
-
-func (s *shell) run(stdin string, args ...string) result {
-	s.t.Helper()
-	return s.runWith(strings.NewReader(stdin), args...)
-}
-
-func (s *shell) runWith(stdin io.Reader, args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime) // ends a server that should not have started
-	defer cancel()
-	var out, err bytes.Buffer
-	code := run(ctx, process{args: args, env: s.env, in: stdin, out: &out, err: &err})
-	return result{code, out.String(), err.String()}
-}
-
-// ok runs a command and returns its output. It fails the test unless the command succeeds and
-// prints nothing to standard error.
-func (s *shell) ok(stdin string, args ...string) string {
-	s.t.Helper()
-	r := s.run(stdin, args...)
-	if r.code != 0 || r.err != "" {
-		s.t.Fatalf("%v: exit status %d\n%s%s", args, r.code, r.out, r.err)
-	}
-	return r.out
-}
-
-// refused checks for exit status 1, no standard output, and exactly these lines.
-func (s *shell) refused(r result, lines ...string) {
-	s.t.Helper()
-	want := ""
-	for _, line := range lines {
-		want += "accountsd: " + line + "\n"
-	}
-	if r.code != 1 || r.out != "" || r.err != want {
-		s.t.Errorf("exit status %d\n%s%swant\n%s", r.code, r.out, r.err, want)
-	}
-}
-
-const goodPassword = "correct horse battery"
-
-func (s *shell) create(name string, more ...string) string {
-	s.t.Helper()
-	return s.ok(goodPassword+"\n", append([]string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"}, more...)...)
-}
 
 // Five first starts at once use one secret, which only its owner can read, and leave no other
 // files.
@@ -123,18 +45,6 @@ func TestConcurrentFirstStartsUseOneSecret(t *testing.T) {
 	if len(drafts) > 0 {
 		t.Errorf("left behind: %v", drafts)
 	}
-}
-
-func (s *shell) secretFile() string {
-	s.t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.dir, "secret"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := token.ParseSecret(strings.TrimSuffix(string(text), "\n")); err != nil {
-		s.t.Error(err)
-	}
-	return string(text)
 }
 
 // A secret that others can read or write is not secret: the server does not start until the mode of
@@ -230,15 +140,6 @@ func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 	if s.canLogin("ada", goodPassword) || !s.canLogin("ada", " "+goodPassword+" ") {
 		t.Error("blanks around a password count")
 	}
-}
-
-// canLogin reports whether a user can log in to a server on the same data.
-func (s *shell) canLogin(name, password string) bool {
-	s.t.Helper()
-	running := s.serve()
-	defer running.stop()
-	r := running.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": name, "password": password, "token_transport": "body"})
-	return r.Status == 200
 }
 
 func TestUserListPrintsTableAndJSON(t *testing.T) {

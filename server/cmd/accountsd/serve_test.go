@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,95 +15,6 @@ import (
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
-
-// running is a server that `accountsd serve` runs in this process.
-type running struct {
-	*servertest.Server
-	t        *testing.T
-	signal   context.CancelFunc
-	code     chan int
-	ready    time.Duration // from the start to the first 200 of readyz
-	out, err output
-}
-
-// output is a buffer that may be read while the server writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func (s *shell) setting(name string) string {
-	for _, entry := range s.env {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// serve starts the server and waits until it is ready.
-func (s *shell) serve() *running {
-	s.t.Helper()
-	ctx, signal := context.WithCancel(context.Background())
-	r := &running{Server: servertest.Dial(s.t, "http://"+s.setting("ACCOUNTS_ADDR")), t: s.t, signal: signal, code: make(chan int, 1)}
-	began := time.Now()
-	go func() {
-		r.code <- run(ctx, process{args: []string{"serve"}, env: s.env, in: strings.NewReader(""), out: &r.out, err: &r.err})
-	}()
-	s.t.Cleanup(signal)
-	for time.Since(began) < 10*time.Second {
-		if r.status("/readyz") == http.StatusOK {
-			r.ready = time.Since(began)
-			return r
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	s.t.Fatalf("not ready\n%s%s", r.out.String(), r.err.String())
-	return nil
-}
-
-// status returns the status of a GET request on a connection of its own, or 0 if there is no
-// response.
-func (r *running) status(path string) int {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	answer, err := client.Get(r.URL + path)
-	if err != nil {
-		return 0
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode
-}
-
-// end waits for the exit and checks its status.
-func (r *running) end(want int) {
-	r.t.Helper()
-	select {
-	case code := <-r.code:
-		if code != want {
-			r.t.Errorf("exit status %d, want %d\n%s", code, want, r.err.String())
-		}
-	case <-time.After(20 * time.Second):
-		r.t.Fatal("the server does not end")
-	}
-}
-
-func (r *running) stop() {
-	r.t.Helper()
-	r.signal()
-	r.end(0)
-}
 
 // With a current schema, the server is ready quickly. The log has the exact time, because machines
 // differ.

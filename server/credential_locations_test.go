@@ -1,67 +1,14 @@
 package server_test
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 )
-
-// A token whose header names a key URL is rejected, and the server does not connect to that URL. A
-// token that is too long for a header or a body is not parsed.
-func TestKeyURLOfTokenIsNotFetched(t *testing.T) {
-	t.Attr("control", "19")
-	s := servertest.Start(t, servertest.Options{})
-	there, visitors := keyServer(t)
-	for _, w := range waysIn(t, s) {
-		for _, member := range []string{`"jku":"` + there + `"`, `"x5u":"` + there + `"`, `"kid":"` + there + `"`, `"jku":"` + there + `","x5u":"` + there + `","crit":["jku"]`} {
-			r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) { return "{" + member + "," + header[1:], claims }))
-			w.refused(t, member, w.invalid(), r)
-		}
-	}
-	if n := visitors(); n != 0 {
-		t.Errorf("%d connections asked for a key", n)
-	}
-	front, _, _ := served(t, s)
-	huge := strings.Repeat("k", 70_000)
-	for _, header := range []string{"Authorization: Bearer ", "Cookie: refreshtoken="} {
-		if answer := raw(t, front, line("POST /accounts/refresh_token HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n\r\n", header, huge)); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("%s: %d", header, answer.StatusCode)
-		}
-	}
-	front.Anonymous().Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": huge}).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
-}
-
-// keyServer starts a listener that closes every connection. visitors stops it and returns the
-// number of connections.
-func keyServer(t *testing.T) (url string, visitors func() int) {
-	t.Helper()
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	count := make(chan int, 1)
-	go func() {
-		for n := 0; ; n++ {
-			conn, err := listener.Accept()
-			if err != nil {
-				count <- n
-				return
-			}
-			_ = conn.Close()
-		}
-	}()
-	return "http://" + listener.Addr().String() + "/keys", func() int {
-		_ = listener.SetDeadline(time.Now().Add(100 * time.Millisecond)) // until then, pending connections are accepted
-		return <-count
-	}
-}
 
 // Every kind of token is rejected wherever another kind is expected.
 func TestTokenOfAnotherKindIsRejected(t *testing.T) {
