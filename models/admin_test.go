@@ -35,7 +35,7 @@ func TestChangeAppliesOnlyToUserAsRead(t *testing.T) {
 				}
 				before := f.db.Dump(t)
 				if err := again(judged); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-					t.Errorf("%s after %+v: %v, or something was written", verb, change, err)
+					t.Errorf("%s after %+v: got %v, or a row was written", verb, change, err)
 				}
 				changed, err := f.UserByID(t.Context(), judged.ID)
 				ok(t, err)
@@ -57,7 +57,7 @@ func TestCountSuperusersExceptIgnoresInactiveOnes(t *testing.T) {
 				}
 				n, err := tx.CountSuperusersExcept(f.user)
 				if n != want {
-					t.Errorf("%d superusers, want %d", n, want)
+					t.Errorf("got %d superusers, want %d", n, want)
 				}
 				return err
 			}))
@@ -72,7 +72,7 @@ func TestCountSuperusersExceptIgnoresInactiveOnes(t *testing.T) {
 			count(0)
 		}
 		if u := f.reload(f.user); u.LockCount == f.user.LockCount || u.Version != f.user.Version {
-			t.Errorf("lock_count %d, version %d: the superusers were not locked, or were changed", u.LockCount, u.Version)
+			t.Errorf("lock_count %d, version %d: the superusers were not locked, or their version changed", u.LockCount, u.Version)
 		}
 	})
 }
@@ -84,7 +84,7 @@ func TestExhaustedLimitLastsUntilWindowEnds(t *testing.T) {
 		b := models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}
 		for uses, want := range []bool{false, false, true} {
 			if got, err := f.IsRateLimited(t.Context(), at, models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Limit: 1}, b); err != nil || got != want {
-				t.Errorf("after %d uses: %t, %v", uses, got, err)
+				t.Errorf("after %d uses: got %t, %v", uses, got, err)
 			}
 			if !want {
 				store := f.WithClock(func() time.Time { return at })
@@ -92,7 +92,7 @@ func TestExhaustedLimitLastsUntilWindowEnds(t *testing.T) {
 			}
 		}
 		if got, err := f.IsRateLimited(t.Context(), at.Add(time.Minute), b); err != nil || got {
-			t.Errorf("when it is over: %t, %v", got, err)
+			t.Errorf("after the window: got %t, %v, want false", got, err)
 		}
 	})
 }

@@ -47,21 +47,21 @@ func TestDriverErrorsAreTranslated(t *testing.T) {
 				t.Errorf("%v is %v, want %v", err, got, c.kind)
 			}
 			if got.Error() != "models: "+c.kind.Error() {
-				t.Errorf("%v shows %q", err, got)
+				t.Errorf("%v has the message %q", err, got)
 			}
 			if models.Cause(got) != err {
 				t.Errorf("the cause of %v is %v", got, models.Cause(got))
 			}
 			if again := models.Translate(fmt.Errorf("in a transaction: %w", got)); !errors.Is(again, c.kind) {
-				t.Errorf("translated twice: %v", again)
+				t.Errorf("translated twice: got %v", again)
 			}
 		}
 	}
 	if models.Translate(nil) != nil {
-		t.Error("nothing is an error")
+		t.Error("Translate(nil) returned an error")
 	}
 	if own := errors.New("a fault of ours"); models.Translate(own) != own {
-		t.Error("an error that is not the driver's is changed")
+		t.Error("Translate changed an error of another package")
 	}
 }
 
@@ -79,10 +79,10 @@ func TestErrorsContainNoDriverText(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		if !strings.Contains(models.Cause(err).Error(), value) {
-			t.Errorf("the cause says %v", models.Cause(err))
+			t.Errorf("the cause %v does not contain the value", models.Cause(err))
 		}
 		if f.read(s.ID).RevokedAt != nil {
-			t.Error("revoked without its event")
+			t.Error("the session was revoked without its event")
 		}
 
 		f.db.Exec(t, "DROP TABLE events")
@@ -123,7 +123,7 @@ func TestCanceledContextOrClosedStoreIsUnavailable(t *testing.T) {
 			"UserByEmail": func(ctx context.Context) error { _, err := f.UserByEmail(ctx, "x"); return err },
 		} {
 			if err := call(t.Context()); !errors.Is(err, models.ErrUnavailable) {
-				t.Errorf("%s of a closed store: %v", name, err)
+				t.Errorf("%s of a closed store: got %v, want ErrUnavailable", name, err)
 			}
 		}
 	})
@@ -176,10 +176,10 @@ func TestConflictingTransactionIsRepeated(t *testing.T) {
 			s := newSession(f.user, now())
 			ok(t, f.CreateSession(t.Context(), s, f.user.Password, "a better hash", 50, tolerance))
 			if got := f.db.Count(t, "SELECT COUNT(*) FROM sessions"); got != before+1 {
-				t.Errorf("%d: %d sessions, want %d", number, got, before+1)
+				t.Errorf("%d: got %d sessions, want %d", number, got, before+1)
 			}
 			if l := f.read(s.ID); !l.User.LastLogin.Equal(s.CreatedAt) {
-				t.Errorf("%d: the login was not noted with the session", number)
+				t.Errorf("%d: the session was created without the time of the login", number)
 			}
 
 			f.failing("sessions", "AFTER INSERT", number, models.MaxTries)
@@ -189,7 +189,7 @@ func TestConflictingTransactionIsRepeated(t *testing.T) {
 				t.Errorf("%d: %v", number, err)
 			}
 			if got := f.reload(u); !got.LastLogin.Equal(*u.LastLogin) || got.Password != u.Password {
-				t.Errorf("%d: half of a transaction stayed", number)
+				t.Errorf("%d: a part of the transaction was committed", number)
 			}
 			f.db.Exec(t, "UPDATE users SET password = ?", f.user.Password)
 		}
@@ -203,12 +203,12 @@ func TestConflictingStatementIsRepeated(t *testing.T) {
 		f.failing("users", "BEFORE UPDATE", 1213, 2)
 		ok(t, f.RevokeAllSessions(t.Context(), f.user.ID, f.user.SessionEpoch))
 		if got := f.reload(f.user).SessionEpoch; got != f.user.SessionEpoch+1 {
-			t.Errorf("epoch %d, want %d", got, f.user.SessionEpoch+1)
+			t.Errorf("got epoch %d, want %d", got, f.user.SessionEpoch+1)
 		}
 		f.failing("sessions", "BEFORE UPDATE", 1205, 2)
 		found, err := f.Revoke(t.Context(), s.ID, f.user.ID, now(), models.RevokedByLogout)
 		if ok(t, err); !found {
-			t.Error("not found")
+			t.Error("the session was not found")
 		}
 		f.failing("sessions", "BEFORE UPDATE", 1213, 1)
 		if _, err := f.Rotate(t.Context(), models.Rotation{ID: s.ID}); err != nil { // matches no row
@@ -222,7 +222,7 @@ func TestPermanentErrorsAreNotRepeated(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		tries, err := f.RunStatements(t.Context(), "UPDATE nothing SET x = 1")
 		if tries != 1 || err == nil {
-			t.Errorf("%d tries, %v", tries, err)
+			t.Errorf("got %d tries and %v, want 1 and an error", tries, err)
 		}
 		err = f.TxNotFound(t.Context(), "UPDATE users SET first_name = 'changed'")
 		if !errors.Is(err, models.ErrNotFound) || f.reload(f.user).FirstName != "" {
@@ -266,12 +266,12 @@ func TestTransactionIsRepeatedAfterDeadlock(t *testing.T) {
 		}
 		_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'x' WHERE id = ?", s.ID)
 		if err != nil {
-			t.Fatalf("the test's own transaction was chosen to die: %v", err)
+			t.Fatalf("the server rolled back the transaction of the test, not that of the store: %v", err)
 		}
 		ok(t, other.Commit())
 		ok(t, <-kept)
 		if l := f.read(s.ID); l.Epoch != f.user.SessionEpoch+1 || l.User.SessionEpoch != l.Epoch || l.IP != "x" {
-			t.Errorf("epochs %d and %d", l.Epoch, l.User.SessionEpoch)
+			t.Errorf("got the epochs %d and %d", l.Epoch, l.User.SessionEpoch)
 		}
 	})
 }

@@ -31,7 +31,7 @@ func TestAddEventsChangesRowsOfUsers(t *testing.T) {
 		ok(t, f.AddEvents(t.Context(), loginFailed(bob.ID), loginFailed(gone.ID), loginFailed(f.user.ID), loginFailed(bob.ID)))
 		for _, before := range []models.User{bob, f.user} {
 			if after := f.reload(before); after.LockCount != before.LockCount+1 {
-				t.Errorf("%s: lock_count went from %d to %d", before.Username, before.LockCount, after.LockCount)
+				t.Errorf("%s: lock_count changed from %d to %d, want an increment", before.Username, before.LockCount, after.LockCount)
 			}
 		}
 		again := loginFailed(bob.ID)
@@ -68,7 +68,7 @@ func TestEventsOfDeletedUserAreNotWritten(t *testing.T) {
 			wait.Wait()
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
-			t.Errorf("%d events outlive their users", n)
+			t.Errorf("%d events of deleted users are left, want 0", n)
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events"); n != 40 {
 			t.Errorf("%d events of the remaining users, want 40", n)
@@ -89,10 +89,10 @@ func TestEventIDsAreOrderedByTime(t *testing.T) {
 			id := ids.New(at)
 			second, nanosecond := uuid.UUID(id).Time().UnixTime()
 			if got := time.Unix(second, nanosecond); got.UnixMilli() != at.UnixMilli() || uuid.UUID(id).Version() != 7 || uuid.UUID(id).Variant() != uuid.RFC4122 {
-				t.Fatalf("the id %v of %v is a version %d of %v", id, at, uuid.UUID(id).Version(), got)
+				t.Fatalf("the ID %v of %v is a version %d UUID of %v", id, at, uuid.UUID(id).Version(), got)
 			}
 			if bytes.Compare(id[:], last[:]) <= 0 || seen[id] {
-				t.Fatalf("%v follows %v", id, last)
+				t.Fatalf("ID %v follows %v", id, last)
 			}
 			last, seen[id] = id, true
 		}
@@ -117,7 +117,7 @@ func TestEventIDsOfConcurrentEventsDiffer(t *testing.T) {
 		seen[id] = true
 	}
 	if len(seen) != 4000 {
-		t.Errorf("%d different ids of 4000", len(seen))
+		t.Errorf("got %d different IDs of 4,000", len(seen))
 	}
 }
 
@@ -183,7 +183,7 @@ func TestEventsDoNotNameDeletedUser(t *testing.T) {
 			t.Errorf("%d events by the deleted user, want 2", n)
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE changes IS NOT NULL"); n != 0 {
-			t.Errorf("%d events keep their changes", n)
+			t.Errorf("%d events of the deleted user have changes, want 0", n)
 		}
 	})
 }
@@ -287,7 +287,7 @@ func TestEventFilterAcceptsExtremeTimes(t *testing.T) {
 			until, err := f.Events(t.Context(), models.EventQuery{Until: &at, Limit: 10})
 			ok(t, err)
 			if len(since) == 1 != past || len(until) == 0 != past || len(since)+len(until) != 1 {
-				t.Errorf("year %d: %d events since, %d before", year, len(since), len(until))
+				t.Errorf("year %d: got %d events since and %d before", year, len(since), len(until))
 			}
 		}
 	})

@@ -26,10 +26,10 @@ func TestMigrateCreatesSchemaInEmptyDatabase(t *testing.T) {
 		v, err := s.Schema(t.Context())
 		ok(t, err)
 		if v.OK() || v.Current != 0 || v.Needed < 3 {
-			t.Fatalf("an empty database has the schema %+v", v)
+			t.Fatalf("schema of an empty database: got %+v", v)
 		}
 		if got := tables(t, db); len(got) > 0 {
-			t.Fatalf("asking made the tables %v", got)
+			t.Fatalf("Schema created the tables %v", got)
 		}
 		n, err := s.Migrate(t.Context())
 		ok(t, err)
@@ -39,11 +39,11 @@ func TestMigrateCreatesSchemaInEmptyDatabase(t *testing.T) {
 		n, err = s.Migrate(t.Context())
 		ok(t, err)
 		if n != 0 {
-			t.Errorf("%d migrations the second time", n)
+			t.Errorf("the second run applied %d migrations, want 0", n)
 		}
 		v, err = s.Schema(t.Context())
 		if ok(t, err); !v.OK() || v.Current != v.Needed {
-			t.Errorf("schema %+v", v)
+			t.Errorf("got the schema %+v", v)
 		}
 	})
 }
@@ -60,7 +60,7 @@ func (f *fixture) undoMigrations(first int64) {
 	for version := f.db.Count(f.t, "SELECT MAX(version_id) FROM goose_db_version"); version >= first; version-- {
 		statements, known := undo[version]
 		if !known {
-			f.t.Fatalf("undo has no entry for migration %d", version)
+			f.t.Fatalf("undo lacks migration %d", version)
 		}
 		for _, statement := range statements {
 			if f.db.Engine == servertest.MySQL && strings.HasPrefix(statement, "DROP INDEX") {
@@ -80,7 +80,7 @@ func TestMigrateUpgradesOlderSchemaOnly(t *testing.T) {
 		f.undoMigrations(needed)
 		v, err := f.Schema(t.Context())
 		if ok(t, err); v.OK() || v.Current != needed-1 {
-			t.Errorf("schema %+v", v)
+			t.Errorf("got the schema %+v", v)
 		}
 		n, err := f.Migrate(t.Context())
 		if ok(t, err); n != 1 {
@@ -91,11 +91,11 @@ func TestMigrateUpgradesOlderSchemaOnly(t *testing.T) {
 		f.db.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", needed+1)
 		v, err = f.Schema(t.Context())
 		if ok(t, err); !v.OK() || v.Current != needed+1 {
-			t.Errorf("schema %+v", v)
+			t.Errorf("got the schema %+v", v)
 		}
 		n, err = f.Migrate(t.Context())
 		if ok(t, err); n != 0 {
-			t.Errorf("%d migrations on a newer schema", n)
+			t.Errorf("%d migrations were applied to a newer schema, want 0", n)
 		}
 	})
 }
@@ -135,7 +135,7 @@ func TestConcurrentMigrationsAreAppliedOnce(t *testing.T) {
 		}
 		for _, row := range queryRows(t, db, "SELECT version_id, COUNT(*) FROM goose_db_version GROUP BY version_id") {
 			if row[1] != "1" {
-				t.Errorf("migration %s is noted %s times", row[0], row[1])
+				t.Errorf("migration %s is recorded %s times, want once", row[0], row[1])
 			}
 		}
 	})
@@ -164,20 +164,20 @@ func TestMigrateTakesOverExpiredLease(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
 		if n, err := s.Migrate(ctx); err == nil || n != 0 {
-			t.Errorf("%d migrations under somebody else's lease, %v", n, err)
+			t.Errorf("%d migrations were applied under the lease of another process, %v", n, err)
 		}
 		if slices.Contains(tables(t, db), "users") {
-			t.Fatal("migrated under somebody else's lease")
+			t.Fatal("the schema was migrated under the lease of another process")
 		}
 		holdLease(t, db, time.Second)
 		began := time.Now()
 		n, err := s.Migrate(t.Context())
 		ok(t, err)
 		if took := time.Since(began); n == 0 || took < 500*time.Millisecond || took > 5*time.Second {
-			t.Errorf("%d migrations after %v, with a lease of 1 s in the way", n, took)
+			t.Errorf("got %d migrations after %v, while a lease of 1 s was held", n, took)
 		}
 		if free := db.Count(t, "SELECT COUNT(*) FROM migration_lease WHERE expires_at < '2000-01-01'"); free != 1 {
-			t.Error("the lease was not given back")
+			t.Error("the lease was not released")
 		}
 	})
 }
@@ -201,7 +201,7 @@ func TestMigrateRenewsItsLease(t *testing.T) {
 				case <-time.After(models.LeaseRenew + 2*time.Second):
 				}
 				if after := leaseEnd(t, db); !after.After(before) {
-					t.Errorf("the lease ends at %v, and ended at %v", after, before)
+					t.Errorf("the lease ends at %v, not later than %v", after, before)
 				}
 				return nil
 			})
@@ -220,10 +220,10 @@ func TestMigrateRenewsItsLease(t *testing.T) {
 				}
 			})
 			if !errors.Is(err, models.ErrUnavailable) {
-				t.Errorf("work goes on without the lease: %v", err)
+				t.Errorf("the work continued without the lease: %v", err)
 			}
 			if db.Count(t, "SELECT COUNT(*) FROM migration_lease WHERE holder = 'dead' AND expires_at > '2000-01-01'") != 1 {
-				t.Error("somebody else's lease was given back")
+				t.Error("the lease of another process was released")
 			}
 		})
 	})
@@ -240,7 +240,7 @@ func TestSchemaOfClosedStoreIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.Close())
 		if v, err := f.Schema(t.Context()); !errors.Is(err, models.ErrUnavailable) {
-			t.Errorf("schema %+v, %v", v, err)
+			t.Errorf("got the schema %+v, %v, want ErrUnavailable", v, err)
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestDialectsHaveTheSameMigrations(t *testing.T) {
 			ok(t, err)
 			ddl := strings.Count(string(text), "CREATE TABLE") + strings.Count(string(text), "ALTER TABLE")
 			if ddl > 1 || strings.Contains(string(text), "+goose Down") {
-				t.Errorf("%s/%s: one DDL a file, and no way down", dialect, f.Name())
+				t.Errorf("%s/%s: want one DDL statement per file and no down migration", dialect, f.Name())
 			}
 		}
 	}
@@ -340,7 +340,7 @@ func columns(t *testing.T, f *fixture, table string) (list []column) {
 				kind, _, _ = strings.Cut(kind, "(") // older servers add a width
 			}
 			if kind == "varchar" && row[3] != "utf8mb4_bin" {
-				t.Errorf("%s.%s has the collation %s", table, row[0], row[3])
+				t.Errorf("%s.%s has the collation %s, want utf8mb4_bin", table, row[0], row[3])
 			}
 			list = append(list, column{row[0], kind, row[2]})
 		}
@@ -368,7 +368,7 @@ func TestSessionsHaveNoColumnForTokens(t *testing.T) {
 		for _, c := range columns(t, f, "sessions") {
 			for _, word := range []string{"token", "hash", "secret", "key", "jti"} {
 				if strings.Contains(c.Name, word) {
-					t.Errorf("column %s", c.Name)
+					t.Errorf("the table has a column %s", c.Name)
 				}
 			}
 		}

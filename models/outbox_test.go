@@ -66,7 +66,7 @@ func claimNext(ctx context.Context, s *models.Store, at time.Time) (models.Mail,
 func (f *fixture) nothingDue(at time.Time) {
 	f.t.Helper()
 	if m, err := claimNext(f.t.Context(), f.Store, at); !errors.Is(err, models.ErrNotFound) {
-		f.t.Errorf("claimed %s, %v", m.ID, err)
+		f.t.Errorf("claimed %s, want ErrNotFound: %v", m.ID, err)
 	}
 }
 
@@ -123,11 +123,11 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 		}
 		for id := range want {
 			if taken[id] != 1 {
-				t.Errorf("mail %s was claimed %d times", id, taken[id])
+				t.Errorf("mail %s was claimed %d times, want once", id, taken[id])
 			}
 		}
 		if taken[later.ID] != 0 || len(taken) != len(want) {
-			t.Errorf("%d mails were claimed, the one of the future %d times", len(taken), taken[later.ID])
+			t.Errorf("%d mails were claimed, the one that is not due %d times", len(taken), taken[later.ID])
 		}
 	})
 }
@@ -147,13 +147,13 @@ func TestWorkerWithExpiredLeaseCannotChangeMail(t *testing.T) {
 		f.finish(first, at)
 		ok(t, f.RetryMail(t.Context(), first, at))
 		if f.db.Dump(t) != before {
-			t.Error("the first worker still had a say")
+			t.Error("the first worker changed the mail after its lease")
 		}
 		f.finish(second, at.Add(lease))
 		ok(t, f.RetryMail(t.Context(), second, at)) // a finished mail stays finished
 		f.nothingDue(at.Add(time.Hour))
 		if got := f.outcome(first); got != models.MailSent {
-			t.Errorf("outcome %q", got)
+			t.Errorf("outcome: got %q, want sent", got)
 		}
 	})
 }
@@ -168,7 +168,7 @@ func TestRetriedMailIsDueAtItsTime(t *testing.T) {
 			f.nothingDue(next.Add(-early))
 		}
 		if m := f.claim(next); m.Attempts != 2 {
-			t.Errorf("attempt %d", m.Attempts)
+			t.Errorf("attempt: got %d, want 2", m.Attempts)
 		}
 	})
 }
@@ -183,7 +183,7 @@ func TestMailDueLongestIsClaimedFirst(t *testing.T) {
 		}
 		for i, want := range order {
 			if m := f.claim(at.Add(time.Minute - time.Second)); m.ID != want {
-				t.Errorf("mail %s came as number %d", m.ID, i)
+				t.Errorf("mail %s was claimed at position %d", m.ID, i)
 			}
 		}
 	})
@@ -235,7 +235,7 @@ func TestDropMailsFinishesWaitingMails(t *testing.T) {
 		sent, claimed, one, two, later := f.queue(at), f.queue(at.Add(time.Microsecond)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Minute))
 		f.finish(f.claim(at), at)
 		if m := f.claim(at.Add(time.Microsecond)); m.ID != claimed.ID {
-			t.Fatalf("claimed %s", m.ID)
+			t.Fatalf("claimed %s, want the mail whose lease has expired", m.ID)
 		}
 		for _, want := range []int{2, 0} {
 			n, err := f.DropMails(t.Context(), at.Add(2*time.Second), []models.Mail{sent, claimed, one, two, later})
@@ -249,7 +249,7 @@ func TestDropMailsFinishesWaitingMails(t *testing.T) {
 			}
 		}
 		if n, err := f.DropMails(t.Context(), at, nil); n != 0 || err != nil {
-			t.Errorf("none: %d, %v", n, err)
+			t.Errorf("no IDs: got %d, %v, want 0", n, err)
 		}
 	})
 }
@@ -282,7 +282,7 @@ func TestFinishedMailIsNotQueued(t *testing.T) {
 			}
 		}
 		if rows := f.query("SELECT email, email_norm, name FROM outbox WHERE id = ?", cleared.ID); rows[0][0]+rows[0][1]+rows[0][2] != "" {
-			t.Errorf("the recipient is %q", rows)
+			t.Errorf("the recipient is %q, want none", rows)
 		}
 	})
 }
@@ -300,11 +300,11 @@ func TestUserTokensListsTokensOfUser(t *testing.T) {
 		}))
 		for _, each := range list {
 			if each.ID == other.ID || (each.UsedAt != nil) != (each.ID == used.ID) {
-				t.Errorf("token %s, used at %v", each.ID, each.UsedAt)
+				t.Errorf("token %s has the use %v", each.ID, each.UsedAt)
 			}
 		}
 		if len(list) != 2 || list[0].ID != open.ID && list[1].ID != open.ID {
-			t.Errorf("%d tokens", len(list))
+			t.Errorf("got %d tokens, want 2", len(list))
 		}
 	})
 }
@@ -324,7 +324,7 @@ func TestMailsDueCountsPriorityUpToBound(t *testing.T) {
 			}
 		}
 		if got, err := f.MailsDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
-			t.Errorf("before: %v, %v", got, err)
+			t.Errorf("before they are due: got %v, %v, want false", got, err)
 		}
 	})
 }
@@ -340,11 +340,11 @@ func TestDeleteOldMailsKeepsUnfinishedOnes(t *testing.T) {
 		for _, want := range []int64{2, 1, 0} {
 			n, err := f.DeleteOldMails(t.Context(), at.Add(3*time.Hour), 2)
 			if ok(t, err); n != want {
-				t.Errorf("%d were deleted, want %d", n, want)
+				t.Errorf("%d mails were deleted, want %d", n, want)
 			}
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox"); n != 2 || f.outcome(waiting) != "" {
-			t.Errorf("%d are left", n)
+			t.Errorf("%d mails are left, want 2", n)
 		}
 	})
 }

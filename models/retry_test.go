@@ -27,7 +27,7 @@ func TestRetryCallsAgainAfterNamedErrorOnly(t *testing.T) {
 			return each.results[calls-1]
 		})
 		if calls != each.calls || !errors.Is(err, each.err) {
-			t.Errorf("%s: %d calls, %v", name, calls, err)
+			t.Errorf("%s: got %d calls and %v", name, calls, err)
 		}
 	}
 }
@@ -42,6 +42,6 @@ func TestRetryStopsWhenContextEnds(t *testing.T) {
 	})
 	// a pause may end at the same instant as the context
 	if calls > 20 || !errors.Is(err, models.ErrClock) {
-		t.Fatalf("%d calls, %v", calls, err)
+		t.Fatalf("got %d calls and %v", calls, err)
 	}
 }

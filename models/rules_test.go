@@ -284,7 +284,7 @@ func TestRulesReportEachFault(t *testing.T) {
 	} {
 		text := "package x\nfunc pass(where string) error { return db.Where(where).Take(nil).Error }\nfunc f(name string) error {\n" + body + "\nreturn nil }\n"
 		if len(check(t, map[string]string{"x.go": text})) == 0 {
-			t.Errorf("nothing is wrong with %s", body)
+			t.Errorf("no fault was found in %s", body)
 		}
 	}
 }

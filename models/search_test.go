@@ -143,7 +143,7 @@ func TestFoldIsStable(t *testing.T) {
 		}
 		once := models.Fold("a" + string(r) + "b")
 		if again := models.Fold(once); again != once {
-			t.Errorf("%U: %q, and then %q", r, once, again)
+			t.Errorf("%U: folded to %q, and then to %q", r, once, again)
 		}
 	}
 	if diff := cmp.Diff(models.Fold("STRAẞE"), models.Fold("straße")); diff != "" {

@@ -30,7 +30,7 @@ func TestRotateWritesNextGeneration(t *testing.T) {
 		r := step(s, now())
 		done, err := f.Rotate(t.Context(), r)
 		if ok(t, err); !done {
-			t.Fatal("nothing was rotated")
+			t.Fatal("Rotate changed no row")
 		}
 		want := s
 		want.Generation, want.RotatedAt, want.LastUsedAt, want.IdleExpiresAt = 1, r.Now, r.Now, r.IdleExpiresAt
@@ -42,7 +42,7 @@ func TestRotateWritesNextGeneration(t *testing.T) {
 		r.Attempt, r.RotatedBefore = nil, time.Time{}
 		done, err = f.Rotate(t.Context(), r)
 		if ok(t, err); !done || f.read(s.ID).Attempt != nil || f.read(s.ID).Generation != 2 {
-			t.Error("a rotation without an attempt or an age")
+			t.Error("the rotation without an attempt or an age failed, or stored them")
 		}
 	})
 }
@@ -82,7 +82,7 @@ func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)
 		f.t.Errorf("%s: %v %v", name, done, err)
 	}
 	if diff := cmp.Diff(before, f.db.Dump(f.t)); diff != "" {
-		f.t.Errorf("%s changes\n%s", name, diff)
+		f.t.Errorf("%s changed\n%s", name, diff)
 	}
 }
 
@@ -143,10 +143,10 @@ func TestEndedSessionIsNotChanged(t *testing.T) {
 				apply(s)
 				before := f.db.Dump(t)
 				if done, err := call(s, now(), tolerance); done || err != nil {
-					t.Errorf("%s after %s: %v %v", way, end, done, err)
+					t.Errorf("%s after %s: got %v %v", way, end, done, err)
 				}
 				if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
-					t.Errorf("%s after %s changes\n%s", way, end, diff)
+					t.Errorf("%s after %s changed\n%s", way, end, diff)
 				}
 			}
 		}
@@ -161,20 +161,20 @@ func TestStatementWithWrongClockChangesNothing(t *testing.T) {
 				s := f.login(f.user)
 				done, err := call(s, now().Add(off), tolerance)
 				if ok(t, err); done != (f.db.Engine == servertest.SQLite) {
-					t.Errorf("%s with a clock off by %v: %v", way, off, done)
+					t.Errorf("%s with a clock off by %v: got %v", way, off, done)
 				}
 			}
 			for _, off := range []time.Duration{-time.Second, 0, time.Second} {
 				done, err := call(f.login(f.user), now().Add(off), tolerance)
 				if ok(t, err); !done {
-					t.Errorf("%s with a clock off by %v is held back", way, off)
+					t.Errorf("%s with a clock off by %v was rejected", way, off)
 				}
 			}
 		}
 		for _, off := range []time.Duration{-time.Hour, 3 * time.Second} {
 			err := f.CreateSession(t.Context(), newSession(f.user, now().Add(off)), f.user.Password, "", 50, tolerance)
 			if f.db.Engine == servertest.MySQL && !errors.Is(err, models.ErrClock) || f.db.Engine == servertest.SQLite && err != nil {
-				t.Errorf("a login with a clock off by %v: %v", off, err)
+				t.Errorf("a login with a clock off by %v: got %v", off, err)
 			}
 		}
 	})
@@ -192,10 +192,10 @@ func TestClockIsCheckedAfterWaitForRow(t *testing.T) {
 			time.AfterFunc(700*time.Millisecond, func() { _ = other.Rollback() })
 			before := f.db.Dump(t)
 			if done, err := call(s, now(), 300*time.Millisecond); done || err != nil {
-				t.Errorf("%s, 700 ms late: %v %v", way, done, err)
+				t.Errorf("%s, 700 ms late: got %v %v", way, done, err)
 			}
 			if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
-				t.Errorf("%s, 700 ms late, changes\n%s", way, diff)
+				t.Errorf("%s, 700 ms late, changed\n%s", way, diff)
 			}
 		}
 	})
@@ -207,7 +207,7 @@ func TestTouchChangesLastUseOnly(t *testing.T) {
 		at := now()
 		done, err := f.Touch(t.Context(), s.ID, 0, at, tolerance, nil)
 		if ok(t, err); !done {
-			t.Fatal("not touched")
+			t.Fatal("Touch matched no row")
 		}
 		s.LastUsedAt = at
 		if diff := cmp.Diff(s, f.read(s.ID).Session); diff != "" {
@@ -215,7 +215,7 @@ func TestTouchChangesLastUseOnly(t *testing.T) {
 		}
 		done, err = f.Touch(t.Context(), s.ID, 0, at, tolerance, nil) // matched, although no value changes
 		if ok(t, err); !done {
-			t.Error("the second touch of an instant matched nothing")
+			t.Error("the second Touch at the same instant matched no row")
 		}
 	})
 }
@@ -246,7 +246,7 @@ func TestRevokeReusedRecordsOneEvent(t *testing.T) {
 		}
 		l := f.read(s.ID)
 		if events := f.db.Count(t, "SELECT COUNT(*) FROM events"); won != 1 || events != 1 || l.RevokedAt == nil || l.RevokeReason != models.RevokedByReuse {
-			t.Errorf("%d won, %d events, revoked at %v for %q", won, events, l.RevokedAt, l.RevokeReason)
+			t.Errorf("%d calls revoked the session, with %d events, at %v for %q", won, events, l.RevokedAt, l.RevokeReason)
 		}
 	})
 }
@@ -255,17 +255,17 @@ func TestRevokeKeepsFirstReason(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		if found, err := f.Revoke(t.Context(), s.ID, s.UserID+1, now(), "x"); found || err != nil || f.read(s.ID).RevokedAt != nil {
-			t.Errorf("somebody else's session: %v %v", found, err)
+			t.Errorf("session of another user: got %v %v, want false", found, err)
 		}
 		if found, err := f.Revoke(t.Context(), models.ID(uuid.New()), s.UserID, now(), "x"); found || err != nil {
-			t.Errorf("no session: %v %v", found, err)
+			t.Errorf("unknown session: got %v %v, want false", found, err)
 		}
 		at := now()
 		for i, reason := range []string{models.RevokedByLogout, models.RevokedByUser} {
 			found, err := f.Revoke(t.Context(), s.ID, s.UserID, at.Add(time.Duration(i)*time.Minute), reason)
 			l := f.read(s.ID)
 			if ok(t, err); !found || !l.RevokedAt.Equal(at) || l.RevokeReason != models.RevokedByLogout {
-				t.Errorf("%d: %v, revoked at %v for %q", i, found, l.RevokedAt, l.RevokeReason)
+				t.Errorf("call %d: got %v, revoked at %v for %q", i, found, l.RevokedAt, l.RevokeReason)
 			}
 		}
 	})
@@ -286,12 +286,12 @@ func TestKeepOnlyRevokesOtherSessions(t *testing.T) {
 			}
 		}
 		if got := f.read(a.ID); got.Epoch != f.user.SessionEpoch || got.User.SessionEpoch != f.user.SessionEpoch {
-			t.Errorf("half of it stayed: %d, %d", got.Epoch, got.User.SessionEpoch)
+			t.Errorf("a part of the rejected change was committed: epochs %d, %d", got.Epoch, got.User.SessionEpoch)
 		}
 		ok(t, f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch, now()))
 		u := f.reload(f.user)
 		if u.SessionEpoch != f.user.SessionEpoch+1 || f.read(a.ID).Epoch != u.SessionEpoch || f.read(b.ID).Epoch != f.user.SessionEpoch {
-			t.Errorf("epochs %d, %d, %d", u.SessionEpoch, f.read(a.ID).Epoch, f.read(b.ID).Epoch)
+			t.Errorf("got the epochs %d, %d, %d", u.SessionEpoch, f.read(a.ID).Epoch, f.read(b.ID).Epoch)
 		}
 	})
 }
@@ -318,7 +318,7 @@ func TestCreateSessionFailsIfSessionsWereRevoked(t *testing.T) {
 			}
 			u.SessionEpoch++
 			if err := change(models.User{ID: u.ID, SessionEpoch: u.SessionEpoch - 1, Password: u.Password}); !errors.Is(err, models.ErrNotFound) {
-				t.Errorf("%s twice: %v", name, err)
+				t.Errorf("%s twice: got %v, want ErrNotFound", name, err)
 			}
 		}
 	})
@@ -328,11 +328,11 @@ func TestRehashReplacesVerifiedHashOnly(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "better", 50, tolerance))
 		if got := f.reload(f.user).Password; got != "better" {
-			t.Errorf("hash %q", got)
+			t.Errorf("hash: got %q, want better", got)
 		}
 		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "late", 50, tolerance))
 		if got := f.reload(f.user); got.Password != "better" || got.SessionEpoch != f.user.SessionEpoch {
-			t.Errorf("hash %q", got.Password)
+			t.Errorf("hash: got %q, want better", got.Password)
 		}
 	})
 }
@@ -361,17 +361,17 @@ func TestOldestLiveSessionsAreRevokedBeyondLimit(t *testing.T) {
 				want = models.RevokedByLogout
 			}
 			if got := f.read(s.ID); got.RevokeReason != want || (got.RevokedAt != nil) != (want != "") {
-				t.Errorf("session %d: %q, want %q", i, got.RevokeReason, want)
+				t.Errorf("session %d: got %q, want %q", i, got.RevokeReason, want)
 			}
 		}
 		if f.read(other.ID).RevokedAt != nil {
-			t.Error("somebody else's session gave way")
+			t.Error("the session of another user was revoked")
 		}
 		list, err := f.Sessions(t.Context(), f.user.ID, f.user.SessionEpoch, now(), 50)
 		ok(t, err)
 		newestFirst := slices.IsSortedFunc(list, func(a, b models.Session) int { return b.CreatedAt.Compare(a.CreatedAt) })
 		if len(list) != 50 || list[0].ID != all[54].ID || !newestFirst {
-			t.Errorf("%d sessions, newest first: %v", len(list), newestFirst)
+			t.Errorf("got %d sessions, newest first: %v", len(list), newestFirst)
 		}
 	})
 }
@@ -405,12 +405,12 @@ func TestDeleteExpiredDeletesInBatches(t *testing.T) {
 		}
 		for _, want := range []int64{2, 2, 1, 0} {
 			if n, err := f.DeleteExpired(t.Context(), at, 2); n != want || err != nil {
-				t.Errorf("%d sessions removed, want %d, %v", n, want, err)
+				t.Errorf("%d sessions were deleted, want %d, %v", n, want, err)
 			}
 		}
 		for i, s := range all {
 			if _, err := f.Session(t.Context(), s.ID); errors.Is(err, models.ErrNotFound) != (i < 5) {
-				t.Errorf("session %d: %v", i, err)
+				t.Errorf("session %d: got %v", i, err)
 			}
 		}
 	})
@@ -422,13 +422,13 @@ func TestUserIDIsNotReused(t *testing.T) {
 		last := f.newUser("bob")
 		f.db.Exec(t, "DELETE FROM users WHERE id = ?", last.ID)
 		if next := f.newUser("bob"); next.ID <= last.ID {
-			t.Errorf("user %d after user %d", next.ID, last.ID)
+			t.Errorf("user ID %d after %d", next.ID, last.ID)
 		}
 		f.db.Exec(t, "DELETE FROM users")
 		ok(t, f.Close())
 		f.Store = open(t, f.db)
 		if next := f.newUser("carol"); next.ID <= last.ID+1 {
-			t.Errorf("user %d after a restart", next.ID)
+			t.Errorf("user ID %d after a restart", next.ID)
 		}
 	})
 }
@@ -471,7 +471,7 @@ func TestIDScansSixteenBytesOnly(t *testing.T) {
 	var id models.ID
 	for _, src := range []any{"0123456789abcdef", []byte("short"), nil, 1} {
 		if id.Scan(src) == nil {
-			t.Errorf("%v is taken as an id", src)
+			t.Errorf("Scan accepted %v", src)
 		}
 	}
 	if err := id.Scan([]byte("0123456789abcdef")); err != nil || id.String() != "30313233-3435-3637-3839-616263646566" {

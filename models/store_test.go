@@ -63,7 +63,7 @@ func TestEveryConnectionHasRequiredVariables(t *testing.T) {
 			}
 			for _, mode := range []string{"STRICT_TRANS_TABLES", "NO_ZERO_DATE", "ERROR_FOR_DIVISION_BY_ZERO", "NO_ENGINE_SUBSTITUTION"} {
 				if got := get("sql_mode"); !slices.Contains(strings.Split(got, ","), mode) {
-					t.Errorf("connection %d: no %s in sql_mode %s", i, mode, got)
+					t.Errorf("connection %d: sql_mode lacks %s: %s", i, mode, got)
 				}
 			}
 		}
@@ -111,11 +111,11 @@ func TestSQLiteConnectionsHavePragmas(t *testing.T) {
 			}
 			_, err := c.ExecContext(t.Context(), "UPDATE users SET first_name = 'x'")
 			if (err == nil) != (i == 0) {
-				t.Errorf("connection %d writes: %v", i, err)
+				t.Errorf("connection %d: the write returned %v", i, err)
 			}
 		}
 		if n := f.WritePool().Stats().MaxOpenConnections; n != 1 {
-			t.Errorf("%d writers", n)
+			t.Errorf("got %d write connections, want 1", n)
 		}
 	})
 }
@@ -205,15 +205,15 @@ func TestSQLiteFilesArePrivate(t *testing.T) {
 			ok(t, err)
 			names = append(names, entry.Name())
 			if info.Mode().Perm() != 0o600 {
-				t.Errorf("%s has the mode %v", entry.Name(), info.Mode())
+				t.Errorf("%s has the mode %v, want 0600", entry.Name(), info.Mode())
 			}
 		}
 		if !slices.Equal(names, []string{"accounts.db", "accounts.db-shm", "accounts.db-wal"}) {
-			t.Errorf("files %v", names)
+			t.Errorf("got the files %v", names)
 		}
 		info, err := os.Stat(dir)
 		if ok(t, err); info.Mode().Perm() != 0o700 {
-			t.Errorf("the folder has the mode %v", info.Mode())
+			t.Errorf("the folder has the mode %v, want 0700", info.Mode())
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestTimesAreReadAsWritten(t *testing.T) {
 			list, err := f.Sessions(t.Context(), f.user.ID, f.user.SessionEpoch, at, 50)
 			ok(t, err)
 			if i := slices.IndexFunc(list, func(x models.Session) bool { return x.ID == s.ID }); i < 0 || !list[i].RotatedAt.Equal(at) || list[i].RotatedAt.Location() != time.UTC {
-				t.Errorf("the list has other times")
+				t.Errorf("the list of sessions has other times")
 			}
 		}
 	})
@@ -271,11 +271,11 @@ func TestClockIsThatOfDatabase(t *testing.T) {
 		ok(t, err)
 		l := f.read(f.login(f.user).ID)
 		if has != (f.db.Engine == servertest.MySQL) || l.DBNow.IsZero() == has {
-			t.Fatalf("a clock: %v, %v", has, l.DBNow)
+			t.Fatalf("the store has a clock of the database: %v, %v", has, l.DBNow)
 		}
 		for _, got := range []time.Time{at, l.DBNow} {
 			if off := time.Since(got); has && (off < -5*time.Second || off > 5*time.Second || got.Location() != time.UTC) {
-				t.Errorf("the clock says %v", got)
+				t.Errorf("the clock returned %v", got)
 			}
 		}
 	})
@@ -300,7 +300,7 @@ func TestHotStatementsUseThePrimaryKey(t *testing.T) {
 		}
 		queries := f.HotQueries()
 		if len(queries) != 4 {
-			t.Errorf("%d prepared statements, want 4", len(queries))
+			t.Errorf("got %d prepared statements, want 4", len(queries))
 		}
 		for _, q := range queries {
 			f.wantPrimaryKey(q, s)

@@ -133,7 +133,7 @@ func TestUserPagesContainEachUserOnce(t *testing.T) {
 					break
 				}
 				if page > 20 {
-					t.Fatal("the pages have no end")
+					t.Fatal("got more than 20 pages, want the list to end")
 				}
 				query.Set("cursor", next)
 				if other != "" {
@@ -144,7 +144,7 @@ func TestUserPagesContainEachUserOnce(t *testing.T) {
 			other = query.Get("cursor")
 			for name, n := range seen {
 				if n != 1 {
-					t.Errorf("%s: %s is on %d pages", sort, name, n)
+					t.Errorf("%s: user %s is on %d pages, want 1", sort, name, n)
 				}
 			}
 			if before := s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE username LIKE 'zz%'"); int64(len(seen)) != before+1 {
@@ -157,7 +157,7 @@ func TestUserPagesContainEachUserOnce(t *testing.T) {
 				return cmp.Or(strings.Compare(a.Text, b.Text), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
 			})
 			if !ordered {
-				t.Errorf("%s: not in order: %v", sort, all)
+				t.Errorf("%s: the users are not in order: %v", sort, all)
 			}
 		}
 	})
@@ -249,7 +249,7 @@ func TestCursorIsRejectedByOtherLists(t *testing.T) {
 			t.Helper()
 			cursor, _ := s.asSam.Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "").JSON["next_cursor"].(string)
 			if cursor == "" {
-				t.Fatalf("%s has no other page", path)
+				t.Fatalf("%s: got no cursor of a second page", path)
 			}
 			return cursor
 		}
@@ -263,7 +263,7 @@ func TestCursorIsRejectedByOtherLists(t *testing.T) {
 			wantParameter(t, r, "cursor")
 		}
 		if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?limit=1&sort=username&cursor="+users, nil)); len(got) != 1 {
-			t.Errorf("the second page has %q", got)
+			t.Errorf("the second page: got users %q, want 1", got)
 		}
 	})
 }

@@ -97,7 +97,7 @@ func TestSensitiveOperationsOfStaffRequireRecentAuthentication(t *testing.T) {
 			s.Database.Exec(t, "UPDATE sessions SET authenticated_at = ? WHERE id = ?", old, id[:])
 			edit(c, s.una, object{"first_name": "W"}).Want(t, http.StatusForbidden, "reauth_required")
 			if kinds := kindsOf(eventsOf(t, s.Server, c)); !slices.Contains(kinds, "reauthenticated") || !slices.Contains(kinds, "password_wrong") {
-				t.Errorf("events %v", kinds)
+				t.Errorf("events: got %v, want reauthenticated and password_wrong", kinds)
 			}
 		}
 		show(s.Login(s.una, accounts.Hybrid), s.una.Password).Want(t, http.StatusOK, "") // available to every user

@@ -66,7 +66,7 @@ func (s staffed) wantAudit(actor servertest.User, want ...string) {
 	var got []string
 	for _, e := range s.audit(fmt.Sprint("&actor_id=", actor.ID)) {
 		if e["actor"] != "staff" || e["actor_id"] != float64(actor.ID) {
-			s.t.Errorf("caused by %v %v", e["actor"], e["actor_id"])
+			s.t.Errorf("the event has the actor %v with ID %v, want the staff member", e["actor"], e["actor_id"])
 		}
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%v %.0f %s", e["kind"], e["user_id"], changesOf(e))))
 	}
@@ -105,7 +105,7 @@ func TestInvitedUserSetsPasswordByLink(t *testing.T) {
 		u := servertest.User{User: stored(t, s.Server, email), Password: otherPassword}
 		user := r.JSON["user"].(object)
 		if user["has_password"] != false || user["locale"] != "ko" || user["last_name"] != "" || user["pending_email"] != nil || user["email_verified"] != false || user["is_active"] != true || user["is_staff"] != false || user["username"] != name {
-			t.Errorf("the answer says %s", r.Raw)
+			t.Errorf("response: got %s, want the invited user with the given data", r.Raw)
 		}
 		for _, guess := range []string{"", "!", u.User.Password, otherPassword} {
 			if guess != "" {
@@ -114,15 +114,15 @@ func TestInvitedUserSetsPasswordByLink(t *testing.T) {
 		}
 		m := s.Mails.Wait(t, email, 1)
 		if m.Kind != mail.Invitation || m.Locale != "ko" || m.Name != "" || m.ValidFor != 72*time.Hour {
-			t.Errorf("the mail is %+v", m)
+			t.Errorf("invitation: got %+v, want one in Korean that is valid for 72 hours", m)
 		}
 		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusNoContent, "")
 		profile := profileOf(t, s.Login(u, accounts.Hybrid).Profile())
 		if profile["email_verified"] != true {
-			t.Errorf("the link proves the address: %v", profile)
+			t.Errorf("the address is not verified after the invited user has set the password: %v", profile)
 		}
 		if r := s.asSam.Do(http.MethodGet, at(u, ""), nil).Want(t, http.StatusOK, ""); r.JSON["user"].(object)["has_password"] != true {
-			t.Errorf("the answer says %s", r.Raw)
+			t.Errorf("response: got %s, want has_password to be true", r.Raw)
 		}
 		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), "is_staff": true}).Want(t, http.StatusCreated, "")
 		s.wantAudit(s.sam, fmt.Sprintf("invited %d", u.ID))
@@ -200,7 +200,7 @@ func TestConcurrentChangesOfOneUserAreSerialized(t *testing.T) {
 		last := ""
 		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.root.ID)) {
 			if e["kind"] == last {
-				t.Errorf("%s twice", last)
+				t.Errorf("the user sees two events of the kind %s", last)
 			}
 			last = e["kind"].(string)
 		}
@@ -217,19 +217,19 @@ func TestEventsDoNotTellUserWhichStaffMemberActed(t *testing.T) {
 		for i, kind := range []string{"login_limit_reset", "profile_changed"} {
 			e := events[i]
 			if e["kind"] != kind || e["actor"] != "staff" {
-				t.Errorf("event %d is %v", i, e)
+				t.Errorf("event %d: got %v, want one caused by staff", i, e)
 			}
 			for _, member := range []string{"actor_id", "actor_username", "ip", "user_agent", "request_id", "session_id"} {
 				if e[member] != nil {
-					t.Errorf("she sees %s: %v", member, e)
+					t.Errorf("the user sees the member %s of an event: %v", member, e)
 				}
 			}
 		}
 		if got := changesOf(events[1]); got != "first_name Ada>Una" {
-			t.Errorf("she sees the changes %s", got)
+			t.Errorf("changes that the user sees: got %s, want first_name Ada>Una", got)
 		}
 		if e := s.audit("&kind=login_limit_reset")[0]; e["ip"] != "127.0.0.1" || e["request_id"] == nil || e["actor_username"] != s.sam.Username || e["username"] != s.una.Username {
-			t.Errorf("staff sees %v", e)
+			t.Errorf("event that a staff member sees: got %v, want its address, request and names", e)
 		}
 	})
 }
@@ -240,13 +240,13 @@ func TestDeactivationRevokesSessionsAndLinksOfUser(t *testing.T) {
 		reset := requestReset(t, s.Server, s.una.Email, 1)
 		r := edit(s.asSam, s.una, object{"is_active": false}).Want(t, http.StatusOK, "")
 		if r.JSON["user"].(object)["is_active"] != false || len(r.Cookies()) != 0 {
-			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+			t.Errorf("deactivation: got %s with the cookies %v, want an inactive user and no cookies", r.Raw, r.Cookies())
 		}
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		if r := s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, ""); len(r.JSON["sessions"].([]any)) != 0 {
-			t.Errorf("sessions %s", r.Raw)
+			t.Errorf("sessions of the deactivated user: got %s, want none", r.Raw)
 		}
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
@@ -273,7 +273,7 @@ func TestStaffMemberWhoEndsOwnSessionsLosesCookies(t *testing.T) {
 		} {
 			c := s.Login(s.root, accounts.Cookies)
 			if r := try(c); r.Status >= 300 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
-				t.Errorf("%d, cookies %v", r.Status, r.Cookies())
+				t.Errorf("got status %d and the cookies %v, want success and cleared cookies", r.Status, r.Cookies())
 			}
 		}
 	})
@@ -286,13 +286,13 @@ func TestDeleteUserRemovesSessionsAndTokens(t *testing.T) {
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		for _, table := range []string{"sessions", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", s.una.ID); n != 0 {
-				t.Errorf("%d %s are left", n, table)
+				t.Errorf("%d rows are left in %s, want 0", n, table)
 			}
 		}
 		wantMails(t, s.Server, s.una.Email, mail.AccountDeleted)
 		s.wantAudit(s.sam, fmt.Sprintf("deleted %d", s.una.ID))
 		if list := s.audit(fmt.Sprint("&user_id=", s.una.ID)); len(list) != 1 {
-			t.Errorf("events of a user who is gone: %v", list)
+			t.Errorf("events about the deleted user: got %v, want 1", list)
 		}
 		for _, again := range []example{{http.MethodDelete, at(s.una, ""), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
 			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodDelete, at(s.una, "/login_limit"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
@@ -307,7 +307,7 @@ func TestDeleteUserRemovesSessionsAndTokens(t *testing.T) {
 		unchanged(t, s.Server, before)
 		deleteAccount(s.asRoot.Copy()).Want(t, http.StatusConflict, "superuser_last")
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
-			t.Error("an operator has deactivated the last superuser")
+			t.Error("SetActive deactivated the last superuser")
 		}
 		edit(s.asRoot, s.root, object{"is_staff": false, "first_name": "Root"}).Want(t, http.StatusOK, "") // still a superuser
 	})
@@ -331,7 +331,7 @@ func TestStaffMemberSendsPasswordReset(t *testing.T) {
 		s.asSam.Do(http.MethodPost, at(invited, "/password_reset"), nil).Want(t, http.StatusAccepted, "")
 		second := linkToken(t, s.Server, email, 2, mail.Invitation)
 		if life := s.Mails.To(email)[1].ValidFor; life != 72*time.Hour {
-			t.Errorf("the second invitation is good for %v", life)
+			t.Errorf("the second invitation is valid for %v, want 72 hours", life)
 		}
 		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusNoContent, "")
@@ -374,17 +374,17 @@ func TestStaffMemberResetsLoginLimit(t *testing.T) {
 		} {
 			for range 3 {
 				if throttled() != false {
-					t.Errorf("%s: throttled before, it says", what)
+					t.Errorf("%s: throttled before the guesses", what)
 				}
 				try("a wrong one")
 			}
 			try(s.una.Password).Want(t, http.StatusTooManyRequests, "rate_limited")
 			if throttled() != true {
-				t.Errorf("%s: not throttled, it says", what)
+				t.Errorf("%s: not throttled after the guesses", what)
 			}
 			nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, ""))
 			if throttled() != false {
-				t.Errorf("%s: still throttled, it says", what)
+				t.Errorf("%s: throttled after the reset of the limit", what)
 			}
 			try(s.una.Password).Want(t, http.StatusOK, "")
 		}
@@ -398,14 +398,14 @@ func TestStaffMemberListsAndRevokesSessionsOfUser(t *testing.T) {
 		ids := func() (ids []string) {
 			for _, each := range s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, "").JSON["sessions"].([]any) {
 				if each.(object)["current"] != false {
-					t.Errorf("the caller's own? %v", each)
+					t.Errorf("a session of another user is marked as the caller's own: %v", each)
 				}
 				ids = append(ids, each.(object)["id"].(string))
 			}
 			return ids
 		}
 		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID, s.asUna.SessionID}) {
-			t.Errorf("sessions %v", got)
+			t.Errorf("sessions: got %v, want both", got)
 		}
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asRoot.SessionID), nil).Want(t, http.StatusNotFound, "resource_not_found")
 		s.asRoot.Profile().Want(t, http.StatusOK, "")
@@ -413,17 +413,17 @@ func TestStaffMemberListsAndRevokesSessionsOfUser(t *testing.T) {
 		wantEnded(t, []*servertest.Client{s.asUna})
 		s.unaMobile.Profile().Want(t, http.StatusOK, "")
 		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID}) {
-			t.Errorf("sessions %v", got)
+			t.Errorf("sessions: got %v, want the one that was not revoked", got)
 		}
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.unaMobile})
 		if got := ids(); len(got) != 0 {
-			t.Errorf("sessions %v", got)
+			t.Errorf("sessions: got %v, want none", got)
 		}
 		s.asSam.Profile().Want(t, http.StatusOK, "")
 		s.wantAudit(s.sam, fmt.Sprintf("session_revoked %d", s.una.ID), fmt.Sprintf("sessions_revoked %d", s.una.ID))
 		if e := s.audit("&kind=session_revoked"); e[0]["session_id"] != s.asUna.SessionID {
-			t.Errorf("which session has ended? %v", e)
+			t.Errorf("the events name another revoked session: %v", e)
 		}
 	})
 }
@@ -434,7 +434,7 @@ func TestStaffMemberListsEventsOfAllUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		all := s.audit("")
 		if len(all) != 8 { // four users, four logins
-			t.Fatalf("%d events", len(all))
+			t.Fatalf("got %d events, want 8", len(all))
 		}
 		for query, want := range map[string]int{
 			fmt.Sprint("&user_id=", s.una.ID): 3, "&kind=login": 4, fmt.Sprint("&kind=login&user_id=", s.una.ID): 2, fmt.Sprint("&actor_id=", s.root.ID): 0, "&kind=deleted": 0, "&user_id=999999": 0,
@@ -456,7 +456,7 @@ func TestStaffMemberListsEventsOfAllUsers(t *testing.T) {
 		slices.Reverse(paged)
 		for i := range paged {
 			if paged[i].(object)["id"] != all[i]["id"] {
-				t.Fatalf("page by page they are %v", paged)
+				t.Fatalf("events read page by page: got %v, want the same as in one page", paged)
 			}
 		}
 		for _, query := range []string{"limit=101", "kind=nothing", "user_id=0", "user_id=x", "actor_id=-1", "cursor=x", "before=x", "username=x"} {

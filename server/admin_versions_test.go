@@ -42,13 +42,13 @@ func TestIfMatchPreventsLostUpdatesOfUser(t *testing.T) {
 		r := editIf(s.asSam, s.una, etag, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
 		next := wantETag(t, r)
 		if next == etag {
-			t.Errorf("the version is %s after a change too", next)
+			t.Errorf("the version is still %s after a change", next)
 		}
 		before := s.Database.Dump(t)
 		for _, body := range []object{{"first_name": "Uma"}, {"last_name": "Other"}, {"is_active": false}, {"email": address(newName())}, {}, {"username": s.sam.Username}} {
 			r := editIf(s.asRoot, s.una, etag, body).Want(t, http.StatusPreconditionFailed, "precondition_failed")
 			if r.Header.Get("ETag") != "" {
-				t.Errorf("the answer has the version %s, and could be repeated blindly", r.Header.Get("ETag"))
+				t.Errorf("the response has the ETag %s, so that a client could repeat the change unchecked", r.Header.Get("ETag"))
 			}
 		}
 		unchanged(t, s.Server, before)
@@ -81,7 +81,7 @@ func TestOneOfConcurrentChangesWithSameIfMatchSucceeds(t *testing.T) {
 			})
 			got := statuses(answers)
 			if got[http.StatusOK] != 1 || got[http.StatusPreconditionFailed] != n-1 {
-				t.Fatalf("answers by status: %v", got)
+				t.Fatalf("responses by status: got %v, want one 200 and otherwise 412", got)
 			}
 			won := slices.IndexFunc(answers, func(r *servertest.Response) bool { return r.Status == http.StatusOK })
 			if user, now := s.get(s.una); user["first_name"] != fmt.Sprintf("Una %d %d", round, won) || now != answers[won].Header.Get("ETag") {
@@ -102,7 +102,7 @@ func TestIfMatchListMatchesAnyOfItsTags(t *testing.T) {
 		} {
 			_, etag := s.get(s.una)
 			if r := editIf(s.asRoot, s.una, strings.ReplaceAll(value, "%s", etag), object{"first_name": "Una"}); r.Status != status {
-				t.Errorf("If-Match: %s is answered with %d, want %d", value, r.Status, status)
+				t.Errorf("If-Match: %s: got status %d, want %d", value, r.Status, status)
 			}
 		}
 	})
@@ -148,11 +148,11 @@ func TestVersionOfUserIncreasesWithEachVisibleChange(t *testing.T) {
 			flush(t, s.Server)
 			user, now := s.get(s.una)
 			if moves != (now != last) {
-				t.Errorf("%s: version %s after %s: %v", what, now, last, user)
+				t.Errorf("%s: got version %s after %s: %v", what, now, last, user)
 			}
 			var a, b int64
 			if _, err := fmt.Sscanf(last+now, `"%d""%d"`, &a, &b); err != nil || b < a {
-				t.Errorf("%s: version %s after %s", what, now, last)
+				t.Errorf("%s: the version decreased to %s from %s", what, now, last)
 			}
 			last = now
 		}
@@ -221,15 +221,15 @@ func TestInvitationResponseHasLocationAndETag(t *testing.T) {
 			t.Errorf("Location %q, want %q", r.Header.Get("Location"), want)
 		}
 		if user["locale"] != nil || user["first_name"] != "" || user["last_login"] != nil || user["pending_email"] != nil {
-			t.Errorf("none is not null: %s", r.Raw)
+			t.Errorf("missing values are not null: %s", r.Raw)
 		}
 		found := s.asSam.Do(http.MethodGet, r.Header.Get("Location"), nil).Want(t, http.StatusOK, "")
 		if wantETag(t, found) != etag || string(found.Raw) != string(r.Raw) {
-			t.Errorf("there is %s, and not %s", found.Raw, r.Raw)
+			t.Errorf("got the user %s, want %s", found.Raw, r.Raw)
 		}
 		s.asSam.Do(http.MethodPatch, r.Header.Get("Location"), object{"first_name": "Grace"}, servertest.Header("If-Match", etag)).Want(t, http.StatusOK, "")
 		if r := s.asSam.Do(http.MethodPost, "/admin/users", object{"email": s.una.Email}).Want(t, http.StatusConflict, "email_taken"); r.Header.Get("Location")+r.Header.Get("ETag") != "" {
-			t.Errorf("a rejected invitation has the headers %v", r.Header)
+			t.Errorf("a rejected invitation has the headers %v, want neither Location nor ETag", r.Header)
 		}
 	})
 }
@@ -287,7 +287,7 @@ func TestDeleteUserRequiresRecentAuthentication(t *testing.T) {
 		c := s.Login(s.boss, accounts.Cookies)
 		r := c.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
 		if len(r.Raw) != 0 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
-			t.Errorf("%q, cookies %v", r.Raw, r.Cookies())
+			t.Errorf("got the body %q and the cookies %v, want no body and cleared cookies", r.Raw, r.Cookies())
 		}
 	})
 }

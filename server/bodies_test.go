@@ -43,10 +43,10 @@ func TestLateBodyIsUnavailableAndChangesNothing(t *testing.T) {
 				},
 				line("%s", body))
 			if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
-				t.Errorf("status %d", answer.StatusCode)
+				t.Errorf("got status %d, want 503 with Retry-After", answer.StatusCode)
 			}
 			if s.Database.Dump(t) != before {
-				t.Error("a row changed")
+				t.Error("the request changed a row")
 			}
 			c.RefreshTokens().Want(t, http.StatusOK, "")
 		})
@@ -60,7 +60,7 @@ func TestBodyTooLargeByContentLengthIsNotRead(t *testing.T) {
 	start := time.Now()
 	answer := raw(t, s, line("POST /accounts/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n{"))
 	if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close || time.Since(start) > 5*time.Second {
-		t.Errorf("status %d, close %t, after %s", answer.StatusCode, answer.Close, time.Since(start))
+		t.Errorf("got status %d, close %t after %s, want 413 and a closed connection within 5 s", answer.StatusCode, answer.Close, time.Since(start))
 	}
 }
 
@@ -246,7 +246,7 @@ func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada
 			}
 		}
 		if tried < 10 {
-			t.Errorf("only %d operations have a body", tried)
+			t.Errorf("only %d operations with a body were tested, want at least 10", tried)
 		}
 	})
 }
@@ -282,15 +282,15 @@ func TestInvalidBodiesAreRejected(t *testing.T) {
 				t.Errorf("%s: %d %s %v, want %d %s at %q", b.name, r.Status, r.Code(), r.JSON["errors"], b.status, b.code, b.pointer)
 			}
 			if len(r.Raw) > 20_000 {
-				t.Errorf("%s: an answer of %d bytes", b.name, len(r.Raw))
+				t.Errorf("%s: the response has %d bytes, want at most 20,000", b.name, len(r.Raw))
 			}
 			if changes := written(t, s, &mark); len(changes) > 0 {
-				t.Errorf("%s: refused, and yet %v", b.name, changes)
+				t.Errorf("%s: the rejected request changed %v", b.name, changes)
 			}
 		}
 		e.body = good // to show that only the bodies were at fault
 		if r := send(c.Copy(), e); !understood(r) && r.Status != http.StatusUnprocessableEntity {
-			t.Errorf("the example: %d %s", r.Status, r.Code())
+			t.Errorf("the example of the contract: got %d %s, want it accepted", r.Status, r.Code())
 		}
 	})
 }
@@ -320,7 +320,7 @@ func TestErrorsContainNoSubmittedData(t *testing.T) {
 		}
 	}
 	if strings.Contains(s.Log.String(), canary) {
-		t.Error("the log holds what was submitted")
+		t.Error("the log contains submitted data")
 	}
 }
 
@@ -348,11 +348,11 @@ func TestBodyTooLargeIsNotRead(t *testing.T) {
 			}
 		}
 		if changes := written(t, s, &mark); len(changes) > 0 {
-			t.Errorf("refused, and yet %v", changes)
+			t.Errorf("the rejected request changed %v", changes)
 		}
 		e.body = strings.Repeat(" ", limit-len(good)) + good
 		if r := send(c.Copy(), e, chunked); !understood(r) {
-			t.Errorf("exactly %d bytes: %d %s", limit, r.Status, r.Code())
+			t.Errorf("a body of exactly %d bytes: got %d %s, want it accepted", limit, r.Status, r.Code())
 		}
 	})
 }
@@ -402,7 +402,7 @@ func TestBodyOfOtherMediaTypeIsRejected(t *testing.T) {
 		second := func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }
 		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
 		if changes := written(t, s, &mark); len(changes) > 0 {
-			t.Errorf("refused, and yet %v", changes)
+			t.Errorf("the rejected request changed %v", changes)
 		}
 		for _, kind := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
 			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); !understood(r) {
@@ -426,7 +426,7 @@ func TestCompressedBodyIsRejectedWithoutDecoding(t *testing.T) {
 		t.Fatal(err)
 	}
 	if bomb.Len() > 15<<10 {
-		t.Fatalf("%d bytes are refused for their number", bomb.Len())
+		t.Fatalf("the compressed body has %d bytes, so that its size alone is too large", bomb.Len())
 	}
 	body, c := bomb.String(), s.Anonymous()
 	var before, after runtime.MemStats
@@ -434,7 +434,7 @@ func TestCompressedBodyIsRejectedWithoutDecoding(t *testing.T) {
 	c.Do(http.MethodPost, "/accounts/login", body, servertest.Header("Content-Encoding", "gzip")).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
 	runtime.ReadMemStats(&after)
 	if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 { // by client and server
-		t.Errorf("%d bytes were allocated", took)
+		t.Errorf("%d bytes were allocated, want at most 4 MiB", took)
 	}
 }
 
@@ -448,7 +448,7 @@ func TestMissingBodyIsAcceptedIfOptional(t *testing.T) {
 		e.body = nil
 		r := send(c, e)
 		if required := op.Operation.RequestBody.Value.Required; required != (r.Status == http.StatusUnsupportedMediaType) || !required && r.Status >= 300 {
-			t.Errorf("%d %s, required: %v", r.Status, r.Code(), required)
+			t.Errorf("without a body: got %d %s; the body is required: %v", r.Status, r.Code(), required)
 		}
 		if op.Operation.RequestBody.Value.Required {
 			e.body = ""

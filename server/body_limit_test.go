@@ -34,7 +34,7 @@ func TestBodyLimitsEqualReviewedFile(t *testing.T) {
 	}
 	slices.Sort(table)
 	if diff := cmp.Diff(string(golden), strings.Join(table, "")); diff != "" {
-		t.Errorf("review the limits in testdata/body_limits.txt (-there +contract):\n%s", diff)
+		t.Errorf("body limits differ from testdata/body_limits.txt; review them (-file +contract):\n%s", diff)
 	}
 }
 
@@ -82,14 +82,14 @@ func TestLongestValidBodyIsAcceptedAndOneMoreByteRejected(t *testing.T) {
 		c := s.Login(ada, accounts.Cookies)
 		e, limit, body := exampleOf(t, op), server.BodyLimit(op.Operation), longest(schemaOf(op))
 		if limit < 1<<10 || limit > 16<<10 {
-			t.Errorf("the limit is %d", limit)
+			t.Errorf("the limit is %d bytes, want 1 KiB to 16 KiB", limit)
 		}
 		chunked := func(r *http.Request) { r.ContentLength, r.Body = -1, struct{ io.ReadCloser }{r.Body} }
 		for _, option := range []servertest.Option{chunked, func(*http.Request) {}} {
 			for _, length := range []int{len(body), limit} {
 				e.body = body + strings.Repeat(" ", length-len(body))
 				if r := send(c.Copy(), e, option); r.Status == http.StatusRequestEntityTooLarge || r.Status == http.StatusBadRequest {
-					t.Errorf("%d bytes of %d: %d %s", length, limit, r.Status, r.Code())
+					t.Errorf("a body of %d bytes with a limit of %d: got %d %s, want it accepted", length, limit, r.Status, r.Code())
 				}
 			}
 			e.body = body + strings.Repeat(" ", limit+1-len(body))

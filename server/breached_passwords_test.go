@@ -96,6 +96,6 @@ func TestUnreadableBreachedListRejectsNewPasswords(t *testing.T) {
 		Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 	if log := s.Log.String(); !strings.Contains(log, "the list of breached passwords cannot be read") || strings.Contains(log, "five green lanterns") {
-		t.Error("the log lacks the cause, or contains the password")
+		t.Error("the log lacks the cause or contains the password")
 	}
 }

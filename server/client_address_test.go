@@ -74,7 +74,7 @@ func TestClientAddressIsReadInEveryFormAndPosition(t *testing.T) {
 					t.Errorf("%s %q is the client %q, want %q", header, lines, got, want)
 				}
 				if logged := strings.Contains(log.String(), "ACCOUNTS_PROXY_HEADER"); logged != (address == "") {
-					t.Errorf("%s %q: logged %v", header, lines, logged)
+					t.Errorf("%s %q: a warning was logged: %v", header, lines, logged)
 				}
 			}
 		}
@@ -161,16 +161,16 @@ func FuzzProxyHeader(f *testing.F) {
 			s, _ := behindProxies(header)
 			for _, lines := range [][]string{{first + "," + second + ", " + appended}, {first, second + ", " + appended}, {first, second, appended}} {
 				if got := clientFrom(s, "10.0.0.1:1", lines...); got != "2001:db8::7" {
-					t.Errorf("%s %q is the client %q", header, lines, got)
+					t.Errorf("%s %q: got the client %q, want 2001:db8::7", header, lines, got)
 				}
 			}
 			if got := clientFrom(s, "10.0.0.1:1", first, second); got != "" {
 				if addr, err := netip.ParseAddr(got); err != nil || addr.Zone() != "" || addr.String() != got {
-					t.Errorf("%s %q is the client %q", header, []string{first, second}, got)
+					t.Errorf("%s %q: got the client %q, want a canonical address", header, []string{first, second}, got)
 				}
 			}
 			if got := clientFrom(s, "192.0.2.1:1", first, second); got != "192.0.2.1" {
-				t.Errorf("%s %q of a stranger makes it the client %q", header, []string{first, second}, got)
+				t.Errorf("%s %q from a client that is not a proxy: got the client %q, want 192.0.2.1", header, []string{first, second}, got)
 			}
 		}
 	})

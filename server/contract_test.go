@@ -28,7 +28,7 @@ func TestServerRequiresRoutesToEqualOperations(t *testing.T) {
 		key := op.Method + " " + strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
 		restore := s.Forget(key)
 		if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("starts though the route of %s is not in the contract: %v", op.ID, err)
+			t.Errorf("the server starts although the route of %s is not in the contract: %v", op.ID, err)
 		}
 		restore()
 	}
@@ -37,7 +37,7 @@ func TestServerRequiresRoutesToEqualOperations(t *testing.T) {
 	}
 	s.Promise("GET /accounts/promised")
 	if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), "/accounts/promised") {
-		t.Errorf("starts though an operation has no route: %v", err)
+		t.Errorf("the server starts although an operation has no route: %v", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,7 +47,7 @@ func TestServerRequiresRoutesToEqualOperations(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	if err := s.Serve(ctx, listener); err == nil {
-		t.Error("serves though an operation has no route")
+		t.Error("the server listens although an operation has no route")
 	}
 }
 
@@ -112,10 +112,10 @@ func TestServerRejectsSecurityThatItCannotEnforce(t *testing.T) {
 	}
 	// An operation without its own security has the contract's default.
 	if err := server.ReadSecurity(&openapi3.T{Security: requirement("nobody")}, &openapi3.Operation{}); err == nil {
-		t.Error("the default of the contract is not looked at")
+		t.Error("ReadSecurity does not check the default security of the contract")
 	}
 	if len(servertest.Contract().Security) == 0 {
-		t.Error("the contract has no default: an operation that says nothing would be public")
+		t.Error("the contract has no default security, so an operation without security would be public")
 	}
 }
 
@@ -152,7 +152,7 @@ func TestServedContractHasSettingsOfServer(t *testing.T) {
 			t.Errorf("%s/openapi.yaml (-openapi.yaml +served):\n%s", public, diff)
 		}
 		if !strings.HasPrefix(string(r.Raw), "openapi: 3.0.3\n") {
-			t.Errorf("begins with %.40q", r.Raw)
+			t.Errorf("the served YAML begins with %.40q", r.Raw)
 		}
 	}
 }

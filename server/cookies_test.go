@@ -124,7 +124,7 @@ func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 		pair, attributes, _ := strings.Cut(line, "; ")
 		name, value, _ := strings.Cut(pair, "=")
 		if len(pair) > 4096 {
-			t.Errorf("%s has %d bytes", name, len(pair))
+			t.Errorf("cookie %s has %d bytes, want at most 4,096", name, len(pair))
 		}
 		if value != "" {
 			got[i] = name + "=TOKEN; " + attributes
@@ -156,7 +156,7 @@ func TestLoginSetsCookiesOfContract(t *testing.T) {
 				wantCookies(t, r, want...)
 				for _, c := range r.Cookies() {
 					if c.Name == "csrftoken" && c.MaxAge > 0 && c.Value != r.Text("csrf_token") {
-						t.Error("the cookie csrftoken is not csrf_token")
+						t.Error("the cookie csrftoken differs from csrf_token in the body")
 					}
 				}
 			})
@@ -206,7 +206,7 @@ func TestRefreshRenewsCookiesInBrowser(t *testing.T) {
 				wantCookies(t, bye, s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken"))
 				browser.SetCookies(origin, bye.Cookies())
 				if left := browser.Cookies(origin); len(j)+len(left) > 0 { // same name, path and attributes: the browser deletes them (control 41)
-					t.Errorf("left in the jar: %v, in a real one: %v", j, left)
+					t.Errorf("cookies left in the jar: got %v, and %v in a real jar, want none", j, left)
 				}
 				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusUnauthorized, "session_revoked"))
 			})
@@ -290,17 +290,17 @@ func TestLoginDoesNotAdoptSessionOfCookies(t *testing.T) {
 				browser := planted.without("")
 				own := browser.take(s.login(t, victim, transport, planted.cookies))
 				if idOf(own) == idOf(theirs) || own.JSON["user"].(object)["username"] != victim.Username {
-					t.Errorf("%s: the planted session was adopted", transport)
+					t.Errorf("%s: login adopted the planted session", transport)
 				}
 				for _, name := range []string{s.refresh, s.access, "csrftoken"} {
 					if transport != accounts.BodyTokens && browser[name] != "" && browser[name] == planted[name] {
-						t.Errorf("%s: the planted %s stays", transport, name)
+						t.Errorf("%s: login kept the planted cookie %s", transport, name)
 					}
 				}
 				after := s.Database.Dump(t)
 				for line := range strings.Lines(before) { // there is a new session, and last_login changes
 					if !strings.HasPrefix(line, "users.last_login") && !strings.Contains(after, line) {
-						t.Errorf("%s: a row was changed: %s", transport, line)
+						t.Errorf("%s: login changed a row of another session: %s", transport, line)
 					}
 				}
 				s.post("/accounts/refresh_token", planted).Want(t, http.StatusOK, "")
@@ -359,11 +359,11 @@ func TestCookiesAreSetInLastSecondOfSession(t *testing.T) {
 		r := c.RefreshTokens().Want(t, http.StatusOK, "")
 		for _, cookie := range r.Cookies() {
 			if cookie.Value == "" || cookie.MaxAge != 1 {
-				t.Errorf("%s: %s has %d bytes and a Max-Age of %d", transport, cookie.Name, len(cookie.Value), cookie.MaxAge)
+				t.Errorf("%s: cookie %s has %d bytes and Max-Age %d, want a value and Max-Age 1", transport, cookie.Name, len(cookie.Value), cookie.MaxAge)
 			}
 		}
 		if len(r.Cookies()) == 0 {
-			t.Errorf("%s: no cookies", transport)
+			t.Errorf("%s: the response sets no cookies", transport)
 		}
 	}
 }

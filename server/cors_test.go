@@ -84,10 +84,10 @@ func TestEveryResponseToAllowedOriginHasCORSHeaders(t *testing.T) {
 		for _, origin := range append([]string{""}, notApp...) {
 			r := send(s.Anonymous(), e, servertest.Header("Origin", origin))
 			if len(corsHeaders(r)) > 0 {
-				t.Errorf("%s from %q: %v", op.ID, origin, corsHeaders(r))
+				t.Errorf("%s from %q: got CORS headers %v, want none", op.ID, origin, corsHeaders(r))
 			}
 			if vary := strings.Join(r.Header.Values("Vary"), ","); !strings.Contains(vary, "Origin") {
-				t.Errorf("%s from %q: Vary %q", op.ID, origin, vary)
+				t.Errorf("%s from %q: Vary is %q, want Origin in it", op.ID, origin, vary)
 			}
 		}
 	}
@@ -140,7 +140,7 @@ func TestCookieWriteRequiresCSRFTokenAndOrigin(t *testing.T) {
 				}
 				r := send(s.bare(), exampleOf(t, op), j.cookies, servertest.Header("X-CSRFToken", value), servertest.Header("Origin", origin))
 				if r.Status != http.StatusForbidden || r.Code() != "csrf_failed" {
-					t.Errorf("%s, header %s, origin %q: %d %s", op.ID, header, origin, r.Status, r.Code())
+					t.Errorf("%s, header %s, origin %q: got %d %s, want 403 csrf_failed", op.ID, header, origin, r.Status, r.Code())
 				}
 			}
 		}
@@ -230,7 +230,7 @@ func TestLoginFromForeignOriginIsRejected(t *testing.T) {
 	for _, transport := range transports {
 		for _, origin := range notApp {
 			if r := login(transport, origin, "").Want(t, http.StatusForbidden, "csrf_failed"); !strings.Contains(r.Text("detail"), "ACCOUNTS_CORS_ORIGINS") {
-				t.Errorf("the detail does not say what to do: %s", r.Text("detail"))
+				t.Errorf("the detail does not name ACCOUNTS_CORS_ORIGINS: %s", r.Text("detail"))
 			}
 			login(transport, origin, "cross-site").Want(t, http.StatusForbidden, "csrf_failed")
 		}
@@ -240,7 +240,7 @@ func TestLoginFromForeignOriginIsRejected(t *testing.T) {
 	for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld} {
 		r := login(transport, app, "cross-site").Want(t, http.StatusForbidden, "transport_unusable")
 		if !strings.Contains(r.Text("detail"), "body") {
-			t.Errorf("the detail does not say what to do: %s", r.Text("detail"))
+			t.Errorf("the detail does not name the body transport: %s", r.Text("detail"))
 		}
 	}
 	unchanged(t, s, before)
@@ -279,14 +279,14 @@ func TestAnonymousOperationsFromForeignOriginAreRejected(t *testing.T) {
 		}
 	}
 	if tried < 4 {
-		t.Errorf("only %d operations", tried)
+		t.Errorf("only %d operations were tested, want at least 4", tried)
 	}
 	verify := example{http.MethodPost, "/accounts/email/verify", link}
 	refused(verify)
 	send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "transport_unusable")
 	unchanged(t, s, before)
 	if r := send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "same-site")).Want(t, http.StatusOK, ""); len(r.Cookies()) == 0 {
-		t.Error("no cookies")
+		t.Error("the allowed origin got no cookies")
 	}
 }
 

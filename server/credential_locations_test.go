@@ -55,7 +55,7 @@ func TestTokenOfAnotherKindIsRejected(t *testing.T) {
 				continue
 			}
 			if r := door.show(value); r.Status != door.want.status || door.want.code != "" && r.Code() != door.want.code {
-				t.Errorf("%s at the door %s: %d %s", kind, name, r.Status, r.Code())
+				t.Errorf("%s presented as %s: got %d %s", kind, name, r.Status, r.Code())
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func TestTokenOfAnotherKindIsRejected(t *testing.T) {
 	for _, name := range []string{"refresh cookie", "body", "CSRF header", "reset"} { // the tokens were valid
 		door := doors[name]
 		if r := door.show(tokens[door.own[0]]); r.Status >= 300 {
-			t.Errorf("the good %s: %d %s", name, r.Status, r.Code())
+			t.Errorf("the valid %s: got %d %s, want it accepted", name, r.Status, r.Code())
 		}
 	}
 }
@@ -167,7 +167,7 @@ func TestDatabaseValuesAreRejectedAsCredentials(t *testing.T) {
 			}
 		}
 		if len(values) < 20 || len(ways) != 4 {
-			t.Fatalf("%d values, %d ways", len(values), len(ways))
+			t.Fatalf("got %d values and %d locations, want at least 20 values and 4 locations", len(values), len(ways))
 		}
 		asked := 0
 		for value := range values {
@@ -179,7 +179,7 @@ func TestDatabaseValuesAreRejectedAsCredentials(t *testing.T) {
 			}
 		}
 		if asked < len(values)*3 {
-			t.Errorf("only %d of %d values were asked with", asked, len(values))
+			t.Errorf("only %d of %d values were presented", asked, len(values))
 		}
 		unchanged(t, s, before)
 	})

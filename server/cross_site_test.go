@@ -45,13 +45,13 @@ func TestReadsWithRateLimitRejectCrossSiteNavigation(t *testing.T) {
 	for _, op := range servertest.Operations() {
 		if op.Method != http.MethodGet {
 			if op.Operation.Extensions["x-refuse-cross-site"] != nil {
-				t.Errorf("%s is a write, which is protected anyway: remove x-refuse-cross-site", op.ID)
+				t.Errorf("%s is a write, which requires a CSRF token already: remove x-refuse-cross-site", op.ID)
 			}
 			continue
 		}
 		limited := op.Operation.Responses.Value("429") != nil
 		if marked := op.Operation.Extensions["x-refuse-cross-site"] == true; marked != limited {
-			t.Errorf("%s: marked %v, limited %v", op.ID, marked, limited)
+			t.Errorf("%s: x-refuse-cross-site is %v, but it has a rate limit: %v", op.ID, marked, limited)
 		}
 	}
 }

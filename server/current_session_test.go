@@ -87,10 +87,10 @@ func TestGetSessionAcceptsEachCredentialOfEachTransport(t *testing.T) {
 			csrf := wantCurrent(t, name, c, r)
 			recent := r.JSON["session"].(object)["recent_authentication_until"] != nil
 			if superseded := strings.Contains(name, "superseded"); recent == superseded {
-				t.Errorf("%s: says until when the authentication is recent: %v", name, recent)
+				t.Errorf("%s: recent_authentication_until is present: %v", name, recent)
 			}
 			if (csrf == "") != (transport == accounts.BodyTokens) {
-				t.Errorf("%s: the CSRF token %q", name, csrf)
+				t.Errorf("%s: the CSRF token is %q", name, csrf)
 			}
 		}
 		unchanged(t, s, before)
@@ -248,11 +248,11 @@ func TestGetSessionReportsWhenAuthenticationStopsBeingRecent(t *testing.T) {
 		changeEmail(c.Copy(), address(newName())).Want(t, http.StatusAccepted, "")
 		s.Clock.Advance(59 * time.Second)
 		if until() == nil {
-			t.Errorf("%s: over a second too soon", transport)
+			t.Errorf("%s: the authentication stopped being recent more than a second early", transport)
 		}
 		s.Clock.Advance(time.Second)
 		if got := until(); got != nil {
-			t.Errorf("%s: after ten minutes %v", transport, got)
+			t.Errorf("%s: after ten minutes: got %v, want null", transport, got)
 		}
 		changeEmail(c.Copy(), address(newName())).Want(t, http.StatusForbidden, "reauth_required")
 		s.Clock.Advance(time.Minute)
@@ -312,6 +312,6 @@ func loggedUser(t *testing.T, s *servertest.Server, id string) int64 {
 			return record.UserID
 		}
 	}
-	t.Fatalf("the request %s is not in the log", id)
+	t.Fatalf("the log has no line about the request %s", id)
 	return 0
 }

@@ -25,7 +25,7 @@ func TestErrorsGuideDescribesEveryCode(t *testing.T) {
 	before, rest, _ := strings.Cut(string(guide), start)
 	_, after, ok := strings.Cut(rest, end)
 	if !ok {
-		t.Fatalf("%s has no %s", path, end)
+		t.Fatalf("%s lacks %s", path, end)
 	}
 	want := before + start + errorsGuide(t) + end + after
 	if *update {

@@ -30,7 +30,7 @@ func promisedKinds(t *testing.T) (kinds []string) {
 		}
 	}
 	if rows := strings.Count(schema.Description, "\n| `"); rows != len(kinds) {
-		t.Errorf("the contract describes %d kinds and has %d", rows, len(kinds))
+		t.Errorf("the contract describes %d kinds, want %d", rows, len(kinds))
 	}
 	slices.Sort(kinds)
 	return kinds
@@ -128,7 +128,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 					continue
 				}
 				if strings.Contains(strings.ReplaceAll(text, "***@", ""), "@") || strings.Contains(text, "password") || strings.Join(strings.Fields(text), " ") != text || text == "" {
-					t.Errorf("an event of the kind %s says %q", e["kind"], text)
+					t.Errorf("an event of the kind %s contains %q", e["kind"], text)
 				}
 			}
 		}
@@ -162,14 +162,14 @@ func TestEventsOfStaffChangesListChangesAsData(t *testing.T) {
 		)
 		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.root.ID)) {
 			if e["detail"] != nil {
-				t.Errorf("%s has the detail %v", e["kind"], e["detail"])
+				t.Errorf("event %s has the detail %v, want none", e["kind"], e["detail"])
 			}
 			var gone any = name
 			if e["user_id"] == float64(id) {
 				gone = nil
 			}
 			if e["username"] != gone || e["actor_username"] != s.root.Username {
-				t.Errorf("%s of %v by %v", e["kind"], e["username"], e["actor_username"])
+				t.Errorf("event %s names %v and the actor %v", e["kind"], e["username"], e["actor_username"])
 			}
 		}
 	})
@@ -234,7 +234,7 @@ func TestEventsAreFilteredByKindAndTime(t *testing.T) {
 		}
 		all := eventsOf(t, s, c)
 		if len(all) != 9 { // registered, login, three times login and logout, login_failed
-			t.Fatalf("events: %v", kindsOf(all))
+			t.Fatalf("events: got %v, want 9", kindsOf(all))
 		}
 		list := func(q url.Values) []object {
 			t.Helper()
@@ -292,29 +292,29 @@ func TestEventsDoNotNameDeletedUser(t *testing.T) {
 		deleteAccount(s.asSam).Want(t, http.StatusNoContent, "")
 		for _, e := range eventsOf(t, s.Server, s.asUna)[1:3] {
 			if e["actor"] != "staff" || e["actor_id"] != nil || e["actor_username"] != nil {
-				t.Errorf("the user sees %v", e)
+				t.Errorf("the user sees the actor of an event: %v", e)
 			}
 		}
 		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.sam.ID)) {
 			if e["actor_username"] != nil || e["username"] == nil || len(e["changes"].([]any)) != 1 {
-				t.Errorf("of the deleted staff member: %v", e)
+				t.Errorf("event caused by the deleted staff member: got %v", e)
 			}
 		}
 		una := stored(t, s.Server, s.una.Email)
 		deleteAccount(s.asUna).Want(t, http.StatusNoContent, "")
 		events := s.audit(fmt.Sprint("&user_id=", s.una.ID))
 		if len(events) != 2 { // those that the staff member caused
-			t.Errorf("events: %v", kindsOf(events))
+			t.Errorf("events: got %v, want the two that the staff member caused", kindsOf(events))
 		}
 		for _, e := range events {
 			if e["actor_username"] != nil || e["username"] != nil || len(e["changes"].([]any)) != 0 || e["detail"] != nil {
-				t.Errorf("of the deleted user: %v", e)
+				t.Errorf("event about the deleted user: got %v, want no names, changes or detail", e)
 			}
 		}
 		settle(t, s.Server)
 		for _, name := range []string{una.Username, s.una.Username, s.sam.Username, "Una", `"Own"`} {
 			if strings.Contains(s.Database.Dump(t), name) {
-				t.Errorf("the database contains %s", name)
+				t.Errorf("the database still contains %s", name)
 			}
 		}
 	})

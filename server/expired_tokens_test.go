@@ -62,10 +62,10 @@ func TestLogoutAcceptsOnlyTokensOfItsTransport(t *testing.T) {
 					continue // the transport has no such token
 				}
 				if r.Status != status || r.Code() != code {
-					t.Errorf("log-out with a %s %s: got %d %s, want %d %s", age, kind, r.Status, r.Code(), status, code)
+					t.Errorf("logout with a %s %s: got %d %s, want %d %s", age, kind, r.Status, r.Code(), status, code)
 				}
 				if ended := row(t, s, c).RevokedAt != nil; ended != (status == http.StatusNoContent) {
-					t.Errorf("log-out with a %s %s: the session has ended is %v", age, kind, ended)
+					t.Errorf("logout with a %s %s: the session has ended: %v", age, kind, ended)
 				}
 			}
 		}

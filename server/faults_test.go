@@ -62,14 +62,14 @@ func TestEveryOperationReportsInternalErrorWithoutDetails(t *testing.T) {
 		r.Want(t, http.StatusInternalServerError, "server_failed")
 		wantHeaders(t, s, op.Path, r)
 		if found := tells.FindString(strings.ReplaceAll(string(r.Raw), `"/`+op.ID, "")); found != "" {
-			t.Errorf("%s: the answer says %q:\n%s", op.ID, found, r.Raw)
+			t.Errorf("%s: the response contains %q:\n%s", op.ID, found, r.Raw)
 		}
 		if !strings.Contains(s.Log.String(), r.Text("request_id")) {
-			t.Errorf("%s: the log does not know the request", op.ID)
+			t.Errorf("%s: the log does not contain the request ID", op.ID)
 		}
 	}
 	if log := s.Log.String(); !strings.Contains(log, "faults_test.go") || strings.Count(log, secret) != 1 {
-		t.Error("the log needs the stack of a panic, the text of an unknown error, and not the value of a panic")
+		t.Error("the log must contain the stack of a panic and the text of an unknown error, but not the value of a panic")
 	}
 }
 
@@ -99,7 +99,7 @@ func TestGinContextIsNotUsedAfterItsRequest(t *testing.T) {
 	for _, ctx := range operations.kept {
 		request := ctx.Value(gin.ContextRequestKey)
 		if seen[request] || seen[ctx] || len(operations.kept) != 3 {
-			t.Errorf("%d requests, and one has the context of another", len(operations.kept))
+			t.Errorf("of %d requests, one has the context of another", len(operations.kept))
 		}
 		seen[request], seen[ctx] = true, true
 	}
@@ -173,7 +173,7 @@ func TestEveryOperationRespondsInTimeIfDatabaseHangs(t *testing.T) {
 				began := time.Now()
 				r := send(client, example)
 				if took := time.Since(began); took > answers {
-					t.Errorf("%s: answered after %v", op.ID, took)
+					t.Errorf("%s: the server responded only after %v", op.ID, took)
 				}
 				if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || len(r.Cookies()) > 0 {
 					t.Errorf("%s: %d %v", op.ID, r.Status, r.Header)
@@ -218,11 +218,11 @@ func TestDatabaseErrorDetailsAreNotRevealed(t *testing.T) {
 				if r.Status >= 500 {
 					failed++
 					if !strings.Contains(s.Log.Take(), table) {
-						t.Errorf("%s without %s: the log does not say why", op.ID, table)
+						t.Errorf("%s without %s: the log does not contain the cause", op.ID, table)
 					}
 				}
 				if found := tells.Find(r.Raw); r.Status >= 400 && (found != nil || strings.Contains(string(r.Raw), table)) {
-					t.Errorf("%s without %s: the answer says %q:\n%s", op.ID, table, found, r.Raw)
+					t.Errorf("%s without %s: the response contains %q:\n%s", op.ID, table, found, r.Raw)
 				}
 				s.Database.Restore(t)
 			}
@@ -246,7 +246,7 @@ func TestRateLimitedOperationsSendRetryAfter(t *testing.T) {
 				}
 				header := response.Value.Headers["Retry-After"]
 				if header == nil || !header.Value.Required || response.Value.Content["application/problem+json"] == nil {
-					t.Errorf("%s %d: the contract does not promise a problem with Retry-After", op.ID, status)
+					t.Errorf("%s %d: the contract does not describe a problem with Retry-After", op.ID, status)
 				}
 			}
 			if op.Operation.Responses.Status(http.StatusTooManyRequests) != nil {
@@ -255,7 +255,7 @@ func TestRateLimitedOperationsSendRetryAfter(t *testing.T) {
 			}
 		}
 		if limited < 8 {
-			t.Errorf("only %d operations have a limit", limited)
+			t.Errorf("only %d operations have a limit, want at least 8", limited)
 		}
 	})
 }
@@ -297,13 +297,13 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 	}
 	for _, name := range names {
 		if r := ask(name); r.Status == http.StatusTooManyRequests {
-			t.Fatal("told to wait before the limit is used up")
+			t.Fatal("got 429 before the limit was exceeded")
 		}
 	}
 	judged(t, s)
 	r := ask("ada-3")
 	if wait := wantLimited(t, r); wait > 15*time.Minute || wait < 14*time.Minute {
-		t.Errorf("Retry-After %v", wait)
+		t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 	}
 }
 
@@ -361,7 +361,7 @@ func TestRequestsBeyondHashingCapacityAreRejected(t *testing.T) {
 			began := time.Now()
 			r := send(c.Copy(), e)
 			if took := time.Since(began); took > time.Second {
-				t.Errorf("%s: answered after %v", op.ID, took)
+				t.Errorf("%s: the server responded only after %v", op.ID, took)
 			}
 			if !hashes(op) {
 				if r.Status >= 500 {
@@ -372,11 +372,11 @@ func TestRequestsBeyondHashingCapacityAreRejected(t *testing.T) {
 			turnedAway++
 			r.Want(t, http.StatusServiceUnavailable, "service_unavailable")
 			if wait, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || wait < 1 {
-				t.Errorf("%s: Retry-After %q", op.ID, r.Header.Get("Retry-After"))
+				t.Errorf("%s: Retry-After is %q, want at least 1", op.ID, r.Header.Get("Retry-After"))
 			}
 		}
 		if turnedAway < 6 {
-			t.Errorf("only %d operations hash", turnedAway)
+			t.Errorf("only %d operations were rejected for lack of a hashing slot, want at least 6", turnedAway)
 		}
 		free()
 		signIn(s, ada.Username, password).Want(t, http.StatusOK, "")

@@ -116,7 +116,7 @@ func TestEveryFieldCodeIsProduced(t *testing.T) {
 	send(change, object{"current_password": "a wrong one", "new_password": otherPassword}, "/current_password password_wrong")
 	for _, code := range enumOf("FieldErrorCode") {
 		if !produced[code] {
-			t.Errorf("no request here produces %s", code)
+			t.Errorf("no request of this test produces %s", code)
 		}
 	}
 }
@@ -197,12 +197,12 @@ func TestEveryOperationRejectsUnknownParameters(t *testing.T) {
 		if op.Method == http.MethodGet {
 			e.method = http.MethodHead
 			if r := send(c.Copy(), e); r.Status != http.StatusBadRequest {
-				t.Errorf("HEAD of %s: %d", op.ID, r.Status)
+				t.Errorf("HEAD of %s: got status %d, want 400", op.ID, r.Status)
 			}
 		}
 	}
 	if changes := written(t, s, &mark); len(changes) > 0 {
-		t.Errorf("rejected, and yet %v", changes)
+		t.Errorf("the rejected request changed %v", changes)
 	}
 }
 
@@ -222,10 +222,10 @@ func TestReportOfUnknownParametersIsBounded(t *testing.T) {
 	}
 	r := get(many.Encode())
 	if list := faultsIn(r); r.Status != http.StatusBadRequest || len(list) != 100 {
-		t.Errorf("500 unknown parameters: %d with %d errors", r.Status, len(list))
+		t.Errorf("500 unknown parameters: got status %d with %d errors, want 400 with 100", r.Status, len(list))
 	}
 	if strings.Contains(string(r.Raw), "canary2hGp") {
-		t.Error("the answer has a value of the request")
+		t.Error("the response contains a value of the request")
 	}
 }
 
@@ -256,7 +256,7 @@ func TestDuplicateHeaderParameterIsRejected(t *testing.T) {
 		}
 	}
 	if tried < 2 {
-		t.Errorf("only %d header parameters", tried)
+		t.Errorf("only %d header parameters were tested, want at least 2", tried)
 	}
 }
 
@@ -348,11 +348,11 @@ func TestAllFaultsOfRequestAreReportedInOneResponse(t *testing.T) {
 		wantInvalid(t, "change the address, schema and rule", s.asUna.Copy().Do(http.MethodPost, "/accounts/email/change", object{"email": rules["email"], "password": "x"}),
 			"/email format_invalid", "/password field_unknown")
 		if after := rowsOf(t, s.Server); after != rows {
-			t.Errorf("rows were added: %s, then %s", rows, after)
+			t.Errorf("the requests added rows: %s before, %s after", rows, after)
 		}
 		for _, before := range []models.User{user, other} {
 			if diff := cmp.Diff(before, stored(t, s.Server, before.Email), cmpopts.IgnoreFields(models.User{}, "LockCount", "LastLogin")); diff != "" {
-				t.Errorf("a user was changed:\n%s", diff)
+				t.Errorf("the requests changed a user:\n%s", diff)
 			}
 		}
 	})

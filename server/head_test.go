@@ -20,11 +20,11 @@ import (
 func wantSameHeaders(t *testing.T, name string, head, get *servertest.Response) {
 	t.Helper()
 	if head.Status != get.Status || len(head.Raw) > 0 {
-		t.Errorf("%s: HEAD is answered %d with %d bytes, GET %d", name, head.Status, len(head.Raw), get.Status)
+		t.Errorf("%s: HEAD has status %d and %d bytes, want no body and the status %d of GET", name, head.Status, len(head.Raw), get.Status)
 	}
 	length := head.Header.Get("Content-Length")
 	if want := get.Header.Get("Content-Length"); length != "" && length != want {
-		t.Errorf("%s: Content-Length %s of HEAD, %s of GET", name, length, want)
+		t.Errorf("%s: Content-Length of HEAD is %s, want %s as of GET", name, length, want)
 	}
 	without := func(h http.Header) http.Header {
 		h = h.Clone()
@@ -59,7 +59,7 @@ func TestHeadHasStatusAndHeadersOfGet(t *testing.T) {
 		}
 	}
 	if tried < 80 {
-		t.Errorf("only %d requests", tried)
+		t.Errorf("only %d requests were tested, want at least 80", tried)
 	}
 	tag := s.Anonymous().Do(http.MethodHead, "/accounts/settings", nil).Want(t, http.StatusOK, "").Header.Get("ETag")
 	s.Anonymous().Do(http.MethodHead, "/accounts/settings", nil, servertest.Header("If-None-Match", tag)).Want(t, http.StatusNotModified, "")

@@ -104,7 +104,7 @@ func exampleOf(t *testing.T, op servertest.Operation) example {
 			return e
 		}
 	}
-	t.Fatalf("%s: no example of a body without a token in the contract", op.ID)
+	t.Fatalf("%s: the contract has no example of a body without a token", op.ID)
 	return e
 }
 
@@ -281,7 +281,7 @@ func csrfOf(t *testing.T, c *servertest.Client) string {
 	}
 	csrf := ring.CSRF(uuid.UUID(sessionID(t, c)))
 	if c.CSRF != "" && c.CSRF != csrf {
-		t.Fatalf("the CSRF token is %q, not %q", c.CSRF, csrf)
+		t.Fatalf("the CSRF token is %q, want %q", c.CSRF, csrf)
 	}
 	return csrf
 }
@@ -371,7 +371,7 @@ func settle(t *testing.T, s *servertest.Server) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatal("the outbox is not empty after 10 s")
+	t.Fatal("the outbox still has mails after 10 s")
 }
 
 // wantField checks that a response is a 422 with exactly one error, which has this pointer and
@@ -402,7 +402,7 @@ func wantAccepted(t *testing.T, r *servertest.Response) {
 	t.Helper()
 	r.Want(t, http.StatusAccepted, "")
 	if len(r.JSON) != 1 || r.JSON["status"] != "accepted" || len(r.Cookies()) != 0 {
-		t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+		t.Errorf("got %s and the cookies %v, want only the status accepted", r.Raw, r.Cookies())
 	}
 }
 
@@ -410,7 +410,7 @@ func wantAccepted(t *testing.T, r *servertest.Response) {
 func nothing(t *testing.T, r *servertest.Response) {
 	t.Helper()
 	if len(r.Raw) != 0 || len(r.Cookies()) != 0 {
-		t.Errorf("%s, cookies %v: want neither", r.Raw, r.Cookies())
+		t.Errorf("got %s and the cookies %v, want neither", r.Raw, r.Cookies())
 	}
 }
 

@@ -22,12 +22,12 @@ func TestTagOfOperationNamesItsFiles(t *testing.T) {
 		tag := op.Operation.Tags[0]
 		handler := handlersIn(t, tag+".go")[strings.ToLower(op.ID)]
 		if handler == nil {
-			t.Errorf("%s: server/%s.go has no method of handlers for it", op.ID, tag)
+			t.Errorf("%s: server/%s.go has no handler of it", op.ID, tag)
 			continue
 		}
 		rules := "accounts/" + tag + ".go"
 		if _, err := os.Stat(rules); err != nil && callsARule(handler) {
-			t.Errorf("%s: its handler calls a rule, and there is no server/%s", op.ID, rules)
+			t.Errorf("%s: its handler calls a rule, but server/%s does not exist", op.ID, rules)
 		}
 	}
 }

@@ -24,13 +24,13 @@ func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
 		j := jar{oldCookie: simpleToken(u), "csrftoken": "of Django"}
 		j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, "")
 		if _, still := j[oldCookie]; still == s.secure || j[s.refresh] == "" {
-			t.Errorf("the jar has %v", slices.Sorted(maps.Keys(j)))
+			t.Errorf("cookies in the jar: %v", slices.Sorted(maps.Keys(j)))
 		}
 		s.Database.Age(t, rotation)
 		j.take(s.post("/accounts/refresh_token", j)).Want(t, http.StatusOK, "")
 		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
 		if len(j) != 0 {
-			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
+			t.Errorf("cookies in the jar after logout: got %v, want none", slices.Sorted(maps.Keys(j)))
 		}
 
 		// A login by password clears an old token, which would otherwise sign the user in again
@@ -38,14 +38,14 @@ func TestLegacyCookieIsReplacedInTheBrowser(t *testing.T) {
 		j = jar{oldCookie: simpleToken(u)}
 		j.take(s.login(t, u, accounts.Cookies))
 		if s.secure && j[oldCookie] != "" {
-			t.Error("a login leaves the old cookie")
+			t.Error("the login did not clear the old cookie")
 		}
 		if s.secure {
 			j[oldCookie] = simpleToken(u) // planted by a subdomain
 		}
 		j.take(s.post("/accounts/logout", j)).Want(t, http.StatusNoContent, "")
 		if len(j) != 0 {
-			t.Errorf("after the log-out the jar has %v", slices.Sorted(maps.Keys(j)))
+			t.Errorf("cookies in the jar after logout: got %v, want none", slices.Sorted(maps.Keys(j)))
 		}
 
 		// Without the feature, no response on https sets or clears a cookie of that name.
@@ -82,7 +82,7 @@ func TestLegacyCookieIsIgnoredWithOwnCookie(t *testing.T) {
 			t.Errorf("%s: %d %s", name, r.Status, r.Code())
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != 0 {
-			t.Fatalf("%s: the old token was used", name)
+			t.Fatalf("%s: the old token was used up", name)
 		}
 	}
 	byOldCookie(s, raw, servertest.Cookie(oldCookie, raw)).Want(t, http.StatusUnauthorized, "refresh_invalid") // twice in one request
@@ -93,7 +93,7 @@ func TestLegacyCookieIsIgnoredWithOwnCookie(t *testing.T) {
 		r := send(s.Anonymous(), exampleOf(t, op), servertest.Cookie(oldCookie, raw), servertest.Header("X-CSRFToken", "of Django"))
 		if op.ID == "getSession" { // always responds with 200
 			if r.Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
-				t.Errorf("it is a session: %s", r.Raw)
+				t.Errorf("the legacy token was accepted as a session: %s", r.Raw)
 			}
 			continue
 		}

@@ -41,11 +41,11 @@ func TestConcurrentExchangesStartOneSession(t *testing.T) {
 					}
 				}
 				if ok != tt.ok || len(tokens) != 1 {
-					t.Errorf("%d answers with %d pairs of tokens, want %d with 1", ok, len(tokens), tt.ok)
+					t.Errorf("got %d responses with %d pairs of tokens, want %d with 1", ok, len(tokens), tt.ok)
 				}
 				for table, where := range map[string]string{"sessions": "", "events": " AND kind = 'login'", "one_time_tokens": ""} {
 					if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?"+where, u.ID); n != 1 {
-						t.Errorf("%d rows in %s", n, table)
+						t.Errorf("got %d rows in %s, want 1", n, table)
 					}
 				}
 			})
@@ -67,7 +67,7 @@ func TestLostExchangeIsRepeatableWithSameAttempt(t *testing.T) {
 			again := show(s, raw, attempt(someAttempt)).Want(t, http.StatusOK, "")
 			for _, member := range []string{"access_token", "refresh_token", "csrf_token", "token_transport"} {
 				if again.Text(member) != first.Text(member) {
-					t.Errorf("another %s", member)
+					t.Errorf("the repetition returned another %s", member)
 				}
 			}
 			if diff := cmp.Diff(first.JSON["session"], again.JSON["session"]); diff != "" {
@@ -101,7 +101,7 @@ func TestLostExchangeIsRepeatableWithSameAttempt(t *testing.T) {
 			raw, r := begin()
 			end(r)
 			if r := show(s, raw, attempt(someAttempt)); r.Code() != "refresh_invalid" {
-				t.Errorf("after %s: %d %s", name, r.Status, r.Code())
+				t.Errorf("after %s: got %d %s, want refresh_invalid", name, r.Status, r.Code())
 			}
 		}
 	})
@@ -132,7 +132,7 @@ func TestLegacyTokenIsNotUsedUpByDatabaseError(t *testing.T) {
 			r := byOldCookie(s, raw)
 			s.Database.Exec(t, "ALTER TABLE away RENAME TO "+table)
 			if r.Status < 500 || len(r.Cookies()) > 0 {
-				t.Errorf("without %s: %d", table, r.Status)
+				t.Errorf("without %s: got status %d, want a server error without cookies", table, r.Status)
 			}
 			unchanged(t, s, before)
 		}

@@ -122,7 +122,7 @@ func TestLegacyTokenIsExchangedForSession(t *testing.T) {
 		}
 		sessions := c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "").JSON["sessions"].([]any)
 		if len(sessions) != 1 {
-			t.Errorf("%d sessions", len(sessions))
+			t.Errorf("got %d sessions, want 1", len(sessions))
 		}
 		events := c.Do(http.MethodGet, "/accounts/events", nil).Want(t, http.StatusOK, "").JSON["events"].([]any)
 		if first := events[0].(map[string]any); first["kind"] != "login" || first["detail"] != "with a refresh token of the Django service" {
@@ -131,7 +131,7 @@ func TestLegacyTokenIsExchangedForSession(t *testing.T) {
 		id := uuid.MustParse(r.JSON["session"].(map[string]any)["id"].(string))
 		l, err := s.Store.Session(t.Context(), models.ID(id))
 		if err != nil || l.User.LastLogin == nil || !l.User.LastLogin.Equal(l.CreatedAt) || l.AuthenticatedAt == nil || l.AuthenticatedAt.Year() != 1970 {
-			t.Errorf("%v, last login %v, password shown %v", err, l.User.LastLogin, l.AuthenticatedAt)
+			t.Errorf("error %v, last login %v, password presented at %v", err, l.User.LastLogin, l.AuthenticatedAt)
 		}
 		hash := identityOf(raw)
 		used, err := s.Store.Token(t.Context(), models.PurposeLegacyRefresh, hash[:])
@@ -151,13 +151,13 @@ func TestLegacyTokenIsExchangedForSession(t *testing.T) {
 		for again, show := range legacyWays {
 			for _, options := range [][]servertest.Option{nil, {attempt(someAttempt)}} {
 				if r := show(s, raw, options...); r.Status != http.StatusUnauthorized || r.Code() != "refresh_invalid" {
-					t.Errorf("again by %s: %d %s", again, r.Status, r.Code())
+					t.Errorf("a second exchange by %s: got %d %s, want 401 refresh_invalid", again, r.Status, r.Code())
 				}
 			}
 		}
 		unchanged(t, s, before)
 		if dump := before + s.Log.String(); strings.Contains(dump, raw) || strings.Contains(dump, raw[strings.LastIndex(raw, "."):]) || strings.Contains(dump, djangoSecret) || strings.Contains(dump, byHandSecret) {
-			t.Error("the token or its secret is in the database or in the log")
+			t.Error("the database or the log contains the token or its secret")
 		}
 	})
 }
@@ -169,11 +169,11 @@ func wantLegacyCookies(t *testing.T, s *servertest.Server, way string, r *server
 	got := map[string]bool{}
 	for _, c := range r.Cookies() {
 		if _, twice := got[c.Name]; twice {
-			t.Errorf("%s is set twice", c.Name)
+			t.Errorf("the response sets %s twice", c.Name)
 		}
 		got[c.Name] = c.MaxAge > 0 && c.Value != ""
 		if c.Path != "/" || c.Domain != "" {
-			t.Errorf("%v would not reach the old cookie", c)
+			t.Errorf("%v would not replace the old cookie", c)
 		}
 	}
 	want := map[string]bool{}
@@ -252,7 +252,7 @@ func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 				for _, options := range [][]servertest.Option{nil, {attempt(someAttempt)}} {
 					r := show(s, raw, options...)
 					if r.Status != http.StatusUnauthorized || sameProblem(r) != sameProblem(forged) || len(r.Cookies()) > 0 {
-						t.Errorf("%s, by %s: %d\n%s", name, way, r.Status, r.Raw)
+						t.Errorf("%s, by %s: got %d, want the response to a forged token\n%s", name, way, r.Status, r.Raw)
 					}
 				}
 			}
@@ -347,7 +347,7 @@ func TestLegacyTokensAreUnknownWithoutSettings(t *testing.T) {
 				t.Errorf("%s: %d %s, want %s", name, r.Status, r.Code(), code)
 			}
 			if r := byOldCookie(s, simpleToken(u), servertest.Header("X-CSRFToken", "")); r.Status != http.StatusUnauthorized {
-				t.Errorf("%s: without the header: %d %s", name, r.Status, r.Code())
+				t.Errorf("%s: without the CSRF header: got %d %s, want 401", name, r.Status, r.Code())
 			}
 			unchanged(t, s, before)
 		}
@@ -390,7 +390,7 @@ func TestOnlyRefreshAcceptsLegacyTokens(t *testing.T) {
 		}
 	}
 	if others < 10 || carried < 1000 {
-		t.Errorf("only %d other doors and %d tokens", others, carried)
+		t.Errorf("only %d other operations and %d tokens were tested", others, carried)
 	}
 	unchanged(t, s, before)
 	byBody(s, raw).Want(t, http.StatusOK, "")
@@ -408,7 +408,7 @@ func TestLegacySessionCountsTowardMaximum(t *testing.T) {
 	}
 	oldest.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 	if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL"); n != 50 {
-		t.Errorf("%d sessions live", n)
+		t.Errorf("got %d live sessions, want 50", n)
 	}
 }
 
@@ -426,7 +426,7 @@ func TestUsedLegacyTokensAreDeletedADayAfterExpiry(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != step.left {
-			t.Errorf("%d rows after another %v, want %d", n, step.by, step.left)
+			t.Errorf("got %d rows after another %v, want %d", n, step.by, step.left)
 		}
 		if r := byBody(s, raw); r.Code() != "refresh_invalid" {
 			t.Errorf("%d %s", r.Status, r.Code())

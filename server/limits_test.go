@@ -66,7 +66,7 @@ func TestLoginFloodOfOneNetworkDoesNotBlockOthers(t *testing.T) {
 					time.Sleep(100 * time.Millisecond)
 				}
 				if n := statuses(all)[http.StatusOK]; n < logins*95/100 {
-					t.Errorf("%v, want %d answered 200", statuses(all), logins*95/100)
+					t.Errorf("got %v, want %d responses with 200", statuses(all), logins*95/100)
 				}
 			})
 		}
@@ -87,7 +87,7 @@ func TestCorrectPasswordsCountAgainstLimitOfClient(t *testing.T) {
 		signIn(s, newName(), "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		wantLimited(t, again())
 		if wait := wantLimited(t, signIn(s, u.Username, u.Password)); wait < 14*time.Minute {
-			t.Errorf("Retry-After %v", wait)
+			t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 		}
 		loginFrom(s, "192.0.2.1", u.Username, u.Password).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_PASSWORDS_PER_CLIENT=3/15m", trusted)
@@ -110,14 +110,14 @@ func TestSessionsAndEventsPerHourOfUserAreLimited(t *testing.T) {
 			c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password}),
 		} {
 			if wait := wantLimited(t, r); wait > time.Hour || wait < 59*time.Minute {
-				t.Errorf("Retry-After %v", wait)
+				t.Errorf("Retry-After is %v, want about an hour", wait)
 			}
 		}
 		if rows() != before {
-			t.Error("the rejected login added sessions or events")
+			t.Error("the rejected login added a session or an event")
 		}
 		if d, err := s.Service.GetUser(t.Context(), u.ID); err != nil || !d.Throttled {
-			t.Errorf("staff members do not see that the user is throttled: %v", err)
+			t.Errorf("the user is not shown to staff as throttled: %v", err)
 		}
 		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, other.Username, other.Password).Want(t, http.StatusOK, "")
@@ -235,25 +235,25 @@ func TestKnownNetworkHasItsOwnLimitAndExpires(t *testing.T) {
 		}
 		loginFrom(s, "198.51.100.1", u.Email, u.Password).Want(t, http.StatusOK, "") // with the user's other name
 		if n := tries("198.51.100.1"); n != 6 {
-			t.Errorf("%d guesses from a known network, want its 3 and the common 3", n)
+			t.Errorf("got %d guesses from a known network, want its 3 and the common 3", n)
 		}
 		if n := tries("198.51.100.2"); n != 0 {
-			t.Errorf("%d guesses from another network", n)
+			t.Errorf("got %d guesses from another network, want 0", n)
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM rate_limits WHERE kind = 'known_network'"); n != 2 {
-			t.Errorf("%d rows, want one per name", n)
+			t.Errorf("got %d rows, want one per name", n)
 		}
 		if _, err := s.Service.CleanUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
 		if n := tries("198.51.100.1"); n != 6 {
-			t.Errorf("%d guesses after a cleanup", n)
+			t.Errorf("got %d guesses after a cleanup, want 6", n)
 		}
 		s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
 		s.Database.Exec(t, "UPDATE rate_limits SET ends_at = ?", time.Now().UTC().Add(-time.Second)) // 30 days later
 		if n := tries("198.51.100.1"); n != 3 {
-			t.Errorf("%d guesses from a network that has expired", n)
+			t.Errorf("got %d guesses from a network that has expired, want 3", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
@@ -279,12 +279,12 @@ func TestKnownNetworkIsNotInheritedByNextOwnerOfName(t *testing.T) {
 		}
 		deleteAccount(s.Login(gone, accounts.Hybrid)).Want(t, http.StatusNoContent, "")
 		if n := guesses(gone.Username); n != 3 {
-			t.Errorf("%d guesses at the name of a deleted user", n)
+			t.Errorf("got %d guesses at the name of a deleted user, want 3", n)
 		}
 		patch(s.Login(renamed, accounts.Hybrid), object{"username": newName()}).Want(t, http.StatusOK, "")
 		patch(s.Login(next, accounts.Hybrid), object{"username": renamed.Username}).Want(t, http.StatusOK, "")
 		if n := guesses(renamed.Username); n != 3 {
-			t.Errorf("%d guesses at a name that another user has now", n)
+			t.Errorf("got %d guesses at a name that another user has now, want 3", n)
 		}
 		away := address(newName())
 		for _, change := range []struct {
@@ -298,7 +298,7 @@ func TestKnownNetworkIsNotInheritedByNextOwnerOfName(t *testing.T) {
 			confirmEmail(s, servertest.Token(t, mails[len(mails)-1]), change.u.Password).Want(t, http.StatusNoContent, "")
 		}
 		if n := guesses(moved.Email); n != 3 {
-			t.Errorf("%d guesses at an address that another user has now", n)
+			t.Errorf("got %d guesses at an address that another user has now, want 3", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
@@ -343,7 +343,7 @@ func TestIPv6ClientIsCountedByBothOfItsNetworks(t *testing.T) {
 					return request(s, from(fmt.Sprintf(format, i))).Status != http.StatusTooManyRequests
 				}
 				if !ask("2001:db8:1:ffff::%x", 1) || !ask("2001:db8:1:ffff::%x", 2) || ask("2001:db8:1:ffff::%x", 3) {
-					t.Error("a /64 is not one client")
+					t.Error("two addresses of one /64 do not share the limit of a client")
 				}
 				n := 0
 				for i := range 20 {
@@ -352,10 +352,10 @@ func TestIPv6ClientIsCountedByBothOfItsNetworks(t *testing.T) {
 					}
 				}
 				if n != 14 { // two were sent before
-					t.Errorf("%d of one /48, want 14", n)
+					t.Errorf("got %d requests of one /48, want 14", n)
 				}
 				if !ask("2001:db8:2:%x::1", 1) {
-					t.Error("another /48 is limited too")
+					t.Error("the limit of one /48 applies to another /48")
 				}
 			})
 		}
@@ -376,10 +376,10 @@ func TestPasswordChangesAreRateLimited(t *testing.T) {
 			word = next
 		}
 		if wait := wantLimited(t, changePassword(c, word, otherPassword)); wait < 59*time.Minute {
-			t.Errorf("Retry-After %v", wait)
+			t.Errorf("Retry-After is %v, want about an hour", wait)
 		}
 		if kinds := mailKinds(t, s, u.Email); len(kinds) != 3 {
-			t.Errorf("mails %v", kinds)
+			t.Errorf("mails: got %v, want 3", kinds)
 		}
 		signIn(s, u.Username, word).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
@@ -404,7 +404,7 @@ func TestInvitationsAreRateLimitedPerAddressAndStaffMember(t *testing.T) {
 			t.Error("a user was created without an invitation")
 		}
 		if kinds := mailKinds(t, s.Server, email); !slices.Equal(kinds, []mail.Kind{mail.Invitation, mail.Invitation}) {
-			t.Errorf("mails %v", kinds)
+			t.Errorf("mails: got %v, want 2 invitations", kinds)
 		}
 		for range 2 {
 			invite(address(newName())).Want(t, http.StatusCreated, "")
@@ -466,7 +466,7 @@ func TestLiftedLimitIsLiftedOnEveryReplica(t *testing.T) {
 				word = u.Password
 			}
 			if r := loginFrom(b, "192.0.2.1", u.Username, word); r.Status != http.StatusOK {
-				t.Errorf("%s: the next login on another replica is answered %d", name, r.Status)
+				t.Errorf("%s: the next login on another replica: got status %d, want 200", name, r.Status)
 			}
 		}
 	})

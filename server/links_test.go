@@ -127,7 +127,7 @@ func TestLinkTokensAreRandomAndStoredAsHashes(t *testing.T) {
 			tokens = append(tokens, register(t, s, 1, object{"email": address(newName()), "password": password}),
 				requestReset(t, s, u.Email, 1), requestEmailChange(t, s, s.Login(u, accounts.BodyTokens), address(newName()), 1))
 			if m := s.Mails.To(u.Email)[0]; m.ValidFor <= 0 || m.ValidFor > time.Hour {
-				t.Errorf("a reset link for %v", m.ValidFor)
+				t.Errorf("the reset link is valid for %v, want at most an hour", m.ValidFor)
 			}
 		}
 		dump := s.Database.Dump(t)
@@ -135,19 +135,19 @@ func TestLinkTokensAreRandomAndStoredAsHashes(t *testing.T) {
 		for _, token := range tokens {
 			raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 			if err != nil || len(raw) != 32 {
-				t.Fatalf("a token of %d bytes (%v)", len(raw), err)
+				t.Fatalf("the token has %d bytes (%v), want 32", len(raw), err)
 			}
 			for i, b := range raw {
 				seen[fmt.Sprint(i, " ", b)]++
 			}
 			sum := sha256.Sum256([]byte(token))
 			if s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE hash = ?", sum[:]) != 1 || strings.Contains(dump, token) || strings.Contains(dump, string(raw)) {
-				t.Error("not its hash is stored, or more than that")
+				t.Error("the database does not contain the hash of the token, or contains the token too")
 			}
 		}
 		for place, n := range seen {
 			if n > len(tokens)/2 {
-				t.Errorf("%d of %d tokens have the same byte at a place: %s", n, len(tokens), place)
+				t.Errorf("%d of %d tokens have the same byte at one position: %s", n, len(tokens), place)
 			}
 		}
 	})
@@ -187,7 +187,7 @@ func TestLinkTokenIsAcceptedForItsPurposeOnly(t *testing.T) {
 			}
 			for _, token := range list {
 				if r := use(token); r.Code() != "link_invalid" && !isTooLong(r, "/token") {
-					t.Errorf("%s by %q: %d %s", purpose, token, r.Status, r.Code())
+					t.Errorf("%s with %q: got %d %s, want link_invalid", purpose, token, r.Status, r.Code())
 				}
 			}
 		}
@@ -219,10 +219,10 @@ func TestLinkWorksForItsUserOnly(t *testing.T) {
 		own = requestReset(t, s, next, 2)
 		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword}).Want(t, http.StatusNoContent, "")
 		if u := profileOf(t, signIn(s, victim.Email, victim.Password)); u["id"] != float64(victim.ID) {
-			t.Errorf("user %v", u)
+			t.Errorf("the victim's credentials log in %v", u)
 		}
 		if u := profileOf(t, signIn(s, thief.Username, otherPassword)); u["id"] != float64(thief.ID) {
-			t.Errorf("user %v", u)
+			t.Errorf("the thief's credentials log in %v", u)
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestGuessesAtLinksAreRateLimited(t *testing.T) {
 			}
 		}
 		if judged != 10 {
-			t.Errorf("%d guesses were judged", judged)
+			t.Errorf("%d guesses were accepted, want 10", judged)
 		}
 		wantLimited(t, confirmReset(s, own, otherPassword))
 		s.Clock.Advance(time.Minute)

@@ -26,14 +26,14 @@ func records(t *testing.T, log string) (list []map[string]any) {
 	for line := range strings.Lines(log) {
 		record := map[string]any{}
 		if err := json.Unmarshal([]byte(line), &record); err != nil || !strings.HasSuffix(line, "}\n") {
-			t.Fatalf("no line of JSON: %q: %v", line, err)
+			t.Fatalf("line %q is not valid JSON: %v", line, err)
 		}
 		if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
-			t.Errorf("a line that speaks to a terminal: %q", line)
+			t.Errorf("line %q contains control characters", line)
 		}
 		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(record["time"]))
 		if err != nil || !strings.HasSuffix(fmt.Sprint(record["time"]), "Z") || time.Since(at).Abs() > time.Hour {
-			t.Errorf("the time %v of a line is not now, in UTC", record["time"])
+			t.Errorf("the time %v of a line is not the current time in UTC", record["time"])
 		}
 		list = append(list, record)
 	}
@@ -54,7 +54,7 @@ func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
 		return len(found) > 0
 	})
 	if len(found) != 1 {
-		t.Fatalf("%d lines about the request %s", len(found), id)
+		t.Fatalf("got %d lines about the request %s, want 1", len(found), id)
 	}
 	return found[0]
 }
@@ -117,14 +117,14 @@ func TestClientInputCannotForgeLogLines(t *testing.T) {
 			requests++
 		}
 		if record["msg"] == "forged" {
-			t.Errorf("forged: %v", record)
+			t.Errorf("a request forged a line: %v", record)
 		}
 		if strings.Contains(fmt.Sprint(record), "forged") {
-			t.Errorf("the sender's text is in the log: %v", record)
+			t.Errorf("the log contains client input where it must not: %v", record)
 		}
 	}
 	if requests != sent {
-		t.Errorf("%d lines for %d requests", requests, sent)
+		t.Errorf("got %d lines for %d requests", requests, sent)
 	}
 }
 
@@ -206,13 +206,13 @@ func TestRequestOfDisconnectedClientIsLogged(t *testing.T) {
 	func() {
 		defer func() {
 			if v := recover(); v != http.ErrAbortHandler {
-				t.Errorf("the answer ended by %v", v)
+				t.Errorf("the response ended with the panic %v, want ErrAbortHandler", v)
 			}
 		}()
 		handler.ServeHTTP(brokenPipe{http.Header{}}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", nil))
 	}()
 	log := s.Log.String()
 	if !strings.Contains(log, `"msg":"request"`) || strings.Contains(log, `"level":"ERROR"`) {
-		t.Errorf("the log:\n%s", log)
+		t.Errorf("the log must contain the request and no error:\n%s", log)
 	}
 }

@@ -59,7 +59,7 @@ func TestCredentialsAreAcceptedInJSONBodyOnly(t *testing.T) {
 			t.Helper()
 			r := c.Copy().Do(method, e.path+query, body, options...).Want(t, status, code)
 			if len(r.Cookies()) != 0 || status == http.StatusMethodNotAllowed && !strings.Contains(r.Header.Get("Allow"), e.method) {
-				t.Errorf("cookies %v, Allow %q", r.Cookies(), r.Header.Get("Allow"))
+				t.Errorf("got the cookies %v and Allow %q", r.Cookies(), r.Header.Get("Allow"))
 			}
 		}
 		query := "?" + form.Encode()
@@ -80,7 +80,7 @@ func TestCredentialsAreAcceptedInJSONBodyOnly(t *testing.T) {
 		unchanged(t, s, before)
 	})
 	if !slices.Contains(tried, "login") || !slices.Contains(tried, "register") || !slices.Contains(tried, "changePassword") || len(tried) < 8 {
-		t.Errorf("tried were %q", tried)
+		t.Errorf("the tested operations are %q", tried)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestAllRolesLogInThroughSameOperation(t *testing.T) {
 	t.Attr("control", "17")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users"); n != 0 {
-			t.Errorf("%d users in a new database", n)
+			t.Errorf("a new database has %d users, want 0", n)
 		}
 		for _, name := range []string{"admin", "administrator", "root", "user", "test", "guest", "accounts", "accountsd", "superuser", "admin@example.com", "admin@localhost", "root@localhost"} {
 			for _, p := range []string{name, "admin", "password", "changeme", "secret", "123456", "accounts", password} {
@@ -100,14 +100,14 @@ func TestAllRolesLogInThroughSameOperation(t *testing.T) {
 		u := s.NewUser()
 		s.Database.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, true, u.ID)
 		if got, want := alike(signIn(s, u.Username, otherPassword)), alike(signIn(s, newName(), otherPassword)); got != want {
-			t.Errorf("a wrong password of an administrator: %s", got)
+			t.Errorf("a wrong password of an administrator gets another response: %s", got)
 		}
 		c := s.Login(u, accounts.Hybrid)
 		for next, code := range map[string]string{"elevenchars": "too_short", "password1234": "password_common"} {
 			wantField(t, changePassword(c.Copy(), u.Password, next), "/new_password", code)
 		}
 		if n := guess(t, s, u.Email, 101); n != 10 {
-			t.Errorf("%d guesses at an administrator were judged", n)
+			t.Errorf("%d guesses at an administrator were accepted, want 10", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
@@ -129,11 +129,11 @@ func TestLoginReturnsMembersOfTransport(t *testing.T) {
 				t.Errorf("members (-want +got):\n%s", diff)
 			}
 			if r.Text("token_transport") != string(transport) || r.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%q, Cache-Control %q", r.Text("token_transport"), r.Header.Get("Cache-Control"))
+				t.Errorf("token_transport %q, Cache-Control %q, want no-store", r.Text("token_transport"), r.Header.Get("Cache-Control"))
 			}
 			for _, c := range r.Cookies() { // no token is in both
 				if c.Name != "csrftoken" && c.Value != "" && bytes.Contains(r.Raw, []byte(c.Value)) {
-					t.Errorf("the cookie %s is in the body too", c.Name)
+					t.Errorf("the body contains the value of the cookie %s", c.Name)
 				}
 			}
 		}
@@ -141,7 +141,7 @@ func TestLoginReturnsMembersOfTransport(t *testing.T) {
 		r := login(c, u, transport).Want(t, http.StatusOK, "")
 		want(r, "user")
 		if user := r.JSON["user"].(map[string]any); user["username"] != u.Username || user["password"] != nil {
-			t.Errorf("user: %v", user)
+			t.Errorf("user: got %v", user)
 		}
 		want(c.RefreshTokens().Want(t, http.StatusOK, ""))
 		s.Database.Age(t, rotation)
@@ -191,11 +191,11 @@ func TestLoginAnswersAlikeForUnknownUsers(t *testing.T) {
 				first = got
 			}
 			if diff := cmp.Diff(first, got); diff != "" || len(r.Cookies()) != 0 || r.Header.Get("WWW-Authenticate") != `Bearer realm="accounts"` {
-				t.Errorf("%q: the answer differs, or sets a cookie, or has no challenge:\n%s", c[0], diff)
+				t.Errorf("%q: the response differs, sets a cookie or has no challenge:\n%s", c[0], diff)
 			}
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions"); n != sessions {
-			t.Errorf("%d sessions", n-sessions)
+			t.Errorf("the failed logins started %d sessions", n-sessions)
 		}
 	})
 }

@@ -51,7 +51,7 @@ func wantPlainMail(t *testing.T, dir, to, name string) {
 	t.Helper()
 	list, _ := filepath.Glob(filepath.Join(dir, "*.eml"))
 	if len(list) != 1 {
-		t.Fatalf("%d mails to %s", len(list), to)
+		t.Fatalf("got %d mails to %s, want 1", len(list), to)
 	}
 	raw, err := os.ReadFile(list[0])
 	if err != nil {
@@ -71,14 +71,14 @@ func wantPlainMail(t *testing.T, dir, to, name string) {
 	slices.Sort(headers)
 	want := []string{"Auto-Submitted 1", "Content-Language 1", "Content-Type 1", "Date 1", "From 1", "Message-Id 1", "Mime-Version 1", "Subject 1", "To 1"}
 	if diff := cmp.Diff(want, headers); diff != "" || m.Header.Get("To") != "<"+to+">" {
-		t.Errorf("%q: To %q, headers:\n%s", name, m.Header.Get("To"), diff)
+		t.Errorf("%q: To is %q, headers (-want +got):\n%s", name, m.Header.Get("To"), diff)
 	}
 	_, html, found := strings.Cut(string(raw), "text/html")
 	if !found || strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Contains(string(raw), "evil.example") || strings.Contains(html, "alert(2)") {
-		t.Errorf("%q to %s: the mail shows what was typed:\n%s", name, to, raw)
+		t.Errorf("%q to %s: the mail contains markup from the input:\n%s", name, to, raw)
 	}
 	if n := strings.Count(string(raw), "#token="); n != 3 { // in the text, and in the href and the text of the HTML
-		t.Errorf("%q: the link stands there %d times", name, n)
+		t.Errorf("%q: the mail contains the link %d times, want 3", name, n)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestClientCannotChooseTargetOfLink(t *testing.T) {
 				s.Config.VerifyURL: s.Mails.Wait(t, fresh, 2), s.Config.ResetURL: s.Mails.Wait(t, u.Email, 1), s.Config.EmailChangeURL: s.Mails.Wait(t, next, 1),
 			} {
 				if m.Link != page+"#token="+servertest.Token(t, m)+"&lang=en" || strings.Contains(fmt.Sprint(m), "evil") {
-					t.Errorf("a link to %s", m.Link)
+					t.Errorf("the mail has a link to %s", m.Link)
 				}
 			}
 		})

@@ -33,10 +33,10 @@ func TestMailsToAnAddressAreRateLimited(t *testing.T) {
 		for range 6 {
 			first := alike(request(email).Want(t, http.StatusAccepted, ""))
 			if at := alike(request(known).Want(t, http.StatusAccepted, "")); at != first {
-				t.Errorf("request %d: %s\n%s", i, first, at)
+				t.Errorf("request %d: got another response than the first:\n%s\n%s", i, first, at)
 			}
 			if again := alike(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // within the same minute
-				t.Errorf("request %d: %s\n%s", i, first, again)
+				t.Errorf("request %d: got another response than the first:\n%s\n%s", i, first, again)
 			}
 			s.Clock.Advance(time.Minute)
 		}
@@ -45,7 +45,7 @@ func TestMailsToAnAddressAreRateLimited(t *testing.T) {
 		return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ?", email)
 	}
 	if queued(email) != 3*5 || queued(known) != 3*5 { // each kind has its own limit
-		t.Errorf("%d and %d mails were queued", queued(email), queued(known))
+		t.Errorf("%d and %d mails were queued, want 15 each", queued(email), queued(known))
 	}
 	// The link of the last accepted registration works, and the next hour has a new limit.
 	settle(t, s)
@@ -53,7 +53,7 @@ func TestMailsToAnAddressAreRateLimited(t *testing.T) {
 	s.Clock.Advance(time.Hour)
 	post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
 	if queued(email) != 3*5+1 {
-		t.Errorf("%d mails were queued", queued(email))
+		t.Errorf("%d mails were queued, want 16", queued(email))
 	}
 }
 
@@ -127,7 +127,7 @@ func TestChangesOfAddressAreRateLimited(t *testing.T) {
 		wantLimited(t, changeEmail(c, address(newName())))
 		settle(t, s)
 		if n := len(s.Mails.To(u.Email)); n != 5 {
-			t.Errorf("%d notices", n)
+			t.Errorf("got %d notices, want 5", n)
 		}
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
@@ -152,7 +152,7 @@ func TestMailsToChangedAddressAreRateLimited(t *testing.T) {
 			}
 		}
 		if e := eventsOf(t, s, c)[0]; e["kind"] != models.EventEmailChangeRequested {
-			t.Errorf("the last event is %v", e)
+			t.Errorf("last event: got %v, want email_change_requested", e)
 		}
 		wantLimited(t, changeEmail(c, address(newName())))
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")

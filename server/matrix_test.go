@@ -36,7 +36,7 @@ func TestPublicOperationsEqualReviewedList(t *testing.T) {
 	}
 	slices.Sort(public)
 	if diff := cmp.Diff(strings.Fields(string(golden)), public); diff != "" {
-		t.Errorf("what anybody may call is a decision that is reviewed in testdata/public_operations.txt (-there +contract):\n%s", diff)
+		t.Errorf("public operations differ from testdata/public_operations.txt; review them (-file +contract):\n%s", diff)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestStaffOperationsEqualReviewedList(t *testing.T) {
 	}
 	slices.Sort(staff)
 	if diff := cmp.Diff(strings.Split(strings.TrimSpace(string(golden)), "\n"), staff); diff != "" {
-		t.Errorf("what staff may call is a decision that is reviewed in testdata/staff_operations.txt (-there +contract):\n%s", diff)
+		t.Errorf("operations of staff differ from testdata/staff_operations.txt; review them (-file +contract):\n%s", diff)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestEveryOperationMatchesSecurityMatrix(t *testing.T) {
 					}
 				}
 				if accepted == 0 || refused == 0 && len(op.Security) > 0 {
-					t.Errorf("%d requests accepted and %d refused prove nothing", accepted, refused)
+					t.Errorf("%d requests were accepted and %d rejected, want both", accepted, refused)
 				}
 			})
 		}
@@ -359,7 +359,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	if want == "" && sc.query != "" { // no operation has these parameters
 		r.Want(t, http.StatusBadRequest, "request_malformed")
 		if changed {
-			t.Errorf("%s: rejected, and yet %v", sc.name, changes)
+			t.Errorf("%s: the rejected request changed %v", sc.name, changes)
 		}
 		return
 	}
@@ -368,10 +368,10 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	}
 	if want == "" || want == signedOut {
 		if isRefusal(r.Code()) || r.Status >= 500 || r.Code() == "request_malformed" {
-			t.Errorf("%s: %d %s, want it accepted", sc.name, r.Status, r.Code())
+			t.Errorf("%s: got %d %s, want it accepted", sc.name, r.Status, r.Code())
 		}
 		if changed && !unsafeMethod(op.Method) {
-			t.Errorf("%s: a %s has changed rows: %v", sc.name, op.Method, changes)
+			t.Errorf("%s: a %s request changed rows: %v", sc.name, op.Method, changes)
 		}
 		if changed {
 			w.restore()
@@ -386,13 +386,13 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 		status = http.StatusBadRequest
 	}
 	if r.Status != status || r.Code() != want {
-		t.Errorf("%s: %d %s, want %d %s", sc.name, r.Status, r.Code(), status, want)
+		t.Errorf("%s: got %d %s, want %d %s", sc.name, r.Status, r.Code(), status, want)
 	}
 	if status == http.StatusUnauthorized && r.Header.Get("WWW-Authenticate") == "" {
-		t.Errorf("%s: a 401 without WWW-Authenticate", sc.name)
+		t.Errorf("%s: the 401 has no WWW-Authenticate", sc.name)
 	}
 	if changed {
-		t.Errorf("%s: refused, and yet %v", sc.name, changes)
+		t.Errorf("%s: the rejected request changed %v", sc.name, changes)
 		w.restore()
 	}
 }
@@ -449,7 +449,7 @@ func TestMatrixModelGivesExpectedVerdicts(t *testing.T) {
 		{"csrf_failed", scenario{bearer: []string{"a"}, foreign: true}},
 	} {
 		if got := w.verdict(op, c.sc); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.sc, got, c.want)
+			t.Errorf("%+v: got %q, want %q", c.sc, got, c.want)
 		}
 	}
 }

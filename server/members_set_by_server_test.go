@@ -59,6 +59,6 @@ func TestMembersSetByServerAreRejectedInRequests(t *testing.T) {
 	}
 	unchanged(t, s, before)
 	if diff := cmp.Diff(profile, profileOf(t, c.Profile())); diff != "" {
-		t.Errorf("the profile was changed:\n%s", diff)
+		t.Errorf("the requests changed the profile:\n%s", diff)
 	}
 }

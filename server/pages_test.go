@@ -19,10 +19,10 @@ func TestDemoIsServedOnLoopbackOnly(t *testing.T) {
 		}
 		r := here.Anonymous().Do(http.MethodGet, path, nil)
 		if r.Status != want {
-			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+			t.Errorf("%s: got status %d, want %d", path, r.Status, want)
 		}
 		if policy := r.Header.Get("Content-Security-Policy"); want == http.StatusOK && !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
-			t.Errorf("%s has the policy %q", path, policy)
+			t.Errorf("%s: Content-Security-Policy is %q", path, policy)
 		}
 	}
 	here.Anonymous().Do(http.MethodGet, "/demo/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
@@ -45,10 +45,10 @@ func TestConsoleIsServedUnlessDisabled(t *testing.T) {
 		}
 		r := on.Anonymous().Do(http.MethodGet, path, nil)
 		if r.Status != want {
-			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+			t.Errorf("%s: got status %d, want %d", path, r.Status, want)
 		}
 		if policy := r.Header.Get("Content-Security-Policy"); want == http.StatusOK && !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
-			t.Errorf("%s has the policy %q", path, policy)
+			t.Errorf("%s: Content-Security-Policy is %q", path, policy)
 		}
 	}
 	on.Anonymous().Do(http.MethodGet, "/console/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
@@ -72,7 +72,7 @@ func TestGuidesAreServedUnlessDocumentationIsDisabled(t *testing.T) {
 			want = http.StatusPermanentRedirect
 		}
 		if r := on.Anonymous().Do(http.MethodGet, path, nil); r.Status != want {
-			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+			t.Errorf("%s: got status %d, want %d", path, r.Status, want)
 		}
 	}
 	on.Anonymous().Do(http.MethodGet, "/docs/guides/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")

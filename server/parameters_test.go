@@ -112,7 +112,7 @@ func TestMisspelledOrDuplicateParametersAreRejected(t *testing.T) {
 		}
 		for _, in := range []string{openapi3.ParameterInPath, openapi3.ParameterInQuery, openapi3.ParameterInHeader} {
 			if tried[in] < 10 {
-				t.Errorf("only %d values in a %s", tried[in], in)
+				t.Errorf("only %d values were tested in a %s, want at least 10", tried[in], in)
 			}
 		}
 		unchanged(t, s, before)

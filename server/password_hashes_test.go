@@ -19,7 +19,7 @@ func costs(t *testing.T, hash string) (memory, passes int) {
 	t.Helper()
 	m := phc.FindStringSubmatch(hash)
 	if m == nil || m[0] != hash {
-		t.Fatalf("the hash %q", hash)
+		t.Fatalf("unexpected form of the hash %q", hash)
 	}
 	memory, _ = strconv.Atoi(m[1])
 	passes, _ = strconv.Atoi(m[2])
@@ -39,16 +39,16 @@ func TestStoredHashesAreStrongAndUpgradedAtLogin(t *testing.T) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		if dump := s.Database.Dump(t); strings.Count(dump, "$argon2id$") != 1 || len(phc.FindAllString(dump, -1)) != 1 || strings.Contains(dump, password) {
-			t.Error("the registration holds something else than one hash")
+			t.Error("the registration must contain exactly one hash and no password")
 		}
 		verify(s, token, password).Want(t, http.StatusOK, "")
 		first := stored(t, s, email).Password
 		if memory, passes := costs(t, first); memory < 19456 || passes < 2 {
-			t.Errorf("m=%d, t=%d", memory, passes)
+			t.Errorf("got m=%d, t=%d, want at least m=19456, t=2", memory, passes)
 		}
 		signIn(s, email, password).Want(t, http.StatusOK, "")
 		if stored(t, s, email).Password != first {
-			t.Error("a hash that is good enough was renewed")
+			t.Error("a hash with sufficient cost was replaced")
 		}
 
 		stronger := credentials.Default
@@ -56,16 +56,16 @@ func TestStoredHashesAreStrongAndUpgradedAtLogin(t *testing.T) {
 		raised, hasher := with(stronger, s.Database)
 		signIn(raised, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		if stored(t, s, email).Password != first {
-			t.Error("a wrong password has renewed the hash")
+			t.Error("a login with a wrong password replaced the hash")
 		}
 		signIn(raised, email, password).Want(t, http.StatusOK, "")
 		second := stored(t, s, email).Password
 		if memory, passes := costs(t, second); memory != int(stronger.Memory) || passes != int(stronger.Time) {
-			t.Errorf("after a login m=%d, t=%d", memory, passes)
+			t.Errorf("after a login: got m=%d, t=%d, want the stronger parameters", memory, passes)
 		}
 		signIn(s, email, password).Want(t, http.StatusOK, "") // on a replica with the old parameters
 		if stored(t, s, email).Password != second {
-			t.Error("the hash was made weaker again")
+			t.Error("the hash was replaced by a weaker one")
 		}
 
 		want := alike(signIn(raised, newName(), password))
@@ -76,7 +76,7 @@ func TestStoredHashesAreStrongAndUpgradedAtLogin(t *testing.T) {
 				t.Errorf("%s: %s", cost, got)
 			}
 			if n := hasher.Stats().Computed - before; n != 1 { // the substitute hash of an unknown user, at the usual cost
-				t.Errorf("%s: %d hashes", cost, n)
+				t.Errorf("%s: %d hashes were computed, want 1", cost, n)
 			}
 		}
 	})

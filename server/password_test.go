@@ -61,11 +61,11 @@ func TestChangePasswordRevokesSessionsAndStartsNewOne(t *testing.T) {
 		likeLogin := shape(login(s.Anonymous(), u, transport))
 		r := changePassword(c, u.Password, otherPassword).Want(t, http.StatusOK, "")
 		if diff := cmp.Diff(likeLogin, shape(r)); diff != "" {
-			t.Errorf("not like a login (-login +change):\n%s", diff)
+			t.Errorf("the response differs from that of a login (-login +change):\n%s", diff)
 		}
 		wantEnded(t, append(others, old))
 		if c.SessionID == old.SessionID || profileOf(t, c.Profile())["username"] != u.Username {
-			t.Error("no new session of the same user")
+			t.Error("the response has no new session of the same user")
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		bystander.Profile().Want(t, http.StatusOK, "")
@@ -96,7 +96,7 @@ func TestChangePasswordRejectsInvalidRequests(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(user, stored(t, s, u.Email)); diff != "" {
-			t.Errorf("the user was changed:\n%s", diff)
+			t.Errorf("the rejected requests changed the user:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 	})
@@ -118,7 +118,7 @@ func TestOneOfConcurrentPasswordChangesSucceeds(t *testing.T) {
 		})
 		got := statuses(answers)
 		if got[http.StatusOK] != 1 || got[http.StatusUnauthorized]+got[http.StatusUnprocessableEntity] != n-1 {
-			t.Fatalf("answers by status: %v", got)
+			t.Fatalf("responses by status: got %v, want one 200", got)
 		}
 		for i, r := range answers {
 			if r.Status == http.StatusOK {
@@ -146,13 +146,13 @@ func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 			wantField(t, confirmReset(s, token, value), "/new_password", code) // uses up nothing
 		}
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
-			t.Errorf("the user was changed:\n%s", diff)
+			t.Errorf("the rejected requests changed the user:\n%s", diff)
 		}
 		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // the request for a mail ends no session
 		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // the reset does not sign the user in
 		wantEnded(t, sessions)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
-			t.Errorf("%d links are still open", n)
+			t.Errorf("%d links are still open, want 0", n)
 		}
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
@@ -177,7 +177,7 @@ func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
 		for _, email := range []string{active.Email, inactive.Email, pending, shouted(active.Email)} {
 			r := post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
 			if diff := cmp.Diff(alike(first), alike(r)); diff != "" {
-				t.Errorf("%s: the answer differs:\n%s", email, diff)
+				t.Errorf("%s: the response differs:\n%s", email, diff)
 			}
 		}
 		wantMails(t, s, unknown)
@@ -188,7 +188,7 @@ func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
 		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "format_invalid")
 		before.LockCount += 2 // two mails were queued
 		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
-			t.Errorf("asking has changed the user:\n%s", diff)
+			t.Errorf("the request for a reset changed the user:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 		signIn(s, active.Email, active.Password).Want(t, http.StatusOK, "")
@@ -225,7 +225,7 @@ func TestOneOfConcurrentUsesOfResetLinkSucceeds(t *testing.T) {
 			return confirmReset(replicas[i%2], token, otherPassword+strings.Repeat("!", i))
 		})
 		if got := statuses(answers); got[http.StatusNoContent] != 1 || got[http.StatusUnprocessableEntity] != n-1 {
-			t.Fatalf("answers by status: %v", got)
+			t.Fatalf("responses by status: got %v, want one 204", got)
 		}
 		for i, r := range answers {
 			want := http.StatusUnauthorized
@@ -280,7 +280,7 @@ func TestPasswordChangeAndItsNoticeAreOneTransaction(t *testing.T) {
 		s.Database.Exec(t, refuse)
 		for i, operation := range operations {
 			if r := operation(); r.Status < 500 || r.Header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("operation %d, when no mail can be queued: %d %s", i, r.Status, r.Raw)
+				t.Errorf("operation %d with a failing queue of mails: got %d %s, want a problem with a 5xx status", i, r.Status, r.Raw)
 			}
 		}
 		s.Database.Exec(t, "DROP TRIGGER full")
@@ -297,7 +297,7 @@ func TestPasswordChangeAndItsNoticeAreOneTransaction(t *testing.T) {
 		post(s, "/accounts/password/reset", object{"email": address(newName())}).Want(t, http.StatusAccepted, "")
 		settle(t, s)
 		if mails := office.To(u.Email); len(mails) != 3 || mails[1].Kind != mail.PasswordChanged || mails[2].Kind != mail.PasswordChanged {
-			t.Errorf("mails in the end: %v", mails)
+			t.Errorf("mails after the recovery: got %v, want 3", mails)
 		}
 	})
 }

@@ -34,7 +34,7 @@ func TestServerRejectsRateLimitThatItCannotEnforce(t *testing.T) {
 		}
 	}
 	if names, err := server.ReadRateLimits(&openapi3.Operation{}); err != nil || names != nil {
-		t.Errorf("an operation without the extension: %v, %v", names, err)
+		t.Errorf("an operation without the extension: got %v, %v, want no limits", names, err)
 	}
 }
 
@@ -76,6 +76,6 @@ func TestRateLimitOfOperationCountsValidRequestsOnly(t *testing.T) {
 		})
 	}
 	for id := range bodies {
-		t.Errorf("%s has no x-rate-limit", id)
+		t.Errorf("operation %s has no x-rate-limit", id)
 	}
 }

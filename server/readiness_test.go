@@ -37,14 +37,14 @@ func TestReadinessChecksWriteOnceInFewSeconds(t *testing.T) {
 			}
 			at.Add(int64(4 * time.Second))
 			if len(seen) != i+1 {
-				t.Errorf("%d writes in %d rounds", len(seen), i+1)
+				t.Errorf("got %d writes in %d rounds, want one per round", len(seen), i+1)
 			}
 			if e == servertest.MySQL { // MySQL's clock does not follow the test's
 				break
 			}
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM rate_limits"); n != 1 {
-			t.Errorf("%d rows", n)
+			t.Errorf("got %d rows, want 1", n)
 		}
 	})
 }

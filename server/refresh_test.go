@@ -25,10 +25,10 @@ func TestRefreshIsRepeatableAfterUnreadResponse(t *testing.T) {
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		other.RefreshTokens().Want(t, http.StatusOK, "")
 		if accessOf(c) == old || accessOf(c) != accessOf(other) || refreshOf(c) != refreshOf(other) {
-			t.Error("the answer was not given again")
+			t.Error("the repeated refresh did not return the same successor")
 		}
 		if l := row(t, s, c); l.Generation != 1 || l.RevokedAt != nil {
-			t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+			t.Errorf("got generation %d, revoked at %v, want generation 1 of a live session", l.Generation, l.RevokedAt)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 	})
@@ -76,10 +76,10 @@ func TestTokenSecondsAreRoundedDown(t *testing.T) {
 			t.Helper()
 			e, f := r.JSON["expires_in"].(float64), r.JSON["refresh_in"].(float64)
 			if int(e) > expires || int(e) < max(0, expires-3) || int(f) > refresh || int(f) < max(0, refresh-3) {
-				t.Errorf("expires_in %v, refresh_in %v, want about %d and %d", e, f, expires, refresh)
+				t.Errorf("got expires_in %v and refresh_in %v, want about %d and %d", e, f, expires, refresh)
 			}
 			if r.JSON["generation"] != float64(generation) {
-				t.Errorf("generation %v, want %d", r.JSON["generation"], generation)
+				t.Errorf("got generation %v, want %d", r.JSON["generation"], generation)
 			}
 		}
 		about(login(c, u, transport), 300, 240, 0)
@@ -103,7 +103,7 @@ func TestTokenSecondsAreExact(t *testing.T) {
 	want := func(r *servertest.Response, expires, refresh float64) {
 		t.Helper()
 		if r.JSON["expires_in"] != expires || r.JSON["refresh_in"] != refresh {
-			t.Errorf("%v and %v, want %v and %v", r.JSON["expires_in"], r.JSON["refresh_in"], expires, refresh)
+			t.Errorf("got %v and %v, want %v and %v", r.JSON["expires_in"], r.JSON["refresh_in"], expires, refresh)
 		}
 	}
 	want(login(c, s.NewUser(), accounts.BodyTokens), 120, 96)

@@ -32,25 +32,25 @@ func TestRegisteredUserLogsInAfterVerification(t *testing.T) {
 			m := s.Mails.Wait(t, email, 1)
 			token := servertest.Token(t, m)
 			if m.Kind != mail.Verify || m.Link != s.Config.VerifyURL+"#token="+token+"&lang=en" || len(token) != 43 || m.ValidFor != 24*time.Hour || m.Name != "" {
-				t.Errorf("mail %+v", m)
+				t.Errorf("unexpected mail: %+v", m)
 			}
 			unknown := alike(signIn(s, address(newName()), password))
 			for _, n := range []string{name, email} {
 				for _, p := range []string{password, otherPassword} {
 					if diff := cmp.Diff(unknown, alike(signIn(s, n, p).Want(t, http.StatusUnauthorized, "credentials_invalid"))); diff != "" {
-						t.Errorf("a login before verification (-unknown +pending):\n%s", diff)
+						t.Errorf("the response to a login before verification differs (-unknown +pending):\n%s", diff)
 					}
 				}
 			}
 			if usersWith(t, s, email) != 0 {
-				t.Error("a user before verification")
+				t.Error("a user exists before the verification")
 			}
 			c := s.Anonymous()
 			r = c.Do(http.MethodPost, "/accounts/email/verify", object{"token": token, "password": password, "token_transport": transport})
 			first := profileOf(t, r)
 			want := login(s.Anonymous(), servertest.User{User: stored(t, s, email), Password: password}, transport).Want(t, http.StatusOK, "")
 			if diff := cmp.Diff(shape(want), shape(r)); diff != "" {
-				t.Errorf("not like a login (-login +verification):\n%s", diff)
+				t.Errorf("the response differs from that of a login (-login +verification):\n%s", diff)
 			}
 			if first["username"] != name || first["email"] != email || first["first_name"] != "Ada" || first["email_verified"] != true || first["is_active"] != true || first["is_staff"] != false || first["is_superuser"] != false {
 				t.Errorf("user %v", first)
@@ -90,7 +90,7 @@ func TestHundredRegistrationsRevealNoAccount(t *testing.T) {
 			}
 		}
 		if len(answers) != 1 {
-			t.Errorf("%d different answers: %v", len(answers), slices.Collect(maps.Keys(answers)))
+			t.Errorf("got %d different responses, want 1: %v", len(answers), slices.Collect(maps.Keys(answers)))
 		}
 		for email, kind := range want {
 			wantMails(t, s, email, kind)
@@ -111,7 +111,7 @@ func TestRegistrationAnswersAlikeForKnownAddresses(t *testing.T) {
 		for _, email := range []string{active.Email, shouted(active.Email), inactive.Email} {
 			r := post(s, "/accounts/register", object{"email": email, "password": otherPassword, "username": "mallory", "first_name": "Mallory"}).Want(t, http.StatusAccepted, "")
 			if diff := cmp.Diff(want, alike(r)); diff != "" {
-				t.Errorf("%s: the answer differs (-unknown +known):\n%s", email, diff)
+				t.Errorf("%s: the response differs (-unknown +known):\n%s", email, diff)
 			}
 		}
 		// The mail to the owner contains nothing that the stranger entered.
@@ -119,12 +119,12 @@ func TestRegistrationAnswersAlikeForKnownAddresses(t *testing.T) {
 		wantMails(t, s, inactive.Email, mail.AlreadyRegistered)
 		for _, m := range append(s.Mails.To(active.Email), s.Mails.To(inactive.Email)...) {
 			if m.Name == "Mallory" || m.Link != s.Config.ResetURL || m.ValidFor != 0 {
-				t.Errorf("to %q, with the link %s", m.Name, m.Link)
+				t.Errorf("the mail is addressed to the name %q, with the link %s", m.Name, m.Link)
 			}
 		}
 		wantMails(t, s, unknown, mail.Verify)
 		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
-			t.Errorf("the user was changed:\n%s", diff)
+			t.Errorf("the registration changed the existing user:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 		signIn(s, active.Email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
@@ -140,7 +140,7 @@ func TestRequestedUsernameIsAssignedIfFree(t *testing.T) {
 			t.Errorf("username %v, want the free %s", got, both)
 		}
 		if got := profileOf(t, verify(s, pending, password))["username"]; !generated.MatchString(got.(string)) {
-			t.Errorf("username %v: it was taken meanwhile", got)
+			t.Errorf("username %v, want a generated one because the requested one has been taken", got)
 		}
 		for _, userPatch := range []string{taken, strings.ToUpper(taken), fullwidth(taken), ""} {
 			body := object{"email": address(newName()), "password": password}
@@ -148,7 +148,7 @@ func TestRequestedUsernameIsAssignedIfFree(t *testing.T) {
 				body["username"] = userPatch
 			}
 			if got := profileOf(t, verify(s, register(t, s, 1, body), password))["username"]; !generated.MatchString(got.(string)) {
-				t.Errorf("wished %q: username %v, want a generated one", userPatch, got)
+				t.Errorf("requested %q: username %v, want a generated one", userPatch, got)
 			}
 		}
 	})
@@ -183,7 +183,7 @@ func TestFirstVerifiedRegistrationGetsAddress(t *testing.T) {
 		signIn(s, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, email, password).Want(t, http.StatusOK, "")
 		if n := usersWith(t, s, email); n != 1 {
-			t.Errorf("%d users", n)
+			t.Errorf("got %d users, want 1", n)
 		}
 	})
 }
@@ -215,7 +215,7 @@ func TestOwnerWithLinkOfStrangersRegistrationGetsOwnData(t *testing.T) {
 		}
 		wantField(t, verify(s, link, otherPassword), "/password", "password_wrong")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); n != 0 {
-			t.Errorf("%d links are still open", n)
+			t.Errorf("%d links are still open, want 0", n)
 		}
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=20/1h", trusted)
 }
@@ -248,7 +248,7 @@ func TestVerifyingAgainStartsAnotherSession(t *testing.T) {
 		again := s.Anonymous()
 		again.Do(http.MethodPost, "/accounts/email/verify", object{"token": token, "password": password}).Want(t, http.StatusOK, "")
 		if c.SessionID == again.SessionID {
-			t.Error("a session was adopted")
+			t.Error("the second verification returned the first session")
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 		wantField(t, verify(s, token, otherPassword), "/password", "password_wrong")
@@ -278,7 +278,7 @@ func TestResendRepeatsMailOfPendingRegistration(t *testing.T) {
 				first = alike(r)
 			}
 			if diff := cmp.Diff(first, alike(r)); diff != "" {
-				t.Errorf("%s: the answer differs:\n%s", email, diff)
+				t.Errorf("%s: the response differs:\n%s", email, diff)
 			}
 		}
 		wantMails(t, s, unknown)
@@ -286,7 +286,7 @@ func TestResendRepeatsMailOfPendingRegistration(t *testing.T) {
 		wantMails(t, s, shouted(pending)) // mails go to the spelling that was registered
 		wantMails(t, s, pending, mail.Verify, mail.Verify, mail.Verify)
 		if again := linkToken(t, s, pending, 2, mail.Verify); again != token {
-			t.Error("another link, and the first one may have been clicked")
+			t.Error("the second mail has another link than the first, which may have been opened already")
 		}
 		verify(s, token, password).Want(t, http.StatusOK, "")
 		post(s, "/accounts/email/resend", object{"email": pending}).Want(t, http.StatusAccepted, "")
@@ -318,14 +318,14 @@ func TestAddressBecomesNoAccountWithoutMail(t *testing.T) {
 		changeEmail(s.Login(u, accounts.Hybrid), email).Want(t, http.StatusAccepted, "") // the only mail of this minute
 		post(s, "/accounts/register", object{"email": email, "password": password}).Want(t, http.StatusAccepted, "")
 		if n := usersWith(t, s, email); n != 0 {
-			t.Errorf("%d users", n)
+			t.Errorf("got %d users, want 0", n)
 		}
 		wantMails(t, s, email, mail.EmailChange) // before the clock passes the lease of the mail
 		s.Clock.Advance(time.Minute)
 		post(s, "/accounts/register", object{"email": email, "password": password}).Want(t, http.StatusAccepted, "")
 		wantMails(t, s, email, mail.EmailChange, mail.Verify)
 		if n := usersWith(t, s, email); n != 1 {
-			t.Errorf("%d users", n)
+			t.Errorf("got %d users, want 1", n)
 		}
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional", "ACCOUNTS_MAILS_PER_RECIPIENT=5/1h")
 }
@@ -346,13 +346,13 @@ func TestOptionalVerificationPermitsLoginBeforeIt(t *testing.T) {
 		}
 		post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
 		if linkToken(t, s, email, 3, mail.Verify) != token {
-			t.Error("the mail that was sent again has another link")
+			t.Error("the repeated mail has another link")
 		}
 		u := servertest.User{User: before, Password: password}
 		setActive(t, s, u, false)
 		verify(s, token, password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		if stored(t, s, email).IsActive {
-			t.Error("a link has activated a user")
+			t.Error("the link activated a deactivated user")
 		}
 		setActive(t, s, u, true)
 		if u := profileOf(t, verify(s, token, password)); u["email_verified"] != true {
@@ -360,7 +360,7 @@ func TestOptionalVerificationPermitsLoginBeforeIt(t *testing.T) {
 		}
 		second := register(t, s, 1, object{"email": address("second" + name), "password": password, "username": strings.ToUpper(name)})
 		if u := profileOf(t, verify(s, second, password)); !generated.MatchString(u["username"].(string)) {
-			t.Errorf("user %v: the username was taken", u)
+			t.Errorf("user %v: want a generated username because the requested one is taken", u)
 		}
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
@@ -408,12 +408,12 @@ func TestConcurrentRegistrationsOfOneAddressCreateOneUser(t *testing.T) {
 			return post(replicas[i%2], "/accounts/register", object{"email": email, "password": passwordOf(i), "username": local, "first_name": strconv.Itoa(i)})
 		})
 		if got := statuses(answers); got[http.StatusAccepted] != n {
-			t.Fatalf("answers by status: %v", got)
+			t.Fatalf("responses by status: got %v, want only 202", got)
 		}
 		settle(t, s)
 		mails := s.Mails.To(address(local))
 		if len(mails) != n {
-			t.Fatalf("%d mails", len(mails))
+			t.Fatalf("got %d mails, want one per registration", len(mails))
 		}
 		verified := parallel(n, func(i int) *servertest.Response {
 			token := servertest.Token(t, mails[i])
@@ -425,10 +425,10 @@ func TestConcurrentRegistrationsOfOneAddressCreateOneUser(t *testing.T) {
 			t.Errorf("verifications by status: %v, want one 200", got)
 		}
 		if got := usersWith(t, s, address(local)); got != 1 {
-			t.Errorf("%d users", got)
+			t.Errorf("got %d users, want 1", got)
 		}
 		if got := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); got != 0 {
-			t.Errorf("%d links are still open", got)
+			t.Errorf("%d links are still open, want 0", got)
 		}
 	})
 }

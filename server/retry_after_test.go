@@ -84,7 +84,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 			wait := wantLimited(t, request())
 			s.Clock.Advance(2 * time.Second) // the cached decision has expired
 			if again := wantLimited(t, request()); again > wait || again < wait-3*time.Second {
-				t.Errorf("Retry-After %v, and %v two seconds later", wait, again)
+				t.Errorf("got Retry-After %v, and %v two seconds later", wait, again)
 			}
 			s.Clock.Advance(wait - 5*time.Second)
 			wantLimited(t, request())
@@ -114,17 +114,17 @@ func TestRequestIsUnavailableWhileLimitIsUndecided(t *testing.T) {
 		inFlight(0)
 		for _, request := range []func() *servertest.Response{login, again} {
 			if r := request().Want(t, http.StatusServiceUnavailable, "service_unavailable"); r.Header.Get("Retry-After") != "1" {
-				t.Errorf("Retry-After %s", r.Header.Get("Retry-After"))
+				t.Errorf("Retry-After is %s, want 1", r.Header.Get("Retry-After"))
 			}
 		}
 		flush(t, s)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'rate_limited'", u.ID); n != 0 {
-			t.Errorf("%d events of a limit that is perhaps not exceeded", n)
+			t.Errorf("%d rate_limited events were recorded although the limit is undecided, want 0", n)
 		}
 		inFlight(6 * time.Second) // the replica has stopped, so its guesses count
 		for _, request := range []func() *servertest.Response{login, again} {
 			if wait := wantLimited(t, request()); wait < 14*time.Minute {
-				t.Errorf("Retry-After %v", wait)
+				t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 			}
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
@@ -155,7 +155,7 @@ func TestRetryAfterIsLongestOfExceededLimits(t *testing.T) {
 				ends(s, kind, in)
 			}
 			if wait := wantLimited(t, login(ip, u.Password)); wait > inMinutes(minutes) || wait < inMinutes(minutes)-30*time.Second {
-				t.Errorf("%s with %v: Retry-After %v", ip, limits, wait)
+				t.Errorf("%s with %v: Retry-After is %v", ip, limits, wait)
 			}
 		}
 		want(stranger, 9, map[string]int{"login_account": 9, "login_client": 7, "passwords_client": 5})

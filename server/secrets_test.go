@@ -141,7 +141,7 @@ func TestSecretsAppearInNoLogMailOrResponse(t *testing.T) {
 		k.absent(t, "the log", s.Log.String(), true)
 		for what, words := range map[string]string{"log": `"msg":"request"`, "panic": `"msg":"panic"`, "faults": `"request failed"`, "mails given up": "will not be retried"} {
 			if !strings.Contains(s.Log.String(), words) {
-				t.Errorf("there is no %s in the log to look at", what)
+				t.Errorf("the log must contain %s for this test to be meaningful", what)
 			}
 		}
 	})

@@ -65,7 +65,7 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 			_, _ = c.Write([]byte("a"))
 		}
 		if time.Since(began) > time.Minute {
-			t.Error("a connection was held for a minute")
+			t.Error("the server held a connection for more than a minute")
 			return time.Since(began)
 		}
 	}
@@ -90,7 +90,7 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 		for range each {
 			all.Go(func() {
 				if took := drip(t, addr, c.begin, 500*time.Millisecond); took > c.most {
-					t.Errorf("%s: held for %v", name, took)
+					t.Errorf("%s: the server held the connection for %v", name, took)
 				}
 			})
 		}
@@ -107,7 +107,7 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 		if took := time.Since(began); answer.StatusCode != http.StatusOK || took > time.Second {
-			t.Errorf("somebody else: status %d after %v", answer.StatusCode, took)
+			t.Errorf("another client: got status %d after %v, want 200 within a second", answer.StatusCode, took)
 		}
 		time.Sleep(100 * time.Millisecond) // spread over the time of the slow requests
 	}
@@ -128,7 +128,7 @@ func TestConnectionLimitsHaveDocumentedValues(t *testing.T) {
 		}
 	}
 	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 || server.MaxOfOneClient > server.MaxConnections/2 {
-		t.Errorf("%d bytes of headers, %d connections, %d of one client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxOfOneClient)
+		t.Errorf("got limits of %d header bytes, %d connections, %d per client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxOfOneClient)
 	}
 }
 
@@ -181,16 +181,16 @@ func TestConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
 		"10.1.2.3:9", "10.1.2.3:10", "10.1.2.3:11", // a proxy's
 		"127.0.0.1:12", "127.0.0.1:13", "[::1]:14", "[::1]:15", "[::1]:16")
 	if want := []int{1, 2, 5, 6, 7, 19, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
-		t.Errorf("kept %v, want %v", ports, want)
+		t.Errorf("kept connections: got %v, want %v", ports, want)
 	}
 	if n := strings.Count(s.Log.String(), "too many open connections"); n != 1 { // logged once a minute
-		t.Errorf("%d lines in the log", n)
+		t.Errorf("got %d log lines, want 1", n)
 	}
 	for range 2 { // closing a connection twice frees one place
 		_ = conns[0].Close()
 	}
 	if ports, _ := kept("203.0.113.7:17", "203.0.113.7:18"); !slices.Equal(ports, []int{17}) {
-		t.Errorf("kept %v after one was closed, want the first", ports)
+		t.Errorf("kept connections after one was closed: got %v, want the first", ports)
 	}
 }
 
@@ -250,5 +250,5 @@ func waitFor(t *testing.T, ready func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("it did not come in 5 s")
+	t.Fatal("the condition did not hold within 5 s")
 }

@@ -48,23 +48,23 @@ func TestSessionWorksFromLoginToLogout(t *testing.T) {
 
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		if accessOf(c) != accessOf(first) || row(t, s, c).Generation != 0 {
-			t.Error("a young token was rotated")
+			t.Error("the refresh rotated a token that was not due")
 		}
 		s.Database.Age(t, rotation)
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		if accessOf(c) == accessOf(first) || row(t, s, c).Generation != 1 {
-			t.Error("an old token was not rotated")
+			t.Error("the refresh did not rotate a token that was due")
 		}
 		again := first.Copy()
 		again.RefreshTokens().Want(t, http.StatusOK, "") // the response was lost, or a second tab refreshes
 		if accessOf(again) != accessOf(c) || refreshOf(again) != refreshOf(c) {
-			t.Error("the predecessor was answered with other tokens")
+			t.Error("the superseded token returned other tokens than its rotation")
 		}
 		first.Profile().Want(t, http.StatusOK, "") // an access token is valid until its exp
 		dump := s.Database.Dump(t)
 		for _, secret := range []string{accessOf(c), refreshOf(c), accessOf(first), c.CSRF} {
 			if secret != "" && strings.Contains(dump+s.Log.String(), secret) {
-				t.Error("a token is in the database or in the log")
+				t.Error("the database or the log contains a token")
 			}
 		}
 		s.Database.Age(t, rotation)
@@ -73,7 +73,7 @@ func TestSessionWorksFromLoginToLogout(t *testing.T) {
 		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'refresh_reused'", u.ID); n != 1 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh_reused events, want 1", n)
 		}
 	})
 }
@@ -100,7 +100,7 @@ func TestLogoutAcceptsEveryAuthenticToken(t *testing.T) {
 			at := row(t, s, c).RevokedAt
 			shown.Copy().Logout().Want(t, http.StatusNoContent, "")
 			if again := row(t, s, c).RevokedAt; at == nil || again == nil || !at.Equal(*again) {
-				t.Errorf("%s: revoked at %v, then at %v", name, at, again)
+				t.Errorf("%s: the revocation time changed from %v to %v", name, at, again)
 			}
 			for _, dead := range []*servertest.Client{c, old} {
 				dead.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
@@ -183,7 +183,7 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 			return strings.Replace(header, change[0], change[1], 1), strings.Replace(claims, change[0], change[1], 1)
 		})
 		if wrong == handle {
-			t.Fatalf("%s was not changed", name)
+			t.Fatalf("%s did not change the token", name)
 		}
 		s.Anonymous().RefreshTokens(servertest.Cookie("access", wrong), servertest.Header("X-CSRFToken", c.CSRF)).Want(t, http.StatusUnauthorized, "refresh_invalid")
 	}
@@ -192,7 +192,7 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	first.RefreshTokens().Want(t, http.StatusOK, "")
 	again.RefreshTokens().Want(t, http.StatusOK, "")
 	if first.CookieValue("access") == handle || first.CookieValue("access") != again.CookieValue("access") {
-		t.Error("an expired handle was not answered with one successor")
+		t.Error("the expired handle did not return one successor each time")
 	}
 }
 
@@ -258,7 +258,7 @@ func TestListSessionsShowsLiveSessionsOfUser(t *testing.T) {
 		}
 		used, err := time.Parse(time.RFC3339, got["last_used_at"].(string))
 		if stored := row(t, s, c).LastUsedAt; err != nil || !used.Equal(stored.Truncate(time.Hour)) || used.Location() != time.UTC {
-			t.Errorf("last_used_at %v of %v", got["last_used_at"], stored)
+			t.Errorf("last_used_at: got %v, want the hour of %v", got["last_used_at"], stored)
 		}
 		names := slices.Sorted(maps.Keys(got)) // neither the generation nor the idle expiry
 		if diff := cmp.Diff([]string{"created_at", "current", "expires_at", "id", "ip", "last_used_at", "token_transport", "user_agent"}, names); diff != "" {
@@ -267,7 +267,7 @@ func TestListSessionsShowsLiveSessionsOfUser(t *testing.T) {
 		raw := string(c.Copy().Do(http.MethodGet, "/accounts/sessions", nil).Raw)
 		for _, secret := range []string{accessOf(c), refreshOf(c), csrfOf(t, c), accessOf(first), refreshOf(first), first.CSRF} {
 			if secret != "" && strings.Contains(raw, secret) {
-				t.Error("a token is in the list")
+				t.Error("the list of sessions contains a token")
 			}
 		}
 	})
@@ -289,10 +289,10 @@ func TestFiftyFirstLoginRevokesOldestSession(t *testing.T) {
 		first.RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 		second.Profile().Want(t, http.StatusOK, "")
 		if got := list(t, last); len(got) != 50 || got[0]["id"] != last.SessionID || got[49]["id"] != second.SessionID {
-			t.Errorf("%d sessions: %v", len(got), ids(got))
+			t.Errorf("got %d sessions, want 50: %v", len(got), ids(got))
 		}
 		if e := eventsOf(t, s, last)[0]; e["kind"] != models.EventSessionRevoked || e["session_id"] != first.SessionID {
-			t.Errorf("the last event is %v", e)
+			t.Errorf("last event: got %v, want the revocation of the first session", e)
 		}
 	})
 }
@@ -307,7 +307,7 @@ func TestUserEndsOwnSessionOnly(t *testing.T) {
 		theirs := end(stranger.SessionID).Want(t, http.StatusNotFound, "resource_not_found")
 		nobodys := end("01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f").Want(t, http.StatusNotFound, "resource_not_found")
 		if diff := cmp.Diff(requestID.ReplaceAllString(string(theirs.Raw), ""), requestID.ReplaceAllString(string(nobodys.Raw), "")); diff != "" {
-			t.Errorf("somebody else's session is not answered like none:\n%s", diff)
+			t.Errorf("the responses for another user's session and for a missing one differ:\n%s", diff)
 		}
 		stranger.Profile().Want(t, http.StatusOK, "") // control 69
 		end(other.SessionID).Want(t, http.StatusNoContent, "")
@@ -368,7 +368,7 @@ func TestCleanedUpSessionStaysEnded(t *testing.T) {
 		c := s.Login(u, transport)
 		s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-(30*24+1)*time.Hour), u.ID)
 		if n, err := s.Service.CleanUp(context.Background()); err != nil || n == 0 {
-			t.Fatalf("%d deleted: %v", n, err)
+			t.Fatalf("CleanUp deleted %d sessions: %v", n, err)
 		}
 		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")

@@ -53,7 +53,7 @@ func TestSettingsShowEnforcedPasswordBounds(t *testing.T) {
 		register(longest+"x").Want(t, http.StatusAccepted, "")
 		wantField(t, register(longest+"xy"), "/password", "too_long")
 		if len(strings.Repeat("😀", most)) != bytes {
-			t.Errorf("%d characters of four bytes are not %d bytes", most, bytes)
+			t.Errorf("%d characters of four bytes do not have %d bytes", most, bytes)
 		}
 	}
 }
@@ -69,6 +69,6 @@ func TestSettingsListLanguagesOfPages(t *testing.T) {
 		locales = append(locales, each.(string))
 	}
 	if want := "export const texts = { " + strings.Join(locales, ", ") + " };"; !strings.Contains(string(texts), want) {
-		t.Errorf("texts.js has no %q", want)
+		t.Errorf("texts.js lacks %q", want)
 	}
 }

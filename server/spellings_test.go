@@ -84,15 +84,15 @@ func TestOperationsAgreeOnSpellingsOfUsernames(t *testing.T) {
 				want["login"] = other // login reveals nothing about the validity of names
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%.60q beside %q (-want +got):\n%s", typed, had, diff)
+				t.Errorf("%.60q for the existing %q (-want +got):\n%s", typed, had, diff)
 			}
 			if c.want == other { // both names exist now
 				if u := profileOf(t, signIn(s, typed, stranger.Password)); u["id"] != float64(stranger.ID) {
-					t.Errorf("%q signs %v in", typed, u)
+					t.Errorf("%q logs in %v, want the other user", typed, u)
 				}
 			}
 			if u := profileOf(t, signIn(s, had, password)); u["id"] != float64(owner.ID) {
-				t.Errorf("%q signs %v in", had, u)
+				t.Errorf("%q logs in %v, want the owner", had, u)
 			}
 			s.Database.Exec(t, "UPDATE users SET username_norm = ? WHERE id = ?", newName(), stranger.ID)
 		}
@@ -172,18 +172,18 @@ func TestOperationsAgreeOnSpellingsOfAddresses(t *testing.T) {
 				if n := len(s.Mails.To(mailboxOf(had))) - count; n == 1 {
 					got[name] = same
 				} else if n != 0 {
-					t.Errorf("%s of %.80q: %d mails to %q", name, typed, n, had)
+					t.Errorf("%s of %.80q: got %d mails to %q, want 0", name, typed, n, had)
 				}
 			}
 			if r := post(s, "/accounts/email/resend", object{"email": typed}); isRefused(r) != (c.want == refused) {
-				t.Errorf("resend to %.80q: %d", typed, r.Status)
+				t.Errorf("resend to %.80q: got status %d", typed, r.Status)
 			}
 			want := map[string]likeness{"login": c.want, "register": c.want, "email change": c.want, "reset": c.want}
 			if c.want == refused && got["login"] == other {
 				want["login"] = other // login reveals nothing about the validity of names
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%.80q beside %q (-want +got):\n%s", typed, had, diff)
+				t.Errorf("%.80q for the existing %q (-want +got):\n%s", typed, had, diff)
 			}
 		}
 	})

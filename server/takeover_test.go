@@ -16,7 +16,7 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 	t.Helper()
 	user := r.Want(t, http.StatusOK, "").JSON["user"].(object)
 	if user["email"] != email || user["email_verified"] != verified || user["pending_email"] != pending {
-		t.Errorf("%v verified %v, pending %v; want %s %v, %v", user["email"], user["email_verified"], user["pending_email"], email, verified, pending)
+		t.Errorf("got %v verified %v, pending %v; want %s %v, %v", user["email"], user["email_verified"], user["pending_email"], email, verified, pending)
 	}
 }
 
@@ -42,7 +42,7 @@ func TestStaffMemberCannotMakeAddressVerified(t *testing.T) {
 		wantAddress(t, edit(s.asRoot, s.una, object{"email": another}), s.una.Email, true, another)
 		wantMails(t, s.Server, s.una.Email, mail.EmailChangeNotice)
 		if m := s.Mails.To(s.una.Email)[0]; m.NewEmail != another {
-			t.Errorf("the notice is %+v", m)
+			t.Errorf("notice: got %+v", m)
 		}
 		s.asUna.Profile().Want(t, http.StatusOK, "")
 		// The owner's password reset cancels it.
@@ -112,11 +112,11 @@ func TestFirstResetClearsDataOfStranger(t *testing.T) {
 		confirmReset(s, requestReset(t, s, email, 2), otherPassword).Want(t, http.StatusNoContent, "")
 		squatter.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		if until, err := s.Store.KnownNetwork(t.Context(), email, far, now); err != nil || !until.IsZero() {
-			t.Errorf("the squatter's network is known until %v, %v", until, err)
+			t.Errorf("the network of the stranger's registration is known until %v, %v", until, err)
 		}
 		u := stored(t, s, email)
 		if u.FirstName != "" || u.LastName != "" || u.Locale != "" || !generated.MatchString(u.Username) || u.UsernameNorm != u.Username || u.EmailVerifiedAt == nil {
-			t.Errorf("the owner's account is %+v", u)
+			t.Errorf("the account of the owner is %+v", u)
 		}
 		owner := s.Login(servertest.User{User: u, Password: otherPassword}, accounts.Hybrid)
 		change := object{"username": name, "first_name": "Vera", "last_name": "Owner"}
@@ -124,7 +124,7 @@ func TestFirstResetClearsDataOfStranger(t *testing.T) {
 		// A later reset keeps what the owner has entered.
 		confirmReset(s, requestReset(t, s, email, 4), password).Want(t, http.StatusNoContent, "")
 		if u := stored(t, s, email); u.Username != name || u.FirstName != "Vera" || u.LastName != "Owner" {
-			t.Errorf("after the second reset: %+v", u)
+			t.Errorf("after the second reset: got %+v", u)
 		}
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
@@ -141,10 +141,10 @@ func TestFirstResetKeepsDataOfInvitedAndImportedUsers(t *testing.T) {
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL, imported_epoch = session_epoch WHERE id = ?", imported.ID)
 		confirmReset(s.Server, requestReset(t, s.Server, imported.Email, 1), otherPassword).Want(t, http.StatusNoContent, "")
 		if u := stored(t, s.Server, email); u.Username != name || u.FirstName != "Grace" || u.Locale != "ko" {
-			t.Errorf("invited: %+v", u)
+			t.Errorf("invited user: got %+v", u)
 		}
 		if u := stored(t, s.Server, imported.Email); u.Username != imported.Username || u.FirstName != imported.FirstName {
-			t.Errorf("imported: %+v", u)
+			t.Errorf("imported user: got %+v", u)
 		}
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }

@@ -57,16 +57,16 @@ func TestPasswordGuessesDoNotLockOwnerOut(t *testing.T) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		if n, unknown := guess(t, s, u.Username, 101), guess(t, s, newName(), 101); n != 10 || unknown != 10 {
-			t.Errorf("%d guesses at an account were judged, and %d at a name that nobody has; want 10", n, unknown)
+			t.Errorf("%d guesses at an account were accepted, and %d at an unknown name; want 10 each", n, unknown)
 		}
 		stranger := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.2"))
 		if wait := wantLimited(t, stranger); wait < 14*time.Minute || wait > 15*time.Minute {
-			t.Errorf("the first 429 has Retry-After %v", wait)
+			t.Errorf("the first 429 has Retry-After %v, want about 15 minutes", wait)
 		}
 		right := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.1"))
 		wrong := post(s, "/accounts/login", object{"username": u.Username, "password": "a wrong one"}, from("198.51.100.1"))
 		if wait := wantLimited(t, right); wait < 14*time.Minute || wait > 15*time.Minute || alike(right) != alike(wrong) {
-			t.Errorf("Retry-After %v; or the right password has another answer", wait)
+			t.Errorf("Retry-After is %v, or the response to the correct password differs", wait)
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		c.Profile().Want(t, http.StatusOK, "")
@@ -75,7 +75,7 @@ func TestPasswordGuessesDoNotLockOwnerOut(t *testing.T) {
 		signIn(s, u.Username, otherPassword).Want(t, http.StatusOK, "")
 
 		if n := guess(t, s, u.Username, 101); n != 10 {
-			t.Errorf("after the reset %d guesses were judged", n)
+			t.Errorf("%d guesses were accepted after the reset", n)
 		}
 		s.Clock.Advance(15 * time.Minute)
 		if s.Database.Engine == servertest.SQLite { // MySQL's clock cannot be moved, and a login compares the clocks
@@ -126,7 +126,7 @@ func TestGuessesDoNotBlockLinkOrRescueByOperator(t *testing.T) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		if n := guess(t, s, email, 20); n != 10 {
-			t.Errorf("%d guesses", n)
+			t.Errorf("got %d guesses", n)
 		}
 		verify(s, token, password).Want(t, http.StatusOK, "")
 		u := stored(t, s, email)
@@ -180,10 +180,10 @@ func TestNamesOfAccountHaveSeparateLimits(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		if guess(t, s, u.Email, 20) != 10 || guess(t, s, u.Username, 20) != 10 {
-			t.Error("guessing at the address shows whose username belongs to it")
+			t.Error("the limit of the address applies to the username, which reveals that both belong to one account")
 		}
 		if n := guess(t, s, shouted(u.Email), 20); n != 0 {
-			t.Errorf("%d more guesses at the address in capitals", n)
+			t.Errorf("got %d more guesses at the address in capitals, want 0", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
@@ -215,7 +215,7 @@ func TestLimitsHoldAcrossReplicas(t *testing.T) {
 				return r
 			})
 			if got := statuses(answers); got[want.status] != want.n || got[http.StatusTooManyRequests] != 40-want.n {
-				t.Errorf("%s: %v, want %d times %d and else 429", path, got, want.n, want.status)
+				t.Errorf("%s: got %v, want %d times %d and otherwise 429", path, got, want.n, want.status)
 			}
 			c := servertest.Start(t, servertest.Options{Engine: engine, Settings: settings, Database: a.Database})
 			wantLimited(t, post(c, path, want.body))
@@ -251,7 +251,7 @@ func TestClientIsOneAddressOrIPv6Network(t *testing.T) {
 				}
 			}
 			if judged != c.judged {
-				t.Errorf("%d of %d were judged, want %d", judged, len(c.ips), c.judged)
+				t.Errorf("%d of %d were accepted, want %d", judged, len(c.ips), c.judged)
 			}
 		})
 	}
@@ -284,7 +284,7 @@ func TestClientHasLimitPerKindOfOperation(t *testing.T) {
 				t.Errorf("%s: Retry-After %v", name, wait)
 			}
 			if s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens")+s.Database.Count(t, "SELECT COUNT(*) FROM outbox") != before {
-				t.Errorf("%s: something was stored", name)
+				t.Errorf("%s: a row was written", name)
 			}
 		}
 		post(s, "/accounts/register", object{"email": "no address", "password": password}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
@@ -331,7 +331,7 @@ func TestPasswordGuessesWithStolenSessionAreRateLimited(t *testing.T) {
 			wantLimited(t, request(u.Password))
 		}
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
-			t.Errorf("the user was changed:\n%s", diff)
+			t.Errorf("the guesses changed the user:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 		signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "") // a thief of a session cannot lock the owner out

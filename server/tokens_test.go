@@ -80,7 +80,7 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 		}
 	}
 	if len(list) < 10 {
-		t.Fatalf("only %d ways in", len(list))
+		t.Fatalf("only %d combinations of operation and location were tested", len(list))
 	}
 	return list
 }
@@ -119,7 +119,7 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	t.Helper()
 	if isOptional(w.op) {
 		if outcomeOf(w.op, r) != signedOut {
-			t.Errorf("%s: %s: %d %s, want no session", w, name, r.Status, r.Raw)
+			t.Errorf("%s: %s: got %d %s, want no session", w, name, r.Status, r.Raw)
 		}
 		return
 	}
@@ -127,7 +127,7 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	if r.Status == http.StatusUnauthorized && (r.Code() == want || cookie && r.Code() == "credentials_missing") {
 		return
 	}
-	t.Errorf("%s: %s: %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
+	t.Errorf("%s: %s: got %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
 }
 
 func TestHostileTokensAreRejectedEverywhere(t *testing.T) {
@@ -162,7 +162,7 @@ func TestHostileTokensAreRejectedEverywhere(t *testing.T) {
 			}
 		}
 		if carried < sent*8/10 {
-			t.Errorf("%s: only %d of %d were sent", w, carried, sent)
+			t.Errorf("%s: only %d of %d tokens were presented", w, carried, sent)
 		}
 	}
 	unchanged(t, s, before)
@@ -170,7 +170,7 @@ func TestHostileTokensAreRejectedEverywhere(t *testing.T) {
 		if !unsafeMethod(w.op.Method) {
 			w.refused(t, "nothing", w.invalid(), w.show(t, s, ""))
 			if r := send(w.session.Copy(), exampleOf(t, w.op)); r.Status != http.StatusOK || outcomeOf(w.op, r) != "" {
-				t.Errorf("%s: the good token: %d %s", w, r.Status, r.Raw)
+				t.Errorf("%s: the valid token: got %d %s, want it accepted", w, r.Status, r.Raw)
 			}
 		}
 	}
@@ -193,7 +193,7 @@ func TestTokenWithoutIssuedSessionIsRejected(t *testing.T) {
 					continue
 				}
 				if r := w.show(t, s, cases[i].Raw); outcomeOf(w.op, r) != want && (want != "" || r.Status >= 300) {
-					t.Errorf("%s: %s: %d %s, want %q", w, cases[i].Name, r.Status, outcomeOf(w.op, r), want)
+					t.Errorf("%s: %s: got %d %s, want %q", w, cases[i].Name, r.Status, outcomeOf(w.op, r), want)
 				}
 			}
 			unchanged(t, s, before)
@@ -215,7 +215,7 @@ func (w way) takesNoOther(t *testing.T, s *servertest.Server, theirs *servertest
 		return header, strings.ReplaceAll(claims, w.session.SessionID, theirs.SessionID)
 	}))
 	if outcome := outcomeOf(w.op, r); outcome != want || want == "" && r.Status >= 300 {
-		t.Errorf("%s: sid of another user's session: %d %s, want %q", w, r.Status, outcome, want)
+		t.Errorf("%s: sid of another user's session: got %d %s, want %q", w, r.Status, outcome, want)
 	}
 	unchanged(t, s, before)
 }
@@ -302,7 +302,7 @@ func TestKeyURLOfTokenIsNotFetched(t *testing.T) {
 		}
 	}
 	if n := visitors(); n != 0 {
-		t.Errorf("%d connections asked for a key", n)
+		t.Errorf("the server opened %d connections to fetch a key, want 0", n)
 	}
 	front, _, _ := served(t, s)
 	huge := strings.Repeat("k", 70_000)

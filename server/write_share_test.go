@@ -48,7 +48,7 @@ func TestWaitingWritesOfOneNetworkAreBounded(t *testing.T) {
 			took = time.Since(began)
 		}
 		if took > time.Second {
-			t.Errorf("refused after %v", took)
+			t.Errorf("the request was rejected only after %v", took)
 		}
 		other.Do(http.MethodGet, "/accounts/profile", nil, from("2001:db8:2::1")).Want(t, http.StatusOK, "")
 		unlock()

@@ -300,7 +300,7 @@ func TestGrantedRoleCancelsEmailChangeByStaff(t *testing.T) {
 				moved := "moved-" + u.Email
 				r := asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
 				if pending := r.JSON["user"].(map[string]any)["pending_email"]; pending != moved {
-					t.Errorf("pending: %s", r.Raw)
+					t.Errorf("pending_email: got %s, want the new address", r.Raw)
 				}
 				link := servertest.Token(t, s.Mails.Wait(t, moved, 1))
 				end(u)
@@ -344,7 +344,7 @@ func TestRemovedStaffMemberLosesPendingEmailChanges(t *testing.T) {
 				end.remove(t, s, boss, asBoss, principal(t, s, asRoot))
 				for address, status := range map[string]int{"evil-" + u.Email: http.StatusUnprocessableEntity, "my-" + own.Email: http.StatusNoContent} {
 					if r := s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": links[address], "password": rightPassword}); r.Status != status {
-						t.Errorf("%s: status %d, want %d", address, r.Status, status)
+						t.Errorf("%s: got status %d, want %d", address, r.Status, status)
 					}
 				}
 			})
@@ -383,7 +383,7 @@ func TestRemovedSuperuserGrantsNoRole(t *testing.T) {
 				status := <-done
 				f.proxy.Delay(0)
 				if after := isSuperuser(); after != before {
-					t.Errorf("%s, round %d: granted after the removal, answered %d", name, round, status)
+					t.Errorf("%s, round %d: the role was granted after the removal, with status %d", name, round, status)
 				}
 				if status == http.StatusOK {
 					granted++

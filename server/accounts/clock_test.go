@@ -59,7 +59,7 @@ func (s *site) works(off *servertest.Server) {
 		s.age(c, interval+margin+2*time.Second)
 		c.Copy().RefreshTokens().Want(s.t, http.StatusOK, "")
 		if s.row(c).Generation != 1 {
-			s.t.Error("nothing was rotated")
+			s.t.Error("the refresh did not rotate the token")
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 		wantUnavailable(s.t, off.Anonymous().Do(http.MethodGet, "/readyz", nil))
 	})
 	if observed(s.t, off, "clock_off") == "0" {
-		s.t.Error("no metric says so")
+		s.t.Error("the metrics do not count the wrong clock")
 	}
 	off.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(s.t, http.StatusOK, "")
 	s.replicas[0].Anonymous().Do(http.MethodGet, "/readyz", nil).Want(s.t, http.StatusOK, "")
@@ -119,7 +119,7 @@ func TestRecentAuthenticationIsMeasuredByDatabaseClock(t *testing.T) {
 			c.Do(http.MethodPost, "/accounts/reauthenticate", map[string]any{"password": s.user.Password}).Want(t, http.StatusOK, "")
 			invite().Want(t, http.StatusUnprocessableEntity, "validation_failed")
 			if n := s.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE authenticated_at > UTC_TIMESTAMP(6)"); n != 0 {
-				t.Errorf("off by %v: the password will have been shown", offset)
+				t.Errorf("off by %v: the authentication is recorded in the future", offset)
 			}
 		}
 	})
@@ -194,15 +194,15 @@ func TestAbsoluteEndOfSessionDoesNotMove(t *testing.T) {
 				r := c.RefreshTokens().Want(t, http.StatusOK, "")
 				session, _ := r.JSON["session"].(map[string]any)
 				if got, _ := session["expires_at"].(string); got != end.Format(time.RFC3339) {
-					t.Fatalf("the end has moved to %s", got)
+					t.Fatalf("expires_at has moved to %s", got)
 				}
 				for _, cookie := range r.Cookies() {
 					if left := end.Sub(clock.Now()); time.Duration(cookie.MaxAge)*time.Second > left {
-						t.Errorf("cookie %s lives %d s, the session %v", cookie.Name, cookie.MaxAge, left)
+						t.Errorf("cookie %s lasts %d s, but the session ends in %v", cookie.Name, cookie.MaxAge, left)
 					}
 				}
 				if l := s.row(c); !l.ExpiresAt.Equal(end) || l.IdleExpiresAt.After(end) {
-					t.Fatalf("ends %v and %v", l.IdleExpiresAt, l.ExpiresAt)
+					t.Fatalf("the session ends at %v and %v", l.IdleExpiresAt, l.ExpiresAt)
 				}
 			}
 			clock.Advance(24*time.Hour - time.Second)
@@ -211,7 +211,7 @@ func TestAbsoluteEndOfSessionDoesNotMove(t *testing.T) {
 			clock.Advance(time.Second)
 			s.unchanged(func() { c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, expired) })
 			if r := c.Profile().Want(t, http.StatusUnauthorized, ""); r.Code() != "access_expired" && r.Code() != expired {
-				t.Errorf("code %s", r.Code())
+				t.Errorf("got code %s, want access_expired or session_expired", r.Code())
 			}
 		})
 	}
@@ -251,11 +251,11 @@ func (s *site) saysWho(raw string) {
 		s.t.Errorf("claims (-want +got):\n%s", diff)
 	}
 	if life := claims["exp"].(float64) - claims["iat"].(float64); life != 300 {
-		s.t.Errorf("a life of %v s", life)
+		s.t.Errorf("the access token is valid for %v s, want 300", life)
 	}
 	for _, personal := range []string{s.user.Username, s.user.Email, s.user.FirstName, s.user.LastName} {
 		if strings.Contains(strings.ToLower(string(text)), strings.ToLower(personal)) {
-			s.t.Errorf("%q is in the token", personal)
+			s.t.Errorf("the access token contains %q", personal)
 		}
 	}
 }

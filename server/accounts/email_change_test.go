@@ -89,7 +89,7 @@ func TestConfirmEmailChangeRequiresPassword(t *testing.T) {
 		}
 		must(t, s.Service.FlushEvents(t.Context()))
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'password_wrong' AND user_id = ?", stranger.ID); n != 1 {
-			t.Errorf("%d events of a wrong password", n)
+			t.Errorf("got %d password_wrong events, want 1", n)
 		}
 		right := map[string]any{"token": link, "password": stranger.Password}
 		confirm(right).Want(t, http.StatusNoContent, "")
@@ -202,10 +202,10 @@ func TestConfirmEmailChangeSucceedsDuringRehash(t *testing.T) {
 		err := s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{})
 		stop()
 		if err != nil || reads.Load() == 0 {
-			t.Errorf("%v after %d reads of the clock", err, reads.Load())
+			t.Errorf("got %v after %d reads of the clock", err, reads.Load())
 		}
 		if got := userOf(t, s, u.ID); got.Email != "moved@example.com" || got.Password == hashes[0] {
-			t.Errorf("the address is %s, the hash changed: %v", got.Email, got.Password != hashes[0])
+			t.Errorf("the address is %s; the hash was replaced: %v", got.Email, got.Password != hashes[0])
 		}
 	})
 }
@@ -224,11 +224,11 @@ func TestConfirmEmailChangeFailsIfPasswordWasReplaced(t *testing.T) {
 		err := s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{})
 		stop()
 		if got := userOf(t, s, u.ID); codeOf(err) != problem.ServiceUnavailable || got.Email != u.Email || pendingTokens(t, s, u.ID) != 1 {
-			t.Errorf("%v, the address is %s, %d links are open", err, got.Email, pendingTokens(t, s, u.ID))
+			t.Errorf("got %v, the address %s and %d open links, want 503 and no change", err, got.Email, pendingTokens(t, s, u.ID))
 		}
 		must(t, s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{}))
 		if n := pendingTokens(t, s, u.ID); n != 0 {
-			t.Errorf("%d links are open after the confirmation", n)
+			t.Errorf("%d links are open after the confirmation, want 0", n)
 		}
 	})
 }
@@ -273,7 +273,7 @@ func TestCancelEmailChangeIsIdempotent(t *testing.T) {
 				c.Do(http.MethodDelete, changePath, nil).Want(t, http.StatusNoContent, "")
 			}
 			if got := pendingEmail(t, c); got != nil || canceled() != int64(i+1) {
-				t.Errorf("pending is %v after the end, %d events", got, canceled())
+				t.Errorf("pending is %v after the cancellation, with %d events", got, canceled())
 			}
 			s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 			c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusNotFound, "resource_not_found")
@@ -294,7 +294,7 @@ func TestCancelEmailChangeDropsWaitingMail(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Engine: e, Database: held.Database})
 		outcomes := settled(t, s.Database)
 		if outcomes[models.MailDropped] != 2 || len(s.Mails.To("moved@example.com")) != 0 {
-			t.Errorf("outcomes %v, mails %v", outcomes, s.Mails.To("moved@example.com"))
+			t.Errorf("got the outcomes %v and the mails %v, want two dropped mails", outcomes, s.Mails.To("moved@example.com"))
 		}
 	})
 }
@@ -314,7 +314,7 @@ func TestResendEmailChangeReplacesLink(t *testing.T) {
 		settled(t, s.Database)
 		notices := slices.DeleteFunc(s.Mails.To(u.Email), func(m mail.Message) bool { return m.Kind != mail.EmailChangeNotice })
 		if got := pendingEmail(t, c); got != "moved@example.com" || first == second || len(notices) != 1 {
-			t.Errorf("pending is %v, %d notices", got, len(notices))
+			t.Errorf("pending is %v, with %d notices, want 1", got, len(notices))
 		}
 		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": first, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": second, "password": u.Password}).Want(t, http.StatusNoContent, "")
@@ -337,16 +337,16 @@ func TestResendEmailChangeIsRateLimited(t *testing.T) {
 			}
 			r := c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusTooManyRequests, "rate_limited")
 			if r.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
+				t.Error("the response has no Retry-After")
 			}
 			c.Do(http.MethodPost, changePath, map[string]any{"email": victim}).Want(t, http.StatusTooManyRequests, "rate_limited")
 			if got := pendingEmail(t, c); got != victim {
-				t.Errorf("pending is %v", got)
+				t.Errorf("pending is %v, want the address of the victim", got)
 			}
 		}
 		settled(t, s.Database)
 		if n := len(s.Mails.To(victim)); n != 1 {
-			t.Errorf("%d mails in a minute", n)
+			t.Errorf("got %d mails in a minute, want 1", n)
 		}
 		for range 5 {
 			c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -361,7 +361,7 @@ func TestResendEmailChangeIsRateLimited(t *testing.T) {
 			}
 		}
 		if n := len(s.Mails.To(victim)); n != 5 {
-			t.Errorf("%d mails in an hour", n)
+			t.Errorf("got %d mails in an hour, want 5", n)
 		}
 	})
 }
@@ -383,7 +383,7 @@ func TestResentEmailChangeEndsWithStaffMember(t *testing.T) {
 		link := servertest.Token(t, s.Mails.Wait(t, "moved@example.com", 2))
 		asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(boss.ID), map[string]any{"is_superuser": false}).Want(t, http.StatusOK, "")
 		if got := pendingEmail(t, c); got != nil {
-			t.Errorf("pending is %v", got)
+			t.Errorf("pending is %v, want nothing", got)
 		}
 		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 	})
@@ -412,7 +412,7 @@ func TestProfileShowsStoredData(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		if stored := userOf(t, s, u.ID); stored.Locale != "" {
-			t.Errorf("the language %q is stored", stored.Locale)
+			t.Errorf("the stored language is %q, want none", stored.Locale)
 		}
 		s.Database.Exec(t, "UPDATE users SET password = ? WHERE id = ?", credentials.Unusable, u.ID)
 		if user, _ := c.Profile().JSON["user"].(map[string]any); user["has_password"] != false {
@@ -440,14 +440,14 @@ func TestOneOfConcurrentChangesWithIfMatchSucceeds(t *testing.T) {
 					r := c.Do(http.MethodPatch, path, map[string]any{"first_name": fmt.Sprint(round, " ", i)}, servertest.Header("If-Match", tag))
 					statuses[i], tags[i] = r.Status, r.Header.Get("ETag")
 					if r.Status != http.StatusOK && r.Code() != "precondition_failed" {
-						t.Errorf("round %d: %d %s", round, r.Status, r.Raw)
+						t.Errorf("round %d: got %d %s, want 200 or 412", round, r.Status, r.Raw)
 					}
 				})
 			}
 			close(start)
 			both.Wait()
 			if statuses[0]+statuses[1] != http.StatusOK+http.StatusPreconditionFailed || slices.Contains(tags[:], tag) {
-				t.Fatalf("round %d: statuses %v, tags %v after %s", round, statuses, tags, tag)
+				t.Fatalf("round %d: got statuses %v and tags %v after %s, want one 200 and one 412", round, statuses, tags, tag)
 			}
 		}
 	})

@@ -8,7 +8,7 @@ func TestNewEpochIsStoredExactly(t *testing.T) {
 	for range 100 {
 		e := randomEpoch()
 		if e < 0 || e >= 1<<48 || seen[e] {
-			t.Fatalf("epoch %d", e)
+			t.Fatalf("got the epoch %d", e)
 		}
 		seen[e] = true
 	}

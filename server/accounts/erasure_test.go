@@ -42,14 +42,14 @@ func TestDeletedAccountLeavesNothingInDatabaseFiles(t *testing.T) {
 	files, err := filepath.Glob(path + "*")
 	must(t, err)
 	if len(files) != 1 {
-		t.Errorf("a clean shutdown leaves %v", files)
+		t.Errorf("the files after a clean shutdown are %v, want the database only", files)
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		must(t, err)
 		for _, value := range []string{address, name, u.Username, u.Password, changed.Password} {
 			if n := bytes.Count(content, []byte(value)); n > 0 {
-				t.Errorf("%s contains %.20q %d times", filepath.Base(file), value, n)
+				t.Errorf("%s contains %.20q %d times, want 0", filepath.Base(file), value, n)
 			}
 		}
 	}
@@ -66,7 +66,7 @@ func TestMailAboutDeletionKeepsAddressUntilSent(t *testing.T) {
 		s.Mails.Wait(t, u.Email, 1)
 		s.StopMails()
 		if dump := s.Database.Dump(t); strings.Contains(dump, u.Username) || !strings.Contains(dump, "outbox.kind=account_deleted") {
-			t.Errorf("the address of the deleted user remains:\n%s", dump)
+			t.Errorf("the database still contains the address of the deleted user:\n%s", dump)
 		}
 	})
 }
@@ -92,7 +92,7 @@ func TestDatabaseFilesReadableByOthersAreRejected(t *testing.T) {
 			must(t, os.Chmod(name, mode))
 			err := open()
 			if refused := err != nil && strings.Contains(err.Error(), filepath.Base(name)+" can be read by others: chmod 600 it"); refused != (mode&0o007 != 0) {
-				t.Errorf("%s with mode %o: %v", filepath.Base(name), mode, err)
+				t.Errorf("%s with mode %o: got %v", filepath.Base(name), mode, err)
 			}
 			must(t, os.Chmod(path, 0o600))
 			if name != path {

@@ -56,7 +56,7 @@ func (f *faulty) due(tr token.Transport) *servertest.Client {
 func (f *faulty) oneStep(c *servertest.Client) {
 	f.t.Helper()
 	if l := f.row(c); l.Generation != 1 || l.RevokedAt != nil {
-		f.t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+		f.t.Errorf("got generation %d, revoked at %v, want generation 1 of a live session", l.Generation, l.RevokedAt)
 	}
 }
 
@@ -78,11 +78,11 @@ func TestRefreshReadsRowBackAfterLostResponse(t *testing.T) {
 					f.proxy.happened(len(faults))
 					f.oneStep(old)
 					if held(c) == held(old) {
-						t.Error("the tokens of before")
+						t.Error("the refresh returned the previous tokens")
 					}
 					again := old.Copy().RefreshTokens().Want(t, http.StatusOK, "")
 					if handed(again) != handed(first) {
-						t.Errorf("another successor:\n%s\nthan\n%s", handed(again), handed(first))
+						t.Errorf("the repeated refresh returned other tokens:\n%s\nwant\n%s", handed(again), handed(first))
 					}
 					f.at(c).Profile().Want(t, http.StatusOK, "")
 					f.oneStep(old)
@@ -125,7 +125,7 @@ func TestStalledDatabaseResponseIsUnavailableInTime(t *testing.T) {
 				began := time.Now()
 				r := old.Copy().RefreshTokens()
 				if took := time.Since(began); took > answers {
-					t.Errorf("answered after %v", took)
+					t.Errorf("the server responded only after %v", took)
 				}
 				if r.Status != http.StatusOK {
 					wantUnavailable(t, r)
@@ -166,12 +166,12 @@ func TestLostCommitHasConsistentResult(t *testing.T) {
 				f.proxy.next(commit, fault)
 				r := r0.Copy().At(f.far).RefreshTokens()
 				if r.Status != http.StatusUnauthorized || r.Code() != reused && r.Code() != revoked {
-					t.Errorf("status %d %s", r.Status, r.Code())
+					t.Errorf("got status %d %s, want 401 because of the reuse", r.Status, r.Code())
 				}
 				f.proxy.happened(1)
 				f.dead(r2, r0)
 				if n := f.events(r0, "refresh_reused"); n != 1 {
-					t.Errorf("%d events", n)
+					t.Errorf("got %d refresh_reused events, want 1", n)
 				}
 			})
 			t.Run("login, "+name, func(t *testing.T) {
@@ -211,11 +211,11 @@ func TestStalledCommitIsUnavailableAndRepeatable(t *testing.T) {
 			began := time.Now()
 			wantUnavailable(t, ask())
 			if took := time.Since(began); took > answers {
-				t.Errorf("%s: answered after %v", name, took)
+				t.Errorf("%s: the server responded only after %v", name, took)
 			}
 			f.proxy.happened(1)
 			if r := ask(); r.Status >= 300 {
-				t.Errorf("%s: %d %s afterwards", name, r.Status, r.Code())
+				t.Errorf("%s: after the recovery: got %d %s, want success", name, r.Status, r.Code())
 			}
 		}
 		f.dead(c)
@@ -236,14 +236,14 @@ func TestEventsAreWrittenOnceAfterLostCommit(t *testing.T) {
 				fail(first)
 				f.proxy.next("COMMIT", fault)
 				if err := f.far.Service.FlushEvents(t.Context()); err == nil {
-					t.Error("the lost answer is no error")
+					t.Error("FlushEvents returned no error after the lost response")
 				}
 				f.proxy.happened(1)
 				fail(second)
 				must(t, f.far.Service.FlushEvents(t.Context()))
 				for _, u := range []servertest.User{first, second} {
 					if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'login_failed' AND user_id = ?", u.ID); n != 1 {
-						t.Errorf("%d events", n)
+						t.Errorf("got %d login_failed events, want 1", n)
 					}
 				}
 			})
@@ -293,7 +293,7 @@ func TestUnreachableDatabaseIsUnavailableAndRecovers(t *testing.T) {
 				away()
 				f.allUnavailable(clients)
 				if f.db.Dump(t) != before {
-					t.Error("rows changed while the database was away")
+					t.Error("rows changed while the database was unavailable")
 				}
 				f.proxy.back()
 				f.allRecover(clients)
@@ -327,7 +327,7 @@ func (f *faulty) allUnavailable(clients []*servertest.Client) {
 			began := time.Now()
 			r := call()
 			if took := time.Since(began); took > answers {
-				f.t.Errorf("answered after %v", took)
+				f.t.Errorf("the server responded only after %v", took)
 			}
 			wantUnavailable(f.t, r)
 		})
@@ -343,7 +343,7 @@ func (f *faulty) allRecover(clients []*servertest.Client) {
 	back := time.Now()
 	for f.far.Anonymous().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK {
 		if time.Since(back) > recovers {
-			f.t.Fatal("not ready again")
+			f.t.Fatal("the server is not ready after the database has recovered")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -369,7 +369,7 @@ func TestFirstRequestsToSilentDatabaseTimeOutAlone(t *testing.T) {
 				began := time.Now()
 				r := c.RefreshTokens()
 				if took := time.Since(began); took > answers {
-					t.Errorf("request %d is answered after %v", i, took)
+					t.Errorf("request %d: the server responded only after %v", i, took)
 				}
 				wantUnavailable(t, r)
 			})

@@ -114,7 +114,7 @@ func (s *site) next(c *servertest.Client, options ...servertest.Option) *servert
 	n := s.at(c)
 	n.RefreshTokens(options...).Want(s.t, http.StatusOK, "")
 	if held(n) == held(c) {
-		s.t.Fatal("nothing was rotated")
+		s.t.Fatal("the refresh did not rotate the token")
 	}
 	return n
 }
@@ -272,7 +272,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("never: " + what)
+			t.Fatal("did not happen in time: " + what)
 		}
 	}
 }

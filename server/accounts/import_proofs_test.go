@@ -95,7 +95,7 @@ func TestImportVerifiesOnlyProvenAddresses(t *testing.T) {
 					t.Errorf("verified users, users with a role: -want +got:\n%s", diff)
 				}
 				if u := userOf(t, s, 7); u.Email != "late@example.com" || userOf(t, s, 6).Email != "" {
-					t.Errorf("%+v: the owner does not have the address", u)
+					t.Errorf("%+v: the address does not belong to its owner", u)
 				}
 			})
 		}
@@ -121,7 +121,7 @@ func TestResetVerifiesAddressOfImportedUser(t *testing.T) {
 		ada := s.Login(servertest.User{User: userOf(t, s, 1), Password: oldPassword}, token.Body)
 		ada.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": oldPassword, "new_password": secret}).Want(t, http.StatusOK, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox"); n != 0 {
-			t.Errorf("%d notices were sent to an address that is not verified", n)
+			t.Errorf("%d notices were sent to an unverified address, want 0", n)
 		}
 		requestReset(t, s, "ada@example.com")
 		link := servertest.Token(t, s.Mails.Wait(t, "ada@example.com", 1))

@@ -68,12 +68,12 @@ func TestImportReportsSkippedAndChangedUsers(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		dry := importAll(t, s, true, importCases...)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users") + s.Database.Count(t, "SELECT COUNT(*) FROM events"); n != 0 {
-			t.Fatalf("a dry run left %d rows", n)
+			t.Fatalf("a dry run left %d rows, want 0", n)
 		}
 		before := s.Clock.Now()
 		r := importAll(t, s, false, importCases...)
 		if diff := cmp.Diff(dry, r); diff != "" {
-			t.Errorf("a dry run says something else (-dry +run):\n%s", diff)
+			t.Errorf("the report of a dry run differs (-dry +run):\n%s", diff)
 		}
 		want := map[string][]int64{
 			"superuser in Django":               {23},
@@ -119,7 +119,7 @@ func TestImportReportsSkippedAndChangedUsers(t *testing.T) {
 		maria := s.Login(servertest.User{User: userOf(t, s, 15), Password: oldPassword}, token.Body)
 		for name, status := range map[string]int{"maria@localhost": http.StatusOK, "maria@elsewhere": http.StatusUnprocessableEntity, "maria gaetana": http.StatusUnprocessableEntity} {
 			if r := maria.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": name, "first_name": "Maria"}); r.Status != status {
-				t.Errorf("%q is taken as a username with status %d", name, r.Status)
+				t.Errorf("changing the username to %q: got status %d", name, r.Status)
 			}
 		}
 	})
@@ -130,7 +130,7 @@ func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
 	t.Helper()
 	for _, id := range []int64{2, 3, 4, 8, 19} {
 		if u := userOf(t, s, id); u.Email != "" || u.EmailNorm != fmt.Sprint("#", id) || u.EmailVerifiedAt != nil {
-			t.Errorf("without an address: %+v", u)
+			t.Errorf("user without an address: got %+v", u)
 		}
 	}
 	if u := userOf(t, s, 1); u.Email != "Ada@Example.com" || u.EmailNorm != "ada@example.com" || u.EmailVerifiedAt.Before(began.Add(-time.Second)) {
@@ -158,6 +158,6 @@ func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
 	}
 	users, events := s.Database.Count(t, "SELECT COUNT(*) FROM users"), s.Database.Count(t, "SELECT COUNT(DISTINCT user_id) FROM events WHERE kind = 'registered' AND detail = 'imported'")
 	if users != events || s.Database.Count(t, "SELECT COUNT(DISTINCT session_epoch) FROM users WHERE imported_epoch = session_epoch") != users {
-		t.Errorf("%d users, %d of them with an event", users, events)
+		t.Errorf("got %d users, of which %d have an event", users, events)
 	}
 }

@@ -108,7 +108,7 @@ func TestImportedHashesLogInAndAreReplaced(t *testing.T) {
 				}
 				wantLogin(t, s, name, password, id)
 				if u := userOf(t, s, id); !strings.HasPrefix(u.Password, "$argon2id$v=19$m=64,t=1,p=1$") || *u.ImportedEpoch != u.SessionEpoch {
-					t.Errorf("after the login: %+v", u)
+					t.Errorf("user after the login: got %+v", u)
 				}
 				wantLogin(t, s, strings.ToUpper(name)+"@Example.com", password, id)
 			})
@@ -134,14 +134,14 @@ func TestImportKeepsExistingUsers(t *testing.T) {
 			t.Errorf("%+v\n%s", r, diff)
 		}
 		if diff := cmp.Diff(own.User, userOf(t, s, own.ID)); diff != "" {
-			t.Errorf("somebody who was here was changed:\n%s", diff)
+			t.Errorf("the import changed an existing user:\n%s", diff)
 		}
 		wantLogin(t, s, own.Email, own.Password, own.ID)
 		// New ids are beyond the greatest imported one, even if that user has been removed since.
 		importAll(t, s, false, djangoRow(own.ID+5000, "last", ""))
 		s.Database.Exec(t, "DELETE FROM users WHERE id = ?", own.ID+5000)
 		if next := s.NewUser(); next.ID <= own.ID+5000 {
-			t.Errorf("the next user is %d", next.ID)
+			t.Errorf("the next user has the ID %d", next.ID)
 		}
 	})
 }
@@ -156,13 +156,13 @@ func TestRepeatedImportSkipsImportedUsers(t *testing.T) {
 		epoch := userOf(t, broken, 1).SessionEpoch
 		second := importAll(t, broken, false, importCases...)
 		if first.Imported != 6 || second.Here != 6 || second.Imported != len(importCases)-3-6 {
-			t.Errorf("%+v then %+v", first, second)
+			t.Errorf("got the reports %+v and %+v", first, second)
 		}
 		if third := importAll(t, broken, false, importCases...); third.Imported != 0 || third.Here != len(importCases)-3 || len(third.Met) != 0 {
 			t.Errorf("%+v", third)
 		}
 		if userOf(t, broken, 1).SessionEpoch != epoch {
-			t.Error("somebody was imported a second time")
+			t.Error("a user was imported a second time")
 		}
 		for _, c := range importCases {
 			if c.ID < 1 || c.ID > 1<<52 {
@@ -200,7 +200,7 @@ func TestDeletedUserIsNotImportedAgain(t *testing.T) {
 		own := s.NewUser()
 		s.Login(own, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", own.ID); n != 0 {
-			t.Errorf("%d rows are left of somebody who was not imported", n)
+			t.Errorf("%d tokens of a user who was not imported are left, want 0", n)
 		}
 	})
 }
@@ -230,7 +230,7 @@ func TestImportedUserWithoutAddressCanAddOne(t *testing.T) {
 		c.Do(http.MethodPost, "/accounts/email/change", map[string]any{"email": "ada@example.com"}).Want(t, http.StatusAccepted, "")
 		link := s.Mails.Wait(t, "ada@example.com", 1)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email = '' OR email_norm LIKE '#%'"); n != 0 {
-			t.Errorf("%d mails to nobody", n)
+			t.Errorf("%d mails without a recipient were queued, want 0", n)
 		}
 		s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": servertest.Token(t, link), "password": secret}).Want(t, http.StatusNoContent, "")
 		if u := userOf(t, s, 1); u.Email != "ada@example.com" || u.EmailNorm != "ada@example.com" || u.EmailVerifiedAt == nil {
@@ -240,7 +240,7 @@ func TestImportedUserWithoutAddressCanAddOne(t *testing.T) {
 		importAll(t, s, false, djangoRow(2, "grace", ""))
 		s.Login(servertest.User{User: userOf(t, s, 2), Password: oldPassword}, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email = '' OR email_norm LIKE '#%'"); n != 0 {
-			t.Errorf("%d mails to nobody", n)
+			t.Errorf("%d mails without a recipient were queued, want 0", n)
 		}
 	})
 }
@@ -272,10 +272,10 @@ func TestImportedBlacklistedTokensCountAsUsed(t *testing.T) {
 			run := s.Service.NewImport(accounts.ImportOptions{Dry: dry, EmailsVerified: true})
 			must(t, run.Tokens(t.Context(), batch))
 			if n := run.Report().Tokens; n != 3 {
-				t.Errorf("%d tokens", n)
+				t.Errorf("got %d tokens, want 3", n)
 			}
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); dry != (n == 0) || n > 3 {
-				t.Errorf("%d rows", n)
+				t.Errorf("got %d rows", n)
 			}
 		}
 		s.Clock.Advance(399 * 24 * time.Hour) // ACCOUNTS_LEGACY_JWT_UNTIL is at most 400d ahead
@@ -318,7 +318,7 @@ func TestConcurrentImportsPlanTakenNamesAgain(t *testing.T) {
 		}
 		must(t, s.Service.NewImport(accounts.ImportOptions{Dry: true}).Begin(t.Context(), 5000))
 		if first := s.NewUser(); first.ID > 1000 {
-			t.Errorf("a dry run has kept ids: %d", first.ID)
+			t.Errorf("the dry run reserved IDs: the next user has the ID %d", first.ID)
 		}
 		must(t, s.Service.NewImport(accounts.ImportOptions{}).Begin(t.Context(), rows[len(rows)-1].ID))
 		reports := make(chan accounts.ImportReport, 2)
@@ -341,7 +341,7 @@ func TestConcurrentImportsPlanTakenNamesAgain(t *testing.T) {
 		for i := range 20 {
 			u, err := s.Service.CreateUser(t.Context(), accounts.NewUser{Username: fmt.Sprint("person", 20*i+19), Email: fmt.Sprintf("own%d@example.com", i), Password: secret})
 			if err == nil && u.ID < 1400 {
-				t.Errorf("%d was given out, which is somebody's", u.ID)
+				t.Errorf("a new user has the ID %d of an imported user", u.ID)
 			}
 			if err != nil && !errors.Is(err, &problem.Error{Code: problem.UsernameTaken}) {
 				t.Error(err)
@@ -350,7 +350,7 @@ func TestConcurrentImportsPlanTakenNamesAgain(t *testing.T) {
 		all.Wait()
 		a, b := <-reports, <-reports
 		if a.Imported+b.Imported != 400 || a.Here+b.Here != 400 || s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE imported_epoch IS NOT NULL") != 400 {
-			t.Errorf("%+v and %+v", a, b)
+			t.Errorf("got the reports %+v and %+v", a, b)
 		}
 	})
 }

@@ -89,11 +89,11 @@ func published(t *testing.T, r *servertest.Server, c *servertest.Client) {
 		found = found || key.KeyID == header.Kid
 	}
 	if !found || header.Kid == "" {
-		t.Errorf("the key %q signs and is not in %s", header.Kid, answer.Raw)
+		t.Errorf("the key %q signs tokens but is not in %s", header.Kid, answer.Raw)
 	}
 	for _, private := range []string{`"d"`, `"k"`, `"p"`, `"q"`} {
 		if strings.Contains(string(answer.Raw), private) {
-			t.Errorf("a private key: %s", answer.Raw)
+			t.Errorf("the JWKS contains a private key: %s", answer.Raw)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestExchangeResolvesLostCommit(t *testing.T) {
 				f.proxy.happened(len(faults))
 				f.at(c).Profile().Want(t, http.StatusOK, "")
 				if n := f.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", u.ID); n != 1 {
-					t.Errorf("%d sessions", n)
+					t.Errorf("got %d sessions, want 1", n)
 				}
 				exchange(f.far.Anonymous(), raw).Want(t, http.StatusUnauthorized, "refresh_invalid")
 			})
@@ -112,7 +112,7 @@ func TestExchangeOnSilentDatabaseIsUnavailableAndRepeatable(t *testing.T) {
 		began := time.Now()
 		wantUnavailable(t, exchange(f.far.Anonymous(), raw))
 		if took := time.Since(began); took > answers {
-			t.Errorf("answered after %v", took)
+			t.Errorf("the server responded only after %v", took)
 		}
 		f.proxy.back()
 		for began := time.Now(); f.far.Anonymous().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK && time.Since(began) < recovers; {
@@ -153,7 +153,7 @@ func TestExchangeInFlightDoesNotSurviveEndOfSessions(t *testing.T) {
 				all.Wait()
 				for _, c := range clients {
 					if r := s.at(c).Profile(); r.Status != http.StatusUnauthorized {
-						t.Errorf("%s: a session of before answers %d", name, r.Status)
+						t.Errorf("%s: a session from before: got status %d, want 401", name, r.Status)
 					}
 				}
 				exchange(s.replicas[0].Anonymous(), oldToken(u)).Want(t, http.StatusUnauthorized, "refresh_invalid")

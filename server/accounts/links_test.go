@@ -110,7 +110,7 @@ func TestMailsAndLogsContainNoRowID(t *testing.T) {
 		openLinks(t, s)
 		text := log.String() + s.Log.String()
 		if !strings.Contains(text, "could not be sent and will be retried") || !strings.Contains(text, "mail written to a file") {
-			t.Fatalf("the log has no line about a failed and a sent mail:\n%s", text)
+			t.Fatalf("the log lacks a line about a failed or a sent mail:\n%s", text)
 		}
 		paths, err := filepath.Glob(filepath.Join(dir, "*"))
 		must(t, err)
@@ -122,7 +122,7 @@ func TestMailsAndLogsContainNoRowID(t *testing.T) {
 		for _, id := range idsOfMails(t, s.Database) {
 			for _, form := range []string{id.String(), strings.ReplaceAll(id.String(), "-", ""), base64.RawURLEncoding.EncodeToString(id[:]), base64.StdEncoding.EncodeToString(id[:])} {
 				if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
-					t.Errorf("%s occurs outside of the database", form)
+					t.Errorf("%s occurs outside the database", form)
 				}
 			}
 		}
@@ -142,7 +142,7 @@ func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 	}
 	must(t, rows.Err())
 	if len(ids) < 4 {
-		t.Fatalf("%d ids", len(ids))
+		t.Fatalf("got %d IDs, want at least 4", len(ids))
 	}
 	return ids
 }
@@ -170,7 +170,7 @@ func TestResetByStrangerDoesNotShortenInvitation(t *testing.T) {
 		}
 		requestReset(t, s, ada.Email)
 		if m := s.Mails.Wait(t, ada.Email, 1); m.ValidFor != time.Hour {
-			t.Errorf("the link of a user with a password lives for %v", m.ValidFor)
+			t.Errorf("the link of a user with a password is valid for %v, want an hour", m.ValidFor)
 		}
 		s.Clock.Advance(life - time.Minute)
 		confirm := func(m mail.Message) *servertest.Response {

@@ -39,7 +39,7 @@ func TestNormalizationOfNamesIsCheap(t *testing.T) {
 			_, _, err := s.Service.Login(context.Background(), in)
 			fastest = min(fastest, time.Since(began))
 			if err == nil {
-				t.Fatal("logged in")
+				t.Fatal("the login succeeded")
 			}
 		}
 		return fastest
@@ -48,7 +48,7 @@ func TestNormalizationOfNamesIsCheap(t *testing.T) {
 	bound := slowdown * max(500*time.Microsecond, 40*plain)
 	for what, name := range longNames() {
 		if c := cost(name); c > bound {
-			t.Errorf("%s costs %v, more than %v; a plain name costs %v", what, c, bound, plain)
+			t.Errorf("%s costs %v, want at most %v; a plain name costs %v", what, c, bound, plain)
 		}
 	}
 }

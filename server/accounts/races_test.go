@@ -35,11 +35,11 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 				}
 				switch {
 				case late && r.Status == http.StatusOK:
-					s.t.Errorf("200 on a request that began after the end")
+					s.t.Errorf("got 200 for a request that began after the end")
 				case late && r.Code() != revoked:
-					s.t.Errorf("status %d %s after the end", r.Status, r.Code())
+					s.t.Errorf("got status %d %s after the end, want session_revoked", r.Status, r.Code())
 				case r.Status != http.StatusOK && r.Code() != revoked:
-					s.t.Errorf("status %d %s during the storm", r.Status, r.Code())
+					s.t.Errorf("got status %d %s during the refreshes", r.Status, r.Code())
 				}
 				if late {
 					after++
@@ -119,7 +119,7 @@ func TestRevokedSessionIsRejectedByEveryReplica(t *testing.T) {
 		s := newSite(t, e, 2)
 		want := func(r *servertest.Response, status int, code string) {
 			if r.Status != status || r.Code() != code {
-				t.Errorf("%d %s, want %d %s", r.Status, r.Code(), status, code)
+				t.Errorf("got %d %s, want %d %s", r.Status, r.Code(), status, code)
 			}
 		}
 		var wait sync.WaitGroup
@@ -157,7 +157,7 @@ func TestKeepCurrentRevokesOtherSessionsDuringRefreshes(t *testing.T) {
 		next.RefreshTokens().Want(t, http.StatusOK, "")
 		r := s.at(next).Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
 		if list, _ := r.JSON["sessions"].([]any); len(list) != 1 {
-			t.Errorf("%d sessions are left", len(list))
+			t.Errorf("got %d sessions, want 1", len(list))
 		}
 		s.at(kept).Profile().Want(t, http.StatusOK, "")
 		s.at(next).Logout().Want(t, http.StatusNoContent, "")
@@ -178,7 +178,7 @@ func TestOneOfTwoConcurrentKeepCurrentSucceeds(t *testing.T) {
 			}
 			wait.Wait()
 			if statuses[0]+statuses[1] != http.StatusNoContent+http.StatusUnauthorized {
-				t.Fatalf("statuses %v", statuses)
+				t.Fatalf("got statuses %v, want 204 and 401", statuses)
 			}
 			for i, c := range clients {
 				want := map[int]int{http.StatusNoContent: http.StatusOK, http.StatusUnauthorized: http.StatusUnauthorized}[statuses[i]]
@@ -198,7 +198,7 @@ func TestKeepCurrentKeepsRefreshesOfItsSession(t *testing.T) {
 			x := s.at(c)
 			wait.Go(func() {
 				if r := x.RefreshTokens(); r.Status != http.StatusOK {
-					t.Errorf("status %d %s", r.Status, r.Code())
+					t.Errorf("got status %d %s, want 200", r.Status, r.Code())
 				}
 			})
 		}
@@ -227,7 +227,7 @@ func TestLoginInFlightDoesNotSurviveEndOfSessions(t *testing.T) {
 				clients := s.logins(u, func() { end(u) })
 				for _, c := range clients {
 					if r := s.at(c).RefreshTokens(); r.Status != http.StatusUnauthorized {
-						t.Errorf("%s: a session of before answers %d", name, r.Status)
+						t.Errorf("%s: a session from before: got status %d, want 401", name, r.Status)
 					}
 				}
 			}
@@ -250,7 +250,7 @@ func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Clie
 				clients = append(clients, c)
 				mu.Unlock()
 			case r.Code() != "credentials_invalid":
-				s.t.Errorf("a login answers %d %s", r.Status, r.Code())
+				s.t.Errorf("login: got %d %s, want credentials_invalid", r.Status, r.Code())
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func TestLogoutEverywhereRevokesEarlierLoginsOnly(t *testing.T) {
 			s.at(s.replicas[0].Login(u, token.Body)).Profile().Want(t, http.StatusOK, "")
 			stale := s.db.Count(t, "SELECT COUNT(*) FROM sessions x JOIN users y ON y.id = x.user_id WHERE y.id = ? AND x.epoch > y.session_epoch", u.ID)
 			if stale != 0 {
-				t.Errorf("%d sessions of an epoch to come", stale)
+				t.Errorf("%d sessions have an epoch in the future, want 0", stale)
 			}
 		}
 	})
@@ -306,7 +306,7 @@ func TestLogoutAcceptsAnyAuthenticToken(t *testing.T) {
 			s.dead(r2)
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind LIKE 'refresh%'"); n != 0 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh events, want 0", n)
 		}
 		other := s.login(tr)
 		s.db.Exec(t, "UPDATE sessions SET idle_expires_at = ?, expires_at = ? WHERE id = ?", time.Now().UTC().Add(-time.Hour), time.Now().UTC().Add(-time.Hour), id(other))
@@ -366,7 +366,7 @@ func TestLastSuperuserIsNotRemoved(t *testing.T) {
 			}
 			left := s.db.Count(t, "SELECT COUNT(*) FROM users WHERE is_superuser AND is_active")
 			if left != 1 || refused != 1 {
-				t.Fatalf("round %d: %d superusers are left, %d requests refused", round, left, refused)
+				t.Fatalf("round %d: got %d superusers and %d rejected requests, want 1 each", round, left, refused)
 			}
 		}
 	})

@@ -31,7 +31,7 @@ func TestDisconnectedCallerProvesNoReuse(t *testing.T) {
 		s.age(r2, interval+margin)
 		_, err := s.replicas[0].Service.RefreshToken(ctx, s.input(r2))
 		if must(t, err); s.row(r2).Generation != 3 {
-			t.Errorf("generation %d", s.row(r2).Generation)
+			t.Errorf("got generation %d, want 3", s.row(r2).Generation)
 		}
 	})
 }
@@ -52,7 +52,7 @@ func TestClientThatDisconnectsDuringRefreshProvesNoReuse(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		hangUp()
 		if err := <-answered; err == nil {
-			t.Fatal("answered while the row was locked")
+			t.Fatal("the server responded while the row was locked")
 		}
 		time.Sleep(100 * time.Millisecond) // the server sees the connection end
 		before := s.db.Dump(t)
@@ -135,7 +135,7 @@ func TestRequestHeldUpByDatabaseProvesNoReuse(t *testing.T) {
 		release()
 		wantUnavailable(t, <-answer)
 		if l := s.row(r0); l.RevokedAt != nil || s.events(r0, "refresh_reused") != 0 {
-			t.Error("revoked")
+			t.Error("the session was revoked")
 		}
 		s.at(r2).RefreshTokens().Want(t, http.StatusOK, "")
 	})

@@ -36,7 +36,7 @@ func TestConcurrentRefreshesReturnOneSuccessor(t *testing.T) {
 			wait.Go(func() {
 				r := patient(c)
 				if r.Status != http.StatusOK {
-					t.Errorf("status %d %s", r.Status, r.Code())
+					t.Errorf("got status %d %s, want 200", r.Status, r.Code())
 				}
 				mu.Lock()
 				answers[handed(r)+held(c)]++
@@ -45,13 +45,13 @@ func TestConcurrentRefreshesReturnOneSuccessor(t *testing.T) {
 		}
 		wait.Wait()
 		if len(answers) != 1 {
-			t.Errorf("%d different answers", len(answers))
+			t.Errorf("got %d different responses, want 1", len(answers))
 		}
 		if l := s.row(first); l.Generation != 1 || l.RevokedAt != nil {
-			t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+			t.Errorf("got generation %d, revoked at %v, want generation 1 of a live session", l.Generation, l.RevokedAt)
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind LIKE 'refresh%'"); n != 0 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh events, want 0", n)
 		}
 	})
 }
@@ -71,10 +71,10 @@ func TestRefreshWithSupersededTokenRevokesSession(t *testing.T) {
 		s.at(r0).RefreshTokens().Want(t, http.StatusUnauthorized, reused)
 		s.dead(r2, r1, r0)
 		if n := s.events(r0, "refresh_reused"); n != 1 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh_reused events, want 1", n)
 		}
 		if reason := s.row(r0).RevokeReason; reason != "refresh_reused" {
-			t.Errorf("revoked for %q", reason)
+			t.Errorf("revocation reason: got %q, want refresh_reused", reason)
 		}
 		s.at(bystander).Profile().Want(t, http.StatusOK, "")
 		s.at(bystander).RefreshTokens().Want(t, http.StatusOK, "")
@@ -93,13 +93,13 @@ func TestConcurrentReuseRecordsOneEvent(t *testing.T) {
 			c := s.at(r0)
 			wait.Go(func() {
 				if r := c.RefreshTokens(servertest.Header("User-Agent", "thief/1")); r.Status != http.StatusUnauthorized || r.Code() != reused && r.Code() != revoked {
-					t.Errorf("status %d %s", r.Status, r.Code())
+					t.Errorf("got status %d %s, want 401 because of the reuse", r.Status, r.Code())
 				}
 			})
 		}
 		wait.Wait()
 		if n := s.events(r0, "refresh_reused"); n != 1 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh_reused events, want 1", n)
 		}
 		list, err := s.replicas[0].Store.Events(context.Background(), models.EventQuery{UserID: &s.user.ID, Limit: 9})
 		must(t, err)
@@ -124,14 +124,14 @@ func TestSessionsOfSeveralDevicesAreIndependent(t *testing.T) {
 			for i, c := range devices {
 				devices[i] = s.at(c)
 				if devices[i].RefreshTokens().Want(t, http.StatusOK, ""); held(devices[i]) == held(c) {
-					t.Fatal("nothing was rotated")
+					t.Fatal("the refresh did not rotate the token")
 				}
 			}
 		}
 		for _, c := range devices {
 			s.at(c).Profile().Want(t, http.StatusOK, "")
 			if l := s.row(c); l.Generation != 10 || l.RevokedAt != nil {
-				t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+				t.Errorf("got generation %d, revoked at %v, want generation 10 of a live session", l.Generation, l.RevokedAt)
 			}
 		}
 	})
@@ -149,7 +149,7 @@ func TestPreviousTokenReturnsSameTokensInGracePeriod(t *testing.T) {
 		first := winner.RefreshTokens().Want(t, http.StatusOK, "")
 		for range 3 {
 			if again := s.at(r0).RefreshTokens().Want(t, http.StatusOK, ""); handed(again) != handed(first) {
-				t.Errorf("another answer:\n%s\nthan\n%s", handed(again), handed(first))
+				t.Errorf("the repeated refresh returned other tokens:\n%s\nwant\n%s", handed(again), handed(first))
 			}
 		}
 		s.age(r0, interval-5*time.Second)
@@ -170,13 +170,13 @@ func TestRefreshBeforeRotationReturnsCurrentTokens(t *testing.T) {
 			x := s.at(c)
 			r := x.RefreshTokens().Want(t, http.StatusOK, "")
 			if r.Header.Get("Set-Cookie") != "" || held(x) != before || x.Access != c.Access {
-				t.Errorf("other tokens: %s", handed(r))
+				t.Errorf("the refresh returned other tokens: %s", handed(r))
 			}
 		}
 		s.age(c, interval+margin-2*time.Second)
 		r := s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
 		if l := s.row(c); l.Generation != 0 || r.Header.Get("Set-Cookie") != "" {
-			t.Errorf("generation %d", l.Generation)
+			t.Errorf("got generation %d, want 0 and no cookies", l.Generation)
 		}
 	})
 }
@@ -189,11 +189,11 @@ func TestRefreshWithoutRotationRecordsUse(t *testing.T) {
 		s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
 		after := s.row(c)
 		if !after.LastUsedAt.After(before.LastUsedAt) {
-			t.Error("not noted")
+			t.Error("the refresh did not record the use")
 		}
 		after.LastUsedAt, after.DBNow = before.LastUsedAt, before.DBNow
 		if after.Generation != before.Generation || !after.IdleExpiresAt.Equal(before.IdleExpiresAt) || !after.RotatedAt.Equal(before.RotatedAt) {
-			t.Errorf("more than the last use changed: %+v", after.Session)
+			t.Errorf("the refresh changed more than the last use: %+v", after.Session)
 		}
 	})
 }
@@ -208,7 +208,7 @@ func TestAttemptRecoversLostResponse(t *testing.T) {
 		x := s.at(r0)
 		x.RefreshTokens(attempt).Want(t, http.StatusOK, "")
 		if s.row(r0).Generation != 1 {
-			t.Error("the recovery rotated")
+			t.Error("the repeated refresh rotated the token again")
 		}
 		s.at(x).Profile().Want(t, http.StatusOK, "")
 		s.at(x).RefreshTokens().Want(t, http.StatusOK, "") // it is due, and rotates
@@ -246,7 +246,7 @@ func TestAttemptIsStoredAsHash(t *testing.T) {
 		})
 		s.at(c).RefreshTokens(attempt).Want(t, http.StatusOK, "")
 		if l := s.row(c); len(l.Attempt) != 16 || strings.Contains(s.db.Dump(t), "q83vEjRWeJCrze8SNFZ4kA") {
-			t.Errorf("the row keeps %q", l.Attempt)
+			t.Errorf("the row contains %q, want 16 bytes of the hash", l.Attempt)
 		}
 	})
 }
@@ -263,7 +263,7 @@ func TestTokenNewerThanRowIsNotReuse(t *testing.T) {
 			}
 		})
 		if observed(t, s.replicas[0], "state_regression") == before {
-			t.Error("no metric says so")
+			t.Error("the metrics do not count the state regression")
 		}
 	})
 }
@@ -395,11 +395,11 @@ func TestDatabaseAndLogContainNoToken(t *testing.T) {
 			}
 			found++
 			if strings.Contains(dump, value) {
-				t.Errorf("a token is in the dump or the log: %.20s...", value)
+				t.Errorf("the database or the log contains a token: %.20s...", value)
 			}
 		}
 		if found < 50 || !strings.Contains(dump, "users.username_norm="+s.user.UsernameNorm) || strings.Contains(dump, s.user.Password) {
-			t.Errorf("%d values looked for", found)
+			t.Errorf("only %d values were looked for, or the database lacks expected data", found)
 		}
 	})
 }

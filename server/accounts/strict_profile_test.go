@@ -20,7 +20,7 @@ func TestStrictProfileAcceptsTokenOnce(t *testing.T) {
 		for i := range 3 { // each use rotates, regardless of the token's age
 			n := s.at(c)
 			if n.RefreshTokens().Want(t, http.StatusOK, ""); held(n) == held(c) || s.row(c).Generation != int64(i+1) {
-				t.Fatal("nothing was rotated")
+				t.Fatal("the refresh did not rotate the token")
 			}
 			c = n
 		}
@@ -35,14 +35,14 @@ func TestStrictProfileAcceptsTokenOnce(t *testing.T) {
 		}
 		wait.Wait()
 		if a, b := <-answers, <-answers; a+b != reused {
-			t.Errorf("%q and %q", a, b)
+			t.Errorf("got %q and %q, want one refresh_reused", a, b)
 		}
 		s.dead(c)
 		if n := s.events(c, "refresh_reused"); n != 1 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh_reused events, want 1", n)
 		}
 		if s.row(c).Attempt != nil {
-			t.Error("the strict profile keeps an attempt")
+			t.Error("the strict profile stored an attempt")
 		}
 	})
 }

@@ -46,7 +46,7 @@ func TestSameWorkForKnownAndUnknownUsers(t *testing.T) {
 				work(each.path, each.body("nobody"), each.status) // creates the client's rate limits, and connections
 				want := work(each.path, each.body("nobody-either"), each.status)
 				if e == servertest.MySQL && len(want) < 3 || !strings.HasPrefix(want[len(want)-1], each.hashes) {
-					t.Fatalf("no work: %q", want)
+					t.Fatalf("the measured work is incomplete: %q", want)
 				}
 				for kind, names := range kinds {
 					if got := work(each.path, each.body(names), each.status); !slices.Equal(got, want) {

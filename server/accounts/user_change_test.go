@@ -71,7 +71,7 @@ func TestDeleteUserKeepsLastSuperuser(t *testing.T) {
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE, version = version + 1")
 		must(t, s.delete(s.reload(root)))
 		if err := s.delete(judged); err == nil {
-			t.Error("no superuser is left")
+			t.Error("the deletion of the last superuser succeeded")
 		}
 		if err := s.delete(s.reload(judged)); !errors.Is(err, problem.New(problem.SuperuserLast)) {
 			t.Error(err)
@@ -93,7 +93,7 @@ func TestSuperusersWhoDemoteEachOtherLeaveOne(t *testing.T) {
 			go func() { errs <- s.delete(b) }()
 			first, second := <-errs, <-errs
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE is_superuser"); n != 1 || (first == nil) == (second == nil) {
-				t.Fatalf("%d superusers remain: %v, %v", n, first, second)
+				t.Fatalf("got %d superusers, want 1: %v, %v", n, first, second)
 			}
 		}
 	})
@@ -148,7 +148,7 @@ func TestNewAddressInvalidatesEveryLink(t *testing.T) {
 		email := "moved-" + u.Email
 		must(t, s.change(u, models.UserPatch{Email: &email, EmailNorm: &email, EmailVerifiedAt: &at}))
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
-			t.Errorf("%d links are open", n)
+			t.Errorf("%d links are open, want 0", n)
 		}
 	})
 }
@@ -175,7 +175,7 @@ func TestPasswordStateAndRoleChangesRevokeEverySession(t *testing.T) {
 			}
 			must(t, s.change(before, c.patch))
 			if after := s.reload(before); (after.SessionEpoch == before.SessionEpoch+1) != c.revokes {
-				t.Errorf("%+v: epoch %d after %d", c.patch, after.SessionEpoch, before.SessionEpoch)
+				t.Errorf("%+v: got epoch %d after %d", c.patch, after.SessionEpoch, before.SessionEpoch)
 			}
 		}
 	})
@@ -203,10 +203,10 @@ func TestRemovedAuthorizationCancelsStartedEmailChanges(t *testing.T) {
 			}))
 			must(t, s.change(s.reload(boss), c.patch))
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); (n == 0) != c.ends {
-				t.Errorf("%+v: %d open changes", c.patch, n)
+				t.Errorf("%+v: got %d open changes", c.patch, n)
 			}
 			if after := s.reload(u); (after.Version > u.Version) != c.ends {
-				t.Errorf("%+v: version %d after %d", c.patch, after.Version, u.Version)
+				t.Errorf("%+v: got version %d after %d", c.patch, after.Version, u.Version)
 			}
 		}
 	})

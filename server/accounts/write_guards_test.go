@@ -44,7 +44,7 @@ func TestEveryWriteOfPrincipalIsGuarded(t *testing.T) {
 		}
 	}
 	if found != len(tried) {
-		t.Errorf("found %d operations, but %d are in the tables", found, len(tried))
+		t.Errorf("found %d operations, but the tables have %d", found, len(tried))
 	}
 }
 

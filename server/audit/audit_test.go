@@ -104,7 +104,7 @@ func TestRejectedRequestsAreRecordedOncePerMinute(t *testing.T) {
 	}
 	for range 2 { // the events of a failed write stay in the queue
 		if err := log.Flush(t.Context()); !errors.Is(err, models.ErrUnavailable) || dropped != 0 {
-			t.Fatalf("%v, %d were dropped", err, dropped)
+			t.Fatalf("got %v and %d dropped events, want ErrUnavailable and 0", err, dropped)
 		}
 	}
 	reject(models.EventLoginFailed, "one more", known)

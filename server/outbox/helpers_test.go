@@ -146,7 +146,7 @@ func (o *postOffice) count() int {
 	defer o.mu.Unlock()
 	for id, n := range o.mails {
 		if n != 1 {
-			o.t.Errorf("%s arrived %d times", id, n)
+			o.t.Errorf("mail %s arrived %d times, want once", id, n)
 		}
 	}
 	return len(o.mails)
@@ -214,7 +214,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("never: " + what)
+			t.Fatal("did not happen in time: " + what)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestOnlyMailsToVerifiedAddressesContainName(t *testing.T) {
 			}
 			for _, m := range s.Mails.To(email) {
 				if strings.Contains(m.Link, "18005550") || strings.Contains(m.Name, "Call") {
-					t.Errorf("a %s mail repeats what a stranger typed: %q, %s", m.Kind, m.Name, m.Link[:strings.IndexByte(m.Link, '#')])
+					t.Errorf("a %s mail contains text that a stranger entered: %q, %s", m.Kind, m.Name, m.Link[:strings.IndexByte(m.Link, '#')])
 				}
 				if m.Kind == mail.Verify && !strings.HasSuffix(m.Link, "&lang=en") {
 					t.Error("the link lacks the language of the mail")

@@ -45,7 +45,7 @@ func TestMailsArriveOnceAfterOutageOfServer(t *testing.T) {
 				pass(t, s, longest)
 				outcomes := settled(t, s.Database)
 				if want := map[string]int{models.MailSent: 3 * rounds}; !maps.Equal(outcomes, want) || office.count() != 3*rounds {
-					t.Errorf("%v, and %d arrived of %d", outcomes, office.count(), 3*rounds)
+					t.Errorf("got the outcomes %v and %d mails of %d", outcomes, office.count(), 3*rounds)
 				}
 			})
 		}
@@ -83,7 +83,7 @@ func sameTime(t *testing.T, rounds int, usual, other *servertest.Server) {
 		a, b := median(both[0]), median(both[1])
 		t.Logf("%s: %v usually, %v without a mail server", operation, a, b)
 		if b > a*12/10+3*time.Millisecond {
-			t.Errorf("%s takes %v without a mail server and %v with one", operation, b, a)
+			t.Errorf("%s takes %v without a mail server, and %v with one", operation, b, a)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func TestRejectedMailIsRetriedWithBackOff(t *testing.T) {
 			want := time.Duration(want) * time.Second
 			attempts, next := attempted(i + 1)
 			if early, late := began.Add(want-time.Millisecond), s.Clock.Now().Add(want); attempts != i+1 || next.Before(early) || next.After(late) {
-				t.Errorf("after attempt %d the next is at %v, not %v after %v", attempts, next, want, began)
+				t.Errorf("after attempt %d the next one is at %v, want %v after %v", attempts, next, want, began)
 			}
 			began = s.Clock.Now().Add(want)
 			pass(t, s, want)
@@ -121,7 +121,7 @@ func TestRejectedMailIsRetriedWithBackOff(t *testing.T) {
 		office.answer(nil)
 		pass(t, s, longest)
 		if got := settled(t, s.Database); got[models.MailSent] != 1 || office.count() != 1 || len(errorLines(s)) != 0 {
-			t.Errorf("outcomes %v, %d arrived\n%s", got, office.count(), errorLines(s))
+			t.Errorf("got the outcomes %v and %d mails, want 1 sent and no error\n%s", got, office.count(), errorLines(s))
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestMailIsGivenUpOnce(t *testing.T) {
 				office.answer(nil)
 				pass(t, s, c.later)
 				if got := settled(t, s.Database); got[c.outcome] != 1 || len(got) != 1 || office.count() != 0 {
-					t.Errorf("outcomes %v, %d arrived", got, office.count())
+					t.Errorf("got the outcomes %v and %d mails, want 1 given up", got, office.count())
 				}
 				pass(t, s, longest)
 				settled(t, s.Database)
@@ -157,7 +157,7 @@ func TestMailIsGivenUpOnce(t *testing.T) {
 				}
 				for _, private := range []string{"ada@", "somebody@", "token=", "/pages/verify"} {
 					if strings.Contains(s.Log.String(), private) {
-						t.Errorf("the log has %q", private)
+						t.Errorf("the log contains %q", private)
 					}
 				}
 			})
@@ -189,12 +189,12 @@ func TestMailOfDeadWorkerIsSentAfterLease(t *testing.T) {
 				pass(t, b, lease/2)
 				eventually(t, "the worker has looked", func() bool { return a.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 1 })
 				if n := len(mails.To(u.Email)); n != before {
-					t.Errorf("%d mails while the lease was held", n-before)
+					t.Errorf("got %d mails while the lease was held, want 0", n-before)
 				}
 				pass(t, b, lease/2)
 				m := mails.Wait(t, u.Email, before+1)
 				if sent && (m.ID != mails.To(u.Email)[0].ID || m.Link != mails.To(u.Email)[0].Link) {
-					t.Error("the second one is another mail")
+					t.Error("the second mail differs from the first")
 				}
 				confirm := map[string]any{"token": servertest.Token(t, m), "new_password": "another horse battery"}
 				b.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", confirm).Want(t, http.StatusNoContent, "")
@@ -221,7 +221,7 @@ func TestSlowMailDoesNotDelayOthers(t *testing.T) {
 	mails.Wait(t, "ada@example.com", 1)
 	mails.Wait(t, "bob@example.com", 1)
 	if len(mails.To("slow@example.com")) != 0 {
-		t.Error("the slow mail was not slow")
+		t.Error("the slow mail was delivered too early for this test")
 	}
 	release()
 	mails.Wait(t, "slow@example.com", 1)
@@ -240,7 +240,7 @@ func TestMailWithoutRecipientTakesAsLongAsOthers(t *testing.T) {
 		requestReset(t, s, email)
 		settled(t, s.Database)
 		if took := time.Since(began); took < sending {
-			t.Errorf("a mail to %s took %v", email, took)
+			t.Errorf("a mail to %s took only %v", email, took)
 		}
 	}
 }
@@ -273,10 +273,10 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 			})})
 		}
 		if got := settled(t, a.Database); got[models.MailSent] != mails || office.count() != mails {
-			t.Errorf("outcomes %v, %d arrived", got, office.count())
+			t.Errorf("got the outcomes %v and %d mails, want each mail sent once", got, office.count())
 		}
 		if n := a.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE attempts <> 1"); n != 0 {
-			t.Errorf("%d mails were tried several times", n)
+			t.Errorf("%d mails were tried several times, want 0", n)
 		}
 	})
 }
@@ -295,7 +295,7 @@ func TestStoppedWorkerFinishesDelivery(t *testing.T) {
 		go func() { s.StopMails(); close(stopped) }()
 		select {
 		case <-stopped:
-			t.Error("the worker ended in the middle of a mail")
+			t.Error("the worker stopped during a delivery")
 		case <-time.After(100 * time.Millisecond):
 		}
 		register(t, s, "second@example.com")
@@ -303,7 +303,7 @@ func TestStoppedWorkerFinishesDelivery(t *testing.T) {
 		select {
 		case <-stopped:
 		case <-time.After(5 * time.Second):
-			t.Fatal("the worker goes on")
+			t.Fatal("the worker did not stop within 5 s")
 		}
 		for _, want := range []string{"'first@example.com' AND outcome = 'sent' AND attempts = 1", "'second@example.com' AND outcome = '' AND attempts = 0"} {
 			if s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE lease IS NULL AND email_norm = "+want) != 1 {
@@ -311,7 +311,7 @@ func TestStoppedWorkerFinishesDelivery(t *testing.T) {
 			}
 		}
 		if n := office.count(); n != 1 {
-			t.Errorf("%d mails arrived", n)
+			t.Errorf("got %d mails, want 1", n)
 		}
 	})
 }
@@ -380,11 +380,11 @@ func TestOutboxContainsNoSecret(t *testing.T) {
 			must(t, err)
 			hash := sha256.Sum256([]byte(value))
 			if strings.Contains(dump, value) || strings.Contains(dump, string(raw)) || strings.Contains(outbox, string(hash[:])) || !strings.Contains(dump, string(hash[:])) {
-				t.Error("a token is in the database, or its hash is where it should not be")
+				t.Error("the database contains a token, or its hash in the wrong table")
 			}
 		}
 		if len(tokens) != 3 || strings.Contains(dump, secret) {
-			t.Errorf("%d tokens; or the password is in the database", len(tokens))
+			t.Errorf("got %d tokens, want 3, and no password in the database", len(tokens))
 		}
 	})
 }

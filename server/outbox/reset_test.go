@@ -117,15 +117,15 @@ func TestRetriedResetStoresTokenOnce(t *testing.T) {
 		before, locked := w.find(token), w.reload(stale).LockCount
 		must(t, w.store(stale, token))
 		if diff := cmp.Diff(before, w.find(token)); diff != "" {
-			t.Error("storing it again changed it", diff)
+			t.Error("storing the token again changed it:", diff)
 		}
 		if w.reload(stale).LockCount != locked+1 { // a cluster detects no conflict in a row that is not changed
-			t.Error("the user was not locked by a change")
+			t.Error("the transaction did not lock the user by a change")
 		}
 		must(t, w.confirm(token))
 		dump := w.Database.Dump(t)
 		if err := w.store(w.reload(stale), token); !errors.Is(err, models.ErrNotFound) || w.Database.Dump(t) != dump || w.isOpen(token) {
-			t.Errorf("storing it again opened it again, or changed something: %v", err)
+			t.Errorf("storing the used token again reopened it or changed a row: %v", err)
 		}
 	})
 }
@@ -190,10 +190,10 @@ func TestNewestResetInvalidatesOlderOnes(t *testing.T) {
 				open := w.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", w.user.ID)
 				newest := w.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL AND created_at = ?", at.Add(2*time.Second))
 				if open != 1 || newest != 1 {
-					t.Errorf("%d tokens are open, of the newest request %d", open, newest)
+					t.Errorf("%d tokens are open, %d of them of the newest request, want 1 and 1", open, newest)
 				}
 				if !w.isOpen(bob) {
-					t.Error("another user's token was ended")
+					t.Error("the reset closed the token of another user")
 				}
 			})
 		})
@@ -220,14 +220,14 @@ func TestResetLinkIsNotCreatedAfterLinksEnded(t *testing.T) {
 				waiting, bobs, change := w.queue(stale, mail.Reset, w.instant()), w.reset(bob, w.instant()), w.pendingChange(stale)
 				end(w)
 				if err := w.store(stale, waiting); !errors.Is(err, models.ErrConflict) {
-					t.Errorf("as read before: %v", err)
+					t.Errorf("user as read before: got %v, want ErrConflict", err)
 				}
 				if err := w.store(w.reload(stale), waiting); !errors.Is(err, models.ErrNotFound) {
-					t.Errorf("a link was created after the end: %v", err)
+					t.Errorf("a link was created after the links were ended: %v", err)
 				}
 				found, err := w.Server.Store.TokenByID(t.Context(), models.PurposeEmailChange, change.ID)
 				if must(t, err); found.UsedAt == nil || !w.isOpen(bobs) {
-					t.Errorf("the change of address was ended at %v; another user's reset is open: %v", found.UsedAt, w.isOpen(bobs))
+					t.Errorf("the change of address ended at %v; the reset of another user is open: %v", found.UsedAt, w.isOpen(bobs))
 				}
 			})
 		})
@@ -260,7 +260,7 @@ func TestConcurrentResetsLeaveOneToken(t *testing.T) {
 			}
 			all.Wait()
 			if n := w.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); n != 1 || stored.Load() != 4 || !w.isOpen(list[3]) {
-				t.Fatalf("round %d: %d are open, %d were stored", round, n, stored.Load())
+				t.Fatalf("round %d: %d tokens are open and %d were stored, want 1 and 4", round, n, stored.Load())
 			}
 		}
 	})

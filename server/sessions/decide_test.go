@@ -157,7 +157,7 @@ func TestDecideAcceptsTokenOnceInStrictProfile(t *testing.T) {
 		{"somebody else's rotation", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
 	})
 	if p := profile(0, 0); p.attemptHash("q83vEjRWeJCrze8SNFZ4kA") != nil {
-		t.Error("the strict profile keeps an attempt")
+		t.Error("the strict profile stored an attempt")
 	}
 }
 
@@ -290,7 +290,7 @@ func TestDecideAgreesWithModel(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
 	if len(lines) < 1000 {
-		t.Errorf("only %d lines", len(lines))
+		t.Errorf("the table of the model has only %d lines", len(lines))
 	}
 	for _, line := range lines {
 		var name string
@@ -306,7 +306,7 @@ func TestDecideAgreesWithModel(t *testing.T) {
 			j.attempt, j.rotation = nil, nil
 		}
 		if got := j.ask(profiles[name]); got != rows[want] {
-			t.Errorf("%s: %v here", line, got)
+			t.Errorf("%s: got row %v", line, got)
 		}
 	}
 }
