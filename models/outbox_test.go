@@ -132,7 +132,7 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 	})
 }
 
-// A worker whose lease has expired cannot change the mail anymore.
+// A worker whose lease has expired can no longer change the mail.
 func TestWorkerWithExpiredLeaseCannotChangeMail(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
@@ -255,7 +255,7 @@ func TestDropMailsFinishesWaitingMails(t *testing.T) {
 }
 
 // The outcome of a mail is stored with the recipient, which the caller may have cleared. A mail of
-// another kind or address, or one that has an outcome, is not queued anymore.
+// another kind or address, or one that has an outcome, is no longer queued.
 func TestFinishedMailIsNotQueued(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()

@@ -23,8 +23,8 @@ var rawArgument = map[string]int{
 // unguarded maps functions whose writes may match any number of rows, including none, to the
 // reason.
 var unguarded = map[string]string{
-	"AddEvents":            "a user who is gone has no events",
-	"releaseMail":          "a lease that was lost meanwhile is another worker's to finish",
+	"AddEvents":            "a deleted user has no events",
+	"releaseMail":          "after a lost lease, another worker finishes the mail",
 	"endTokens":            "there may be none",
 	"EndTokens":            "there may be none",
 	"CancelMails":          "there may be none",
@@ -189,10 +189,10 @@ func (s source) outcome(call *ast.CallExpr, stack []ast.Node, guarded bool) {
 		counted = isName && strings.Contains(s.text(), blank.Name+".RowsAffected")
 	}
 	if !looked {
-		s.fault(call, "nobody looks at the outcome of "+nameOf(call))
+		s.fault(call, nameOf(call)+": its outcome is ignored")
 	}
 	if _, known := unguarded[s.decl.Name.Name]; guarded && !counted && !known {
-		s.fault(call, "nobody counts the rows of "+nameOf(call))
+		s.fault(call, nameOf(call)+": the number of changed rows is ignored")
 	}
 }
 

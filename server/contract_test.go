@@ -70,7 +70,7 @@ func TestServerRejectsSecurityThatItCannotEnforce(t *testing.T) {
 		{"refresh cookie", true, requirement("refreshCookie")},
 		{"public", true, openapi3.SecurityRequirements{}},
 		{"unknown scheme", false, requirement("apiKey")},
-		{"unknown beside a known one", false, requirement("bearerAuth", "mtls")},
+		{"unknown and a known one", false, requirement("bearerAuth", "mtls")},
 		{"unknown as an alternative", false, append(requirement("bearerAuth"), requirement("oauth2")...)},
 		{"two credentials at once", false, requirement("bearerAuth", "accessCookie")},
 		{"CSRF alone", false, requirement("csrfToken")},

@@ -82,9 +82,9 @@ func TestOneBearerTokenInOneAuthorizationHeaderIsAccepted(t *testing.T) {
 	c, cookies := s.Login(u, accounts.Hybrid), s.Login(u, accounts.Cookies)
 	good := c.Access
 	before := s.Database.Dump(t)
-	send := func(beside *servertest.Client, values ...string) []*servertest.Response {
+	send := func(sender *servertest.Client, values ...string) []*servertest.Response {
 		header := func(r *http.Request) { r.Header["Authorization"] = values }
-		return []*servertest.Response{beside.Copy().Profile(header), beside.Copy().Do(http.MethodDelete, "/accounts/sessions", nil, header)}
+		return []*servertest.Response{sender.Copy().Profile(header), sender.Copy().Do(http.MethodDelete, "/accounts/sessions", nil, header)}
 	}
 	for _, values := range [][]string{
 		{""}, {"Bearer"}, {"Bearer "}, {"bearer"}, {"Bearer  " + good}, {"Bearer " + good + " x"}, {"Bearer x " + good}, {"Bearer x y"}, {"Bearer  x y"}, {"Bearer " + good + "," + good}, {"Bearer " + good + ", Bearer " + good},
@@ -92,8 +92,8 @@ func TestOneBearerTokenInOneAuthorizationHeaderIsAccepted(t *testing.T) {
 		{good}, {"Basic " + good}, {"JWT " + good}, {"Token " + good}, {"Bearer_ " + good}, {"Bearer\u00a0" + good}, {"Ｂearer " + good}, {"Bearer " + good + "\xff"}, {"Bearer " + strings.Repeat("a", 64<<10)}, {strings.Repeat("Bearer ", 5000) + good},
 		{"Bearer " + good, "Bearer " + good}, {"Bearer " + good, ""}, {"", "Bearer " + good}, {"Bearer " + good, "Basic eDp5"}, {"Basic eDp5", "Bearer " + good},
 	} {
-		for _, beside := range []*servertest.Client{s.Anonymous(), cookies} {
-			for _, r := range send(beside, values...) {
+		for _, sender := range []*servertest.Client{s.Anonymous(), cookies} {
+			for _, r := range send(sender, values...) {
 				if r.Status != http.StatusUnauthorized || r.Code() != "access_invalid" || r.Header.Get("WWW-Authenticate") == "" {
 					t.Errorf("%.60q: %d %s", values, r.Status, r.Code())
 				}

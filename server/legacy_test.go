@@ -202,7 +202,7 @@ func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 				return tokentest.LegacySimple(djangoSecret, "access", u.ID, now-60, now+7*86400, "x")
 			},
 			"an access token made by hand, its secret too": func(u servertest.User) string { return tokentest.LegacyByHand(accessOfBoth, u.ID, now-60, now+240) },
-			"a secret that nobody listed": func(u servertest.User) string {
+			"a secret that is not configured": func(u servertest.User) string {
 				return tokentest.LegacySimple("other", "refresh", u.ID, now-60, now+60, "x")
 			},
 			"expired": func(u servertest.User) string {
@@ -211,7 +211,7 @@ func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 			"expired, by hand": func(u servertest.User) string {
 				return tokentest.LegacyByHand(byHandSecret, u.ID, now-8*86400, now-86400)
 			},
-			"nobody's": func(u servertest.User) string {
+			"an unknown user": func(u servertest.User) string {
 				return tokentest.LegacySimple(djangoSecret, "refresh", u.ID+1000, now-60, now+60, "x")
 			},
 			"of a user who was not imported":          func(servertest.User) string { return simpleToken(s.NewUser()) },

@@ -154,7 +154,7 @@ func TestLogLineHasDataForInvestigation(t *testing.T) {
 			user = 0 // the caller is not authenticated
 		}
 		wanted(op.ID, op.ID, user, r)
-		wanted(op.ID+", by nobody", op.ID, 0, send(s.Anonymous(), withoutPassword(exampleOf(t, op)), from("192.0.2.7")))
+		wanted(op.ID+", by an anonymous caller", op.ID, 0, send(s.Anonymous(), withoutPassword(exampleOf(t, op)), from("192.0.2.7")))
 		s.Database.Restore(t)
 	}
 	wanted("a wrong password", "login", 0, s.Anonymous().Do(http.MethodPost, "/accounts/login", object{"username": "ada", "password": "x"}, from("192.0.2.7")))

@@ -139,7 +139,7 @@ func principal(t *testing.T, s *servertest.Server, c *servertest.Client) account
 	return p
 }
 
-// A write in flight fails once its session or role is gone: a superuser who is being removed cannot
+// A write in flight fails once its session or role has ended: a superuser who is being removed cannot
 // promote an accomplice.
 func TestWriteInFlightFailsAfterActorIsRemoved(t *testing.T) {
 	t.Attr("control", "181")

@@ -154,7 +154,7 @@ func TestDecideAcceptsTokenOnceInStrictProfile(t *testing.T) {
 		{"one ahead", judged{behind: -1}, regression},
 		{"our own rotation", judged{behind: 1, wrote: []time.Duration{0}}, applied},
 		{"the first of our two", judged{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, applied},
-		{"somebody else's rotation", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
+		{"a rotation by another caller", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
 	})
 	if p := profile(0, 0); p.attemptHash("q83vEjRWeJCrze8SNFZ4kA") != nil {
 		t.Error("the strict profile stored an attempt")
@@ -170,8 +170,8 @@ func TestDecideRecognizesOwnRotation(t *testing.T) {
 		{"applied, found out after W", judged{behind: 1, age: w + m, wrote: wrote(w + m)}, applied},
 		{"the first of two", judged{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, applied},
 		{"not applied", judged{age: w + m, wrote: wrote(40 * time.Millisecond)}, rotate},
-		{"somebody else was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
-		{"somebody else's, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
+		{"another caller was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
+		{"a rotation by another caller, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
 		{"nothing written, row of the zero time", judged{behind: 1, row: func(l *models.Live) { l.RotatedAt = time.Time{} }}, reuse},
 		{"applied, and revoked since", judged{behind: 1, wrote: wrote(0), row: revoked}, ended},
 	})
@@ -208,14 +208,14 @@ func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 					{end + ", reused", judged{behind: 2, age: w + m, row: change}, ended},
 					{end + ", ahead", judged{behind: -1, row: change}, ended},
 					{end + ", and over", judged{row: both(change, idleOver)}, tooLate},
-					{end + ", of somebody else", judged{credential: stranger, row: change}, misdirected},
+					{end + ", of another user", judged{credential: stranger, row: change}, misdirected},
 				})
 			}
 			walk(t, p, []row{
 				{"exp passed", judged{credential: expired}, tooLate},
 				{"exp passed, previous", judged{behind: 1, credential: expired}, tooLate},
 				{"exp passed, reused", judged{behind: 2, credential: expired}, tooLate},
-				{"exp passed, of somebody else", judged{credential: func(c *Credential) { expired(c); stranger(c) }}, misdirected},
+				{"exp passed, of another user", judged{credential: func(c *Credential) { expired(c); stranger(c) }}, misdirected},
 				{"idle end now", judged{row: idleOver}, tooLate},
 				{"idle end now, previous", judged{behind: 1, row: idleOver}, tooLate},
 				{"idle end now, reused", judged{behind: 2, age: w + m, row: idleOver}, tooLate},
@@ -223,7 +223,7 @@ func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 				{"absolute end now", judged{row: allOver}, tooLate},
 				{"absolute end alone", judged{row: func(l *models.Live) { l.ExpiresAt = noon }}, tooLate},
 				{"idle end in a tick", judged{behind: -1, row: func(l *models.Live) { l.IdleExpiresAt = noon.Add(micro) }}, regression},
-				{"of somebody else, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
+				{"of another user, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
 				{"another transport than the row's", judged{credential: func(c *Credential) { c.Transport = token.Cookies }}, misdirected},
 			})
 		})

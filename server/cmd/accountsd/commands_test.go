@@ -108,7 +108,7 @@ func TestUserCreateValidatesInput(t *testing.T) {
 	s.refused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
 	s.refused(s.run("", "user", "create", "--email", "bob@example.com"), `required flag(s) "username" not set`)
 	if n := strings.Count(s.ok("", "user", "list"), "\n"); n != 2 {
-		t.Errorf("%d lines: a refused user was made", n)
+		t.Errorf("%d lines, want 2: a rejected user was created", n)
 	}
 }
 

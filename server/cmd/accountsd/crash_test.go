@@ -100,7 +100,7 @@ func (s *storm) count() (rotations, ended int) {
 	return s.rotations, len(s.ended)
 }
 
-// rotate rotates the client's token until the server is gone.
+// rotate rotates the client's token until the server has stopped.
 func (s *storm) rotate(c *servertest.Client) {
 	for {
 		id := models.ID(uuid.MustParse(c.SessionID))

@@ -61,7 +61,7 @@ func TestHealthcheckReportsStateOfServer(t *testing.T) {
 	s := newShell(t)
 	r := s.run("", "healthcheck")
 	if r.code != 1 || !strings.HasPrefix(r.err, "accountsd: ") || strings.Count(r.err, "\n") != 1 {
-		t.Errorf("nobody listens: exit status %d\n%s", r.code, r.err)
+		t.Errorf("no server is running: exit status %d\n%s", r.code, r.err)
 	}
 	server := s.serve()
 	if out := s.ok("", "healthcheck"); out != "" {
@@ -87,7 +87,7 @@ func TestServeFailsIfPortIsInUse(t *testing.T) {
 		t.Errorf("exit status %d\n%s%s", r.code, r.out, r.err)
 	}
 	if first.status("/readyz") != http.StatusOK {
-		t.Error("the first server is gone")
+		t.Error("the first server has stopped")
 	}
 	taken := s.setting("ACCOUNTS_ADDR")
 	other := newShell(t, "ACCOUNTS_METRICS_ADDR="+taken)
