@@ -121,7 +121,7 @@ func TestEndedSessionIsNotChanged(t *testing.T) {
 			"epoch": func(models.Session) {
 				f.db.Exec(t, "UPDATE users SET session_epoch = session_epoch + 1 WHERE id = ?", f.user.ID)
 			},
-			"inactive":     func(models.Session) { f.db.Exec(t, "UPDATE users SET is_active = 0 WHERE id = ?", f.user.ID) },
+			"inactive":        func(models.Session) { f.db.Exec(t, "UPDATE users SET is_active = 0 WHERE id = ?", f.user.ID) },
 			"user is deleted": func(models.Session) { f.db.Exec(t, "DELETE FROM users WHERE id = ?", f.user.ID) },
 			"generation": func(s models.Session) {
 				f.db.Exec(t, "UPDATE sessions SET generation = generation + 1 WHERE id = ?", s.ID)
