@@ -65,7 +65,7 @@ func defaults() Config {
 	}
 }
 
-func TestDefaults(t *testing.T) {
+func TestLoadWithoutSettingsReturnsDefaults(t *testing.T) {
 	for name, environ := range map[string][]string{
 		"nothing set": {"PATH=/bin", "ACCOUNTSD=x", "accounts_addr=x", "XACCOUNTS_ADDR=x"},
 		"empty is absent": {"ACCOUNTS_ADDR=", "ACCOUNTS_PUBLIC_URL=", "ACCOUNTS_SECRET_KEYS=", "ACCOUNTS_SECRET_KEYS_FILE=",
@@ -85,7 +85,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestProduction(t *testing.T) {
+func TestLoadProductionSettings(t *testing.T) {
 	c, warnings := mustLoad(t, production)
 	want := defaults()
 	want.Addr, want.PublicURL = ":8080", "https://accounts.example.com"
@@ -104,7 +104,7 @@ func TestProduction(t *testing.T) {
 	}
 }
 
-func TestEverythingSet(t *testing.T) {
+func TestLoadReadsEverySetting(t *testing.T) {
 	until := time.Now().Add(399 * day).UTC().Truncate(24 * time.Hour)
 	c, warnings := mustLoad(t, environ(`ADDR=[::1]:443 PUBLIC_URL=HTTPS://Accounts.Example.COM:443/ DATA_DIR=/var/lib/accounts
 		DATABASE_URL=sqlite:/srv/a.db SECRET_KEYS=one ACCESS_TTL=80s REFRESH_IDLE_TTL=1d12h SERVER_HELD_IDLE_TTL=1h30m
@@ -139,7 +139,7 @@ func TestEverythingSet(t *testing.T) {
 }
 
 // Each of these must load. The function get returns the value to check.
-func TestGood(t *testing.T) {
+func TestLoadAcceptsValidValues(t *testing.T) {
 	publicURL := func(c Config) any { return c.PublicURL }
 	loopback := func(c Config) any { return c.IsLoopback() }
 	margin := func(c Config) any { return c.Margin() }
@@ -247,7 +247,7 @@ const (
 )
 
 // Every fault is reported in exactly one line, and causes no further faults.
-func TestBad(t *testing.T) {
+func TestLoadReportsEachFaultInOneLine(t *testing.T) {
 	t.Attr("control", "94")
 	late := time.Now().Add(400*day + time.Hour).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
@@ -502,7 +502,7 @@ func TestBad(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAtOnce(t *testing.T) {
+func TestLoadReportsAllFaultsTogether(t *testing.T) {
 	_, _, err := Load(environ("ADR=x ACCESS_TTL=1h DOCS=maybe CORS_ORIGINS=*,https://a.example,http://b.example DB_MAX_CONNS=0"))
 	want := `ACCOUNTS_ADR is not a setting. Did you mean ACCOUNTS_ADDR?
 ACCOUNTS_CORS_ORIGINS entry 1` + lineStar + `
@@ -515,7 +515,7 @@ ACCOUNTS_DB_MAX_CONNS must be from 1 to 1000`
 	}
 }
 
-func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
+func TestFirstOfDuplicateVariablesCounts(t *testing.T) {
 	c, _ := mustLoad(t, []string{"ACCOUNTS_ADDR=localhost:1", "ACCOUNTS_ADDR=localhost:2"})
 	if c.Addr != "localhost:1" {
 		t.Fatal(c.Addr)
@@ -523,7 +523,7 @@ func TestFirstOfTwoEqualNamesCounts(t *testing.T) {
 }
 
 // No fault prints a secret, even if it is in the wrong setting.
-func TestFaultsHoldNoValue(t *testing.T) {
+func TestLoadErrorsContainNoSecret(t *testing.T) {
 	t.Attr("control", "94")
 	for _, name := range append(settingNames(), "SECRET_KEYS_FILE", "DATABASE_URL_FILE", "SMTP_URL_FILE", "LEGACY_JWT_SECRETS_FILE", "SECRET_KEY", "TYPO") {
 		for _, value := range []string{"s3cr3t", "s3cr3t,s3cr3t", "mysql://u:s3cr3t@h:x/", "mysql://u:s3cr3t@h/n?s3cr3t=1", "https://u:s3cr3t@h/%zz",
@@ -537,7 +537,7 @@ func TestFaultsHoldNoValue(t *testing.T) {
 	}
 }
 
-func TestSecretFiles(t *testing.T) {
+func TestSecretFilesMustBePrivate(t *testing.T) {
 	t.Attr("control", "94")
 	write := func(content string, mode os.FileMode) string {
 		path := filepath.Join(t.TempDir(), "secret")
@@ -581,7 +581,7 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestLoadWarnsOfWeakSettings(t *testing.T) {
 	t.Attr("control", "95")
 	tomorrow := time.Now().Add(day).UTC().Format(time.RFC3339)
 	for settings, want := range map[string]string{
