@@ -41,7 +41,7 @@ func logged(t *testing.T, s *servertest.Server, userID int64) (list []models.Eve
 	return list
 }
 
-// An event is stored with the instant of its transaction. What it does not have is NULL, and a long
+// An event is stored with the instant of its transaction. Absent values are NULL, and a long
 // detail is cut.
 func TestRecordStoresEventWithInstantOfTransaction(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
