@@ -61,9 +61,10 @@ func (h handlers) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.
 func (h handlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (api.UpdateUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
 	u, err := h.Service.UpdateUser(ctx, call.principal, r.UserID, accounts.UserChange{
-		ProfileChange: accounts.ProfileChange{Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale)},
-		Email:         in.Email,
-		IsActive:      in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionsIn(r.Params.IfMatch),
+		ProfileChange: accounts.ProfileChange{
+			Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale),
+		},
+		Email: in.Email, IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionsIn(r.Params.IfMatch),
 	}, call.client)
 	if err != nil {
 		return nil, err
