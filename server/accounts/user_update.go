@@ -53,7 +53,7 @@ func (s adminOperations) changeManageable(ctx context.Context, p Principal, id i
 	return retryAsRead(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
 }
 
-// userUpdate is a staff member's change of a user: what changes, and the user after it.
+// userUpdate is a staff member's change of a user: the patch, its events, and the user after it.
 type userUpdate struct {
 	patch       models.UserPatch
 	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
