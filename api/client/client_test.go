@@ -24,7 +24,7 @@ func TestLifeOfASession(t *testing.T) {
 	_, err := a.Login(ctx, w.user.Username, "something else altogether")
 	wantCode(t, err, client.ProblemCodeCredentialsInvalid)
 	if w.tokens() != nil {
-		t.Error("a refused login left tokens")
+		t.Error("a rejected login stored tokens")
 	}
 	result, err := a.Login(ctx, w.user.Username, w.user.Password)
 	must(t, err)
@@ -44,12 +44,12 @@ func TestLifeOfASession(t *testing.T) {
 	}
 	must(t, a.Logout(ctx))
 	if w.tokens() != nil {
-		t.Error("the log-out left tokens")
+		t.Error("the logout left tokens")
 	}
 	wantCode(t, profile(a), client.ProblemCodeCredentialsMissing)
 	must(t, a.Logout(ctx))
 	if access, err := a.AccessToken(ctx); access != "" || err != nil {
-		t.Errorf("%q, %v after the log-out", access, err)
+		t.Errorf("%q, %v after the logout", access, err)
 	}
 	must(t, func() error { _, err := a.Login(ctx, w.user.Username, w.user.Password); return err }())
 	must(t, profile(a))
@@ -252,7 +252,7 @@ func TestSharedStorage(t *testing.T) {
 	must(t, seldom.Logout(ctx))
 	w.Clock.Advance(6 * time.Minute)
 	if err := profile(busy); !errors.Is(err, client.ErrSignedOut) {
-		t.Errorf("after the other's log-out: %v", err)
+		t.Errorf("after the other's logout: %v", err)
 	}
 	_, err := seldom.Login(ctx, w.user.Username, w.user.Password)
 	must(t, err)
@@ -332,7 +332,7 @@ func TestServerAway(t *testing.T) {
 	soon, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := a.Logout(soon); err == nil {
-		t.Error("a log-out that nobody heard")
+		t.Error("the logout succeeded without the server")
 	}
 	w.network.mu.Lock()
 	w.network.fault = nil

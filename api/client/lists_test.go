@@ -210,7 +210,7 @@ func TestCanceledContextEndsList(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, _, ok := next(); ok {
-		t.Error("the list goes on after its error")
+		t.Error("the list continues after its error")
 	}
 	if len(*queries) != 1 {
 		t.Errorf("requested %q", *queries)

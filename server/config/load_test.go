@@ -492,12 +492,12 @@ func TestBad(t *testing.T) {
 	} {
 		c, warnings, err := Load(environ(settings))
 		if err == nil {
-			t.Errorf("%s: loaded", settings)
+			t.Errorf("%s: accepted", settings)
 		} else if diff := cmp.Diff(want, err.Error()); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", settings, diff)
 		}
 		if !cmp.Equal(c, Config{}, plain) || warnings != nil {
-			t.Errorf("%s: something was returned beside the error", settings)
+			t.Errorf("%s: a configuration was returned with the error", settings)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestDjangoHashes(t *testing.T) {
 			}
 		}
 		if n := h.Stats().Computed - before; n != int64(1+len(test.wrong)) || h.Stats().Running != 0 {
-			t.Errorf("%s: %d computed in slots, %d slots taken", test.encoded, n, h.Stats().Running)
+			t.Errorf("%s: %d computed in slots, %d slots in use", test.encoded, n, h.Stats().Running)
 		}
 		if err := CheckStored(test.encoded); err != nil {
 			t.Errorf("%s: %v", test.encoded, err)
@@ -85,7 +85,7 @@ func TestUnusableDjangoPassword(t *testing.T) {
 		}
 	}
 	if CheckStored("") == nil {
-		t.Error("the empty text is a hash")
+		t.Error("the empty string is accepted as a hash")
 	}
 }
 

@@ -104,7 +104,7 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	encoded := mustHash(t, h, "correct horse")
 	known, err := parsePHC(encoded)
 	if unknown := h.dummyHash(); err != nil || unknown.params != known.params || len(unknown.salt) != len(known.salt) || len(unknown.key) != len(known.key) {
-		t.Errorf("for nobody %v is computed, and for a user %v (%v)", unknown.params, known.params, err)
+		t.Errorf("an unknown user costs %v, a known user %v (%v)", unknown.params, known.params, err)
 	}
 	before := h.Stats().Computed
 	for i, each := range []string{encoded, ""} {
@@ -125,9 +125,9 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	}
 	// The tolerance is wide, because the machine is shared. Without the hash, the time differs by a
 	// factor of 1000.
-	took, tookNobody := fastest(encoded), fastest("")
-	if ratio := float64(tookNobody) / float64(took); ratio < 0.5 || ratio > 2 {
-		t.Fatalf("unknown user %v, known user %v", tookNobody, took)
+	took, tookUnknown := fastest(encoded), fastest("")
+	if ratio := float64(tookUnknown) / float64(took); ratio < 0.5 || ratio > 2 {
+		t.Fatalf("unknown user %v, known user %v", tookUnknown, took)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestVerifyRefusesHostileStrings(t *testing.T) {
 	good := phc("m=64,t=1,p=1", salt, key)
 	h := newCheap()
 	if _, _, err := h.Verify(t.Context(), Network{}, good, "x"); err != nil {
-		t.Fatalf("the string the others are made from is refused: %v", err)
+		t.Fatalf("the unmodified hash is rejected: %v", err)
 	}
 	for encoded, want := range map[string]error{
 		phc("m=4194304,t=2,p=1", salt, key):                       ErrTooCostly,
@@ -239,7 +239,7 @@ func TestNeverMoreThanSlotsComputing(t *testing.T) {
 				t.Fatalf("%d hashes computed at once, want %d", most, slots)
 			}
 			if running, waiting := h.queue.stats(); running != 0 || waiting != 0 {
-				t.Fatalf("%d slots and %d places still taken", running, waiting)
+				t.Fatalf("%d slots and %d queue places are still in use", running, waiting)
 			}
 			return
 		default:
@@ -282,10 +282,10 @@ func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
 		}
 		h.queue.release()
 		if err := errors.Join(<-first, <-second); err != nil {
-			t.Fatalf("those who waited: %v", err)
+			t.Fatalf("waiting callers: %v", err)
 		}
 		if running, waiting := h.queue.stats(); running != 0 || waiting != 0 {
-			t.Fatal("something is still taken")
+			t.Fatal("a slot or queue place is still in use")
 		}
 	})
 }
@@ -299,7 +299,7 @@ func TestWaitEndsInBusy(t *testing.T) {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
 		if h.Stats().Waiting != 0 {
-			t.Fatal("its place in the queue is still taken")
+			t.Fatal("its place in the queue is still in use")
 		}
 	})
 }
@@ -316,11 +316,11 @@ func TestCancellationLeavesTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h.Stats().Waiting != 0 {
-			t.Fatal("its place in the queue is still taken")
+			t.Fatal("its place in the queue is still in use")
 		}
 		h.queue.release()
 		if err := <-try(ctx, h); !errors.Is(err, context.Canceled) {
-			t.Fatalf("cancelled before it began, slots free: %v", err)
+			t.Fatalf("canceled before it began, with free slots: %v", err)
 		}
 	})
 }
@@ -360,10 +360,10 @@ func FuzzVerifyEncoded(f *testing.F) {
 		}
 		ok, rehash, verifyErr := h.Verify(t.Context(), Network{}, encoded, "fuzz")
 		if ok || rehash {
-			t.Fatalf("%q lets a password in", encoded)
+			t.Fatalf("%q accepts a password", encoded)
 		}
 		if encoded != "" && fmt.Sprint(verifyErr) != fmt.Sprint(err) {
-			t.Fatalf("parse says %v, Verify says %v", err, verifyErr)
+			t.Fatalf("parse returns %v, Verify returns %v", err, verifyErr)
 		}
 	})
 }

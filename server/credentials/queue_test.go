@@ -60,7 +60,7 @@ func (q *testLine) drain() {
 	q.release()
 	q.all.Wait()
 	if running, waiting := q.stats(); running != 0 || waiting != 0 || len(q.lines) != 0 {
-		q.t.Errorf("left: %d running, %d waiting, %d lines", running, waiting, len(q.lines))
+		q.t.Errorf("remaining: %d running, %d waiting, %d lines", running, waiting, len(q.lines))
 	}
 }
 
@@ -70,7 +70,7 @@ func (q *testLine) want(served, gone string) {
 		q.t.Errorf("served %s, want %s", got, served)
 	}
 	if got := fmt.Sprint(q.gone); got != gone {
-		q.t.Errorf("refused %s, want %s", got, gone)
+		q.t.Errorf("rejected %s, want %s", got, gone)
 	}
 }
 

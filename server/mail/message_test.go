@@ -178,7 +178,7 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// firstNames maps first firstNames that users and attackers enter to the part that a greeting contains.
+// firstNames maps first names that users and attackers enter to the part that a greeting contains.
 var firstNames = map[string]string{
 	"Gil-dong":                         "Gil-dong",
 	"O'Brien-Smith":                    "O'Brien-Smith",
@@ -368,7 +368,7 @@ func readLetter(t *testing.T, data []byte) letter {
 	parts := multipart.NewReader(msg.Body, params["boundary"])
 	l := letter{header: msg.Header, text: readPart(t, parts, "text/plain; charset=UTF-8"), html: readPart(t, parts, "text/html; charset=UTF-8")}
 	if _, err := parts.NextRawPart(); err != io.EOF {
-		t.Errorf("a third part: %v", err)
+		t.Errorf("unexpected third part: %v", err)
 	}
 	return l
 }
@@ -420,7 +420,7 @@ func TestBuild(t *testing.T) {
 			l := readLetter(t, data)
 			r, _ := m.render("계정 서비스")
 			if l.text != r.text || l.html != r.html {
-				t.Errorf("%s: the parts are not what was rendered: %s", kind, cmp.Diff(r.text, l.text))
+				t.Errorf("%s: the parts differ from the rendered texts: %s", kind, cmp.Diff(r.text, l.text))
 			}
 			subject, _ := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
 			address, err := netmail.ParseAddress(l.header.Get("From"))

@@ -139,7 +139,7 @@ func TestSMTPRefused(t *testing.T) {
 			}
 			keepsSecrets(t, err)
 			if len(server.received()) != 0 {
-				t.Error("delivered all the same")
+				t.Error("the message was delivered")
 			}
 		})
 	}
@@ -164,7 +164,7 @@ func TestSMTPRefusedLogin(t *testing.T) {
 			}
 			keepsSecrets(t, err)
 			if server.attempts != 0 {
-				t.Error("went on without a login")
+				t.Error("the client continued without a login")
 			}
 		})
 	}
@@ -180,7 +180,7 @@ func TestSMTPTLS(t *testing.T) {
 			t.Errorf("%v, %d attempts", err, server.attempts)
 		}
 	})
-	t.Run("STARTTLS refused", func(t *testing.T) {
+	t.Run("STARTTLS rejected", func(t *testing.T) {
 		address, heard := script(t, "220 hi\r\n", "250-hi\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n", "454 "+password+"\r\n")
 		server := smtpServer{address: address}
 		err := server.client(t, "smtp", "", user).Send(t.Context(), sample(Reset))
@@ -189,7 +189,7 @@ func TestSMTPTLS(t *testing.T) {
 		}
 		keepsSecrets(t, err)
 	})
-	t.Run("answers before the handshake", func(t *testing.T) {
+	t.Run("response before the handshake", func(t *testing.T) {
 		// An attacker has injected the text in the clear after STARTTLS (CVE-2021-33515 and
 		// similar).
 		address, heard := script(t, "220 hi\r\n", "250-hi\r\n250 STARTTLS\r\n", "220 go\r\n250-hi\r\n250 AUTH PLAIN\r\n", "235 ok\r\n")
@@ -213,7 +213,7 @@ func TestSMTPTLS(t *testing.T) {
 			}
 			keepsSecrets(t, err)
 		})
-		t.Run("another's certificate, "+name, func(t *testing.T) {
+		t.Run("certificate of another host, "+name, func(t *testing.T) {
 			server := (&smtpServer{login: sasl.Plain}).start(t, test.mode)
 			_, port, _ := net.SplitHostPort(server.address)
 			server.address = net.JoinHostPort("localhost", port) // the certificate is for 127.0.0.1
@@ -263,7 +263,7 @@ func TestSMTPTrouble(t *testing.T) {
 			if err == nil || err.Error() != test.want || errors.Is(err, ErrPermanent) {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
-			// only the answer after the message may take longer than a step
+			// only the response after the message may take longer than a step
 			if took := time.Since(start); took > 1800*time.Millisecond != (name == "silent at the end") || took > 3*time.Second {
 				t.Errorf("after %v", took)
 			}

@@ -33,14 +33,14 @@ func TestHostileAccessTokens(t *testing.T) {
 	})
 	// The good token is still valid, with the same claims.
 	if got, err := v.Access(access); err != nil || got != want {
-		t.Errorf("the good token afterwards: %v", err)
+		t.Errorf("the valid token afterward: %v", err)
 	}
 	if n := v.Remembered(); n != 1 {
-		t.Errorf("%d tokens remembered, want the good one alone", n)
+		t.Errorf("%d tokens cached, want only the valid one", n)
 	}
 	for _, u := range tokentest.Unbacked(tokentest.Access, secretA, access, refresh, start) {
 		if _, err := v.Access(u.Raw); err != nil {
-			t.Errorf("%s: %v, but only the row can tell", u.Name, err)
+			t.Errorf("%s: %v, want accepted, because only the session row shows the difference", u.Name, err)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestHostileRefreshTokens(t *testing.T) {
 	})
 	for _, u := range tokentest.Unbacked(tokentest.Refresh, secretA, access, refresh, start) {
 		if _, err := v.Refresh(u.Raw); err != nil {
-			t.Errorf("%s: %v, but only the row can tell", u.Name, err)
+			t.Errorf("%s: %v, want accepted, because only the session row shows the difference", u.Name, err)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 	names := map[string]bool{}
 	for _, hostile := range tokentest.Hostile(use, secretA, access, refresh, start) {
 		if names[hostile.Name] {
-			t.Errorf("two cases are called %q", hostile.Name)
+			t.Errorf("duplicate case %q", hostile.Name)
 		}
 		names[hostile.Name] = true
 		want := token.ErrInvalid
@@ -89,7 +89,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 				t.Errorf("%s: claims %+v", hostile.Name, claims)
 			}
 			if err != nil && len(err.Error()) > 60 {
-				t.Errorf("%s: the error is long enough to hold a token: %s", hostile.Name, err)
+				t.Errorf("%s: the error is long enough to contain a token: %s", hostile.Name, err)
 			}
 		}
 	}

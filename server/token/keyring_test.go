@@ -108,13 +108,13 @@ func TestCSRF(t *testing.T) {
 	before, during, after := ring(t, secretA), ring(t, secretB, secretA), ring(t, secretB)
 	value := before.CSRF(sid)
 	if len(value) != 43 || value != before.CSRF(sid) {
-		t.Fatalf("%q is not 43 characters that stay", value)
+		t.Fatalf("%q is not a stable value of 43 characters", value)
 	}
 	for name, valid := range map[string]bool{
 		"own ring": before.ValidCSRF(sid, value), "older key of the ring": during.ValidCSRF(sid, value), "own value, new key": during.ValidCSRF(sid, during.CSRF(sid)),
 	} {
 		if !valid {
-			t.Errorf("%s: refused", name)
+			t.Errorf("%s: rejected", name)
 		}
 	}
 	other := uuid.MustParse("0195944a-7b60-7c3e-9f10-2b4d6a8c0e20")

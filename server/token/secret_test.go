@@ -60,7 +60,7 @@ func TestParseSecretRefuses(t *testing.T) {
 				t.Fatal("accepted")
 			}
 			if len(s) > 5 && strings.Contains(err.Error(), s) || strings.Contains(err.Error(), good[5:15]) {
-				t.Error("the error holds the value")
+				t.Error("the error contains the value")
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestKeysAreNotPrinted(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out.String(), "[redacted]") {
-		t.Error("nothing says that something was left out")
+		t.Error("the output does not show that the secret is omitted")
 	}
 }
 

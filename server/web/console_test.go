@@ -6,7 +6,7 @@ import (
 )
 
 var console = Console(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
 func TestConsoleStatus(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 var demo = Demo(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
 func TestDemoStatus(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDemoNamesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo")
 // write tokens and passwords to the console.
 func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) {
 	t.Helper()
-	refused := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
+	forbidden := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
 		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|console\.(log|info|debug)`)
 	outside := regexp.MustCompile(`["'(](https?:)?//[a-z0-9-]+[.:]?`)
 	for target := range files {
@@ -72,7 +72,7 @@ func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) 
 			if strings.HasPrefix(strings.TrimSpace(line), "*") || strings.HasPrefix(strings.TrimSpace(line), "//") {
 				continue // a comment
 			}
-			for _, pattern := range []*regexp.Regexp{refused, outside} {
+			for _, pattern := range []*regexp.Regexp{forbidden, outside} {
 				if found := pattern.FindString(line); found != "" {
 					t.Errorf("%s has %q", target, found)
 				}

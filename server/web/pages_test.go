@@ -9,7 +9,7 @@ import (
 )
 
 var pages = Pages(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
 func TestPagesStatus(t *testing.T) {
@@ -120,7 +120,7 @@ func TestPagesFormsPost(t *testing.T) {
 	})
 }
 
-// A user who opens a mail on a phone waits for these bytes.
+// A user who opens an email on a phone waits for these bytes.
 func TestPagesAreSmall(t *testing.T) {
 	total := 0
 	pageSources(t, func(name, source string) {

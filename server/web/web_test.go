@@ -17,7 +17,7 @@ import (
 const bundle = "/docs/swagger-ui/swagger-ui-bundle.js"
 
 var docs = Docs(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
 func ask(method, target string, header http.Header) *http.Response {
@@ -267,7 +267,7 @@ func TestOwnPagesAreSelfContained(t *testing.T) {
 		text := string(body(t, ask("GET", target, nil)))
 		text = strings.ReplaceAll(text, "http://www.w3.org/2000/svg", "") // a name, not an address
 		if found := outside.FindString(text); found != "" {
-			t.Errorf("%s refers to the outside: %q", target, found)
+			t.Errorf("%s refers to another host: %q", target, found)
 		}
 		if strings.HasSuffix(target, "/") && inline.MatchString(text) {
 			t.Errorf("%s has inline script or style: %q", target, inline.FindString(text))

@@ -63,12 +63,12 @@ type oneConnection struct {
 
 func (o *oneConnection) RoundTrip(r *http.Request) (*http.Response, error) {
 	if o.transport == nil {
-		dialled := false
+		dialed := false
 		o.transport = &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if dialled {
+			if dialed {
 				return nil, errors.New("the connection ended without a word")
 			}
-			dialled = true
+			dialed = true
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		}}
 	}

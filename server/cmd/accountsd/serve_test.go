@@ -243,21 +243,21 @@ func TestShutdown(t *testing.T) {
 		c := r.Login(servertest.User{User: models.User{Username: "ada"}, Password: goodPassword}, token.Body)
 		flight := r.hold(s.db, c)
 		r.signal()
-		signalled := time.Now()
+		signaled := time.Now()
 		var said []int
-		for time.Since(signalled) < 5*time.Second {
+		for time.Since(signaled) < 5*time.Second {
 			status := r.status("/readyz")
 			if status == 0 {
 				break
 			}
-			if said = append(said, status); status == http.StatusServiceUnavailable && time.Since(signalled) < 300*time.Millisecond {
+			if said = append(said, status); status == http.StatusServiceUnavailable && time.Since(signaled) < 300*time.Millisecond {
 				if got := r.status("/healthz"); got != http.StatusOK {
 					t.Errorf("during the delay healthz says %d", got)
 				}
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
-		closed := time.Since(signalled)
+		closed := time.Since(signaled)
 		if len(said) < 2 || said[len(said)-1] != http.StatusServiceUnavailable || closed < 500*time.Millisecond || closed > 3*time.Second {
 			t.Errorf("readyz said %v, and nothing after %v", said, closed)
 		}

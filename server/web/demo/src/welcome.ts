@@ -1,4 +1,4 @@
-// The page without a session: sign up, verify, log in, and the choice of a transport.
+// The page without a session: sign up, verify, sign in, and the choice of a transport.
 import type { Transport } from "accounts-client";
 import { accounts, choose, chosen, settings, transports } from "./client.js";
 import { byId, say } from "../../parts/dom.js";
@@ -9,7 +9,7 @@ import { tabs } from "./tabs.js";
 const loginName = byId<HTMLInputElement>("login-username");
 const knownKey = "accounts demo known"; // set after the first login in this browser
 
-const show = tabs("outside");
+const show = tabs("signed-out");
 
 const signup = onSubmit("signup", ({ email = "", username = "", password = "" }) =>
   accounts.api.POST("/accounts/register", { body: { email, username, password } }), (_, { username = "", password = "" }) => {
@@ -19,7 +19,7 @@ const signup = onSubmit("signup", ({ email = "", username = "", password = "" })
   loginName.value = username;
   reset(signup);
   show("verify");
-  say("Signed up. Now open the mail.");
+  say("Signed up. Now open the email.");
   byId("verify-token").focus();
 });
 
@@ -31,7 +31,7 @@ const verify = onSubmit("verify", ({ token = "", password = "" }) => accounts.ve
 const login = onSubmit("login", ({ username = "", password = "" }) => accounts.login({ username, password }), (_, { username = "" }) => {
   reset(login);
   loginName.value = username; // for the next transport
-  say("Logged in.");
+  say("Signed in.");
 });
 
 /** Returns the token in a pasted link, or the pasted text. */
@@ -44,8 +44,8 @@ function tokenIn(pasted: string): string {
 export function enter(): void {
   const known = localStorage.getItem(knownKey) !== null;
   if (known) {
-    byId("welcome").textContent = "Log in again";
-    byId("welcome-lead").textContent = "Take another transport, and see what changes in what travels.";
+    byId("welcome").textContent = "Sign in again";
+    byId("welcome-lead").textContent = "Choose another transport and compare the requests.";
   }
   show(known ? "login" : "signup");
 }
@@ -74,5 +74,5 @@ void settings.then((known) => {
 });
 
 byId("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not allow this page to copy."));
 });

@@ -1,6 +1,6 @@
 // The page with a session: profile, password, the sessions of all devices, and the security log.
 import type { components } from "accounts-client";
-import { accounts, become, current, proven } from "./client.js";
+import { accounts, become, current, reauthenticated } from "./client.js";
 import { sure } from "../../parts/dialogs.js";
 import { byId, make, say, when } from "../../parts/dom.js";
 import { lost, onSubmit, reset, type Outcome } from "../../parts/forms.js";
@@ -14,7 +14,7 @@ type Schemas = components["schemas"];
 const sessions = byId("sessions");
 const events = byId("events");
 const older = byId<HTMLButtonElement>("older");
-const show = tabs("inside", load);
+const show = tabs("signed-in", load);
 
 /** Shows the account, starting with the profile. */
 export function enter(): void {
@@ -63,12 +63,12 @@ const profile = onSubmit("profile", ({ username = "", first_name = "", last_name
 const password = onSubmit("password", ({ current_password = "", new_password = "" }) =>
   accounts.changePassword({ current_password, new_password }), () => {
   reset(password);
-  say("The password is changed. All other sessions have ended.");
+  say("Password changed. All other sessions have ended.");
 });
 
-const address = onSubmit("address", ({ email = "" }) => proven(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
+const address = onSubmit("address", ({ email = "" }) => reauthenticated(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
   reset(address);
-  say(`A link is on its way to ${email}.`);
+  say(`A link was sent to ${email}.`);
   void readProfile();
 });
 
@@ -77,14 +77,14 @@ function onPending(id: string, call: () => Promise<Outcome>, done: string): void
   button.addEventListener("click", () => void busy(button, call, done).then(readProfile));
 }
 
-onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "Sent again: the older links no longer work.");
-onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "Canceled: the address stays as it is.");
+onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "A new link was sent. Older links no longer work.");
+onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "The change was canceled.");
 
 const remove = byId<HTMLButtonElement>("delete");
 remove.addEventListener("click", () => void (async () => {
   const username = byId("who").textContent ?? "";
   const question = { title: `Delete ${username}?`, text: "The account is deleted with its sessions and events. This cannot be undone.", yes: "Delete", typed: username };
-  if (await sure(question)) await busy(remove, () => proven(() => accounts.api.DELETE("/accounts/profile")), "The account is deleted.");
+  if (await sure(question)) await busy(remove, () => reauthenticated(() => accounts.api.DELETE("/accounts/profile")), "Your account was deleted.");
 })());
 
 function fill(user: Schemas["Profile"]): void {
@@ -142,12 +142,12 @@ function sessionRow(session: Schemas["Session"]): HTMLElement {
 }
 
 async function endSession(id: string, button: HTMLButtonElement): Promise<void> {
-  await busy(button, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "Ended: its next request is refused.");
+  await busy(button, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "The session has ended.");
   await readSessions();
 }
 
 async function endSessions(button: HTMLButtonElement, keepCurrent: boolean): Promise<void> {
-  await busy(button, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All others have ended." : "Logged out on all devices.");
+  await busy(button, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All other sessions have ended." : "You are signed out on all devices.");
   if (keepCurrent) await readSessions();
 }
 

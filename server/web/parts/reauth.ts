@@ -5,27 +5,27 @@ import { byId } from "./dom.js";
 import { onSubmit, reset, type Outcome } from "./forms.js";
 
 /**
- * Sets up the dialog #prove. Returns a function that calls an operation. If the server requires a
+ * Sets up the dialog #reauth. Returns a function that calls an operation. If the server requires a
  * recent authentication, the function asks for the password and calls the operation again. It
  * returns null if the user cancels; the operation was then not executed.
  */
-export function prover(client: () => AccountsClient<Transport>, username: () => string) {
-  const prove = byId<HTMLDialogElement>("prove");
-  const form = onSubmit("prove-form", ({ password = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password } }), () => {
-    leave(prove, true);
+export function withReauthentication(client: () => AccountsClient<Transport>, username: () => string) {
+  const dialog = byId<HTMLDialogElement>("reauth");
+  const form = onSubmit("reauth-form", ({ password = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password } }), () => {
+    leave(dialog, true);
   });
 
   async function showPassword(): Promise<boolean> {
     reset(form);
-    byId<HTMLInputElement>("prove-username").value = username(); // for password managers
-    const answer = shown(prove);
-    byId("prove-password").focus();
+    byId<HTMLInputElement>("reauth-username").value = username(); // for password managers
+    const answer = shown(dialog);
+    byId("reauth-password").focus();
     return answer.finally(() => reset(form));
   }
 
   let asking: Promise<boolean> | null = null; // one dialog for all operations that wait for it
 
-  return async function proven<Result extends Outcome>(call: () => Promise<Result>): Promise<Result | null> {
+  return async function reauthenticated<Result extends Outcome>(call: () => Promise<Result>): Promise<Result | null> {
     for (;;) {
       const result = await call();
       if (result.error?.code !== "reauth_required") return result;
