@@ -59,7 +59,7 @@ func lastProxy(lines []string) string {
 	return "10.0.0.1"
 }
 
-func TestEveryFormInEveryPosition(t *testing.T) {
+func TestClientAddressIsReadInEveryFormAndPosition(t *testing.T) {
 	t.Attr("control", "191")
 	for _, header := range []string{config.XForwardedFor, config.Forwarded} {
 		for form, address := range hopForms {
@@ -74,7 +74,7 @@ func TestEveryFormInEveryPosition(t *testing.T) {
 					t.Errorf("%s %q is the client %q, want %q", header, lines, got, want)
 				}
 				if logged := strings.Contains(log.String(), "ACCOUNTS_PROXY_HEADER"); logged != (address == "") {
-					t.Errorf("%s %q: logged %v", header, lines, logged)
+					t.Errorf("%s %q: a warning was logged: %v", header, lines, logged)
 				}
 			}
 		}
@@ -96,7 +96,7 @@ func writtenAs(header, form string, position []string) (lines []string) {
 	return lines
 }
 
-func TestTheForwardedHeader(t *testing.T) {
+func TestForwardedHeaderIsParsedAsRFC7239(t *testing.T) {
 	t.Attr("control", "191")
 	for line, want := range map[string]string{
 		`for=203.0.113.7`: "203.0.113.7", `FOR=203.0.113.7`: "203.0.113.7", `for=203.0.113.7;proto=http;by=203.0.113.43`: "203.0.113.7", `proto=http; for="203.0.113.7:55"`: "203.0.113.7",
@@ -117,7 +117,7 @@ func TestTheForwardedHeader(t *testing.T) {
 	}
 }
 
-func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
+func TestOnlyConfiguredHeaderOfTrustedPeerIsRead(t *testing.T) {
 	t.Attr("control", "191")
 	all := http.Header{"X-Forwarded-For": {"203.0.113.7"}, "Forwarded": {"for=203.0.113.8"}, "X-Real-Ip": {"203.0.113.9"}, "Cf-Connecting-Ip": {"203.0.113.9"}, "True-Client-Ip": {"203.0.113.9"}}
 	for _, test := range []struct{ header, peer, want string }{
@@ -139,7 +139,7 @@ func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
+func TestUnreadableProxyHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
 	t.Attr("control", "191")
 	a, log := behindProxies(config.XForwardedFor)
 	for range 3 {
@@ -161,16 +161,16 @@ func FuzzProxyHeader(f *testing.F) {
 			a, _ := behindProxies(header)
 			for _, lines := range [][]string{{first + "," + second + ", " + appended}, {first, second + ", " + appended}, {first, second, appended}} {
 				if got := clientFrom(a, "10.0.0.1:1", lines...); got != "2001:db8::7" {
-					t.Errorf("%s %q is the client %q", header, lines, got)
+					t.Errorf("%s %q: got the client %q, want 2001:db8::7", header, lines, got)
 				}
 			}
 			if got := clientFrom(a, "10.0.0.1:1", first, second); got != "" {
 				if addr, err := netip.ParseAddr(got); err != nil || addr.Zone() != "" || addr.String() != got {
-					t.Errorf("%s %q is the client %q", header, []string{first, second}, got)
+					t.Errorf("%s %q: got the client %q, want a canonical address", header, []string{first, second}, got)
 				}
 			}
 			if got := clientFrom(a, "192.0.2.1:1", first, second); got != "192.0.2.1" {
-				t.Errorf("%s %q of a stranger makes it the client %q", header, []string{first, second}, got)
+				t.Errorf("%s %q from a client that is not a proxy: got the client %q, want 192.0.2.1", header, []string{first, second}, got)
 			}
 		}
 	})

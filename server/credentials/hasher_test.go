@@ -26,7 +26,7 @@ func mustHash(t *testing.T, h *Hasher, password string) string {
 	return encoded
 }
 
-func TestHashThenVerify(t *testing.T) {
+func TestVerifyMatchesExactPasswordOnly(t *testing.T) {
 	t.Attr("control", "4")
 	h := newCheap()
 	long := strings.Repeat("a", 72)
@@ -56,7 +56,7 @@ func TestHashIsSaltedPHC(t *testing.T) {
 
 // Hashes of other servers are verified. The vector is from the reference implementation
 // (phc-winner-argon2 test.c).
-func TestVerifyForeignHash(t *testing.T) {
+func TestVerifyAcceptsReferenceHash(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	h := newCheap()
 	if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "password"); !ok || !rehash || err != nil {
@@ -64,7 +64,7 @@ func TestVerifyForeignHash(t *testing.T) {
 	}
 }
 
-func TestRehash(t *testing.T) {
+func TestVerifyReportsWeakerHashForRehash(t *testing.T) {
 	t.Attr("control", "9")
 	for _, test := range []struct {
 		old, now Params
@@ -89,7 +89,7 @@ func TestRehash(t *testing.T) {
 
 // Even a password whose hash equals the dummy hash must not log in a missing user, so the result is
 // always false.
-func TestUnknownUserIsFalse(t *testing.T) {
+func TestUnknownUserMatchesNoPassword(t *testing.T) {
 	h := newCheap()
 	for _, password := range []string{"", "correct horse", strings.Repeat("a", 1<<16)} {
 		if ok, rehash, err := h.Verify(t.Context(), Network{}, "", password); ok || rehash || err != nil {
@@ -131,7 +131,7 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	}
 }
 
-func TestVerifyRefusesHostileStrings(t *testing.T) {
+func TestVerifyRejectsHostileHashes(t *testing.T) {
 	t.Attr("control", "9")
 	const salt, key = "c29tZXNhbHRzb21lc2FsdA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
@@ -196,7 +196,7 @@ func TestVerifyRefusesHostileStrings(t *testing.T) {
 }
 
 // The bounds themselves are accepted, and 16 lanes are computed.
-func TestBoundsAreAccepted(t *testing.T) {
+func TestVerifyAcceptsHighestCost(t *testing.T) {
 	s := storedHash{Params{262144, 16, 16}, make([]byte, 64), make([]byte, 64)}
 	if _, err := parsePHC(s.encode()); err != nil {
 		t.Fatalf("%d bytes: %v", len(s.encode()), err)
@@ -209,7 +209,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 
 // The test counts the goroutines in argon2 by their stacks, so that it checks the computation
 // itself and not a counter of the package.
-func TestNeverMoreThanSlotsComputing(t *testing.T) {
+func TestHashesComputedAtOnceAreBounded(t *testing.T) {
 	t.Attr("control", "81")
 	const slots, callers = 3, 24
 	h := NewHasher(Params{1024, 4, 1}, slots, callers, time.Minute)
@@ -266,7 +266,7 @@ func try(ctx context.Context, h *Hasher) <-chan error {
 	return result
 }
 
-func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
+func TestFullQueueIsBusyAtOnce(t *testing.T) {
 	t.Attr("control", "81")
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 2, time.Second)
@@ -290,7 +290,7 @@ func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
 	})
 }
 
-func TestWaitEndsInBusy(t *testing.T) {
+func TestLongWaitEndsInBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 1, 700*time.Millisecond)
 		occupy(t, h)
@@ -304,7 +304,7 @@ func TestWaitEndsInBusy(t *testing.T) {
 	})
 }
 
-func TestCancellationLeavesTheQueue(t *testing.T) {
+func TestCanceledCallerLeavesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 1, time.Minute)
 		occupy(t, h)
@@ -325,7 +325,7 @@ func TestCancellationLeavesTheQueue(t *testing.T) {
 	})
 }
 
-func TestNewHasherRefusesImpossibleBounds(t *testing.T) {
+func TestNewHasherRejectsImpossibleBounds(t *testing.T) {
 	for _, make := range []func(){
 		func() { NewHasher(Params{}, 1, 0, 0) },
 		func() { NewHasher(Params{maxMemory + 1, 1, 1}, 1, 0, 0) },

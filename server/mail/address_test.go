@@ -27,7 +27,7 @@ var addresses = map[string]bool{
 	"a@" + strings.Repeat("b", 64) + ".co":                          false,
 }
 
-func TestIsAddrSpec(t *testing.T) {
+func TestIsAddrSpecAcceptsPlainAddressesOnly(t *testing.T) {
 	t.Attr("control", "67")
 	for address, want := range addresses {
 		if names.IsAddrSpec(address) != want {
@@ -36,7 +36,7 @@ func TestIsAddrSpec(t *testing.T) {
 	}
 }
 
-func TestParseFrom(t *testing.T) {
+func TestCheckFromAcceptsOneSender(t *testing.T) {
 	for _, s := range []string{"no-reply@example.com", "Accounts <no-reply@example.com>", `"Accounts, Inc." <a@b.co>`, "계정 <a@b.co>", "=?utf-8?q?=EA=B3=84?= <a@b.co>"} {
 		if err := CheckFrom(s); err != nil {
 			t.Errorf("%q: %v", s, err)

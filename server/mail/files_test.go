@@ -24,7 +24,7 @@ func entries(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestFiles(t *testing.T) {
+func TestFilesWritesEachMailOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data", "mail")
 	var logged bytes.Buffer
 	files, err := NewFiles(dir, sender, slog.New(slog.NewTextHandler(&logged, nil)))
@@ -67,7 +67,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func TestFilesFails(t *testing.T) {
+func TestFilesReportsFailures(t *testing.T) {
 	dir := t.TempDir()
 	files, err := NewFiles(dir, sender, slog.New(slog.DiscardHandler))
 	if err != nil {

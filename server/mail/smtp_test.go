@@ -77,7 +77,7 @@ func TestSMTPDelivers(t *testing.T) {
 
 // Any input where an address is expected reaches the server as one recipient and one To, or not at
 // all.
-func TestSMTPRecipients(t *testing.T) {
+func TestSMTPSendsToOneRecipient(t *testing.T) {
 	t.Attr("control", "67")
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
@@ -108,7 +108,7 @@ func TestSMTPRecipients(t *testing.T) {
 	}
 }
 
-func TestSMTPRefused(t *testing.T) {
+func TestSMTPClassifiesRejections(t *testing.T) {
 	says := func(code int, enhanced ...int) error {
 		e := &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.NoEnhancedCode, Message: "<hong@example.org> " + link + " " + password}
 		if enhanced != nil {
@@ -145,7 +145,7 @@ func TestSMTPRefused(t *testing.T) {
 	}
 }
 
-func TestSMTPRefusedLogin(t *testing.T) {
+func TestSMTPReportsRejectedLogin(t *testing.T) {
 	for name, test := range map[string]struct {
 		login string
 		user  *url.Userinfo
@@ -171,7 +171,7 @@ func TestSMTPRefusedLogin(t *testing.T) {
 }
 
 // A server whose identity is not verified gets neither the password nor the message.
-func TestSMTPTLS(t *testing.T) {
+func TestSMTPSendsNothingToUnverifiedServer(t *testing.T) {
 	user := url.UserPassword(username, password)
 	t.Run("STARTTLS not offered", func(t *testing.T) {
 		server := (&smtpServer{login: sasl.Plain}).start(t, clear)
@@ -234,7 +234,7 @@ func TestSMTPTLS(t *testing.T) {
 
 // A server that is down, silent, slow or sends invalid answers delays Send for a bounded time, and
 // the mail can be sent again.
-func TestSMTPTrouble(t *testing.T) {
+func TestSMTPFailsInTimeAndIsRepeatable(t *testing.T) {
 	const ready, hello = "220 hi\r\n", "250 hi\r\n"
 	for name, test := range map[string]struct {
 		lines []string
@@ -272,7 +272,7 @@ func TestSMTPTrouble(t *testing.T) {
 	}
 }
 
-func TestSMTPDown(t *testing.T) {
+func TestSMTPReportsUnreachableServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestSMTPDown(t *testing.T) {
 	}
 }
 
-func TestSMTPCancelled(t *testing.T) {
+func TestSMTPStopsWhenContextIsCanceled(t *testing.T) {
 	address, _ := script(t)
 	server := smtpServer{address: address}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -302,7 +302,7 @@ func TestSMTPCancelled(t *testing.T) {
 
 // After the message the server gets more time: it has the mail, and a client that disconnects would
 // send it twice.
-func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
+func TestSMTPWaitsForResponseToMessage(t *testing.T) {
 	server := (&smtpServer{slowData: 800 * time.Millisecond}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
 	client.step, client.total = 500*time.Millisecond, 5*time.Second
@@ -312,7 +312,7 @@ func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
 }
 
 // An accepted mail counts as sent, even if QUIT fails.
-func TestSMTPSilentFarewell(t *testing.T) {
+func TestSMTPIgnoresFailedQuit(t *testing.T) {
 	const ok = "250 ok\r\n"
 	address, heard := script(t, "220 hi\r\n", ok, ok, ok, "354 go\r\n", ok)
 	server := smtpServer{address: address}
@@ -330,7 +330,7 @@ func TestSMTPSilentFarewell(t *testing.T) {
 	}
 }
 
-func TestSMTPConcurrently(t *testing.T) {
+func TestSMTPIsSafeForConcurrentUse(t *testing.T) {
 	server := (&smtpServer{login: sasl.Plain}).start(t, starttls)
 	client := server.client(t, "smtp", "", url.UserPassword(username, password))
 	var wait sync.WaitGroup
@@ -347,7 +347,7 @@ func TestSMTPConcurrently(t *testing.T) {
 	}
 }
 
-func TestNewSMTP(t *testing.T) {
+func TestNewSMTPRejectsInvalidURLs(t *testing.T) {
 	type parsed struct {
 		Host, Port, Username, Password string
 		Implicit, Plain                bool

@@ -13,7 +13,7 @@ import (
 
 // The corpus is in tokentest, because other tests send it over HTTP.
 
-func TestHostileAccessTokens(t *testing.T) {
+func TestHostileAccessTokensAreRejected(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -45,7 +45,7 @@ func TestHostileAccessTokens(t *testing.T) {
 	}
 }
 
-func TestHostileRefreshTokens(t *testing.T) {
+func TestHostileRefreshTokensAreRejected(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -100,7 +100,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 
 // The forger and the issuer are independent implementations. They must agree on good tokens, or the
 // cases signed with the real key would prove nothing.
-func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
+func TestForgerAgreesWithIssuer(t *testing.T) {
 	f := tokentest.NewForger(secretA)
 	access, refresh := mint(t, ring(t, secretA), grant())
 	claims := `"sub":"42","sid":"` + sid.String() + `","gen":7`
@@ -118,7 +118,7 @@ func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
 }
 
 // A megabyte, or thousands of dots, is rejected without an allocation (CVE-2025-30204).
-func TestRefusalIsCheap(t *testing.T) {
+func TestOverlongTokenIsRejectedWithoutAllocation(t *testing.T) {
 	t.Attr("control", "22")
 	r, c := ring(t, secretA), &clock{start}
 	v, rv := token.NewVerifier(r.PublicKey, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)

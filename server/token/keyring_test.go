@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-func TestNewKeyRingRefuses(t *testing.T) {
+func TestNewKeyRingRejectsInvalidSecrets(t *testing.T) {
 	a, _ := token.ParseSecret(secretA)
 	again, _ := token.ParseSecret(secretA)
 	b, _ := token.ParseSecret(secretB)
@@ -28,7 +28,7 @@ func TestNewKeyRingRefuses(t *testing.T) {
 }
 
 // The values are from RFC 8037, appendix A.2 and A.3.
-func TestThumbprintIsThatOfTheRFC(t *testing.T) {
+func TestThumbprintEqualsExampleOfRFC(t *testing.T) {
 	key, err := base64.RawURLEncoding.DecodeString("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestThumbprintIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestJWKSShowsPublicKeysOnly(t *testing.T) {
+func TestJWKSContainsPublicKeysOnly(t *testing.T) {
 	t.Attr("control", "93")
 	r := ring(t, secretA, secretB)
 	text, err := json.Marshal(r.JWKS())
@@ -67,7 +67,7 @@ func TestJWKSShowsPublicKeysOnly(t *testing.T) {
 	}
 }
 
-func TestRotationOfTheSecret(t *testing.T) {
+func TestSecretRotationAcceptsBothSecrets(t *testing.T) {
 	t.Attr("control", "93")
 	c := &clock{start}
 	oldAccess, oldRefresh := mint(t, ring(t, secretA), grant())
@@ -104,7 +104,7 @@ func TestRotationOfTheSecret(t *testing.T) {
 	}
 }
 
-func TestCSRF(t *testing.T) {
+func TestCSRFTokenIsBoundToSessionAndSecret(t *testing.T) {
 	before, during, after := ring(t, secretA), ring(t, secretB, secretA), ring(t, secretB)
 	value := before.CSRF(sid)
 	if len(value) != 43 || value != before.CSRF(sid) {

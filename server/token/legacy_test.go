@@ -21,7 +21,7 @@ func legacyVerifier(c *clock, secrets ...string) *token.LegacyVerifier {
 }
 
 // The tokens of the Django service, and those that libraries of other versions would write.
-func TestLegacyTokensAreRead(t *testing.T) {
+func TestLegacyTokensAreAccepted(t *testing.T) {
 	now, day := start.Unix(), int64(86400)
 	simple := func(rest string) string {
 		return fmt.Sprintf(`{"token_type":"refresh","exp":%d,"iat":%d,"jti":"3f1c","user_id":%s}`, now+60, now-60, rest)
@@ -47,7 +47,7 @@ func TestLegacyTokensAreRead(t *testing.T) {
 	}
 }
 
-func TestLegacyTokensAreRefused(t *testing.T) {
+func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 	now, day := start.Unix(), int64(86400)
 	text := func(header, claims string) string { return tokentest.Legacy(legacySecret, header, claims) }
 	claims := func(c string) string { return text(tokentest.LegacyHeader, c) }
@@ -157,7 +157,7 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 
 // Tokens of this server and of the Django service are never accepted as each other, even if both
 // are signed with the same key.
-func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
+func TestLegacyAndOwnTokensAreNotInterchangeable(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	access, refresh := mint(t, r, grant())
 	forger := tokentest.NewForger(secretA)
@@ -192,7 +192,7 @@ func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
 	}
 }
 
-func TestLegacyVerifierNeedsSecretsAndHidesThem(t *testing.T) {
+func TestLegacyVerifierRequiresSecretsAndHidesThem(t *testing.T) {
 	unsigned := tokentest.LegacySimple("", "refresh", 42, start.Unix()-60, start.Unix()+60, "3f1c")
 	for name, secrets := range map[string][]string{"none": nil, "an empty one": {""}, "one of them empty": {legacySecret, ""}} {
 		if _, err := legacyVerifier(&clock{start}, secrets...).Refresh(unsigned); !errors.Is(err, token.ErrInvalid) {

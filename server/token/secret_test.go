@@ -12,7 +12,7 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-func TestNewSecretIsParsedAndNeverTheSame(t *testing.T) {
+func TestNewSecretIsValidAndUnique(t *testing.T) {
 	a, errA := token.NewSecret()
 	b, errB := token.NewSecret()
 	if errA != nil || errB != nil || a == b {
@@ -25,7 +25,7 @@ func TestNewSecretIsParsedAndNeverTheSame(t *testing.T) {
 	}
 }
 
-func TestParseSecretRefuses(t *testing.T) {
+func TestParseSecretRejectsInvalidSecrets(t *testing.T) {
 	good := secretA
 	last := good[len(good)-1]
 	for name, s := range map[string]string{

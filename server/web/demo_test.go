@@ -12,7 +12,7 @@ var demo = Demo(func(w http.ResponseWriter, _ *http.Request, status int) {
 	http.Error(w, "rejected", status)
 })
 
-func TestDemoStatus(t *testing.T) {
+func TestDemoServesItsFilesOnly(t *testing.T) {
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -42,7 +42,7 @@ func TestDemoStatus(t *testing.T) {
 	}
 }
 
-func TestDemoHeaders(t *testing.T) {
+func TestDemoHasSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	types := map[string]string{
 		"/demo/":          "text/html; charset=utf-8",
@@ -55,9 +55,9 @@ func TestDemoHeaders(t *testing.T) {
 	wantHeaders(t, demo, types, "'self'")
 }
 
-func TestDemoKeepsToThePolicy(t *testing.T) { keepsToThePolicy(t, demo, load(demoFiles, "demo")) }
+func TestDemoConformsToPolicy(t *testing.T) { keepsToThePolicy(t, demo, load(demoFiles, "demo")) }
 
-func TestDemoNamesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
+func TestDemoReferencesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
 
 // keepsToThePolicy checks that the files need no inline code and no other hosts, which the policy
 // would block. They must not build markup from text, because that is how inline code gets in, or

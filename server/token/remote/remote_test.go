@@ -31,7 +31,7 @@ func encoded(set token.JWKS) []byte {
 
 // The corpus of server/token is rejected with the keys of a real server, by the function and by the
 // middleware.
-func TestHostileTokensElsewhere(t *testing.T) {
+func TestHostileTokensAreRejectedByRemoteVerifier(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -73,7 +73,7 @@ func TestHostileTokensElsewhere(t *testing.T) {
 	}
 }
 
-func TestMiddleware(t *testing.T) {
+func TestMiddlewareAcceptsOneBearerToken(t *testing.T) {
 	t.Attr("control", "25")
 	t.Attr("control", "26")
 	ring, c := ringOf(t, "a"), &clock{}
@@ -126,7 +126,7 @@ func TestMiddleware(t *testing.T) {
 
 // For a hundred concurrent requests the keys are fetched once, and again after the five minutes of
 // the server's Cache-Control.
-func TestFetchesOnceAndWhenDue(t *testing.T) {
+func TestKeysAreFetchedOnceAndWhenDue(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
@@ -154,7 +154,7 @@ func TestFetchesOnceAndWhenDue(t *testing.T) {
 	}
 }
 
-func TestLifeOfKeys(t *testing.T) {
+func TestLifetimeOfKeysFollowsCacheControl(t *testing.T) {
 	for _, tc := range []struct {
 		control, age string
 		want         time.Duration
@@ -171,7 +171,7 @@ func TestLifeOfKeys(t *testing.T) {
 }
 
 // An unknown key is fetched at once, and a flood of forged ones causes one fetch in ten seconds.
-func TestUnknownKeys(t *testing.T) {
+func TestUnknownKeysCauseBoundedFetches(t *testing.T) {
 	t.Attr("control", "19")
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
@@ -209,7 +209,7 @@ func TestUnknownKeys(t *testing.T) {
 
 // If the server is down, the current keys are used for an hour, and no request waits. After that,
 // verification fails.
-func TestServerAway(t *testing.T) {
+func TestKeysAreUsedForAnHourWithoutServer(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
@@ -242,7 +242,7 @@ func TestServerAway(t *testing.T) {
 	}
 }
 
-func TestNeverAnswered(t *testing.T) {
+func TestInvalidKeyResponsesAreReported(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	other := newIssuer(t, ring)
@@ -301,7 +301,7 @@ func TestNeverAnswered(t *testing.T) {
 }
 
 // A canceled request does not cancel the fetch that other requests wait for.
-func TestCallerGone(t *testing.T) {
+func TestCanceledRequestDoesNotCancelFetch(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
@@ -331,7 +331,7 @@ func TestCallerGone(t *testing.T) {
 // The secret of real servers is rotated as the README describes, and no token that they mint is
 // rejected. The old key is removed with its secret. Then, as after a leak, only a new secret is
 // configured.
-func TestRotationOfTheSecret(t *testing.T) {
+func TestSecretRotationRejectsNoToken(t *testing.T) {
 	c := &clock{}
 	front := newIssuer(t, ringOf(t, "unused"))
 	database := servertest.NewDatabase(t, servertest.SQLite)
@@ -386,7 +386,7 @@ func TestRotationOfTheSecret(t *testing.T) {
 	rejected("a token of the leaked key", late)
 }
 
-func TestOptions(t *testing.T) {
+func TestNewVerifierRejectsUnsafeOptions(t *testing.T) {
 	for name, o := range map[string]remote.Options{
 		"no issuer": {}, "a path": {Issuer: "https://accounts.example.com/"}, "no scheme": {Issuer: "accounts.example.com"},
 		"plain http":              {Issuer: "http://accounts.example.com"},

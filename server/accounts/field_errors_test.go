@@ -9,7 +9,7 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-func TestAllFaults(t *testing.T) {
+func TestJoinReportsAllFieldErrors(t *testing.T) {
 	username, email := problem.FieldFault{Field: "username", Reason: "format_invalid"}, problem.FieldFault{Field: "email", Reason: "taken"}
 	stored := problem.Unavailable(errors.New("the disk is full"))
 	for name, c := range map[string]struct {

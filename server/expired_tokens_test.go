@@ -11,7 +11,7 @@ import (
 // A token whose session is not stored is rejected with session_revoked, whether the token has
 // expired or not. An expired token whose session is stored is rejected with session_expired, except
 // in server_held, where the token's own expiry does not count.
-func TestExpiredTokensOfMissingSessions(t *testing.T) {
+func TestTokenOfMissingSessionIsRejectedAsRevoked(t *testing.T) {
 	t.Attr("control", "199")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -30,7 +30,7 @@ func TestExpiredTokensOfMissingSessions(t *testing.T) {
 // Logout accepts every authentic refresh token of the session, and an access token from its cookie:
 // in cookies only one that has not expired, in server_held an expired one too. Nothing else ends a
 // session.
-func TestTokensThatLogOut(t *testing.T) {
+func TestLogoutAcceptsOnlyTokensOfItsTransport(t *testing.T) {
 	t.Attr("control", "199")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		for age, change := range map[string]func(c, old *servertest.Client) *servertest.Client{
@@ -62,10 +62,10 @@ func TestTokensThatLogOut(t *testing.T) {
 					continue // the transport has no such token
 				}
 				if r.Status != status || r.Code() != code {
-					t.Errorf("log-out with a %s %s: got %d %s, want %d %s", age, kind, r.Status, r.Code(), status, code)
+					t.Errorf("logout with a %s %s: got %d %s, want %d %s", age, kind, r.Status, r.Code(), status, code)
 				}
 				if ended := row(t, s, c).RevokedAt != nil; ended != (status == http.StatusNoContent) {
-					t.Errorf("log-out with a %s %s: the session has ended is %v", age, kind, ended)
+					t.Errorf("logout with a %s %s: the session has ended: %v", age, kind, ended)
 				}
 			}
 		}

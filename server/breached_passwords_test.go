@@ -41,7 +41,7 @@ func breachedFile(t *testing.T, passwords ...string) string {
 
 // Every operation that sets a password rejects one from the list. Passwords already in use keep
 // working (ASVS 6.2.12).
-func TestBreachedPasswordsAreRejected(t *testing.T) {
+func TestEveryOperationRejectsBreachedNewPassword(t *testing.T) {
 	t.Attr("control", "201")
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -62,7 +62,7 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 
 // A password that was accepted before it appeared in the list still logs in: only new passwords are
 // checked.
-func TestBreachedPasswordInUseLogsIn(t *testing.T) {
+func TestBreachedPasswordInUseStillLogsIn(t *testing.T) {
 	t.Attr("control", "201")
 	before := servertest.Start(t, servertest.Options{})
 	u := newUser(t, before, newName())
@@ -72,7 +72,7 @@ func TestBreachedPasswordInUseLogsIn(t *testing.T) {
 
 // The password is checked before the address is looked up, so the response does not reveal whether
 // the address has an account.
-func TestBreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
+func TestBreachedPasswordResponseDoesNotRevealAccount(t *testing.T) {
 	t.Attr("control", "201")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + breachedFile(t, breachedPassword)}})
 	for _, email := range []string{newUser(t, s, newName()).Email, address(newName())} {
@@ -82,7 +82,7 @@ func TestBreachedPasswordTellsNothingAboutTheAddress(t *testing.T) {
 
 // While the list cannot be read, the server accepts no new password, because a full or broken disk
 // must not disable the check. Existing passwords keep working.
-func TestUnreadableListRejectsNewPasswords(t *testing.T) {
+func TestUnreadableBreachedListRejectsNewPasswords(t *testing.T) {
 	t.Attr("control", "201")
 	file := breachedFile(t, breachedPassword, "another one of the list")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_BREACHED_PASSWORDS=" + file}})
@@ -96,6 +96,6 @@ func TestUnreadableListRejectsNewPasswords(t *testing.T) {
 		Want(t, http.StatusServiceUnavailable, "service_unavailable")
 	signIn(s, u.Username, password).Want(t, http.StatusOK, "")
 	if log := s.Log.String(); !strings.Contains(log, "the list of breached passwords cannot be read") || strings.Contains(log, "five green lanterns") {
-		t.Error("the log lacks the cause, or contains the password")
+		t.Error("the log lacks the cause or contains the password")
 	}
 }

@@ -1,13 +1,9 @@
 package server_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +48,7 @@ const long = "kq7 vZ2 pL9 xW4 tB6 mR1 sD8 hF3 gJ5 nC0 " // 40 random characters
 
 // Each kind of new password that people and programs send has the expected result (corpus 4.4). An
 // empty code means that the password is accepted unchanged.
-func TestNewPasswords(t *testing.T) {
+func TestNewPasswordsOfEveryKindHaveExpectedResult(t *testing.T) {
 	t.Attr("control", "2")
 	t.Attr("control", "3")
 	t.Attr("control", "4")
@@ -136,7 +132,7 @@ func wantAsSent(t *testing.T, s *servertest.Server, name, typed string) {
 
 // A password that violates a rule is rejected before any hash is computed, so that sending it costs
 // the server nothing.
-func TestRefusedBeforeHashing(t *testing.T) {
+func TestInvalidNewPasswordIsRejectedBeforeHashing(t *testing.T) {
 	t.Attr("control", "2")
 	hasher := credentials.NewHasher(servertest.FastHash, 1, 10, time.Minute)
 	s := servertest.Start(t, servertest.Options{Hasher: hasher})
@@ -156,147 +152,38 @@ func TestRefusedBeforeHashing(t *testing.T) {
 	}
 }
 
-var phc = regexp.MustCompile(`\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}`)
-
-// costs returns the memory and the passes of a hash, which must be Argon2id.
-func costs(t *testing.T, hash string) (memory, passes int) {
-	t.Helper()
-	m := phc.FindStringSubmatch(hash)
-	if m == nil || m[0] != hash {
-		t.Fatalf("the hash %q", hash)
-	}
-	memory, _ = strconv.Atoi(m[1])
-	passes, _ = strconv.Atoi(m[2])
-	return memory, passes
-}
-
-// Stored hashes are as strong as OWASP recommends and are upgraded to new parameters at the next
-// login. A manipulated row cannot make the server compute a hash that exhausts its memory.
-func TestStoredHashes(t *testing.T) {
-	t.Attr("control", "9")
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		with := func(p credentials.Params, db *servertest.Database) (*servertest.Server, *credentials.Hasher) {
-			h := credentials.NewHasher(p, 1, 10, time.Minute)
-			return servertest.Start(t, servertest.Options{Engine: engine, Database: db, Hasher: h}), h
-		}
-		s, _ := with(credentials.Default, nil)
-		email := address(newName())
-		token := register(t, s, 1, object{"email": email, "password": password})
-		if dump := s.Database.Dump(t); strings.Count(dump, "$argon2id$") != 1 || len(phc.FindAllString(dump, -1)) != 1 || strings.Contains(dump, password) {
-			t.Error("the registration holds something else than one hash")
-		}
-		verify(s, token, password).Want(t, http.StatusOK, "")
-		first := stored(t, s, email).Password
-		if memory, passes := costs(t, first); memory < 19456 || passes < 2 {
-			t.Errorf("m=%d, t=%d", memory, passes)
-		}
-		signIn(s, email, password).Want(t, http.StatusOK, "")
-		if stored(t, s, email).Password != first {
-			t.Error("a hash that is good enough was renewed")
-		}
-
-		stronger := credentials.Default
-		stronger.Memory, stronger.Time = stronger.Memory+1024, stronger.Time+1
-		raised, hasher := with(stronger, s.Database)
-		signIn(raised, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		if stored(t, s, email).Password != first {
-			t.Error("a wrong password has renewed the hash")
-		}
-		signIn(raised, email, password).Want(t, http.StatusOK, "")
-		second := stored(t, s, email).Password
-		if memory, passes := costs(t, second); memory != int(stronger.Memory) || passes != int(stronger.Time) {
-			t.Errorf("after a login m=%d, t=%d", memory, passes)
-		}
-		signIn(s, email, password).Want(t, http.StatusOK, "") // on a replica with the old parameters
-		if stored(t, s, email).Password != second {
-			t.Error("the hash was made weaker again")
-		}
-
-		want := alike(signIn(raised, newName(), password))
-		for _, cost := range []string{"m=4194304,t=2,p=1", "m=19456,t=4000000000,p=1", "m=4294967295,t=4294967295,p=255"} {
-			s.Database.Exec(t, "UPDATE users SET password = ? WHERE email_norm = ?", phc.ReplaceAllString(first, "$$argon2id$$v=19$$"+cost+"$$"+first[len(first)-66:]), email)
-			before := hasher.Stats().Computed
-			if got := alike(signIn(raised, email, password)); got != want {
-				t.Errorf("%s: %s", cost, got)
-			}
-			if n := hasher.Stats().Computed - before; n != 1 { // the substitute hash of an unknown user, at the usual cost
-				t.Errorf("%s: %d hashes", cost, n)
-			}
-		}
-	})
-}
-
-// failing is a mail server that can be down.
-type failing struct {
-	servertest.Mails
-	down atomic.Bool
-}
-
-func (f *failing) Send(ctx context.Context, m mail.Message) error {
-	if f.down.Load() {
-		return context.DeadlineExceeded
-	}
-	return f.Mails.Send(ctx, m)
-}
-
-// A change and the mail about it are one transaction, so that no change happens without a notice to
-// its owner. A mail server that is down does not block the change.
-func TestChangeAndNotice(t *testing.T) {
-	t.Attr("control", "59")
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		office := &failing{}
-		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: office})
-		u := s.NewUser()
-		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
-		token := servertest.Token(t, office.Wait(t, u.Email, 1))
-		settle(t, s)
-		c := s.Login(u, accounts.BodyTokens)
-		operations := []func() *servertest.Response{
-			func() *servertest.Response { return changePassword(c.Copy(), u.Password, otherPassword) },
-			func() *servertest.Response { return confirmReset(s, token, otherPassword) },
-			func() *servertest.Response { return changeEmail(c.Copy(), address(newName())) },
-			func() *servertest.Response { return deleteAccount(c.Copy()) },
-			func() *servertest.Response {
-				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
-			},
-		}
-		before := s.Database.Dump(t)
-		refuse := "CREATE TRIGGER full BEFORE INSERT ON outbox FOR EACH ROW SIGNAL SQLSTATE '45000'"
-		if engine == servertest.SQLite {
-			refuse = "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, ''); END"
-		}
-		s.Database.Exec(t, refuse)
-		for i, operation := range operations {
-			if r := operation(); r.Status < 500 || r.Header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("operation %d, when no mail can be queued: %d %s", i, r.Status, r.Raw)
-			}
-		}
-		s.Database.Exec(t, "DROP TRIGGER full")
-		unchanged(t, s, before)
-		c.Profile().Want(t, http.StatusOK, "")
-
-		office.down.Store(true)
-		confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")
-		c = s.Login(servertest.User{User: u.User, Password: otherPassword}, accounts.BodyTokens)
-		changePassword(c, otherPassword, password).Want(t, http.StatusOK, "")
-		signIn(s, u.Email, password).Want(t, http.StatusOK, "")
-		office.down.Store(false)
-		s.Clock.Advance(time.Hour) // the next attempts are due
-		post(s, "/accounts/password/reset", object{"email": address(newName())}).Want(t, http.StatusAccepted, "")
-		settle(t, s)
-		if mails := office.To(u.Email); len(mails) != 3 || mails[1].Kind != mail.PasswordChanged || mails[2].Kind != mail.PasswordChanged {
-			t.Errorf("mails in the end: %v", mails)
-		}
-	})
-}
-
 // A username in another script is compared by its Latin look-alike, so a password made of the
 // username is rejected in either script.
-func TestUsernameInOtherLetters(t *testing.T) {
+func TestPasswordMadeOfUsernameIsRejectedInEveryScript(t *testing.T) {
 	t.Attr("control", "2")
 	s := servertest.Start(t, servertest.Options{})
 	for _, typed := range []string{"сорокасорока", "СОРОКАСОРОКА1985", "copokacopoka"} {
 		r := post(s, "/accounts/register", object{"email": address(newName()), "username": "Сорокасорока", "password": typed})
 		wantField(t, r, "/password", "password_common")
 	}
+}
+
+// A password is used exactly as sent. It is not trimmed, case-folded, normalized or truncated, as
+// bcrypt does after 72 bytes.
+func TestPasswordIsUsedExactlyAsSent(t *testing.T) {
+	t.Attr("control", "4")
+	s := servertest.Start(t, servertest.Options{})
+	long := strings.Repeat("a", 72)
+	for typed, others := range map[string][]string{
+		"  pässwörter sind schön\t": {"pässwörter sind schön", "pässwörter sind schön\t", "  pa\u0308sswo\u0308rter sind scho\u0308n\t", "  pässwörter sind schön\t ", "  PÄSSWÖRTER SIND SCHÖN\t"},
+		long + "X":                  {long + "Y", long, long + "x", long + "XX"},
+		"nothing behind it":         {"nothing behind it\x00", "nothing behind it\n", "nothing behind it\u200b"},
+	} {
+		email := address(newName())
+		token := register(t, s, 1, object{"email": email, "password": typed})
+		for _, other := range others {
+			wantField(t, verify(s, token, other), "/password", "password_wrong")
+		}
+		verify(s, token, typed).Want(t, http.StatusOK, "")
+		for _, other := range others {
+			signIn(s, email, other).Want(t, http.StatusUnauthorized, "credentials_invalid")
+		}
+		signIn(s, email, typed).Want(t, http.StatusOK, "")
+	}
+	wantField(t, post(s, "/accounts/register", object{"email": address(newName()), "password": password + "\x00" + password}), "/password", "format_invalid")
 }

@@ -1,70 +1,17 @@
 package server_test
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/servertest"
 )
 
-// A token whose header names a key URL is rejected, and the server does not connect to that URL. A
-// token that is too long for a header or a body is not parsed.
-func TestNoKeyIsFetched(t *testing.T) {
-	t.Attr("control", "19")
-	s := servertest.Start(t, servertest.Options{})
-	there, visitors := keyServer(t)
-	for _, w := range waysIn(t, s) {
-		for _, member := range []string{`"jku":"` + there + `"`, `"x5u":"` + there + `"`, `"kid":"` + there + `"`, `"jku":"` + there + `","x5u":"` + there + `","crit":["jku"]`} {
-			r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) { return "{" + member + "," + header[1:], claims }))
-			w.refused(t, member, w.invalid(), r)
-		}
-	}
-	if n := visitors(); n != 0 {
-		t.Errorf("%d connections asked for a key", n)
-	}
-	front, _, _ := served(t, s)
-	huge := strings.Repeat("k", 70_000)
-	for _, header := range []string{"Authorization: Bearer ", "Cookie: refreshtoken="} {
-		if answer := raw(t, front, line("POST /accounts/refresh_token HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n\r\n", header, huge)); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("%s: %d", header, answer.StatusCode)
-		}
-	}
-	front.Anonymous().Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": huge}).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
-}
-
-// keyServer starts a listener that closes every connection. visitors stops it and returns the
-// number of connections.
-func keyServer(t *testing.T) (url string, visitors func() int) {
-	t.Helper()
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	count := make(chan int, 1)
-	go func() {
-		for n := 0; ; n++ {
-			conn, err := listener.Accept()
-			if err != nil {
-				count <- n
-				return
-			}
-			_ = conn.Close()
-		}
-	}()
-	return "http://" + listener.Addr().String() + "/keys", func() int {
-		_ = listener.SetDeadline(time.Now().Add(100 * time.Millisecond)) // until then, pending connections are accepted
-		return <-count
-	}
-}
-
 // Every kind of token is rejected wherever another kind is expected.
-func TestOneTokenOnePurpose(t *testing.T) {
+func TestTokenOfAnotherKindIsRejected(t *testing.T) {
 	t.Attr("control", "20")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -108,7 +55,7 @@ func TestOneTokenOnePurpose(t *testing.T) {
 				continue
 			}
 			if r := door.show(value); r.Status != door.want.status || door.want.code != "" && r.Code() != door.want.code {
-				t.Errorf("%s at the door %s: %d %s", kind, name, r.Status, r.Code())
+				t.Errorf("%s presented as %s: got %d %s", kind, name, r.Status, r.Code())
 			}
 		}
 	}
@@ -116,7 +63,7 @@ func TestOneTokenOnePurpose(t *testing.T) {
 	for _, name := range []string{"refresh cookie", "body", "CSRF header", "reset"} { // the tokens were valid
 		door := doors[name]
 		if r := door.show(tokens[door.own[0]]); r.Status >= 300 {
-			t.Errorf("the good %s: %d %s", name, r.Status, r.Code())
+			t.Errorf("the valid %s: got %d %s, want it accepted", name, r.Status, r.Code())
 		}
 	}
 }
@@ -128,16 +75,16 @@ type verdict struct {
 
 // The server accepts exactly one Authorization header with exactly one bearer token. Anything else
 // is rejected with 401, even if the request also has valid cookies, and never causes a 500.
-func TestAuthorizationHeader(t *testing.T) {
+func TestOneBearerTokenInOneAuthorizationHeaderIsAccepted(t *testing.T) {
 	t.Attr("control", "25")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	c, cookies := s.Login(u, accounts.Hybrid), s.Login(u, accounts.Cookies)
 	good := c.Access
 	before := s.Database.Dump(t)
-	send := func(beside *servertest.Client, values ...string) []*servertest.Response {
+	send := func(sender *servertest.Client, values ...string) []*servertest.Response {
 		header := func(r *http.Request) { r.Header["Authorization"] = values }
-		return []*servertest.Response{beside.Copy().Profile(header), beside.Copy().Do(http.MethodDelete, "/accounts/sessions", nil, header)}
+		return []*servertest.Response{sender.Copy().Profile(header), sender.Copy().Do(http.MethodDelete, "/accounts/sessions", nil, header)}
 	}
 	for _, values := range [][]string{
 		{""}, {"Bearer"}, {"Bearer "}, {"bearer"}, {"Bearer  " + good}, {"Bearer " + good + " x"}, {"Bearer x " + good}, {"Bearer x y"}, {"Bearer  x y"}, {"Bearer " + good + "," + good}, {"Bearer " + good + ", Bearer " + good},
@@ -145,8 +92,8 @@ func TestAuthorizationHeader(t *testing.T) {
 		{good}, {"Basic " + good}, {"JWT " + good}, {"Token " + good}, {"Bearer_ " + good}, {"Bearer\u00a0" + good}, {"Ｂearer " + good}, {"Bearer " + good + "\xff"}, {"Bearer " + strings.Repeat("a", 64<<10)}, {strings.Repeat("Bearer ", 5000) + good},
 		{"Bearer " + good, "Bearer " + good}, {"Bearer " + good, ""}, {"", "Bearer " + good}, {"Bearer " + good, "Basic eDp5"}, {"Basic eDp5", "Bearer " + good},
 	} {
-		for _, beside := range []*servertest.Client{s.Anonymous(), cookies} {
-			for _, r := range send(beside, values...) {
+		for _, sender := range []*servertest.Client{s.Anonymous(), cookies} {
+			for _, r := range send(sender, values...) {
 				if r.Status != http.StatusUnauthorized || r.Code() != "access_invalid" || r.Header.Get("WWW-Authenticate") == "" {
 					t.Errorf("%.60q: %d %s", values, r.Status, r.Code())
 				}
@@ -165,7 +112,7 @@ func TestAuthorizationHeader(t *testing.T) {
 
 // A URL ends up in logs and histories, so no operation accepts a credential or the CSRF token in
 // the query.
-func TestQueryIsNoCredential(t *testing.T) {
+func TestCredentialsInQueryAreRejected(t *testing.T) {
 	t.Attr("control", "26")
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
@@ -202,7 +149,7 @@ func TestQueryIsNoCredential(t *testing.T) {
 
 // An attacker who has read the database cannot log in with its contents: no value of any row is
 // accepted as a credential in any place.
-func TestRowsAreNoCredentials(t *testing.T) {
+func TestDatabaseValuesAreRejectedAsCredentials(t *testing.T) {
 	t.Attr("control", "28")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
@@ -220,7 +167,7 @@ func TestRowsAreNoCredentials(t *testing.T) {
 			}
 		}
 		if len(values) < 20 || len(ways) != 4 {
-			t.Fatalf("%d values, %d ways", len(values), len(ways))
+			t.Fatalf("got %d values and %d locations, want at least 20 values and 4 locations", len(values), len(ways))
 		}
 		asked := 0
 		for value := range values {
@@ -232,7 +179,7 @@ func TestRowsAreNoCredentials(t *testing.T) {
 			}
 		}
 		if asked < len(values)*3 {
-			t.Errorf("only %d of %d values were asked with", asked, len(values))
+			t.Errorf("only %d of %d values were presented", asked, len(values))
 		}
 		unchanged(t, s, before)
 	})
