@@ -71,7 +71,7 @@ type UserQuery struct {
 // in LIKE have no special meaning. The comparison ignores case in every script, because words and
 // search text are folded alike. Words are parameters of the statement and never part of its text. A
 // search reads every row once per word: 100,000 users take a tenth of a second.
-func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
+func (s userQueries) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	query := s.reads.WithContext(ctx)
 	for _, word := range q.Words {
 		like := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(searchWord(word)) + "%"
@@ -100,7 +100,7 @@ func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 // inOrder sorts by a column and the id, and starts after q.After. It compares values instead of
 // counting rows, so that users who are created or deleted between two requests do not make other
 // users appear twice or not at all.
-func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
+func (s userQueries) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 	column := "id"
 	switch q.Sort {
 	case SortByUsername:
@@ -139,7 +139,7 @@ func (s *Store) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 }
 
 // IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
-func (s *Store) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
+func (s rateLimitCounts) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
 	for _, b := range list {
 		var found int64
 		err := s.reads.WithContext(ctx).Model(&RateLimit{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error

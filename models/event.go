@@ -9,6 +9,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
+// eventQueries reads the security log, and adds the events of rejected requests.
+type eventQueries struct{ *database }
+
 // EventKind is the kind of an event, as named in the contract.
 type EventKind = string
 
@@ -69,7 +72,7 @@ type Event struct {
 // It changes the rows of the users, so that a concurrent deletion either comes first or removes the
 // events too. A lock alone is not enough: a cluster certifies only changed rows, and a deletion on
 // another node would leave the events behind.
-func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
+func (s eventQueries) AddEvents(ctx context.Context, events ...Event) error {
 	ids := make([]int64, 0, len(events))
 	for _, e := range events {
 		ids = append(ids, e.UserID)
@@ -96,7 +99,7 @@ func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 
 // DeleteOldEvents removes at most limit events from before the given time. It returns how many it
 // removed.
-func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (s eventQueries) DeleteOldEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 

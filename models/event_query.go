@@ -60,14 +60,14 @@ type EventQuery struct {
 
 // Events returns the newest events that match, newest first, with the current usernames of their
 // users and staff members.
-func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
+func (s eventQueries) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
 	err := s.named(s.reads.WithContext(ctx), q).Find(&list).Error
 	return list, translate(err)
 }
 
 // named adds the usernames to the matching events.
-func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
+func (s eventQueries) named(db *gorm.DB, q EventQuery) *gorm.DB {
 	return db.Table("(?) AS events", s.newest(db, q)).
 		Select("events.*, users.username, actors.username AS actor_username").
 		Joins("LEFT JOIN users ON users.id = events.user_id").
@@ -77,7 +77,7 @@ func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
 
 // newest selects the newest rows that match. For several kinds, it selects the newest rows of each
 // kind, because no index contains the rows of several kinds in order.
-func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
+func (s eventQueries) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 	if q.index() != "events_kind" || len(q.Kinds) == 1 {
 		return s.newestInIndex(db, q)
 	}
@@ -97,7 +97,7 @@ func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 // newestInIndex reads the rows in the order of one index, so that the query stops at the limit. On
 // MySQL and MariaDB the index is forced, because MariaDB estimates that reading all events of a
 // user costs as much as reading those before an id.
-func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
+func (s eventQueries) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
 	query := db.Model(&Event{})
 	if s.mysql {
 		switch q.index() {

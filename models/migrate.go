@@ -12,6 +12,9 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// migrator brings the schema up to date.
+type migrator struct{ *database }
+
 //go:embed migrations
 var migrations embed.FS
 
@@ -29,7 +32,7 @@ type Schema struct{ Current, Needed int64 }
 func (v Schema) OK() bool { return v.Current >= v.Needed }
 
 // Schema reads the version of the schema. It changes nothing.
-func (s *Store) Schema(ctx context.Context) (Schema, error) {
+func (s migrator) Schema(ctx context.Context) (Schema, error) {
 	v := Schema{Needed: needed}
 	err := s.readPool().QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&v.Current)
 	if isNoTable(err) {
@@ -59,7 +62,7 @@ var needed = func() int64 {
 // Migrate brings the schema up to date and returns the number of migrations applied. Any number of
 // replicas may call it at the same time. One of them migrates, under a lease that it renews, and
 // the others wait.
-func (s *Store) Migrate(ctx context.Context) (int, error) {
+func (s migrator) Migrate(ctx context.Context) (int, error) {
 	if v, err := s.Schema(ctx); err != nil || v.OK() {
 		return 0, err
 	}
@@ -79,7 +82,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 	return applied, err
 }
 
-func (s *Store) goose() (*goose.Provider, error) {
+func (s migrator) goose() (*goose.Provider, error) {
 	dialect, folder := goose.DialectSQLite3, "migrations/sqlite"
 	if s.mysql {
 		dialect, folder = goose.DialectMySQL, "migrations/mysql"
@@ -95,7 +98,7 @@ func (s *Store) goose() (*goose.Provider, error) {
 // lease is lost. A transaction or a row lock could not keep two replicas from migrating at once,
 // because MySQL's DDL commits implicitly. GET_LOCK does not work across the nodes of a Galera
 // cluster.
-func (s *Store) withLease(ctx context.Context, f func(context.Context) error) error {
+func (s migrator) withLease(ctx context.Context, f func(context.Context) error) error {
 	holder := uuid.NewString()
 	if err := s.makeLease(ctx); err != nil {
 		return err
@@ -131,7 +134,7 @@ func (s *Store) withLease(ctx context.Context, f func(context.Context) error) er
 	return errors.Join(err, s.releaseLease(release, holder))
 }
 
-func (s *Store) makeLease(ctx context.Context) error {
+func (s migrator) makeLease(ctx context.Context) error {
 	when := "DATETIME"
 	if s.mysql {
 		when = "DATETIME(6)"
@@ -154,7 +157,7 @@ func (s *Store) makeLease(ctx context.Context) error {
 
 // takeLease acquires or renews the lease and reports whether this holder has it. It uses the
 // database's clock, if there is one.
-func (s *Store) takeLease(ctx context.Context, holder string) (bool, error) {
+func (s migrator) takeLease(ctx context.Context, holder string) (bool, error) {
 	now, ok, err := s.Clock(ctx)
 	if err != nil {
 		return false, err
@@ -172,7 +175,7 @@ func (s *Store) takeLease(ctx context.Context, holder string) (bool, error) {
 	return held, err
 }
 
-func (s *Store) keepLease(ctx context.Context, holder string, lost context.CancelCauseFunc) {
+func (s migrator) keepLease(ctx context.Context, holder string, lost context.CancelCauseFunc) {
 	for lastHeld := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -192,13 +195,13 @@ func (s *Store) keepLease(ctx context.Context, holder string, lost context.Cance
 
 // renewLease renews the lease with a timeout that leaves enough time to stop the work before
 // another replica takes the lease.
-func (s *Store) renewLease(ctx context.Context, holder string) (bool, error) {
+func (s migrator) renewLease(ctx context.Context, holder string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseRenew/2)
 	defer cancel()
 	return s.takeLease(ctx, holder)
 }
 
-func (s *Store) releaseLease(ctx context.Context, holder string) error {
+func (s migrator) releaseLease(ctx context.Context, holder string) error {
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Exec("UPDATE migration_lease SET expires_at = ? WHERE id = 1 AND holder = ?", time.Unix(0, 0).UTC(), holder).Error
 	})

@@ -10,6 +10,9 @@ import (
 	"gorm.io/gorm"
 )
 
+// tokenQueries reads one-time tokens.
+type tokenQueries struct{ *database }
+
 // OneTimeToken is the row behind a link in a mail. It contains the SHA-256 of the token, not the
 // token itself, which is derived from the id and the server's secret.
 //
@@ -56,21 +59,21 @@ func DeletedUser(id int64, now time.Time) OneTimeToken {
 }
 
 // DeletedUsers returns those of the ids that belonged to imported users who were deleted.
-func (s *Store) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
+func (s tokenQueries) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
 	var deleted []int64
 	err := s.reads.WithContext(ctx).Model(&OneTimeToken{}).Where("user_id IN ? AND purpose = ?", ids, PurposeDeleted).Pluck("user_id", &deleted).Error
 	return deleted, translate(err)
 }
 
 // Token finds a token by its purpose and the hash of its value. Errors: ErrNotFound.
-func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {
+func (s tokenQueries) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
 	return t, translate(err)
 }
 
 // TokenByID finds a token by its purpose and id. Errors: ErrNotFound.
-func (s *Store) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeToken, error) {
+func (s tokenQueries) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("id = ? AND purpose = ?", id, purpose).Take(&t).Error
 	return t, translate(err)
@@ -78,7 +81,7 @@ func (s *Store) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeTo
 
 // PendingRegistration returns the newest registration of an address that waits for verification.
 // Errors: ErrNotFound.
-func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
+func (s tokenQueries) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("email_norm = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
 		Order("created_at DESC, id DESC").Take(&t).Error
@@ -87,7 +90,7 @@ func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now t
 
 // PendingEmailChange returns the change of the user's address that waits for confirmation. Errors:
 // ErrNotFound.
-func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.Time) (OneTimeToken, error) {
+func (s tokenQueries) PendingEmailChange(ctx context.Context, userID int64, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("user_id = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", userID, PurposeEmailChange, now).
 		Order("created_at DESC, id DESC").Take(&t).Error
@@ -96,7 +99,7 @@ func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.T
 
 // PendingRegistrations returns at most limit registrations of an address that wait for verification
 // and have no user, newest first.
-func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now time.Time, limit int) ([]OneTimeToken, error) {
+func (s tokenQueries) PendingRegistrations(ctx context.Context, emailNorm string, now time.Time, limit int) ([]OneTimeToken, error) {
 	var list []OneTimeToken
 	err := s.reads.WithContext(ctx).
 		Where("email_norm = ? AND purpose = ? AND user_id = 0 AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
@@ -113,6 +116,6 @@ func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 
 // DeleteOldTokens removes at most limit tokens that expired before the given time. It returns how
 // many it removed.
-func (s *Store) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (s tokenQueries) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &OneTimeToken{}, "expires_at < ?", before, limit)
 }

@@ -11,6 +11,9 @@ import (
 	"gorm.io/gorm"
 )
 
+// mailQueue reads the outbox, and makes the writes of the workers that send its mails.
+type mailQueue struct{ *database }
+
 // Mail is a queued mail. It is stored in the transaction that causes it. It contains no token: the
 // link is derived from TokenID and the server's secret when the mail is sent.
 type Mail struct {
@@ -80,7 +83,7 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 // DueMails returns at most limit mails of each priority that are due and that no worker has
 // claimed, in the order of delivery. It queries each priority separately, so that mails that wait
 // for a retry are not read.
-func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
+func (s mailQueue) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
 		var list []Mail
@@ -95,7 +98,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail,
 }
 
 // Recipients returns those of the addresses that belong to an active user.
-func (s *Store) Recipients(ctx context.Context, emailNorms []string) ([]string, error) {
+func (s mailQueue) Recipients(ctx context.Context, emailNorms []string) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
 		return nil, nil
@@ -107,7 +110,7 @@ func (s *Store) Recipients(ctx context.Context, emailNorms []string) ([]string, 
 
 // Registrants returns those of the addresses that have a registration waiting for verification; see
 // [Store.PendingRegistration].
-func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
+func (s mailQueue) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
 		return nil, nil
@@ -124,7 +127,7 @@ func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.T
 //
 // The claim is an UPDATE guarded by the values that were read, which works without SKIP LOCKED and
 // on every node of a cluster.
-func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
+func (s mailQueue) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
 	mine := ID(uuid.Must(uuid.NewV7()))
 	result := s.db.WithContext(ctx).Model(&Mail{}).
 		Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
@@ -139,7 +142,7 @@ func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time
 
 // DropMails finishes mails that have no recipient and that no worker has claimed, in one statement.
 // It returns how many it finished.
-func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int, error) {
+func (s mailQueue) DropMails(ctx context.Context, now time.Time, mails []Mail) (int, error) {
 	if len(mails) == 0 {
 		return 0, nil
 	}
@@ -158,7 +161,7 @@ func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int
 }
 
 // MailsDue reports whether at least n mails of a priority are due. It reads no more than n rows.
-func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
+func (s mailQueue) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
 	var last []ID
 	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
 		Order("next_at").Offset(n-1).Limit(1).Pluck("id", &last).Error
@@ -167,7 +170,7 @@ func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Ti
 
 // FinishMail stores the outcome of a mail, and its recipient, which the caller may have cleared. It
 // does nothing if the lease has expired.
-func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time) error {
+func (s mailQueue) FinishMail(ctx context.Context, m Mail, now time.Time) error {
 	return s.releaseMail(ctx, m, map[string]any{
 		"done_at": now, "outcome": m.Outcome, "lease": nil, "email": m.Email, "email_norm": m.EmailNorm, "name": m.Name,
 	})
@@ -175,11 +178,11 @@ func (s *Store) FinishMail(ctx context.Context, m Mail, now time.Time) error {
 
 // RetryMail schedules the next attempt and releases the lease. It does nothing if the lease has
 // expired.
-func (s *Store) RetryMail(ctx context.Context, m Mail, next time.Time) error {
+func (s mailQueue) RetryMail(ctx context.Context, m Mail, next time.Time) error {
 	return s.releaseMail(ctx, m, map[string]any{"next_at": next, "lease": nil})
 }
 
-func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) error {
+func (s mailQueue) releaseMail(ctx context.Context, m Mail, set map[string]any) error {
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Model(&Mail{}).Where("id = ? AND lease = ? AND done_at IS NULL", m.ID, m.Lease).Updates(set).Error
 	})
@@ -188,7 +191,7 @@ func (s *Store) releaseMail(ctx context.Context, m Mail, set map[string]any) err
 // MailBacklog returns the number of mails that are neither delivered nor given up, and when the
 // oldest of them was created. It includes mails that wait for another attempt, as all mails do
 // while the mail server is down.
-func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err error) {
+func (s mailQueue) MailBacklog(ctx context.Context) (n int, oldest time.Time, err error) {
 	var undelivered int64
 	waiting := func() *gorm.DB { return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL") }
 	if err := waiting().Count(&undelivered).Error; err != nil || undelivered == 0 {
@@ -203,12 +206,12 @@ func (s *Store) MailBacklog(ctx context.Context) (n int, oldest time.Time, err e
 
 // DeleteOldMails removes at most limit mails that were finished before the given time. It returns
 // how many it removed.
-func (s *Store) DeleteOldMails(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (s mailQueue) DeleteOldMails(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Mail{}, "done_at < ?", before, limit)
 }
 
 // deleteOld removes at most limit rows, so that locks are held briefly.
-func (s *Store) deleteOld(ctx context.Context, model any, where string, before time.Time, limit int) (int64, error) {
+func (s *database) deleteOld(ctx context.Context, model any, where string, before time.Time, limit int) (int64, error) {
 	var ids []ID
 	err := s.reads.WithContext(ctx).Model(model).Where(where, before).Limit(limit).Pluck("id", &ids).Error
 	if err != nil || len(ids) == 0 {

@@ -10,6 +10,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
+// rateLimitCounts reads the counts of rate limits, and settles and refunds uses.
+type rateLimitCounts struct{ *database }
+
 // RateLimit counts the uses of a rate limit in a window that starts at the first use. The id is a
 // hash of the subject of the limit. LastAt is the time of the last use, or an earlier time if
 // [Store.SettleUses] has settled that use.
@@ -141,7 +144,7 @@ func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceede
 // for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
 // [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
 // as in flight for RateLimitUse.Flight.
-func (s *Store) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
+func (s rateLimitCounts) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -158,7 +161,7 @@ func (s *Store) SettleUses(ctx context.Context, counted time.Time, uses ...RateL
 }
 
 // RefundUses subtracts one use from each of these rate limits.
-func (s *Store) RefundUses(ctx context.Context, now time.Time, ids ...ID) error {
+func (s rateLimitCounts) RefundUses(ctx context.Context, now time.Time, ids ...ID) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -181,7 +184,7 @@ func resetRateLimits(tx *gorm.DB, ids []ID) error {
 // ProveWrite writes a row reserved for the caller, and fails if the database cannot be written to.
 // A database may answer every read while its disk is full, or after it has become a replica. The
 // row expires at once and is removed with other old rows.
-func (s *Store) ProveWrite(ctx context.Context, id ID, now time.Time) error {
+func (s rateLimitCounts) ProveWrite(ctx context.Context, id ID, now time.Time) error {
 	t := RateLimit{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
 	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}
 	return translate(s.db.WithContext(ctx).Clauses(update).Create(&t).Error)
@@ -189,6 +192,6 @@ func (s *Store) ProveWrite(ctx context.Context, id ID, now time.Time) error {
 
 // DeleteOldRateLimits removes at most limit windows that ended before the given time. It returns how
 // many it removed.
-func (s *Store) DeleteOldRateLimits(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (s rateLimitCounts) DeleteOldRateLimits(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &RateLimit{}, "ends_at < ?", before, limit)
 }

@@ -33,8 +33,26 @@ type MySQL struct {
 	Addr, User, Password, Name, TLS string
 }
 
-// Store is an open database.
+// Store is an open database. It has one part for each table and one for the schema; their methods are
+// queries, and single statements that need no transaction. All other writes are in a [Tx].
 type Store struct {
+	*database
+	userQueries
+	sessionQueries
+	tokenQueries
+	eventQueries
+	mailQueue
+	rateLimitCounts
+	migrator
+}
+
+// newStore returns the store of the parts that share d.
+func newStore(d *database) *Store {
+	return &Store{d, userQueries{d}, sessionQueries{d}, tokenQueries{d}, eventQueries{d}, mailQueue{d}, rateLimitCounts{d}, migrator{d}}
+}
+
+// database is what the parts of a [Store] share.
+type database struct {
 	db    *gorm.DB // for writes, and on MySQL also for reads
 	reads *gorm.DB
 	mysql bool
@@ -62,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // Close closes every connection.
-func (s *Store) Close() error {
+func (s *database) Close() error {
 	s.hot.close()
 	var errs []error
 	for _, db := range []*gorm.DB{s.db, s.reads} {
@@ -74,7 +92,7 @@ func (s *Store) Close() error {
 }
 
 // Ping checks that the database answers.
-func (s *Store) Ping(ctx context.Context) error {
+func (s *database) Ping(ctx context.Context) error {
 	pool, err := s.db.DB()
 	if err != nil {
 		return err
@@ -84,7 +102,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Clock returns the database's time, in UTC with microseconds. On SQLite, which runs in this
 // process, ok is false.
-func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
+func (s *database) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 	if !s.mysql {
 		return time.Time{}, false, nil
 	}
@@ -93,9 +111,9 @@ func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 }
 
 // Stats returns the statistics of the pool for writes, for metrics.
-func (s *Store) Stats() sql.DBStats { return s.pool().Stats() }
+func (s *database) Stats() sql.DBStats { return s.pool().Stats() }
 
-func (s *Store) pool() *sql.DB {
+func (s *database) pool() *sql.DB {
 	pool, err := s.db.DB()
 	if err != nil { // impossible: every Store is opened over a *sql.DB
 		panic(err)
@@ -103,7 +121,7 @@ func (s *Store) pool() *sql.DB {
 	return pool
 }
 
-func (s *Store) readPool() *sql.DB {
+func (s *database) readPool() *sql.DB {
 	pool, err := s.reads.DB()
 	if err != nil {
 		panic(err)
@@ -129,8 +147,8 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
-	return s.reached(ctx)
+	d := &database{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
+	return d.reached(ctx)
 }
 
 // ownFile creates the database's file with access for its owner only; SQLite creates the -wal and
@@ -178,11 +196,11 @@ func isSQLiteBusy(err error) bool {
 }
 
 // reached returns the store if the database answers, and closes it otherwise.
-func (s *Store) reached(ctx context.Context) (*Store, error) {
+func (s *database) reached(ctx context.Context) (*Store, error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return s, nil
+	return newStore(s), nil
 }
 
 // sqlitePath escapes the characters that have a special meaning in an SQLite URI.
@@ -226,10 +244,10 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
+	d := &database{
 		db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock,
 	}
-	return s.reached(ctx)
+	return d.reached(ctx)
 }
 
 // sessionVariables returns the variables that every connection must set: UTC, strict mode, READ
@@ -317,7 +335,7 @@ const (
 // reports the conflict. ErrUnavailable at COMMIT leaves the outcome unknown.
 //
 // The transaction begins with the guard of the store's actor; see As.
-func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
+func (s *database) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err

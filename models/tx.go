@@ -14,7 +14,7 @@ import (
 // the function that it passed to [Store.Tx], or an error of its own, to roll the transaction back.
 type Tx struct {
 	db    *gorm.DB
-	store *Store
+	store *database
 	now   time.Time
 }
 
@@ -25,15 +25,15 @@ type Tx struct {
 // If the store has an actor, the transaction begins with the actor's guard; see [Store.As].
 func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	return s.tx(ctx, func(db *gorm.DB) error {
-		return f(&Tx{db: db, store: s, now: s.now()})
+		return f(&Tx{db: db, store: s.database, now: s.now()})
 	})
 }
 
 // WithClock returns the store with another clock for the instants of its transactions.
 func (s *Store) WithClock(now func() time.Time) *Store {
-	with := *s
+	with := *s.database
 	with.now = now
-	return &with
+	return newStore(&with)
 }
 
 // Now returns the instant of the transaction in UTC, in microseconds. All its writes have the same

@@ -11,6 +11,7 @@ import (
 
 	"example.com/accounts/server"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 )
 
@@ -35,6 +36,12 @@ func catalogOf(t *testing.T, s *servertest.Server, query, member string) (map[st
 		byCode[code] = description
 	}
 	return byCode, codes
+}
+
+// detailOf returns the detail of a problem code.
+func detailOf(code string) string {
+	kind, _ := problem.KindOf(problem.Code(code))
+	return kind.Detail
 }
 
 var hangul = regexp.MustCompile(`\p{Hangul}`)
@@ -104,13 +111,13 @@ func TestProblemExamplesInContractEqualResponses(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-served +example):\n%s", where, diff)
 		}
-		if detail := server.ProblemDetail(code); detail != example["detail"] {
+		if detail := detailOf(code); detail != example["detail"] {
 			t.Errorf("%s: the detail is %q, but the response has %q", where, example["detail"], detail)
 		}
 		list, _ := example["errors"].([]any)
 		for _, each := range list {
 			field := each.(map[string]any)
-			if detail := server.FieldDetail(field["code"].(string)); detail != field["detail"] {
+			if detail := problem.FieldKindOf(field["code"].(string)).Detail; detail != field["detail"] {
 				t.Errorf("%s: the detail of %s is %q, but the response has %q", where, field["code"], field["detail"], detail)
 			}
 		}
@@ -184,7 +191,7 @@ func TestEveryProblemCodeHasPage(t *testing.T) {
 		r := s.Anonymous().Do(http.MethodGet, "/problems/"+code, nil).Want(t, http.StatusOK, "")
 		page := plain(string(r.Raw))
 		for _, text := range []string{
-			code, fmt.Sprint(english[code]["status"]), english[code]["title"].(string), server.ProblemDetail(code),
+			code, fmt.Sprint(english[code]["status"]), english[code]["title"].(string), detailOf(code),
 			english[code]["cause"].(string), english[code]["remedy"].(string), english[code]["message"].(string), korean[code]["message"].(string),
 		} {
 			if !strings.Contains(page, strings.ReplaceAll(text, "`", "")) {

@@ -118,7 +118,7 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 // responses that are not read and for the number of connections.
 func TestConnectionLimitsHaveDocumentedValues(t *testing.T) {
 	t.Attr("control", "82")
-	srv := servertest.Start(t, servertest.Options{}).Bounded()
+	srv := servertest.Start(t, servertest.Options{}).HTTPServer()
 	for name, c := range map[string]struct{ is, most time.Duration }{
 		"headers": {srv.ReadHeaderTimeout, 5 * time.Second}, "request": {srv.ReadTimeout, 15 * time.Second},
 		"answer": {srv.WriteTimeout, 30 * time.Second}, "idle": {srv.IdleTimeout, 2 * time.Minute},
@@ -127,8 +127,8 @@ func TestConnectionLimitsHaveDocumentedValues(t *testing.T) {
 			t.Errorf("%s: %v", name, c.is)
 		}
 	}
-	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 || server.MaxOfOneClient > server.MaxConnections/2 {
-		t.Errorf("got limits of %d header bytes, %d connections, %d per client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxOfOneClient)
+	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 || server.MaxConnectionsPerClient > server.MaxConnections/2 {
+		t.Errorf("%d bytes of headers, %d connections, %d of one client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxConnectionsPerClient)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
 	t.Attr("control", "189")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
 	var queue callers
-	listener := s.Shared(&queue, 2)
+	listener := s.LimitListener(&queue, 2)
 	kept := func(addresses ...string) (ports []int, conns []net.Conn) {
 		queue = addresses
 		for {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/mail"
@@ -85,16 +87,36 @@ func (c ProfileChange) patch(u models.User) (models.UserPatch, error) {
 	var username error
 	if c.Username != nil {
 		var norm string
-		norm, username = newName(*c.Username)
-		patch.UsernameNorm = &norm
+		if norm, username = newName(*c.Username); username == nil {
+			patch.UsernameNorm = &norm
+		}
 	}
 	return patch, problem.Join(username, newNames(changed(u.FirstName, c.FirstName), changed(u.LastName, c.LastName)))
+}
+
+// differing returns the change without the members that the user already has.
+func (c ProfileChange) differing(u models.User) ProfileChange {
+	return ProfileChange{
+		Username: changed(u.Username, c.Username), FirstName: changed(u.FirstName, c.FirstName), LastName: changed(u.LastName, c.LastName),
+		Locale: changed(u.Locale, c.Locale),
+	}
 }
 
 // apply returns the user after the change.
 func (c ProfileChange) apply(u models.User) models.User {
 	u.Username, u.FirstName, u.LastName, u.Locale = or(c.Username, u.Username), or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	return u
+}
+
+// blankProfile returns the change of a user to a generated username without other data, and the user
+// after it.
+func blankProfile(u models.User) (models.UserPatch, models.User) {
+	username, none := withUsername(&models.User{}).Username, ""
+	c := ProfileChange{Username: &username, FirstName: &none, LastName: &none, Locale: &none}
+	patch, _ := c.patch(u) // a generated username is valid
+	after := c.apply(u)
+	after.UsernameNorm = *patch.UsernameNorm
+	return patch, after
 }
 
 // profileEvents returns the events of a user's change of the own profile. If record is not set, it
@@ -177,6 +199,15 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 	}
 	events, err := s.store.Events(ctx, models.EventQuery{UserID: &p.User.ID, Limit: maxExportedEvents})
 	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, problem.FromStore(err)
+}
+
+// ListEvents returns the newest events of the principal's user that match the query. next is the
+// event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
+func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	q.UserID = &p.User.ID
+	return s.audit.List(ctx, q)
 }
 
 // ChangeEmail sends a link to the new address and a notice to the present one. The contract

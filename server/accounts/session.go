@@ -160,14 +160,14 @@ func hashError(err error) error {
 	return err
 }
 
-// RefreshToken returns the tokens in force for a refresh credential; see [sessions.sessions.Refresh].
+// RefreshToken returns the tokens in force for a refresh credential; see [sessions.Manager.Refresh].
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
 // revoked), ServiceUnavailable.
 func (s sessionOperations) RefreshToken(ctx context.Context, in RefreshInput) (Tokens, error) {
 	return s.sessions.Refresh(ctx, in)
 }
 
-// Logout revokes only the session of the credential; see [sessions.sessions.Logout]. Errors:
+// Logout revokes only the session of the credential; see [sessions.Manager.Logout]. Errors:
 // RefreshInvalid, ServiceUnavailable.
 func (s sessionOperations) Logout(ctx context.Context, c Credential, client Client) error {
 	return s.sessions.Revoke(ctx, c, client)
@@ -203,7 +203,7 @@ func (s sessionOperations) Reauthenticate(ctx context.Context, p Principal, pass
 }
 
 // ListSessions returns the live sessions of the principal's user, newest first; see
-// [sessions.sessions.List]. Errors: ServiceUnavailable.
+// [sessions.Manager.List]. Errors: ServiceUnavailable.
 func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
 	return s.sessions.List(ctx, p.User)
 }

@@ -1,15 +1,19 @@
 package server
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // defaultLimit is the default of the parameter limit in the contract.
@@ -25,7 +29,8 @@ type cursor struct {
 	Time       time.Time `json:"w,omitzero"`
 }
 
-func cursorOf(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable[string] {
+// encodeUserCursor returns the cursor of a position in a list of users, or null after the last page.
+func encodeUserCursor(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable[string] {
 	if next == nil {
 		return nullable.NewNullNullable[string]()
 	}
@@ -36,9 +41,9 @@ func cursorOf(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// placeIn parses a cursor. The client controls its content, which is only used in comparisons: a
+// decodeUserCursor parses a cursor of a list of users. The client controls its content, which is only used in comparisons: a
 // forged cursor starts the page at another position of the same list.
-func placeIn(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
+func decodeUserCursor(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
 	var c cursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err == nil {
@@ -50,17 +55,17 @@ func placeIn(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
 	return accounts.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
 }
 
-// cursorOfID returns the cursor of a position in a list that is ordered by id, or null for the zero
+// encodeIDCursor returns the cursor of a position in a list that is ordered by id, or null for the zero
 // id.
-func cursorOfID(id uuid.UUID) nullable.Nullable[string] {
+func encodeIDCursor(id uuid.UUID) nullable.Nullable[string] {
 	if id == uuid.Nil {
 		return nullable.NewNullNullable[string]()
 	}
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(id[:]))
 }
 
-// idIn returns the id in a cursor, or the zero id if there is no cursor.
-func idIn(cursor *api.Cursor) (uuid.UUID, error) {
+// decodeIDCursor returns the id in a cursor, or the zero id if there is no cursor.
+func decodeIDCursor(cursor *api.Cursor) (uuid.UUID, error) {
 	if cursor == nil {
 		return uuid.Nil, nil
 	}
@@ -75,7 +80,7 @@ func idIn(cursor *api.Cursor) (uuid.UUID, error) {
 func cursorError() error {
 	f, name := fieldError(api.FieldErrorCodeFormatInvalid), "cursor"
 	f.Parameter = &name
-	return problemOf(codeRequestMalformed, f)
+	return problemOf(problem.RequestMalformed, f)
 }
 
 // isDatabaseTime reports whether MySQL can store the year of t. For other years it would return an
@@ -83,4 +88,32 @@ func cursorError() error {
 func isDatabaseTime(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= 1 && year <= 9999
+}
+
+// pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
+// to old. The cursor stays valid if its session has ended since, because ids grow with time.
+func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
+	after, err := decodeIDCursor(cursor)
+	if err != nil {
+		return api.SessionList{}, err
+	}
+	if after != uuid.Nil {
+		list = slices.DeleteFunc(list, func(s models.Session) bool { return bytes.Compare(s.ID[:], after[:]) >= 0 })
+	}
+	var next uuid.UUID
+	if n := valueOr(limit, defaultLimit); len(list) > n {
+		list = list[:n]
+		next = uuid.UUID(list[n-1].ID)
+	}
+	return api.SessionList{Sessions: sessions(list, current), NextCursor: encodeIDCursor(next)}, nil
+}
+
+// eventQuery converts the filters that both lists of events accept.
+func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
+	at, err := decodeIDCursor(cursor)
+	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: valueOr(limit, defaultLimit)}
+	for _, kind := range valueOr(kinds, nil) {
+		q.Kinds = append(q.Kinds, string(kind))
+	}
+	return q, err
 }
