@@ -62,12 +62,12 @@ type EventQuery struct {
 // users and staff members.
 func (s eventQueries) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
-	err := s.named(s.reads.WithContext(ctx), q).Find(&list).Error
+	err := s.withUsernames(s.reads.WithContext(ctx), q).Find(&list).Error
 	return list, translate(err)
 }
 
-// named adds the usernames to the matching events.
-func (s eventQueries) named(db *gorm.DB, q EventQuery) *gorm.DB {
+// withUsernames adds the usernames to the matching events.
+func (s eventQueries) withUsernames(db *gorm.DB, q EventQuery) *gorm.DB {
 	return db.Table("(?) AS events", s.newest(db, q)).
 		Select("events.*, users.username, actors.username AS actor_username").
 		Joins("LEFT JOIN users ON users.id = events.user_id").

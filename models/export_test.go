@@ -79,6 +79,6 @@ func Fold(text string) string { return fold(text) }
 
 // EventsSQL returns the statement of Events.
 func (s *Store) EventsSQL(ctx context.Context, q EventQuery) (string, []any) {
-	dry := s.named(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), q).Find(&[]Event{}).Statement
+	dry := s.withUsernames(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), q).Find(&[]Event{}).Statement
 	return dry.SQL.String(), dry.Vars
 }

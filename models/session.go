@@ -157,10 +157,10 @@ func (s sessionQueries) Sessions(ctx context.Context, userID, epoch int64, now t
 	return list, translate(err)
 }
 
-// DeleteExpired removes at most limit sessions whose absolute end was before the given time. It
+// DeleteOldSessions removes at most limit sessions whose absolute end was before the given time. It
 // returns how many it removed. A token of a removed session is rejected like that of a revoked
 // session, so removal makes no token valid again.
-func (s sessionQueries) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
+func (s sessionQueries) DeleteOldSessions(ctx context.Context, before time.Time, limit int) (int64, error) {
 	return s.deleteOld(ctx, &Session{}, "expires_at < ?", before, limit)
 }
 

@@ -394,7 +394,7 @@ func TestConcurrentLoginsDoNotExceedLimit(t *testing.T) {
 	})
 }
 
-func TestDeleteExpiredDeletesInBatches(t *testing.T) {
+func TestDeleteOldSessionsDeletesInBatches(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Truncate(time.Second)
 		var all []models.Session
@@ -404,7 +404,7 @@ func TestDeleteExpiredDeletesInBatches(t *testing.T) {
 			all = append(all, s)
 		}
 		for _, want := range []int64{2, 2, 1, 0} {
-			if n, err := f.DeleteExpired(t.Context(), at, 2); n != want || err != nil {
+			if n, err := f.DeleteOldSessions(t.Context(), at, 2); n != want || err != nil {
 				t.Errorf("%d sessions were deleted, want %d, %v", n, want, err)
 			}
 		}

@@ -148,7 +148,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	d := &database{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
-	return d.reached(ctx)
+	return d.requirePing(ctx)
 }
 
 // ownFile creates the database's file with access for its owner only; SQLite creates the -wal and
@@ -195,8 +195,8 @@ func isSQLiteBusy(err error) bool {
 	return errors.As(err, &lite) && lite.Code()&0xff == sqliteBusy
 }
 
-// reached returns the store if the database answers, and closes it otherwise.
-func (s *database) reached(ctx context.Context) (*Store, error) {
+// requirePing returns the store if the database answers, and closes it otherwise.
+func (s *database) requirePing(ctx context.Context) (*Store, error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -247,7 +247,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	d := &database{
 		db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock,
 	}
-	return d.reached(ctx)
+	return d.requirePing(ctx)
 }
 
 // sessionVariables returns the variables that every connection must set: UTC, strict mode, READ

@@ -12,8 +12,8 @@ import (
 const sameEpoch = "id = ? AND session_epoch = ? AND is_active"
 
 // RecordLogin records a login of a user. It locks the user, and changes the row for the same reason
-// as [Tx.LockUser]. Errors: ErrNotFound if all sessions were revoked, the password was changed or the
-// user was deactivated since u was read.
+// as [Tx.LockUserAsRead]. Errors: ErrNotFound if all sessions were revoked, the password was
+// changed or the user was deactivated since u was read.
 func (t *Tx) RecordLogin(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).Updates(map[string]any{"last_login": t.now})))
 }

@@ -51,8 +51,8 @@ func (t *Tx) CreateUser(u *User) error {
 	return translate(forgetNetworks(t.db, u.UsernameNorm, u.EmailNorm))
 }
 
-// LockedUser reads a user and locks the row. Errors: ErrNotFound.
-func (t *Tx) LockedUser(id int64) (User, error) {
+// ReadUserForUpdate reads a user and locks the row. Errors: ErrNotFound.
+func (t *Tx) ReadUserForUpdate(id int64) (User, error) {
 	var u User
 	err := t.db.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Take(&u).Error
 	return u, translate(err)
@@ -79,10 +79,11 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	return translate(updateSearch(t.db, set, u.ID))
 }
 
-// LockUser locks a user whose data stays the same. It changes the row, because a cluster certifies
-// only changed rows: a concurrent change on another node would otherwise not conflict. Errors:
-// ErrNotFound if the version or the epoch has changed since u was read, or the user is gone.
-func (t *Tx) LockUser(u User) error {
+// LockUserAsRead locks a user whose data stays the same. It changes the row, because a cluster
+// certifies only changed rows: a concurrent change on another node would otherwise not conflict.
+// Errors: ErrNotFound if the version or the epoch has changed since u was read, or the user is
+// gone.
+func (t *Tx) LockUserAsRead(u User) error {
 	set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
 	return translate(exactlyOne(t.db.Model(&User{}).Where(asRead, u.ID, u.Version, u.SessionEpoch).Updates(set)))
 }

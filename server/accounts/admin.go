@@ -27,8 +27,6 @@ type adminOperations struct {
 // member. The operations themselves check which users that staff member may change: ordinary users,
 // and other staff only if the principal is a superuser.
 
-const invitationLife = 72 * time.Hour
-
 // UserDetail is the data of a user that the user and staff see. User has no password hash.
 type UserDetail struct {
 	User         models.User
@@ -105,7 +103,7 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.nameConflict(ctx, u)
 	}
-	if err := resolved(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
+	if err := resolveUnknownCommit(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
 		return UserDetail{}, s.limitError(err)
 	}
 	s.outbox.Wake()
@@ -125,7 +123,6 @@ func (s adminOperations) invitation(p Principal, u *models.User, client Client) 
 	limits := s.staffMailLimits(p, u.EmailNorm)
 	event := audit.Event{Kind: models.EventInvited, StaffID: p.User.ID, Client: client, Changes: audit.GrantedRoles(*u)}
 	m := s.outbox.NewMailTo(*u, mail.Invitation, client)
-	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
 	return func(tx *models.Tx) error {
 		if err := ratelimit.Count(tx, limits...); err != nil {
 			return err
@@ -186,7 +183,7 @@ func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, 
 		deleted := audit.Event{Kind: models.EventDeleted, UserID: id, StaffID: p.User.ID, Client: client, Changes: audit.LostRoles(u)}
 		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
 		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices, deleted) })
-		return resolved(err, func() bool { return s.isDeleted(ctx, id) })
+		return resolveUnknownCommit(err, func() bool { return s.isDeleted(ctx, id) })
 	})
 	if err == nil {
 		s.outbox.Wake()
@@ -204,17 +201,16 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 		if !u.IsActive || u.Email == "" {
 			return problem.New(problem.UserUnreachable)
 		}
-		kind, life, detail := mail.Reset, s.settings.ResetTTL, ""
+		kind, detail := mail.Reset, ""
 		if !credentials.IsUsable(u.Password) {
-			kind, life, detail = mail.Invitation, invitationLife, "an invitation"
+			kind, detail = mail.Invitation, "an invitation"
 		}
 		m := s.outbox.NewMailTo(u, kind, client)
-		m.ExpiresAt = m.CreatedAt.Add(life)
 		limits, event := s.staffMailLimits(p, u.EmailNorm), audit.Event{Kind: models.EventPasswordResetSent, UserID: id, StaffID: p.User.ID, Client: client, Detail: detail}
 		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
 				func() error { return ratelimit.Count(tx, limits...) },
-				func() error { return tx.LockUser(u) },
+				func() error { return tx.LockUserAsRead(u) },
 				func() error { return tx.AddMails(m) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -258,7 +254,7 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
 		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
-				func() error { return tx.LockUser(u) },
+				func() error { return tx.LockUserAsRead(u) },
 				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -290,7 +286,7 @@ func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal,
 		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return revokeAllSessions(tx, u, audit.Event{Kind: models.EventSessionsRevoked, UserID: id, StaffID: p.User.ID, Client: client})
 		})
-		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
+		return resolveUnknownCommit(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }
 

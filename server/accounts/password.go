@@ -78,10 +78,10 @@ func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...string) (which int, err error) {
-	if err := s.busy(client); err != nil {
+	if err := s.checkHashQueue(client); err != nil {
 		return 0, err
 	}
-	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.verified(client)}
+	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.usesOfVerifiedPassword(client)}
 	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
 		which, right, err = s.matchingHash(ctx, client, password, hashes)
 		return right, err
@@ -177,7 +177,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 	if errors.Is(err, models.ErrNotFound) {
 		return session, s.explainConflict(ctx, p)
 	}
-	return session, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, n.ID) }))
+	return session, problem.FromStore(resolveUnknownCommit(err, func() bool { return s.hasSession(ctx, n.ID) }))
 }
 
 // hasSession reports whether the session's row exists.
@@ -197,7 +197,7 @@ func (s passwordOperations) RequestPasswordReset(ctx context.Context, email stri
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
-	if err := s.busy(client); err != nil {
+	if err := s.checkHashQueue(client); err != nil {
 		return err
 	}
 	uses := s.settings.ConfirmationsPerClient.ForClient(confirmOfClient, client.Network(), client.WideNetwork())
@@ -270,7 +270,7 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 			func() error { return tx.AddMails(notice) },
 		)
 	})
-	return after, resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
+	return after, resolveUnknownCommit(err, func() bool { return s.isUsedAt(ctx, t, at) })
 }
 
 // resetPatch returns what a reset changes of a user, and the user with the changed names. The link

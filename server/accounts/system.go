@@ -137,7 +137,7 @@ func (s systemOperations) CleanUp(ctx context.Context) (total int64, err error) 
 		remove func(context.Context, time.Time, int) (int64, error)
 		keep   time.Duration
 	}{
-		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, outbox.Retention},
+		{s.store.DeleteOldSessions, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, outbox.Retention},
 		{s.store.DeleteOldRateLimits, keepRateLimits}, {s.store.DeleteOldEvents, s.settings.EventRetention},
 	} {
 		for ctx.Err() == nil {

@@ -44,7 +44,7 @@ func (o *Outbox) composeReset(ctx context.Context, m models.Mail, message mail.M
 // that it replaces. Errors: models.ErrConflict if the user has changed since u was read, so that the
 // next attempt reads the user again; models.ErrNotFound if the mail has been dropped.
 func addResetToken(tx *models.Tx, u models.User, t models.OneTimeToken) error {
-	if err := tx.LockUser(u); err != nil {
+	if err := tx.LockUserAsRead(u); err != nil {
 		if errors.Is(err, models.ErrNotFound) {
 			return models.ErrConflict
 		}

@@ -75,11 +75,6 @@ func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error
 	return l.store.RefundUses(ctx, l.now(), ids...)
 }
 
-// IsExceeded reports whether one of these limits would reject an action now. It counts nothing.
-func (l *Limiter) IsExceeded(ctx context.Context, uses ...models.RateLimitUse) (bool, error) {
-	return l.store.IsRateLimited(ctx, l.now(), enabled(uses)...)
-}
-
 // Count counts one action against each of these limits in the caller's transaction, which the caller
 // rolls back if one of them is exceeded. Errors: *Exceeded, those of the store.
 func Count(tx *models.Tx, uses ...models.RateLimitUse) error {
