@@ -41,8 +41,9 @@ func (t *Tx) EndRegistrations(emailNorm string) error {
 	return translate(endTokens(t.db, t.now, "email_norm = ? AND purpose = ?", emailNorm, PurposeVerify))
 }
 
-// EndEmailChangesExcept ends the pending changes of a user's address, except for those to one
-// address, which may be empty. It does not increment the version of the user.
+// EndEmailChangesExcept ends the pending changes of a user's address, except for changes to
+// emailNorm. If emailNorm is empty, it ends all of them. It does not increment the version of the
+// user; the caller changes the user in the same transaction.
 func (t *Tx) EndEmailChangesExcept(userID int64, emailNorm string) error {
 	return translate(endTokens(t.db, t.now, "user_id = ? AND purpose = ? AND email_norm <> ?", userID, PurposeEmailChange, emailNorm))
 }

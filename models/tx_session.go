@@ -101,9 +101,10 @@ func (t *Tx) MoveSession(id ID, u User) error {
 		u.SessionEpoch+1, id, u.ID, u.SessionEpoch, t.now, t.now)))
 }
 
-// RevokeAllSessions revokes every session of a user. It does not depend on the names and the roles,
-// so it has no guard on the version. Errors: ErrNotFound if the epoch has changed since u was read,
-// or the user is inactive.
+// RevokeAllSessions revokes every session of a user: it increments users.session_epoch.
+// [UserPatch].NextEpoch does the same as a part of [Tx.ChangeUser]. It does not depend on the names
+// and the roles, so it has no guard on the version. Errors: ErrNotFound if the epoch has changed
+// since u was read, or the user is inactive.
 func (t *Tx) RevokeAllSessions(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).
 		Updates(map[string]any{"session_epoch": u.SessionEpoch + 1})))

@@ -100,8 +100,9 @@ func (t *Tx) AddEvents(events ...Event) error { return translate(addEvents(t.db,
 // AddMails adds mails to the outbox.
 func (t *Tx) AddMails(mails ...Mail) error { return translate(addMails(t.db, mails)) }
 
-// CountUses counts one use of each of these rate limits. Errors: *RateLimitExceeded if one is
-// exceeded; the caller then rolls back.
+// CountUses counts one use of each of these rate limits. Errors: *RateLimitExceeded if one of them
+// is exceeded. Others may have been counted by then, so the caller must roll back. After the
+// failure of a single use nothing has been counted, and the transaction can go on.
 func (t *Tx) CountUses(uses ...RateLimitUse) error { return translate(countUses(t.db, t.now, uses)) }
 
 // ResetRateLimits deletes the counts of rate limits.

@@ -148,8 +148,9 @@ func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 }
 
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
-// no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
-// SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
+// no event. Errors: ResourceNotFound, RoleRequired, PreconditionFailed, ValidationFailed,
+// UsernameTaken, EmailTaken, SuperuserLast, EmailUnverified, SessionRevoked, RateLimited,
+// ServiceUnavailable.
 func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -175,7 +176,7 @@ func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, 
 }
 
 // DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
-// RoleRequired, SuperuserLast, ServiceUnavailable.
+// RoleRequired, SuperuserLast, SessionRevoked, ServiceUnavailable.
 func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -193,7 +194,7 @@ func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, 
 
 // RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again
 // if the user has no password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable,
-// RateLimited, ServiceUnavailable.
+// SessionRevoked, RateLimited, ServiceUnavailable.
 func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -246,7 +247,7 @@ func (s adminOperations) staffMailLimits(p Principal, emailNorm string) []models
 }
 
 // ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
-// Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+// Errors: ResourceNotFound, RoleRequired, SessionRevoked, ServiceUnavailable.
 func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()

@@ -214,9 +214,9 @@ const (
 	repeatRegistrations = tryRegistrations - 1
 )
 
-// repeats returns the rate limit of registrations of one address by one client. The answer is the
-// same when it is exceeded. It counts the wide network alone: with a few /64s one customer could
-// push the owner's registration out.
+// repeatedRegistrationUse returns the use of the rate limit of registrations of one address by one
+// client. If the limit is exceeded, Register responds as usual but stores nothing. It counts the
+// /48 only; otherwise a customer with several /64s could displace the owner's registration.
 func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm string) models.RateLimitUse {
 	b := ratelimit.Limit{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others

@@ -165,7 +165,7 @@ func (s sessionOperations) RefreshToken(ctx context.Context, in RefreshInput) (T
 	return s.sessions.Refresh(ctx, in)
 }
 
-// Logout revokes only the session of the credential; see [sessions.Manager.Logout]. Errors:
+// Logout revokes only the session of the credential; see [sessions.Manager.Revoke]. Errors:
 // RefreshInvalid, ServiceUnavailable.
 func (s sessionOperations) Logout(ctx context.Context, c Credential, client Client) error {
 	return s.sessions.Revoke(ctx, c, client)

@@ -36,10 +36,10 @@ func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audi
 	)
 }
 
-// endLinks ends the links that a change of a user makes invalid, including those not sent yet, which
-// would otherwise be created after the change. A user who recovers the account from a thief so also
-// cancels the requests that the thief has made. Verification links outlive a new password, because
-// they are of no use without it.
+// endLinks invalidates the links that a change of a user makes obsolete. It also drops queued mails
+// whose links do not exist yet, so that a thief's requests have no effect after the owner has
+// recovered the account. A new password does not invalidate verification links, because they also
+// require the password.
 func endLinks(tx *models.Tx, u models.User, p models.UserPatch) error {
 	if p.EmailNorm != nil {
 		if err := tx.EndTokens(u.ID); err != nil {

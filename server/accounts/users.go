@@ -83,8 +83,8 @@ func (s userLookup) isTaken(ctx context.Context, find func(context.Context, stri
 const changeTries = 3
 
 // retryAsRead reads a user and makes a change that fails with models.ErrNotFound if the user has
-// ifChanged since the read. It then tries again, changeTries times in all. Errors: those of read
-// and change; ServiceUnavailable.
+// changed since the read. It then tries again, changeTries times in all. Errors: those of read and
+// change; ServiceUnavailable.
 func retryAsRead(read func() (models.User, error), change func(models.User) error) error {
 	var err error
 	for range changeTries {

@@ -75,8 +75,9 @@ func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error
 	return l.store.RefundUses(ctx, l.now(), ids...)
 }
 
-// Count counts one action against each of these limits in the caller's transaction, which the caller
-// rolls back if one of them is exceeded. Errors: *Exceeded, those of the store.
+// Count counts one action against each of these limits in the caller's transaction. If one of
+// several limits is exceeded, the caller must roll back; see [models.Tx.CountUses]. Errors:
+// *Exceeded, those of the store.
 func Count(tx *models.Tx, uses ...models.RateLimitUse) error {
 	return translate(tx.CountUses(enabled(uses)...))
 }

@@ -15,7 +15,8 @@ import (
 type verdict int
 
 const (
-	expired              verdict = iota + 1 // row 1
+	misdirected          verdict = iota + 1 // row 0b
+	expired                                 // row 1
 	revoked                                 // row 2
 	rotate                                  // row 3: the next generation
 	sameTokens                              // row 4: the tokens in force, which were presented
@@ -24,7 +25,6 @@ const (
 	reuse                                   // row 6
 	regression                              // row 7
 	undecidable                             // row 8
-	misdirected                             // row 0b
 )
 
 // decide implements the decision table: it returns the verdict on a refresh credential, given the
@@ -68,9 +68,9 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 	return sameTokens
 }
 
-// decideSuperseded returns the verdict on a superseded token. Only the last one has a period of
-// grace. An age below -M means that this replica's clock is behind that of the replica that
-// rotated: that proves nothing, and is never reuse.
+// decideSuperseded returns the verdict on a superseded token. Only the most recently superseded
+// token has a grace period. If age is below -M, this replica's clock is behind that of the replica
+// that rotated, so the verdict is undecidable, never reuse.
 func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
