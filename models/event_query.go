@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -148,7 +149,7 @@ func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
 		ends = append(ends, firstID(sinceEpoch(*q.Until)))
 	}
 	if len(ends) > 0 { // a single condition, because SQLite searches the index only by the first one
-		query = query.Where("id < ?", slices.MinFunc(ends, ID.compare))
+		query = query.Where("id < ?", slices.MinFunc(ends, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }))
 	}
 	if q.From != nil {
 		query = query.Where("id >= ?", firstID(sinceEpoch(*q.From)))

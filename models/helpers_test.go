@@ -122,7 +122,7 @@ func (f *fixture) query(query string, args ...any) (rows [][]string) {
 // queryRows returns the result of a query as text, with NULL as "".
 func queryRows(t testing.TB, db *servertest.Database, query string, args ...any) (rows [][]string) {
 	t.Helper()
-	result, err := db.SQL.QueryContext(context.Background(), query, args...)
+	result, err := db.SQL.QueryContext(context.Background(), query, servertest.Args(args...)...)
 	ok(t, err)
 	defer func() { _ = result.Close() }()
 	columns, err := result.Columns()

@@ -152,7 +152,7 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	}
 	switch name {
 	case "Save", "UpdateColumns", "UpdateColumn", "Begin", "BeginTx", "Commit":
-		if name != s.decl.Name.Name { // boundedConn calls the method that it wraps
+		if name != s.decl.Name.Name { // mysqlConn calls the method that it wraps
 			s.fault(call, name+" is not used here")
 		}
 	case "Updates":

@@ -187,7 +187,7 @@ func TestClockGuardAfterAWait(t *testing.T) {
 			s := f.login(f.user)
 			other, err := f.db.SQL.BeginTx(t.Context(), nil)
 			ok(t, err)
-			_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", s.ID)
+			_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", s.ID[:])
 			ok(t, err)
 			time.AfterFunc(700*time.Millisecond, func() { _ = other.Rollback() })
 			before := f.db.Dump(t)
@@ -467,14 +467,30 @@ func TestSessionHasNoHash(t *testing.T) {
 	})
 }
 
-func TestID(t *testing.T) {
-	var id models.ID
-	for _, src := range []any{"0123456789abcdef", []byte("short"), nil, 1} {
-		if id.Scan(src) == nil {
-			t.Errorf("%v is taken as an id", src)
+// Ids are stored as 16 bytes by every way to a driver: models, conditions, SQL and prepared
+// statements.
+func TestIDsAreStoredAsBytes(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		s := f.login(f.user) // SQL
+		request := uuid.New()
+		graced := models.Event{ID: uuid.New(), UserID: s.UserID, SessionID: &s.ID, RequestID: &request, Kind: models.EventRefreshGraced, CreatedAt: now()}
+		for name, e := range map[string]*models.Event{"prepared": nil, "models": &graced} {
+			if touched, err := f.Touch(t.Context(), s.ID, 0, now(), tolerance, e); !touched || err != nil {
+				t.Errorf("%s: %v %v", name, touched, err)
+			}
 		}
-	}
-	if err := id.Scan([]byte("0123456789abcdef")); err != nil || id.String() != "30313233-3435-3637-3839-616263646566" {
-		t.Errorf("%v %v", id, err)
-	}
+		without := models.Event{ID: uuid.New(), UserID: s.UserID, Kind: models.EventLogin, CreatedAt: now()}
+		ok(t, f.AddEvents(t.Context(), without))
+		if rows := f.query("SELECT LENGTH(id), LENGTH(session_id), LENGTH(request_id) FROM events ORDER BY kind"); !slices.EqualFunc(rows, [][]string{{"16", "", ""}, {"16", "16", "16"}}, slices.Equal) {
+			t.Errorf("events: %q", rows)
+		}
+		if rows := f.query("SELECT LENGTH(id) FROM sessions WHERE id = ?", s.ID); len(rows) != 1 || rows[0][0] != "16" {
+			t.Errorf("sessions: %q", rows)
+		}
+		list, err := f.Events(t.Context(), models.EventQuery{UserID: &s.UserID, Before: uuid.Max, Limit: 5})
+		i := slices.IndexFunc(list, func(e models.Event) bool { return e.ID == graced.ID })
+		if ok(t, err); len(list) != 2 || i < 0 || *list[i].SessionID != s.ID || list[1-i].SessionID != nil {
+			t.Errorf("%+v", list)
+		}
+	})
 }

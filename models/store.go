@@ -166,7 +166,7 @@ func ownFile(path string) error {
 func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error) {
 	var db *gorm.DB
 	err := Retry(ctx, sqliteTries, isSQLiteBusy, func() (err error) {
-		db, err = open(gormsqlite.Open(dsn), conns)
+		db, err = open(gormsqlite.Dialector{Conn: sql.OpenDB(sqliteConnector{dsn})}, conns)
 		return err
 	})
 	return db, err
@@ -221,7 +221,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("models: %w", err)
 	}
 	db, err := open(gormmysql.New(gormmysql.Config{
-		Conn: sql.OpenDB(boundedCommits{connector}), SkipInitializeWithVersion: true, DisableWithReturning: true,
+		Conn: sql.OpenDB(mysqlConnector{connector}), SkipInitializeWithVersion: true, DisableWithReturning: true,
 	}), o.MaxConns)
 	if err != nil {
 		return nil, err
