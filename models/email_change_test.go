@@ -32,7 +32,7 @@ func successor(t models.OneTimeToken) models.OneTimeToken {
 }
 
 func event(kind models.EventKind, userID int64) models.Event {
-	return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, CreatedAt: now()}
+	return models.Event{ID: uuid.Must(uuid.NewV7()), UserID: userID, Kind: kind, CreatedAt: now()}
 }
 
 // The profile contains the data of the tables, and no password hash.

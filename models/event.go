@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -45,11 +46,11 @@ const (
 // Event is an entry of the security log: what happened to a user, without secrets. An event of a
 // write is stored in the transaction of that write, so that neither exists without the other.
 type Event struct {
-	ID        ID `gorm:"primaryKey"` // see EventIDs
+	ID        uuid.UUID `gorm:"primaryKey"` // see EventIDs
 	UserID    int64
 	ActorID   *int64 // the staff member who caused the event, or nil
-	SessionID *ID
-	RequestID *ID // nil for an event that the operator caused
+	SessionID *uuid.UUID
+	RequestID *uuid.UUID // nil for an event that the operator caused
 	Kind      EventKind
 	Changes   Changes `gorm:"type:text"`
 	Detail    string  // a short text for people, such as "2 generations old"

@@ -22,7 +22,7 @@ type EventIDs struct {
 
 // New returns an id for an event that happened at the given time. Ids for the same microsecond are
 // in the order of the calls.
-func (g *EventIDs) New(at time.Time) ID {
+func (g *EventIDs) New(at time.Time) uuid.UUID {
 	const fractions = 1 << 12 // of a millisecond (RFC 9562, section 6.2, method 3)
 	milli := at.UnixMilli()
 	fraction := at.Sub(time.UnixMilli(milli)).Nanoseconds() * fractions / time.Millisecond.Nanoseconds()
@@ -40,7 +40,7 @@ func (g *EventIDs) New(at time.Time) ID {
 }
 
 // firstID returns the smallest id that an event in the millisecond of at can have.
-func firstID(at time.Time) (id ID) {
+func firstID(at time.Time) (id uuid.UUID) {
 	milli := at.UnixMilli()
 	for i := range 6 {
 		id[i] = byte(milli >> (40 - 8*i))
@@ -55,7 +55,7 @@ type EventQuery struct {
 	Kinds   []EventKind
 	From    *time.Time // only events at or after this time
 	Until   *time.Time // only events before this time
-	Before  ID         // only events with a smaller id
+	Before  uuid.UUID  // only events with a smaller id
 	Limit   int
 }
 
@@ -141,8 +141,8 @@ func (q EventQuery) index() string {
 // inTime restricts the events by time, in whole milliseconds. It compares ids, so that a request
 // for events of a year ago does not read all events written since.
 func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
-	var ends []ID
-	if q.Before != (ID{}) {
+	var ends []uuid.UUID
+	if q.Before != uuid.Nil {
 		ends = append(ends, q.Before)
 	}
 	if q.Until != nil {

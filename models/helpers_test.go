@@ -86,7 +86,7 @@ func (f *fixture) newUser(name string) models.User {
 
 func newSession(u models.User, at time.Time) models.Session {
 	return models.Session{
-		ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Epoch: u.SessionEpoch, RotatedAt: at, CreatedAt: at, LastUsedAt: at,
+		ID: uuid.Must(uuid.NewV7()), UserID: u.ID, Epoch: u.SessionEpoch, RotatedAt: at, CreatedAt: at, LastUsedAt: at,
 		IdleExpiresAt: at.Add(time.Hour).Truncate(time.Second), ExpiresAt: at.Add(2 * time.Hour).Truncate(time.Second), Transport: "hybrid",
 		UserAgent: "test", IP: "192.0.2.1",
 	}
@@ -100,7 +100,7 @@ func (f *fixture) login(u models.User) models.Session {
 	return s
 }
 
-func (f *fixture) read(id models.ID) models.Live {
+func (f *fixture) read(id uuid.UUID) models.Live {
 	f.t.Helper()
 	l, err := f.Session(f.t.Context(), id)
 	ok(f.t, err)

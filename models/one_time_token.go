@@ -16,7 +16,7 @@ import (
 // A registration that waits for verification is a row of its own, with the data that the user will
 // be created from.
 type OneTimeToken struct {
-	ID        ID `gorm:"primaryKey"`
+	ID        uuid.UUID `gorm:"primaryKey"`
 	Purpose   string
 	Hash      []byte
 	UserID    int64  // 0 for a registration without a user
@@ -52,7 +52,7 @@ const (
 // DeletedUser returns the row that keeps an import from restoring a deleted user.
 func DeletedUser(id int64, now time.Time) OneTimeToken {
 	hash := sha256.Sum256([]byte("deleted user " + strconv.FormatInt(id, 10)))
-	return OneTimeToken{ID: ID(uuid.Must(uuid.NewV7())), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
+	return OneTimeToken{ID: uuid.Must(uuid.NewV7()), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
 }
 
 // DeletedUsers returns those of the ids that belonged to imported users who were deleted.
@@ -70,7 +70,7 @@ func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTime
 }
 
 // TokenByID finds a token by its purpose and id. Errors: ErrNotFound.
-func (s *Store) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeToken, error) {
+func (s *Store) TokenByID(ctx context.Context, purpose string, id uuid.UUID) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("id = ? AND purpose = ?", id, purpose).Take(&t).Error
 	return t, translate(err)

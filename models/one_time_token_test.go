@@ -17,7 +17,7 @@ import (
 )
 
 func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
-	id := models.ID(uuid.Must(uuid.NewV7()))
+	id := uuid.Must(uuid.NewV7())
 	hash := sha256.Sum256(id[:])
 	return models.OneTimeToken{
 		ID: id, Purpose: purpose, Hash: hash[:], UserID: u.ID, Email: u.Email, EmailNorm: u.EmailNorm, CreatedAt: at, ExpiresAt: at.Add(time.Hour),

@@ -14,7 +14,7 @@ import (
 // Mail is a queued mail. It is stored in the transaction that causes it. It contains no token: the
 // link is derived from TokenID and the server's secret when the mail is sent.
 type Mail struct {
-	ID        ID `gorm:"primaryKey"`
+	ID        uuid.UUID `gorm:"primaryKey"`
 	Kind      string
 	Priority  MailPriority
 	UserID    int64 // 0 if the mail has no user or the user is unknown
@@ -23,12 +23,12 @@ type Mail struct {
 	Locale    string
 	Name      string
 	NewEmail  string
-	TokenID   *ID
+	TokenID   *uuid.UUID
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	ExpiresAt time.Time // the mail is not sent after this time
 	Attempts  int
 	NextAt    time.Time // the mail is not sent before this time; also the end of a lease
-	Lease     *ID
+	Lease     *uuid.UUID
 	DoneAt    *time.Time
 	Outcome   string
 }
@@ -125,7 +125,7 @@ func (s *Store) Registrants(ctx context.Context, emailNorms []string, now time.T
 // The claim is an UPDATE guarded by the values that were read, which works without SKIP LOCKED and
 // on every node of a cluster.
 func (s *Store) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
-	mine := ID(uuid.Must(uuid.NewV7()))
+	mine := uuid.Must(uuid.NewV7())
 	result := s.db.WithContext(ctx).Model(&Mail{}).
 		Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
 		Updates(map[string]any{"lease": mine, "next_at": now.Add(lease), "attempts": m.Attempts + 1})
@@ -143,7 +143,7 @@ func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int
 	if len(mails) == 0 {
 		return 0, nil
 	}
-	ids := make([]ID, 0, len(mails))
+	ids := make([]uuid.UUID, 0, len(mails))
 	for _, m := range mails {
 		ids = append(ids, m.ID)
 	}
@@ -159,7 +159,7 @@ func (s *Store) DropMails(ctx context.Context, now time.Time, mails []Mail) (int
 
 // MailsDue reports whether at least n mails of a priority are due. It reads no more than n rows.
 func (s *Store) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
-	var last []ID
+	var last []uuid.UUID
 	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
 		Order("next_at").Offset(n-1).Limit(1).Pluck("id", &last).Error
 	return len(last) > 0, translate(err)
@@ -209,7 +209,7 @@ func (s *Store) DeleteOldMails(ctx context.Context, before time.Time, limit int)
 
 // deleteOld removes at most limit rows, so that locks are held briefly.
 func (s *Store) deleteOld(ctx context.Context, model any, where string, before time.Time, limit int) (int64, error) {
-	var ids []ID
+	var ids []uuid.UUID
 	err := s.reads.WithContext(ctx).Model(model).Where(where, before).Limit(limit).Pluck("id", &ids).Error
 	if err != nil || len(ids) == 0 {
 		return 0, translate(err)

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
 // Session is a session, its family of refresh tokens and its revocation record in one row. It
 // contains no token, and no data from which a token could be derived without the server's secret.
 type Session struct {
-	ID            ID `gorm:"primaryKey"`
+	ID            uuid.UUID `gorm:"primaryKey"`
 	UserID        int64
 	Epoch         int64
 	Generation    int64     // 0 at login, plus 1 at each rotation
@@ -71,7 +72,7 @@ const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.
 
 // Session reads a session and its user in one statement. On Galera the read is causal. The user has
 // no password hash. Errors: ErrNotFound.
-func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
+func (s *Store) Session(ctx context.Context, id uuid.UUID) (Live, error) {
 	query := "SELECT " + sessionColumns + ", " + shownColumns
 	if s.mysql {
 		query += ", UTC_TIMESTAMP(6)"
@@ -95,7 +96,7 @@ func (s *Store) Session(ctx context.Context, id ID) (Live, error) {
 
 // Rotation is row 3 of the decision table: the step from Generation to the next one.
 type Rotation struct {
-	ID            ID
+	ID            uuid.UUID
 	UserID        int64
 	Generation    int64 // the generation of the presented token
 	Transport     string
@@ -127,7 +128,7 @@ func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
 // Touch records the use of a session, if it is live and still has the given generation. It returns
 // false if not: the caller must then read the session and decide again. If graced is set, it is
 // stored in the same transaction.
-func (s *Store) Touch(ctx context.Context, id ID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
+func (s *Store) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
 	guard, guardArgs := s.clockGuard(now, tolerance)
 	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + live + guard
 	args := append([]any{now, id, generation, now, now}, guardArgs...)
@@ -139,7 +140,7 @@ func (s *Store) Touch(ctx context.Context, id ID, generation int64, now time.Tim
 
 // RevokeReused revokes a session because a refresh token was reused, and stores the event, in one
 // transaction. It returns false if the session is not live or no longer has the given generation.
-func (s *Store) RevokeReused(ctx context.Context, id ID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
+func (s *Store) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
 	guard, guardArgs := s.clockGuard(now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)

@@ -52,7 +52,7 @@ func TestRotateGuards(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.login(f.newUser("bob")) // the row of another user is not changed
 		for name, change := range map[string]func(*models.Rotation){
-			"another session":       func(r *models.Rotation) { r.ID = models.ID(uuid.New()) },
+			"another session":       func(r *models.Rotation) { r.ID = uuid.New() },
 			"a later generation":    func(r *models.Rotation) { r.Generation++ },
 			"an older generation":   func(r *models.Rotation) { r.Generation-- },
 			"another user":          func(r *models.Rotation) { r.UserID++ },
@@ -90,7 +90,7 @@ func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)
 func (f *fixture) ways() map[string]func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
 	ctx := f.t.Context()
 	event := func(at time.Time) models.Event {
-		return models.Event{ID: models.ID(uuid.New()), UserID: f.user.ID, Kind: models.EventRefreshReused, CreatedAt: at}
+		return models.Event{ID: uuid.New(), UserID: f.user.ID, Kind: models.EventRefreshReused, CreatedAt: at}
 	}
 	return map[string]func(models.Session, time.Time, time.Duration) (bool, error){
 		"rotate": func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
@@ -228,7 +228,7 @@ func TestRevokeReused(t *testing.T) {
 		results := make(chan bool, 20)
 		for range cap(results) {
 			wait.Go(func() {
-				e := models.Event{ID: models.ID(uuid.New()), UserID: s.UserID, SessionID: &s.ID, Kind: models.EventRefreshReused, CreatedAt: now()}
+				e := models.Event{ID: uuid.New(), UserID: s.UserID, SessionID: &s.ID, Kind: models.EventRefreshReused, CreatedAt: now()}
 				done, err := f.RevokeReused(context.Background(), s.ID, 0, now(), tolerance, e)
 				if err != nil && !errors.Is(err, models.ErrTransient) {
 					t.Errorf("%v", err)
@@ -257,7 +257,7 @@ func TestRevoke(t *testing.T) {
 		if found, err := f.Revoke(t.Context(), s.ID, s.UserID+1, now(), "x"); found || err != nil || f.read(s.ID).RevokedAt != nil {
 			t.Errorf("somebody else's session: %v %v", found, err)
 		}
-		if found, err := f.Revoke(t.Context(), models.ID(uuid.New()), s.UserID, now(), "x"); found || err != nil {
+		if found, err := f.Revoke(t.Context(), uuid.New(), s.UserID, now(), "x"); found || err != nil {
 			t.Errorf("no session: %v %v", found, err)
 		}
 		at := now()
@@ -278,7 +278,7 @@ func TestKeepOnly(t *testing.T) {
 			"a stale epoch":  f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch-1, now()),
 			"another user":   f.KeepOnly(t.Context(), a.ID, f.user.ID+1, f.user.SessionEpoch, now()),
 			"an ended one":   f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch, a.ExpiresAt),
-			"another id":     f.KeepOnly(t.Context(), models.ID(uuid.New()), f.user.ID, f.user.SessionEpoch, now()),
+			"another id":     f.KeepOnly(t.Context(), uuid.New(), f.user.ID, f.user.SessionEpoch, now()),
 			"a future epoch": f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch+1, now()),
 		} {
 			if !errors.Is(err, models.ErrNotFound) {
@@ -461,7 +461,7 @@ func TestSessionHasNoHash(t *testing.T) {
 		if l.User.Password != "" || l.User.Username != "ada" || !l.User.IsActive || l.User.ID != f.user.ID {
 			t.Errorf("%+v", l.User)
 		}
-		if _, err := f.Session(t.Context(), models.ID(uuid.New())); !errors.Is(err, models.ErrNotFound) {
+		if _, err := f.Session(t.Context(), uuid.New()); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 )
 
@@ -36,7 +38,7 @@ func (f *fixture) CreateSession(ctx context.Context, s models.Session, oldHash, 
 }
 
 // Revoke revokes a session, and reports whether the user has it.
-func (f *fixture) Revoke(ctx context.Context, id models.ID, userID int64, now time.Time, reason string) (bool, error) {
+func (f *fixture) Revoke(ctx context.Context, id uuid.UUID, userID int64, now time.Time, reason string) (bool, error) {
 	err := f.at(ctx, now, func(tx *models.Tx) error {
 		_, err := tx.RevokeSession(id, userID, reason)
 		return err
@@ -48,7 +50,7 @@ func (f *fixture) Revoke(ctx context.Context, id models.ID, userID int64, now ti
 }
 
 // KeepOnly revokes every session of a user except for one.
-func (f *fixture) KeepOnly(ctx context.Context, id models.ID, userID, epoch int64, now time.Time) error {
+func (f *fixture) KeepOnly(ctx context.Context, id uuid.UUID, userID, epoch int64, now time.Time) error {
 	u := models.User{ID: userID, SessionEpoch: epoch}
 	return f.at(ctx, now, func(tx *models.Tx) error {
 		if err := tx.MoveSession(id, u); err != nil {

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 )
@@ -112,7 +110,7 @@ func (h handlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSession
 	if err := h.Service.RevokeUserSession(ctx, call.principal, r.UserID, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return h.newEndedResponse(call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
+	return h.newEndedResponse(call.principal, call.principal.Session.ID == r.SessionID), nil
 }
 
 func (h handlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestObject) (api.ListAllEventsResponseObject, error) {

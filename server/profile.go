@@ -53,7 +53,7 @@ func (h handlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject)
 // eventQuery converts the filters that both lists of events accept.
 func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
 	at, err := idIn(cursor)
-	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: valueOr(limit, defaultLimit)}
+	q := models.EventQuery{From: from, Until: before, Before: at, Limit: valueOr(limit, defaultLimit)}
 	for _, kind := range valueOr(kinds, nil) {
 		q.Kinds = append(q.Kinds, string(kind))
 	}

@@ -122,7 +122,7 @@ func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObj
 
 // pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
 // to old. The cursor stays valid if its session has ended since, because ids grow with time.
-func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
+func pageOfSessions(list []models.Session, current uuid.UUID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
 	after, err := idIn(cursor)
 	if err != nil {
 		return api.SessionList{}, err
@@ -133,7 +133,7 @@ func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor
 	var next uuid.UUID
 	if n := valueOr(limit, defaultLimit); len(list) > n {
 		list = list[:n]
-		next = uuid.UUID(list[n-1].ID)
+		next = list[n-1].ID
 	}
 	return api.SessionList{Sessions: sessions(list, current), NextCursor: cursorOfID(next)}, nil
 }
@@ -144,7 +144,7 @@ func (h handlers) RevokeSession(ctx context.Context, r api.RevokeSessionRequestO
 	if err := h.Service.RevokeSession(ctx, p, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return h.newEndedResponse(p, uuid.UUID(p.Session.ID) == r.SessionID), nil
+	return h.newEndedResponse(p, p.Session.ID == r.SessionID), nil
 }
 
 func (h handlers) RevokeAllSessions(ctx context.Context, r api.RevokeAllSessionsRequestObject) (api.RevokeAllSessionsResponseObject, error) {

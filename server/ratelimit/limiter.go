@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 )
 
@@ -64,7 +66,7 @@ func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error
 	if uses = enabled(uses); len(uses) == 0 {
 		return nil
 	}
-	ids := make([]models.ID, 0, len(uses))
+	ids := make([]uuid.UUID, 0, len(uses))
 	for _, use := range uses {
 		ids = append(ids, use.ID)
 	}

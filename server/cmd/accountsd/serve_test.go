@@ -217,7 +217,7 @@ func (r *running) hold(db *servertest.Database, c *servertest.Client) held {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	id := models.ID(uuid.MustParse(c.SessionID))
+	id := uuid.MustParse(c.SessionID)
 	if _, err := tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id[:]); err != nil {
 		r.t.Fatal(err)
 	}
