@@ -5,7 +5,7 @@
 // token expires and after a 401, with one refresh at a time, and retries after lost responses and
 // 503s without losing the session. [Accounts.API] is the client that oapi-codegen generates from
 // the contract, with every call authorized. The package in api/typescript does the same for front
-// ends. The server's part is server/accounts/refresh.go.
+// ends. The server's part is server/sessions/refresh.go.
 //
 // # Lists
 //

@@ -1,4 +1,4 @@
-/* refresh.pml -- the refresh-token protocol: rows 2 to 8 of the decision table in server/accounts/refresh.go.
+/* refresh.pml -- the refresh-token protocol: rows 2 to 8 of the decision table in server/sessions/doc.go.
  * Rows 0, 0b, 1 and 7, expiry and epochs are not modeled. check.sh runs the cases and names the invariant (I1 ...) of each.
  *
  * Time and generations are UNBOUNDED here: everything is kept relative.  A token is its lag behind the row

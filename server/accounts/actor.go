@@ -8,11 +8,11 @@ import (
 
 // forUser returns the store for writes of a user to the user's own account. They fail with
 // models.ErrSessionGone once the principal's session has ended.
-func (s *Service) forUser(p Principal) *models.Store { return s.store.As(p.Actor()) }
+func (s *core) forUser(p Principal) *models.Store { return s.store.As(p.Actor()) }
 
 // forStaff returns the store for writes of a staff member. They also fail with models.ErrRoleGone
 // once the principal's roles have changed.
-func (s *Service) forStaff(p Principal) *models.Store {
+func (s *core) forStaff(p Principal) *models.Store {
 	a := p.Actor()
 	a.ByRole, a.Staff, a.Superuser = true, p.User.IsStaff, p.User.IsSuperuser
 	return s.store.As(a)

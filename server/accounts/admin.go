@@ -12,8 +12,16 @@ import (
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
 )
+
+// adminOperations implements the operations of the tag admin.
+type adminOperations struct {
+	*core
+	userLookup
+	linkTokens
+}
 
 // The operations of staff. [Principal.Permit] has checked before that the principal is a staff
 // member. The operations themselves check which users that staff member may change: ordinary users,
@@ -31,7 +39,7 @@ type UserDetail struct {
 
 // ListUsers returns the users that match the filter. next is the place after which the next page
 // begins, or nil if there is none. Errors: ServiceUnavailable.
-func (s *Service) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
+func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	q, possible := f.query()
@@ -50,7 +58,7 @@ func (s *Service) ListUsers(ctx context.Context, f UserFilter) (users []models.U
 }
 
 // GetUser returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
-func (s *Service) GetUser(ctx context.Context, id int64) (UserDetail, error) {
+func (s adminOperations) GetUser(ctx context.Context, id int64) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	d, err := s.profile(ctx, id)
@@ -65,19 +73,12 @@ func (s *Service) GetUser(ctx context.Context, id int64) (UserDetail, error) {
 
 // manageableUser returns a user that the principal may change. Errors: ResourceNotFound, RoleRequired,
 // ServiceUnavailable.
-func (s *Service) manageableUser(ctx context.Context, p Principal, id int64) (models.User, error) {
+func (s adminOperations) manageableUser(ctx context.Context, p Principal, id int64) (models.User, error) {
 	u, err := s.userByID(ctx, id)
 	if err == nil && (u.IsStaff || u.IsSuperuser) && !p.User.IsSuperuser {
 		return u, problem.New(problem.RoleRequired)
 	}
 	return u, err
-}
-
-// byStaff returns an event that names the staff member who caused it.
-func (s *Service) byStaff(p Principal, kind models.EventKind, userID int64, client Client, detail string) models.Event {
-	e := s.event(kind, userID, client, detail)
-	e.ActorID = &p.User.ID
-	return e
 }
 
 // Invitation is a user to be invited; all but the address may be empty.
@@ -89,7 +90,7 @@ type Invitation struct {
 // InviteUser creates an active user without a password and sends a mail whose link lets the user
 // set one, so that only the user ever knows it. Errors: RoleRequired, ValidationFailed,
 // UsernameTaken, EmailTaken, SessionRevoked, RateLimited, ServiceUnavailable.
-func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
+func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitation, client Client) (UserDetail, error) {
 	if (in.IsStaff || in.IsSuperuser) && !p.User.IsSuperuser {
 		return UserDetail{}, problem.New(problem.RoleRequired)
 	}
@@ -105,9 +106,9 @@ func (s *Service) InviteUser(ctx context.Context, p Principal, in Invitation, cl
 		return UserDetail{}, s.nameConflict(ctx, u)
 	}
 	if err := resolved(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
-		return UserDetail{}, s.limited(err)
+		return UserDetail{}, s.limitError(err)
 	}
-	s.wakeMail()
+	s.outbox.Wake()
 	return s.GetUser(ctx, u.ID)
 }
 
@@ -120,13 +121,13 @@ func (in Invitation) user(now time.Time) models.User {
 }
 
 // invitation returns the transaction that creates an invited user and queues the mail.
-func (s *Service) invitation(p Principal, u *models.User, client Client) func(tx *models.Tx) error {
+func (s adminOperations) invitation(p Principal, u *models.User, client Client) func(tx *models.Tx) error {
 	limits := s.staffMailLimits(p, u.EmailNorm)
-	event := changing(s.byStaff(p, models.EventInvited, 0, client, ""), grantedRoles(*u))
-	m := s.mailTo(*u, mail.Invitation, client)
+	event := audit.Event{Kind: models.EventInvited, StaffID: p.User.ID, Client: client, Changes: audit.GrantedRoles(*u)}
+	m := s.outbox.NewMailTo(*u, mail.Invitation, client)
 	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
 	return func(tx *models.Tx) error {
-		if err := tx.CountUses(limits...); err != nil {
+		if err := ratelimit.Count(tx, limits...); err != nil {
 			return err
 		}
 		if err := createUser(tx, u, event); err != nil {
@@ -140,7 +141,7 @@ func (s *Service) invitation(p Principal, u *models.User, client Client) func(tx
 // isInvited reports whether the user of an invitation has been stored, and reads the user if so. The
 // random epoch distinguishes that user from one with the same address that another request has
 // created.
-func (s *Service) isInvited(ctx context.Context, u *models.User) bool {
+func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 	found, err := s.store.UserByEmail(ctx, u.EmailNorm)
 	if err != nil || found.SessionEpoch != u.SessionEpoch {
 		return false
@@ -151,17 +152,17 @@ func (s *Service) isInvited(ctx context.Context, u *models.User) bool {
 
 // DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
 // RoleRequired, SuperuserLast, ServiceUnavailable.
-func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
+func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
-		deleted := changing(s.byStaff(p, models.EventDeleted, id, client, ""), lostRoles(u))
-		notices := s.notices(u, mail.AccountDeleted, client)
+		deleted := audit.Event{Kind: models.EventDeleted, UserID: id, StaffID: p.User.ID, Client: client, Changes: audit.LostRoles(u)}
+		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
 		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices, deleted) })
 		return resolved(err, func() bool { return s.isDeleted(ctx, id) })
 	})
 	if err == nil {
-		s.wakeMail()
+		s.outbox.Wake()
 	}
 	return err
 }
@@ -169,7 +170,7 @@ func (s *Service) DeleteUser(ctx context.Context, p Principal, id int64, client 
 // RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again
 // if the user has no password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable,
 // RateLimited, ServiceUnavailable.
-func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
+func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
@@ -180,32 +181,32 @@ func (s *Service) RequestUserPasswordReset(ctx context.Context, p Principal, id 
 		if !credentials.IsUsable(u.Password) {
 			kind, life, detail = mail.Invitation, invitationLife, "an invitation"
 		}
-		m := s.mailTo(u, kind, client)
+		m := s.outbox.NewMailTo(u, kind, client)
 		m.ExpiresAt = m.CreatedAt.Add(life)
-		limits, event := s.staffMailLimits(p, u.EmailNorm), s.byStaff(p, models.EventPasswordResetSent, id, client, detail)
-		return s.mailLimitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+		limits, event := s.staffMailLimits(p, u.EmailNorm), audit.Event{Kind: models.EventPasswordResetSent, UserID: id, StaffID: p.User.ID, Client: client, Detail: detail}
+		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
-				func() error { return tx.CountUses(limits...) },
+				func() error { return ratelimit.Count(tx, limits...) },
 				func() error { return tx.LockUser(u) },
 				func() error { return tx.AddMails(m) },
-				func() error { return tx.AddEvents(event) },
+				func() error { return audit.Record(tx, event) },
 			)
 		}))
 	})
 	if err == nil {
-		s.wakeMail()
+		s.outbox.Wake()
 	}
 	return err
 }
 
 // isThrottled reports whether a rate limit keeps the user from logging in or from changing the
 // account.
-func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) {
+func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
-	return s.store.IsRateLimited(ctx, s.now(), bounded([]models.RateLimitUse{
-		use(limit, loginOfAccount, u.UsernameNorm), use(limit, loginOfAccount, u.EmailNorm), use(limit, passwordOfUser, subjectOf(u)),
-		use(s.settings.PasswordsPerUser, passwordsOfUser, subjectOf(u)),
-	})...)
+	return s.store.IsRateLimited(ctx, s.now(), []models.RateLimitUse{
+		limit.For(loginOfAccount, u.UsernameNorm), limit.For(loginOfAccount, u.EmailNorm), limit.For(passwordOfUser, subjectOf(u)),
+		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)),
+	}...)
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -214,35 +215,25 @@ func (s *Service) isThrottled(ctx context.Context, u models.User) (bool, error) 
 // The address has a limit of its own for such mails, so that a stranger who requests resets cannot
 // keep them back. The staff member has one too: a stolen staff account could otherwise send mails
 // from the operator's domain to any number of addresses.
-func (s *Service) staffMailLimits(p Principal, emailNorm string) []models.RateLimitUse {
-	recipient := Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+func (s adminOperations) staffMailLimits(p Principal, emailNorm string) []models.RateLimitUse {
+	recipient := ratelimit.Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
 	return []models.RateLimitUse{
-		use(recipient, mailsTo+"staff", emailNorm), use(s.settings.MailsPerStaff, mailsOfStaff, subjectOf(p.User)),
+		recipient.For(mailsTo+"staff", emailNorm), s.settings.MailsPerStaff.For(mailsOfStaff, subjectOf(p.User)),
 	}
-}
-
-// mailLimitError returns the contract's error if err is that of an exceeded limit, and err itself
-// otherwise.
-func (s *Service) mailLimitError(err error) error {
-	var over *models.RateLimitExceeded
-	if errors.As(err, &over) {
-		return s.rateLimited(over)
-	}
-	return err
 }
 
 // ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
 // Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
-func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
+func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
-		event := s.byStaff(p, models.EventLoginLimitReset, id, client, "")
+		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
 		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
 				func() error { return tx.LockUser(u) },
 				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
-				func() error { return tx.AddEvents(event) },
+				func() error { return audit.Record(tx, event) },
 			)
 		})
 	})
@@ -250,19 +241,19 @@ func (s *Service) ResetUserLoginLimit(ctx context.Context, p Principal, id int64
 
 // ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound,
 // ServiceUnavailable.
-func (s *Service) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
+func (s adminOperations) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	u, err := s.userByID(ctx, id)
 	if err != nil || !u.IsActive {
 		return nil, err
 	}
-	return s.List(ctx, u)
+	return s.sessions.List(ctx, u)
 }
 
 // RevokeAllUserSessions revokes every session of a user. Errors: ResourceNotFound, RoleRequired,
 // ServiceUnavailable.
-func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
+func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
@@ -278,7 +269,7 @@ func (s *Service) RevokeAllUserSessions(ctx context.Context, p Principal, id int
 
 // RevokeUserSession revokes one session of a user. Errors: ResourceNotFound (there is no such user,
 // or the user has no such session), RoleRequired, ServiceUnavailable.
-func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
+func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
@@ -290,8 +281,8 @@ func (s *Service) RevokeUserSession(ctx context.Context, p Principal, id int64, 
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event
 // before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
-func (s *Service) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
+func (s adminOperations) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	return s.pageOfEvents(ctx, q)
+	return s.audit.List(ctx, q)
 }

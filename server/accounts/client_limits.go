@@ -30,7 +30,7 @@ func IsClientLimit(name string) bool {
 // request before the call, and refunds it if the operation returns ServiceUnavailable, because the
 // request could then not be carried out. Errors: RateLimited, ServiceUnavailable, those of the
 // operation.
-func (s *Service) LimitClient(ctx context.Context, names []string, c Client, operation func() error) error {
+func (s systemOperations) LimitClient(ctx context.Context, names []string, c Client, operation func() error) error {
 	var uses []models.RateLimitUse
 	for _, name := range names {
 		limit := clientLimits[name]

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 )
 
 // emailChange is a change of a user's address that the new mailbox must confirm.
@@ -23,7 +25,7 @@ type emailChange struct {
 // newEmailChange prepares a change of a user's address: a link to the new address, and a notice to
 // the present one. Such changes are limited, because each new address may be a stranger's mailbox
 // and each change also sends a notice. The caller adds the limits of mails to the new address.
-func (s *Service) newEmailChange(u models.User, email, norm string, client Client) emailChange {
+func (s linkTokens) newEmailChange(u models.User, email, norm string, client Client) emailChange {
 	link := s.outbox.NewMailTo(u, mail.EmailChange, client)
 	link.Email, link.EmailNorm = email, norm
 	t := s.outbox.NewToken(models.PurposeEmailChange, link)
@@ -33,8 +35,8 @@ func (s *Service) newEmailChange(u models.User, email, norm string, client Clien
 	for i := range notices {
 		notices[i].NewEmail = email
 	}
-	limit := Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{use(limit, changesOfUser, subjectOf(u))}}
+	limit := ratelimit.Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
+	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.For(changesOfUser, subjectOf(u))}}
 }
 
 // start stores the change, which ends the user's older ones, and queues the mails. It queues the
@@ -91,7 +93,7 @@ func (c emailChange) replace(tx *models.Tx, pending models.OneTimeToken, limit m
 
 // findEmailChange returns the open token of a change of address and its user. Errors: LinkInvalid,
 // ServiceUnavailable.
-func (s *Service) findEmailChange(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
+func (s profileOperations) findEmailChange(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
 	t, err := s.findOpenToken(ctx, models.PurposeEmailChange, value)
 	if err != nil {
 		return t, models.User{}, err
@@ -108,11 +110,11 @@ func (s *Service) findEmailChange(ctx context.Context, value string) (models.One
 //
 // Links have a limit of their own for each user: a stranger who got the link, because the user
 // mistyped the address, must not be able to block the user's own password changes.
-func (s *Service) confirmByPassword(ctx context.Context, u models.User, password string, client Client) error {
+func (s profileOperations) confirmByPassword(ctx context.Context, u models.User, password string, client Client) error {
 	if !credentials.IsUsable(u.Password) {
 		return nil
 	}
-	entered := ownPassword{limit: passwordOfLink, field: "password", value: password, event: s.event("", u.ID, client, "with the link of an email change")}
+	entered := ownPassword{limit: passwordOfLink, field: "password", value: password, event: audit.Event{UserID: u.ID, Client: client, Detail: "with the link of an email change"}}
 	return s.verifyOwnPassword(ctx, u, entered, client)
 }
 
@@ -120,9 +122,9 @@ func (s *Service) confirmByPassword(ctx context.Context, u models.User, password
 // order as the other changes of an address. Errors: models.ErrNotFound if the token is used or
 // expired, or if the password that was verified for u is no longer the user's; models.ErrConflict if
 // another user has the address.
-func (s *Service) setEmail(ctx context.Context, t models.OneTimeToken, u models.User, client Client) error {
+func (s profileOperations) setEmail(ctx context.Context, t models.OneTimeToken, u models.User, client Client) error {
 	var at time.Time
-	changed := s.event(models.EventEmailChanged, u.ID, client, "to "+mail.Mask(t.Email))
+	changed := audit.Event{Kind: models.EventEmailChanged, UserID: u.ID, Client: client, Detail: "to " + mail.Mask(t.Email)}
 	err := s.store.Tx(ctx, func(tx *models.Tx) error {
 		at = tx.Now()
 		locked, err := tx.LockedUser(u.ID)
@@ -143,7 +145,7 @@ func (s *Service) setEmail(ctx context.Context, t models.OneTimeToken, u models.
 // explainLinkConflict returns the error of a confirmation whose user or token has changed since the
 // password was verified. If the link is still open, the client can repeat the request. Errors:
 // LinkInvalid, ServiceUnavailable.
-func (s *Service) explainLinkConflict(ctx context.Context, value string) error {
+func (s profileOperations) explainLinkConflict(ctx context.Context, value string) error {
 	if _, _, err := s.findEmailChange(ctx, value); err != nil {
 		return err
 	}

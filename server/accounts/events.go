@@ -15,7 +15,7 @@ import (
 
 // ListEvents returns the newest events of the principal's user that match the query. next is the
 // event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
-func (s *Service) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
+func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	q.UserID = &p.User.ID
@@ -24,14 +24,16 @@ func (s *Service) ListEvents(ctx context.Context, p Principal, q models.EventQue
 
 // WriteEvents writes the events of rejected requests every second until ctx ends. It calls report
 // with each error.
-func (s *Service) WriteEvents(ctx context.Context, report func(error)) { s.audit.Run(ctx, report) }
+func (s systemOperations) WriteEvents(ctx context.Context, report func(error)) {
+	s.audit.Run(ctx, report)
+}
 
 // FlushEvents writes the queued events of rejected requests now.
-func (s *Service) FlushEvents(ctx context.Context) error { return s.audit.Flush(ctx) }
+func (s systemOperations) FlushEvents(ctx context.Context) error { return s.audit.Flush(ctx) }
 
 // recordRejectedLogin records a rejected login. Whether the name belongs to a user is found out
 // later. A client that has exceeded its own limit is no event of the account.
-func (s *Service) recordRejectedLogin(client Client, name names.Login, err error) {
+func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, err error) {
 	r := audit.Rejection{Event: audit.Event{Client: client}, FindUser: func(ctx context.Context) (int64, error) {
 		u, err := s.userOfLogin(ctx, name)
 		return u.ID, err
@@ -49,7 +51,7 @@ func (s *Service) recordRejectedLogin(client Client, name names.Login, err error
 
 // recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link, or
 // that a limit of such passwords is exceeded. The event is complete except for its kind.
-func (s *Service) recordRejectedPassword(e audit.Event, err error) {
+func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
 	subject := subjectOf(models.User{ID: e.UserID})
 	r := audit.Rejection{Event: e}
 	switch {

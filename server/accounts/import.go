@@ -49,7 +49,7 @@ type ImportOptions struct {
 type Import struct {
 	ImportOptions
 
-	s                            *Service
+	s                            operatorCommands
 	at                           time.Time
 	proofs                       proofs
 	given                        holders // in a dry run: the users so far, which the database does not have
@@ -58,7 +58,7 @@ type Import struct {
 }
 
 // NewImport starts an import.
-func (s *Service) NewImport(o ImportOptions) *Import {
+func (s operatorCommands) NewImport(o ImportOptions) *Import {
 	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), given: newHolders()}
 }
 

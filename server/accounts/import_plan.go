@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/names"
 )
 
@@ -130,7 +131,7 @@ func newCandidate(row DjangoUser) importCandidate {
 	if c.addUsername(row.Username, importRules) {
 		made = usernameTaken
 		if !strings.Contains(row.Username, "@") {
-			c.addUsername(firstOf(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
+			c.addUsername(truncate(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
 		}
 	}
 	c.addUsername("user"+id, made)
@@ -170,7 +171,7 @@ func (p *importPlan) planUser(c importCandidate) {
 	p.setDetails(&u, c.row)
 	p.setPassword(&u, c.row.Password)
 	p.users = append(p.users, u)
-	p.events = append(p.events, p.i.s.byOperator(models.EventRegistered, id, grantedRoles(u), "imported"))
+	p.events = append(p.events, audit.Event{Kind: models.EventRegistered, UserID: id, Changes: audit.GrantedRoles(u), Detail: "imported"}.Row(p.i.at))
 	p.before.add(u)
 }
 

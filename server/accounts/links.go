@@ -12,11 +12,15 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 )
+
+// linkTokens requests mails with links, and finds the tokens of links.
+type linkTokens struct{ *core }
 
 // requestLink queues a mail with a link that anyone can request for an address. Errors:
 // ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) requestLink(ctx context.Context, kind mail.Kind, email string, client Client) error {
+func (s linkTokens) requestLink(ctx context.Context, kind mail.Kind, email string, client Client) error {
 	if err := s.outbox.CheckBacklog(ctx, kind); err != nil {
 		return err
 	}
@@ -26,7 +30,7 @@ func (s *Service) requestLink(ctx context.Context, kind mail.Kind, email string,
 	}
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	if err := s.spend(ctx, perClient(s.settings.RegistrationsPerClient, string(kind)+requestsOf, client)...); err != nil {
+	if err := s.allow(ctx, s.settings.RegistrationsPerClient.ForClient(string(kind), client.Network(), client.WideNetwork())...); err != nil {
 		return err
 	}
 	m := s.outbox.NewRequest(kind, email, norm, client)
@@ -40,7 +44,7 @@ func hashOf(value string) []byte {
 
 // findOpenToken returns the token that has the value and can still be used. Errors: LinkInvalid,
 // ServiceUnavailable.
-func (s *Service) findOpenToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
+func (s linkTokens) findOpenToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	t, err := s.findToken(ctx, purpose, value)
 	if err == nil && t.UsedAt != nil {
 		return t, problem.New(problem.LinkInvalid)
@@ -54,7 +58,7 @@ func (s *Service) findOpenToken(ctx context.Context, purpose, value string) (mod
 // A matching hash is not enough: an attacker who has a leaked secret and the id of a row can
 // compute the value of its link. A value counts only if a secret of the present key ring derives
 // it, so that removing a secret invalidates its links.
-func (s *Service) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
+func (s linkTokens) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	t, err := s.store.Token(ctx, purpose, hashOf(value))
@@ -69,7 +73,7 @@ func (s *Service) findToken(ctx context.Context, purpose, value string) (models.
 
 // isUsedAt reports whether a token was used at that instant, and so by the transaction of that
 // instant.
-func (s *Service) isUsedAt(ctx context.Context, t models.OneTimeToken, at time.Time) bool {
+func (s linkTokens) isUsedAt(ctx context.Context, t models.OneTimeToken, at time.Time) bool {
 	found, err := s.store.TokenByID(ctx, t.Purpose, t.ID)
 	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(at)
 }
@@ -77,15 +81,9 @@ func (s *Service) isUsedAt(ctx context.Context, t models.OneTimeToken, at time.T
 // countUse counts one use of a rate limit, and reports whether the limit allows it. A use that is
 // not allowed changes nothing, so the transaction can go on.
 func countUse(tx *models.Tx, limit models.RateLimitUse) (allowed bool, err error) {
-	err = tx.CountUses(limit)
-	if isExceeded(err) {
+	err = ratelimit.Count(tx, limit)
+	if ratelimit.IsExceeded(err) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// isExceeded reports whether err says that a rate limit is exceeded.
-func isExceeded(err error) bool {
-	var exceeded *models.RateLimitExceeded
-	return errors.As(err, &exceeded)
 }

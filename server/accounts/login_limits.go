@@ -15,7 +15,7 @@ import (
 // verifyLogin verifies the password of a login within the rate limits of the name and the client. It
 // also returns a stronger hash, or an empty string, and the time until which the client's network is
 // known for the name. Errors: CredentialsInvalid, RateLimited, ServiceUnavailable.
-func (s *Service) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash string, known time.Time, err error) {
+func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash string, known time.Time, err error) {
 	attempt, known, err := s.loginAttempt(ctx, name.Norm, in.Client)
 	if err != nil {
 		return u, "", known, s.limitError(err)
@@ -49,7 +49,7 @@ func (s *Service) verifyLogin(ctx context.Context, in LoginInput, name names.Log
 //
 // It also returns the time until which the client's network is known for the name, or zero. Errors:
 // *ratelimit.Exceeded if the client has just been rejected, those of the store.
-func (s *Service) loginAttempt(ctx context.Context, name string, c Client) (ratelimit.Attempt, time.Time, error) {
+func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Client) (ratelimit.Attempt, time.Time, error) {
 	perName := s.settings.LoginFailuresPerAccount
 	a := ratelimit.Attempt{
 		Secret:   []models.RateLimitUse{perName.For(loginOfAccount, name)},
@@ -74,7 +74,7 @@ func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Net
 
 // addKnownNetwork records that the owner has used the client's network. known is until when the
 // network is already recorded as known.
-func (s *Service) addKnownNetwork(ctx context.Context, u models.User, c Client, known time.Time) {
+func (s *core) addKnownNetwork(ctx context.Context, u models.User, c Client, known time.Time) {
 	if s.settings.LoginFailuresPerAccount.N == 0 {
 		return
 	}

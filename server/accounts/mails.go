@@ -11,7 +11,7 @@ import (
 )
 
 // SendMails sends the mails that are due until ctx ends; see [outbox.Outbox.Send].
-func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func(outbox.Fault)) {
+func (s systemOperations) SendMails(ctx context.Context, sender mail.Sender, report func(outbox.Fault)) {
 	s.outbox.Send(ctx, sender, report)
 }
 
@@ -23,17 +23,17 @@ func (s *Service) SendMails(ctx context.Context, sender mail.Sender, report func
 // requests resends for a registration that does not exist would keep the owner from signing up.
 // Notices have no limit here: the changes of the password or the address that cause them are
 // limited.
-func (s *Service) recipientLimit(kind mail.Kind, emailNorm string) models.RateLimitUse {
+func (s linkTokens) recipientLimit(kind mail.Kind, emailNorm string) models.RateLimitUse {
 	group := "register"
 	if kind == mail.Reset || kind == outbox.Resend {
 		group = string(kind)
 	}
-	return use(s.settings.MailsPerRecipient, mailsTo+group, emailNorm)
+	return s.settings.MailsPerRecipient.For(mailsTo+group, emailNorm)
 }
 
 // answerMailRequest returns the answer to a request for a mail. It is the same if a rate limit
 // prevented the mail.
-func (s *Service) answerMailRequest(queued bool, err error) error {
+func (s linkTokens) answerMailRequest(queued bool, err error) error {
 	if err != nil {
 		return problem.FromStore(err)
 	}

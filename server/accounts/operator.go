@@ -5,10 +5,18 @@ import (
 	"errors"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
+
+// operatorCommands implements the commands of the operator.
+type operatorCommands struct {
+	*core
+	userLookup
+	passwordChecks
+}
 
 // NewUser is a user that an operator adds: active, with a verified address.
 type NewUser struct {
@@ -18,7 +26,7 @@ type NewUser struct {
 }
 
 // CreateUser adds a user. Errors: ValidationFailed, UsernameTaken, EmailTaken, ServiceUnavailable.
-func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error) {
+func (s operatorCommands) CreateUser(ctx context.Context, n NewUser) (models.User, error) {
 	u, err := s.newUser(n)
 	if err != nil {
 		return u, err
@@ -26,7 +34,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	if u.Password, err = s.hasher.Hash(ctx, credentials.Network{}, n.Password); err != nil {
 		return u, hashError(err)
 	}
-	registered := s.byOperator(models.EventRegistered, 0, grantedRoles(u), "")
+	registered := audit.Event{Kind: models.EventRegistered, Changes: audit.GrantedRoles(u)}
 	err = s.store.Tx(ctx, func(tx *models.Tx) error { return createUser(tx, &u, registered) })
 	if errors.Is(err, models.ErrConflict) {
 		return u, s.nameConflict(ctx, u)
@@ -34,7 +42,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (models.User, error
 	return u, problem.FromStore(err)
 }
 
-func (s *Service) newUser(n NewUser) (models.User, error) {
+func (s operatorCommands) newUser(n NewUser) (models.User, error) {
 	now := s.now()
 	u := models.User{
 		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
@@ -49,13 +57,13 @@ func (s *Service) newUser(n NewUser) (models.User, error) {
 }
 
 // Users calls f with every user, in the order of ids.
-func (s *Service) Users(ctx context.Context, f func(models.User) error) error {
+func (s operatorCommands) Users(ctx context.Context, f func(models.User) error) error {
 	return problem.FromStore(s.store.Users(ctx, f))
 }
 
 // SetPassword replaces a user's password and revokes all sessions of the user. Errors:
 // ResourceNotFound, ValidationFailed, ServiceUnavailable.
-func (s *Service) SetPassword(ctx context.Context, username, password string) error {
+func (s operatorCommands) SetPassword(ctx context.Context, username, password string) error {
 	hash, err := s.hasher.Hash(ctx, credentials.Network{}, password)
 	if err != nil {
 		return hashError(err)
@@ -64,7 +72,7 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 		if err := s.checkNewPassword(password, u); err != nil {
 			return err
 		}
-		event := s.byOperator(models.EventPasswordChanged, u.ID, nil, "")
+		event := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID}
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
 			if err := changeUser(tx, u, models.UserPatch{Password: &hash}, event); err != nil {
 				return err
@@ -76,25 +84,20 @@ func (s *Service) SetPassword(ctx context.Context, username, password string) er
 
 // SetActive activates or deactivates a user and revokes all sessions of the user. Errors:
 // ResourceNotFound, SuperuserLast, ServiceUnavailable.
-func (s *Service) SetActive(ctx context.Context, username string, active bool) error {
+func (s operatorCommands) SetActive(ctx context.Context, username string, active bool) error {
 	kind := models.EventDeactivated
 	if active {
 		kind = models.EventActivated
 	}
 	return s.changeNamedUser(ctx, username, func(u models.User) error {
-		event := s.byOperator(kind, u.ID, activeChange(u.IsActive, active), "")
+		event := audit.Event{Kind: kind, UserID: u.ID, Changes: audit.ActiveChange(u.IsActive, active)}
 		return s.store.Tx(ctx, func(tx *models.Tx) error { return changeUser(tx, u, models.UserPatch{IsActive: &active}, event) })
 	})
 }
 
-// byOperator returns an event without a request, which marks it as the operator's.
-func (s *Service) byOperator(kind models.EventKind, userID int64, changes models.Changes, detail string) models.Event {
-	return changing(s.event(kind, userID, Client{}, detail), changes)
-}
-
 // changeNamedUser makes a guarded change of the user with that login name. Errors: ResourceNotFound,
 // ServiceUnavailable.
-func (s *Service) changeNamedUser(ctx context.Context, username string, change func(models.User) error) error {
+func (s operatorCommands) changeNamedUser(ctx context.Context, username string, change func(models.User) error) error {
 	return retryAsRead(func() (models.User, error) {
 		u, err := s.userOfLogin(ctx, names.ParseLogin(username))
 		if errors.Is(err, models.ErrNotFound) {

@@ -6,12 +6,22 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
 )
+
+// passwordOperations implements the operations of the tag password.
+type passwordOperations struct {
+	*core
+	userLookup
+	passwordChecks
+	linkTokens
+}
 
 // passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
 // 401, because clients respond to that with a refresh.
@@ -20,12 +30,12 @@ func passwordWrong(field string) error { return problem.Invalid(field, "password
 // confirmPassword verifies the password of a signed-in user again, before an operation that a
 // stolen session must not permit. It returns the user with the password hash. Errors:
 // ValidationFailed (required, password_wrong), SessionRevoked, RateLimited, ServiceUnavailable.
-func (s *Service) confirmPassword(ctx context.Context, p Principal, field, password string, client Client) (models.User, error) {
+func (s passwordChecks) confirmPassword(ctx context.Context, p Principal, field, password string, client Client) (models.User, error) {
 	u, err := s.userOf(ctx, p)
 	if err != nil {
 		return u, err
 	}
-	entered := ownPassword{limit: passwordOfUser, field: field, value: password, event: s.eventIn(p.Session.ID, "", u.ID, client, "")}
+	entered := ownPassword{limit: passwordOfUser, field: field, value: password, event: audit.Event{UserID: u.ID, SessionID: p.Session.ID, Client: client}}
 	return u, s.verifyOwnPassword(ctx, u, entered, client)
 }
 
@@ -33,28 +43,28 @@ func (s *Service) confirmPassword(ctx context.Context, p Principal, field, passw
 type ownPassword struct {
 	limit        string // the kind of limit that wrong passwords count for
 	field, value string
-	event        models.Event // without a kind, to record a wrong password
+	event        audit.Event // without a kind, to record a wrong password
 }
 
 // verifyOwnPassword verifies the present password of a user within the limits of the user and the
 // client, and records a wrong one. Errors: ValidationFailed (required, password_wrong), RateLimited,
 // ServiceUnavailable.
-func (s *Service) verifyOwnPassword(ctx context.Context, u models.User, p ownPassword, client Client) error {
+func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p ownPassword, client Client) error {
 	if p.value == "" {
 		return problem.Invalid(p.field, "required")
 	}
-	failure := use(s.settings.LoginFailuresPerAccount, p.limit, subjectOf(u))
+	failure := s.settings.LoginFailuresPerAccount.For(p.limit, subjectOf(u))
 	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
 	if err == nil {
-		err = s.spend(ctx, s.passwordRight(u))
+		err = s.allow(ctx, s.passwordRight(u))
 	}
-	s.notePassword(p.event, client, err)
+	s.recordRejectedPassword(p.event, err)
 	return err
 }
 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) {
+func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
@@ -67,7 +77,7 @@ func (s *Service) userOf(ctx context.Context, p Principal) (models.User, error) 
 // comparePassword returns the index of the hash that the password matches. Wrong passwords count
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
-func (s *Service) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...string) (which int, err error) {
+func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...string) (which int, err error) {
 	if err := s.busy(client); err != nil {
 		return 0, err
 	}
@@ -87,12 +97,12 @@ func (s *Service) comparePassword(ctx context.Context, client Client, failure mo
 
 // matchingHash returns the index of the hash that the password matches. Errors: ServiceUnavailable
 // if the password was not verified.
-func (s *Service) matchingHash(ctx context.Context, client Client, password string, hashes []string) (which int, ok bool, err error) {
+func (s passwordChecks) matchingHash(ctx context.Context, client Client, password string, hashes []string) (which int, ok bool, err error) {
 	for i, hash := range hashes {
 		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
-			s.observe("hash_unusable")
+			s.count(metrics.HashUnusable)
 		case err != nil:
 			return 0, false, hashError(err)
 		case ok:
@@ -105,7 +115,7 @@ func (s *Service) matchingHash(ctx context.Context, client Client, password stri
 // explainConflict returns the error of a change whose user has changed since the password was
 // verified. If the session is still live, the client can repeat the request. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s *Service) explainConflict(ctx context.Context, p Principal) error {
+func (s userLookup) explainConflict(ctx context.Context, p Principal) error {
 	if _, err := s.userOf(ctx, p); err != nil {
 		return err
 	}
@@ -117,7 +127,7 @@ var errUserChanged = errors.New("the user was changed by another request at the 
 // ChangePassword sets the password, revokes every session and every open link of the principal's
 // user, and begins a new session in the same transport. No earlier token works any more. Errors:
 // ValidationFailed, SessionRevoked, RateLimited, ServiceUnavailable.
-func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
+func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, current, next string, client Client) (Tokens, models.User, error) {
 	u, err := s.confirmPassword(ctx, p, "current_password", current, client)
 	if err != nil && !isFieldFault(err) {
 		return Tokens{}, u, err
@@ -127,8 +137,8 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
 	// list's or a stranger's.
-	changes := use(s.settings.RareActionsPerUser, passwordChanges, subjectOf(u))
-	if err := s.spend(ctx, changes); err != nil {
+	changes := s.settings.RareActionsPerUser.For(passwordChanges, subjectOf(u))
+	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
 	hash, err := s.hasher.Hash(ctx, networksOf(client), next)
@@ -144,21 +154,21 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, changes)
 	}
 	s.outbox.Wake()
-	t, err := s.FirstTokens(session)
+	t, err := s.sessions.FirstTokens(session)
 	return t, after, err
 }
 
 // replacePassword sets the password of the principal's user, as read with the password that was
 // verified, and begins the session that replaces the user's other ones. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s *Service) replacePassword(ctx context.Context, p Principal, u models.User, hash string, n sessions.NewSession) (session models.Session, err error) {
+func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u models.User, hash string, n sessions.NewSession) (session models.Session, err error) {
 	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
-	changed := s.eventIn(p.Session.ID, models.EventPasswordChanged, u.ID, n.Client, "")
+	changed := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID, SessionID: p.Session.ID, Client: n.Client}
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		return runSteps(
 			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
 			func() (err error) {
-				session, err = s.Add(tx, n)
+				session, err = s.sessions.Add(tx, n)
 				return err
 			},
 			func() error { return tx.AddMails(notices...) },
@@ -171,7 +181,7 @@ func (s *Service) replacePassword(ctx context.Context, p Principal, u models.Use
 }
 
 // hasSession reports whether the session's row exists.
-func (s *Service) hasSession(ctx context.Context, id models.ID) bool {
+func (s passwordOperations) hasSession(ctx context.Context, id models.ID) bool {
 	_, err := s.store.Session(ctx, id)
 	return err == nil
 }
@@ -179,19 +189,19 @@ func (s *Service) hasSession(ctx context.Context, id models.ID) bool {
 // RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an account
 // is checked when the mail is sent: the request does the same for every address, and so takes the
 // same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) RequestPasswordReset(ctx context.Context, email string, client Client) error {
+func (s passwordOperations) RequestPasswordReset(ctx context.Context, email string, client Client) error {
 	return s.requestLink(ctx, mail.Reset, email, client)
 }
 
 // ConfirmPasswordReset sets a new password with the token of a reset mail, which works once. It revokes
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
+func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
 	if err := s.busy(client); err != nil {
 		return err
 	}
-	uses := s.confirmation(client)
-	if err := s.spend(ctx, uses...); err != nil {
+	uses := s.settings.ConfirmationsPerClient.ForClient(confirmOfClient, client.Network(), client.WideNetwork())
+	if err := s.allow(ctx, uses...); err != nil {
 		return err
 	}
 	t, u, err := s.findReset(ctx, value)
@@ -224,7 +234,7 @@ func (s *Service) ConfirmPasswordReset(ctx context.Context, value, password stri
 
 // findReset returns the open token of a reset and its user. Errors: LinkInvalid,
 // ServiceUnavailable.
-func (s *Service) findReset(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
+func (s passwordOperations) findReset(ctx context.Context, value string) (models.OneTimeToken, models.User, error) {
 	t, err := s.findOpenToken(ctx, models.PurposeReset, value)
 	if err != nil {
 		return t, models.User{}, err
@@ -240,7 +250,7 @@ func (s *Service) findReset(ctx context.Context, value string) (models.OneTimeTo
 // other link of the user, and returns the user after the reset. It also resets the rate limits of
 // the user's logins, so that the user can log in although an attacker has exhausted them. Errors:
 // models.ErrNotFound if the token has been used, or the user has changed since u was read.
-func (s *Service) resetPassword(ctx context.Context, t models.OneTimeToken, u models.User, hash string, client Client) (models.User, error) {
+func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, u models.User, hash string, client Client) (models.User, error) {
 	patch, after := s.resetPatch(u, hash), u
 	var forgotten []string // a stranger's network must not help to guess the owner's password
 	if patch.Username != nil {
@@ -248,7 +258,7 @@ func (s *Service) resetPassword(ctx context.Context, t models.OneTimeToken, u mo
 		forgotten = []string{u.EmailNorm}
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
-	reset, notice := s.event(models.EventPasswordReset, u.ID, client, ""), s.outbox.NewMailTo(after, mail.PasswordChanged, client)
+	reset, notice := audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client}, s.outbox.NewMailTo(after, mail.PasswordChanged, client)
 	var at time.Time
 	err := s.store.Tx(ctx, func(tx *models.Tx) error {
 		at = tx.Now()
@@ -272,7 +282,7 @@ func (s *Service) resetPassword(ctx context.Context, t models.OneTimeToken, u mo
 // the stranger typed: the names and the language, and the username, which a generated one replaces.
 // The owner can choose the old username again. Data of invited and imported users stays, because it
 // was entered by staff or in Django.
-func (s *Service) resetPatch(u models.User, hash string) models.UserPatch {
+func (s passwordOperations) resetPatch(u models.User, hash string) models.UserPatch {
 	p := models.UserPatch{Password: &hash}
 	if u.EmailVerifiedAt != nil {
 		return p

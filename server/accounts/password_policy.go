@@ -9,12 +9,19 @@ import (
 	"example.com/accounts/server/problem"
 )
 
+// passwordChecks checks new passwords against the policy, verifies present ones within the rate
+// limits, and signs users in.
+type passwordChecks struct {
+	*core
+	userLookup
+}
+
 // checkNewPassword checks a new password against the policy, against the user's own data and the
 // names of the service, which attackers try first, and against the list of breached passwords (ASVS
 // 6.2.12). If the list cannot be read, every new password is rejected with ServiceUnavailable: a
 // full disk or a replaced file must not switch the check off unnoticed. Logins are not affected.
 // Errors: ValidationFailed, ServiceUnavailable.
-func (s *Service) checkNewPassword(password string, u models.User) error {
+func (s passwordChecks) checkNewPassword(password string, u models.User) error {
 	if err := s.checkPolicy(password, u); err != nil || s.breached == nil {
 		return err
 	}
@@ -29,7 +36,7 @@ func (s *Service) checkNewPassword(password string, u models.User) error {
 
 // checkPolicy checks a new password against the policy, the user's own data and the names of the
 // service. Errors: ValidationFailed.
-func (s *Service) checkPolicy(password string, u models.User) error {
+func (s passwordChecks) checkPolicy(password string, u models.User) error {
 	err := credentials.CheckPolicy(password, s.settings.MinPassword, append(ownWords(u), s.settings.SiteNames...)...)
 	var refused *credentials.PolicyError
 	if errors.As(err, &refused) {

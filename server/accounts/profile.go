@@ -6,16 +6,26 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 )
+
+// profileOperations implements the operations of the tag profile.
+type profileOperations struct {
+	*core
+	userLookup
+	passwordChecks
+	linkTokens
+}
 
 // ProfileChange is a user's change of the own profile; nil leaves a member as it is.
 type ProfileChange struct{ Username, FirstName, LastName, Locale *string }
 
 // UpdateProfile changes the principal's profile. Errors: ValidationFailed, UsernameTaken,
 // RateLimited, ServiceUnavailable.
-func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (UserDetail, error) {
+func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c ProfileChange, client Client) (UserDetail, error) {
 	if c.Username != nil && *c.Username == p.User.Username { // not a change, and an imported one may predate the rules
 		c.Username = nil
 	}
@@ -29,7 +39,7 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	renames := s.renames(p, c)
-	if err := s.spend(ctx, renames...); err != nil {
+	if err := s.allow(ctx, renames...); err != nil {
 		return UserDetail{}, err
 	}
 	record := s.mayRecordProfile(ctx, p, c)
@@ -55,17 +65,17 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 // security log and takes away the name by which others find this user. Attempts are counted before
 // they are made, and a username that is taken counts too, so that a user cannot find out which
 // usernames are taken.
-func (s *Service) renames(p Principal, c ProfileChange) []models.RateLimitUse {
+func (s profileOperations) renames(p Principal, c ProfileChange) []models.RateLimitUse {
 	if c.Username == nil {
 		return nil
 	}
-	return []models.RateLimitUse{use(s.settings.RareActionsPerUser, renamesOfUser, subjectOf(p.User))}
+	return []models.RateLimitUse{s.settings.RareActionsPerUser.For(renamesOfUser, subjectOf(p.User))}
 }
 
 // mayRecordProfile reports whether a change of the names or the language is recorded. Such changes
 // are not limited, but their events are: a change above that limit is made without an event.
-func (s *Service) mayRecordProfile(ctx context.Context, p Principal, c ProfileChange) bool {
-	return len(profileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
+func (s profileOperations) mayRecordProfile(ctx context.Context, p Principal, c ProfileChange) bool {
+	return len(audit.ProfileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
 }
 
 // patch checks the change of a user's profile and returns it for the store. Errors:
@@ -89,18 +99,18 @@ func (c ProfileChange) apply(u models.User) models.User {
 
 // profileEvents returns the events of a user's change of the own profile. If record is not set, it
 // omits the event of changed names and of a changed language.
-func (s *Service) profileEvents(p Principal, before, after models.User, record bool, client Client) (events []models.Event) {
-	if changes := usernameChange(before, after); len(changes) > 0 {
-		events = append(events, changing(s.eventIn(p.Session.ID, models.EventUsernameChanged, before.ID, client, ""), changes))
+func (s profileOperations) profileEvents(p Principal, before, after models.User, record bool, client Client) (events []audit.Event) {
+	if changes := audit.UsernameChange(before, after); len(changes) > 0 {
+		events = append(events, audit.Event{Kind: models.EventUsernameChanged, UserID: before.ID, SessionID: p.Session.ID, Client: client, Changes: changes})
 	}
-	if changes := profileChanges(before, after); len(changes) > 0 && record {
-		events = append(events, changing(s.eventIn(p.Session.ID, models.EventProfileChanged, before.ID, client, ""), changes))
+	if changes := audit.ProfileChanges(before, after); len(changes) > 0 && record {
+		events = append(events, audit.Event{Kind: models.EventProfileChanged, UserID: before.ID, SessionID: p.Session.ID, Client: client, Changes: changes})
 	}
 	return events
 }
 
 // GetProfile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
-func (s *Service) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
+func (s profileOperations) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	d, err := s.profile(ctx, p.User.ID)
@@ -111,14 +121,14 @@ func (s *Service) GetProfile(ctx context.Context, p Principal) (UserDetail, erro
 }
 
 // profile reads the data of a user that users and staff see. Errors: models.ErrNotFound.
-func (s *Service) profile(ctx context.Context, id int64) (UserDetail, error) {
+func (s userLookup) profile(ctx context.Context, id int64) (UserDetail, error) {
 	found, err := s.store.Profile(ctx, id, s.now())
 	return UserDetail{User: found.User, HasPassword: found.HasPassword, PendingEmail: found.PendingEmail}, err
 }
 
 // DeleteAccount removes the principal's user permanently. The contract requires a recent
 // authentication. Errors: SessionRevoked, SuperuserLast, ServiceUnavailable.
-func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client) error {
+func (s profileOperations) DeleteAccount(ctx context.Context, p Principal, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.changeOwnUser(ctx, p, func(u models.User) error {
@@ -135,7 +145,7 @@ func (s *Service) DeleteAccount(ctx context.Context, p Principal, client Client)
 
 // changeOwnUser makes a guarded change of the principal's user, as read with the password hash.
 // Errors: SessionRevoked, ServiceUnavailable.
-func (s *Service) changeOwnUser(ctx context.Context, p Principal, change func(models.User) error) error {
+func (s profileOperations) changeOwnUser(ctx context.Context, p Principal, change func(models.User) error) error {
 	return retryAsRead(func() (models.User, error) { return s.userOf(ctx, p) }, change)
 }
 
@@ -151,11 +161,11 @@ const maxExportedEvents = 1000 // clients read the others in pages
 
 // ExportProfile returns the data stored about the principal's user. It is limited, because no other
 // answer is as long. Errors: RateLimited, ServiceUnavailable.
-func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error) {
-	if err := s.spend(ctx, use(s.settings.RareActionsPerUser, exportsOfUser, subjectOf(p.User))); err != nil {
+func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Export, error) {
+	if err := s.allow(ctx, s.settings.RareActionsPerUser.For(exportsOfUser, subjectOf(p.User))); err != nil {
 		return Export{}, err
 	}
-	sessions, err := s.ListSessions(ctx, p)
+	sessions, err := s.sessions.List(ctx, p.User)
 	if err != nil {
 		return Export{}, err
 	}
@@ -175,7 +185,7 @@ func (s *Service) ExportProfile(ctx context.Context, p Principal) (Export, error
 // Whether another user has the new address is checked when the mail is sent, and only the owner of
 // that address is informed. Errors: ValidationFailed, SessionRevoked, RateLimited,
 // ServiceUnavailable.
-func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
+func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
 	norm, err := newEmail(email)
 	if err != nil {
 		return err
@@ -183,12 +193,12 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	limit := s.recipientLimit(mail.EmailChange, norm)
-	requested := s.eventIn(p.Session.ID, models.EventEmailChangeRequested, p.User.ID, client, "to "+mail.Mask(email))
+	requested := audit.Event{Kind: models.EventEmailChangeRequested, UserID: p.User.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(email)}
 	var queued bool
 	err = s.changeOwnUser(ctx, p, func(u models.User) error {
 		c := s.newEmailChange(u, email, norm, client)
 		err := s.forUser(p).Tx(ctx, func(tx *models.Tx) (err error) {
-			if err := tx.CountUses(c.limits...); err != nil {
+			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
 			if err := changeUser(tx, u, models.UserPatch{NewVersion: true}, requested); err != nil {
@@ -197,7 +207,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 			queued, err = c.start(tx, limit)
 			return err
 		})
-		return s.mailLimitError(err)
+		return s.limitError(err)
 	})
 	return s.answerMailRequest(queued, err)
 }
@@ -205,11 +215,11 @@ func (s *Service) ChangeEmail(ctx context.Context, p Principal, email string, cl
 // CancelEmailChange ends the pending change of the principal's address, also one that a staff
 // member has started. It does nothing if no change is pending. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
+func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
-		canceled := s.eventIn(p.Session.ID, models.EventEmailChangeCanceled, u.ID, client, "to "+mail.Mask(pending.Email))
+		canceled := audit.Event{Kind: models.EventEmailChangeCanceled, UserID: u.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(pending.Email)}
 		return s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 			if err := changeUser(tx, u, models.UserPatch{NewVersion: true}, canceled); err != nil {
 				return err
@@ -231,7 +241,7 @@ func (s *Service) CancelEmailChange(ctx context.Context, p Principal, client Cli
 // A change that a staff member has started stays that staff member's: it still ends with the staff
 // member's role and sessions. Errors: ResourceNotFound if no change is pending, SessionRevoked,
 // RateLimited, ServiceUnavailable.
-func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Client) error {
+func (s profileOperations) ResendEmailChange(ctx context.Context, p Principal, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	var queued bool
@@ -240,7 +250,7 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 		c.token.ActorID = pending.ActorID
 		limit := s.recipientLimit(mail.EmailChange, pending.EmailNorm)
 		err := s.forUser(p).Tx(ctx, func(tx *models.Tx) (err error) {
-			if err := tx.CountUses(c.limits...); err != nil {
+			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
 			if err := tx.LockUser(u); err != nil {
@@ -249,14 +259,14 @@ func (s *Service) ResendEmailChange(ctx context.Context, p Principal, client Cli
 			queued, err = c.replace(tx, pending, limit)
 			return err
 		})
-		return s.mailLimitError(err)
+		return s.limitError(err)
 	})
 	return s.answerMailRequest(queued, err)
 }
 
 // changePendingEmail makes a guarded change of the principal's pending change of address. Errors:
 // ResourceNotFound if no change is pending, SessionRevoked, ServiceUnavailable.
-func (s *Service) changePendingEmail(ctx context.Context, p Principal, change func(models.User, models.OneTimeToken) error) error {
+func (s profileOperations) changePendingEmail(ctx context.Context, p Principal, change func(models.User, models.OneTimeToken) error) error {
 	return s.changeOwnUser(ctx, p, func(u models.User) error {
 		pending, err := s.store.PendingEmailChange(ctx, u.ID, s.now())
 		if errors.Is(err, models.ErrNotFound) {
@@ -282,7 +292,7 @@ func (s *Service) changePendingEmail(ctx context.Context, p Principal, change fu
 //
 // Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
 // password_wrong), RateLimited, ServiceUnavailable.
-func (s *Service) ConfirmEmailChange(ctx context.Context, value, password string, client Client) error {
+func (s profileOperations) ConfirmEmailChange(ctx context.Context, value, password string, client Client) error {
 	t, u, err := s.findEmailChange(ctx, value)
 	if err != nil {
 		return err

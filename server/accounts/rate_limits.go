@@ -9,6 +9,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
 )
@@ -52,13 +53,13 @@ const (
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
 // verified returns the uses for a password that is verified for a client, right or wrong.
-func (s *Service) verified(client Client) []models.RateLimitUse {
+func (s passwordChecks) verified(client Client) []models.RateLimitUse {
 	return s.settings.PasswordsPerClient.ForClient(passwordsOf, client.Network(), client.WideNetwork())
 }
 
 // passwordRight returns the use that a right password of a user counts for. It limits the sessions
 // and events that a user can create in an hour.
-func (s *Service) passwordRight(u models.User) models.RateLimitUse {
+func (s passwordChecks) passwordRight(u models.User) models.RateLimitUse {
 	return s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u))
 }
 
@@ -72,10 +73,15 @@ func ownRateLimits(u models.User) []models.ID {
 	}
 }
 
+// allow counts actions before they happen. Errors: RateLimited, ServiceUnavailable.
+func (s *core) allow(ctx context.Context, uses ...models.RateLimitUse) error {
+	return s.limitError(s.limiter.Allow(ctx, uses...))
+}
+
 // limitError returns the contract's error for that of the package ratelimit or of the store, and
 // leaves an error that is the contract's already. It is the only place that decides how an exceeded
 // limit is answered.
-func (s *Service) limitError(err error) error {
+func (s *core) limitError(err error) error {
 	var decided *problem.Error
 	var exceeded *ratelimit.Exceeded
 	switch {
@@ -86,13 +92,13 @@ func (s *Service) limitError(err error) error {
 	case exceeded.InFlight:
 		return problem.Unavailable(fmt.Errorf("%w: %w", credentials.ErrBusy, err))
 	}
-	s.observe("rate_limited")
+	s.count(metrics.RateLimited)
 	return &problem.Error{Code: problem.RateLimited, RetryAfter: max(time.Second, exceeded.Until.Sub(s.now())), Cause: err}
 }
 
 // refundUnlessDecided returns err. If it is ServiceUnavailable, the request could not be carried out, because
 // of overload or a failure, and the uses are refunded.
-func (s *Service) refundUnlessDecided(ctx context.Context, err error, uses ...models.RateLimitUse) error {
+func (s *core) refundUnlessDecided(ctx context.Context, err error, uses ...models.RateLimitUse) error {
 	if !errors.Is(err, problem.New(problem.ServiceUnavailable)) {
 		return err
 	}

@@ -10,11 +10,20 @@ import (
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 )
+
+// registrationOperations implements the operations of the tag registration.
+type registrationOperations struct {
+	*core
+	passwordChecks
+	linkTokens
+}
 
 // Registration is a request to sign up. All members but Email and Password may be empty.
 type Registration struct {
@@ -32,7 +41,7 @@ type Registration struct {
 // it is sent, and an observer of this request sees no difference. If verification is optional, the
 // user is created at once. Errors: RegistrationClosed, ValidationFailed, RateLimited,
 // ServiceUnavailable.
-func (s *Service) Register(ctx context.Context, r Registration) error {
+func (s registrationOperations) Register(ctx context.Context, r Registration) error {
 	if s.settings.RegistrationClosed {
 		return problem.New(problem.RegistrationClosed)
 	}
@@ -46,8 +55,8 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 	if err := s.busy(r.Client); err != nil {
 		return err
 	}
-	uses := perClient(s.settings.RegistrationsPerClient, "register"+requestsOf, r.Client)
-	if err := s.spend(ctx, uses...); err != nil {
+	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network(), r.Client.WideNetwork())
+	if err := s.allow(ctx, uses...); err != nil {
 		return err
 	}
 	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
@@ -69,7 +78,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 
 // registrant validates the input and returns the user that it would become. Errors:
 // ValidationFailed, ServiceUnavailable.
-func (s *Service) registrant(r Registration) (models.User, error) {
+func (s registrationOperations) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
 		IsActive: true, DateJoined: now, SessionEpoch: randomEpoch()}
@@ -78,7 +87,7 @@ func (s *Service) registrant(r Registration) (models.User, error) {
 }
 
 // registrationToken returns the row of a registration, whose link is in the mail m.
-func (s *Service) registrationToken(u models.User, m models.Mail) models.OneTimeToken {
+func (s registrationOperations) registrationToken(u models.User, m models.Mail) models.OneTimeToken {
 	t := s.outbox.NewToken(models.PurposeVerify, m)
 	t.Email, t.EmailNorm, t.Username, t.FirstName, t.LastName, t.Locale, t.Password = u.Email, u.EmailNorm, u.Username, u.FirstName, u.LastName, m.Locale, u.Password
 	return t
@@ -88,7 +97,7 @@ func (s *Service) registrationToken(u models.User, m models.Mail) models.OneTime
 // reports whether the mail was queued. It stores the registration even if the address has had too
 // many mails: a stranger's registration must not keep the owner's from existing when the owner opens
 // a link. It stores nothing if the client has registered the address too often.
-func (s *Service) addRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
+func (s registrationOperations) addRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
 	repeats, limit := s.repeats(client, t.EmailNorm), s.recipientLimit(mail.Verify, t.EmailNorm)
 	err = s.store.Tx(ctx, func(tx *models.Tx) (err error) {
 		if queued, err = countUse(tx, repeats); err != nil || !queued {
@@ -106,8 +115,8 @@ func (s *Service) addRegistration(ctx context.Context, t models.OneTimeToken, m 
 // does so only if the rate limit allows the mail, so that no address gets an account without notice
 // to its owner. If another user has the address, it queues the mail alone, which then informs that
 // user. It reports whether the mail was queued.
-func (s *Service) addUnverifiedUser(ctx context.Context, u models.User, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
-	limit, registered := s.recipientLimit(mail.Verify, u.EmailNorm), s.event(models.EventRegistered, 0, client, "")
+func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.User, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
+	limit, registered := s.recipientLimit(mail.Verify, u.EmailNorm), audit.Event{Kind: models.EventRegistered, Client: client}
 	err = createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
 			if err := createUser(tx, u, registered); err != nil {
@@ -115,7 +124,7 @@ func (s *Service) addUnverifiedUser(ctx context.Context, u models.User, t models
 			}
 			t.UserID, m.UserID = u.ID, u.ID
 			return runSteps(
-				func() error { return tx.CountUses(limit) },
+				func() error { return ratelimit.Count(tx, limit) },
 				func() error { return tx.AddMails(m) },
 				func() error { return tx.AddToken(t) },
 			)
@@ -125,7 +134,7 @@ func (s *Service) addUnverifiedUser(ctx context.Context, u models.User, t models
 	case errors.Is(err, models.ErrConflict):
 		m.UserID, m.TokenID = 0, nil
 		return s.outbox.QueueAlone(ctx, m, limit)
-	case isExceeded(err):
+	case ratelimit.IsExceeded(err):
 		return false, nil
 	}
 	return err == nil, err
@@ -156,7 +165,7 @@ func withUsername(u *models.User) *models.User {
 
 // ResendVerification queues another mail for a registration that waits for its verification. Errors:
 // ValidationFailed, RateLimited, ServiceUnavailable.
-func (s *Service) ResendVerification(ctx context.Context, email string, client Client) error {
+func (s registrationOperations) ResendVerification(ctx context.Context, email string, client Client) error {
 	return s.requestLink(ctx, outbox.Resend, email, client)
 }
 
@@ -172,7 +181,7 @@ type VerifyInput struct {
 // login, so a lost answer does no harm. VerifyEmail never reactivates a user that an operator has
 // deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
-func (s *Service) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
+func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
 	if err != nil {
 		return Tokens{}, models.User{}, err
@@ -208,12 +217,12 @@ const (
 // repeats returns the rate limit of registrations of one address by one client. The answer is the
 // same when it is exceeded. It counts the wide network alone: with a few /64s one customer could
 // push the owner's registration out.
-func (s *Service) repeats(client Client, emailNorm string) models.RateLimitUse {
-	b := Limit{N: repeatRegistrations, Per: time.Hour}
+func (s registrationOperations) repeats(client Client, emailNorm string) models.RateLimitUse {
+	b := ratelimit.Limit{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
 		b.N = 0
 	}
-	return use(b, "register_again"+requestsOf, client.WideNetwork()+" "+emailNorm)
+	return b.For("register_again_client", client.WideNetwork()+" "+emailNorm)
 }
 
 // confirmRegistrant verifies the password typed at registration, or the present one of the user
@@ -225,7 +234,7 @@ func (s *Service) repeats(client Client, emailNorm string) models.RateLimitUse {
 // confirmRegistrant returns the link's token with the data of the registration that has the
 // password, the newest if there are several. Errors: LinkInvalid, ValidationFailed
 // (password_wrong), RateLimited, ServiceUnavailable.
-func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
+func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
 	candidates, err := s.registrationsOfLink(ctx, t)
 	if errors.Is(err, models.ErrNotFound) {
 		return t, problem.New(problem.LinkInvalid)
@@ -238,7 +247,7 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, use(s.settings.LoginFailuresPerAccount, passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(passwordOfLink, t.EmailNorm), "password", password, hashes...)
 	candidates[which].ID = t.ID // the link's token is the one that is used
 	return candidates[which], err
 }
@@ -246,7 +255,7 @@ func (s *Service) confirmRegistrant(ctx context.Context, t models.OneTimeToken, 
 // registrationsOfLink returns the registrations whose passwords confirm a link, the newest first. If
 // the registration has a user, it is the only one, with the present password of the user. Errors:
 // models.ErrNotFound if the user is gone.
-func (s *Service) registrationsOfLink(ctx context.Context, t models.OneTimeToken) ([]models.OneTimeToken, error) {
+func (s registrationOperations) registrationsOfLink(ctx context.Context, t models.OneTimeToken) ([]models.OneTimeToken, error) {
 	if t.UserID != 0 {
 		u, err := s.store.UserByID(ctx, t.UserID)
 		t.Password = u.Password
@@ -264,7 +273,7 @@ func (s *Service) registrationsOfLink(ctx context.Context, t models.OneTimeToken
 
 // completeRegistration creates the user of a registration, or verifies the address of the user that
 // exists already. Errors: ServiceUnavailable.
-func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
+func (s registrationOperations) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	complete := s.createRegistrant
@@ -282,8 +291,8 @@ func (s *Service) completeRegistration(ctx context.Context, t models.OneTimeToke
 
 // verifyAddress verifies the address of a user, if it is still that of the link. Errors:
 // models.ErrNotFound if it is not, or the link has been used.
-func (s *Service) verifyAddress(ctx context.Context, t models.OneTimeToken, client Client) error {
-	verified := s.event(models.EventEmailVerified, t.UserID, client, "")
+func (s registrationOperations) verifyAddress(ctx context.Context, t models.OneTimeToken, client Client) error {
+	verified := audit.Event{Kind: models.EventEmailVerified, UserID: t.UserID, Client: client}
 	return s.store.Tx(ctx, func(tx *models.Tx) error {
 		if err := tx.UseToken(t); err != nil {
 			return err
@@ -303,14 +312,14 @@ func (s *Service) verifyAddress(ctx context.Context, t models.OneTimeToken, clie
 // createRegistrant creates the user of a registration, with the requested username if it is free and
 // else a generated one. It ends every other registration of the address. Errors: models.ErrNotFound
 // if the link has been used; models.ErrConflict if the address is taken.
-func (s *Service) createRegistrant(ctx context.Context, t models.OneTimeToken, client Client) error {
+func (s registrationOperations) createRegistrant(ctx context.Context, t models.OneTimeToken, client Client) error {
 	now := s.now()
 	u := models.User{Email: t.Email, EmailNorm: t.EmailNorm, FirstName: t.FirstName, LastName: t.LastName, Locale: t.Locale, Password: t.Password,
 		IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: randomEpoch()}
 	if norm, ok := names.ParseNewUsername(t.Username); ok {
 		u.Username, u.UsernameNorm = t.Username, norm
 	}
-	registered := s.event(models.EventRegistered, 0, client, "")
+	registered := audit.Event{Kind: models.EventRegistered, Client: client}
 	return createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(

@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,23 +34,33 @@ type Settings struct {
 // callTime bounds the work for a request whose context has no earlier deadline.
 const callTime = models.CallTime
 
-// Service implements the operations over one database and one key ring.
+// Service implements the operations over one database and one key ring. It has one part for each
+// tag of the contract, in the file of that name, and one for the commands of the operator.
 type Service struct {
+	*core
 	*sessions.Manager
+	sessionOperations
+	registrationOperations
+	passwordOperations
+	profileOperations
+	adminOperations
+	systemOperations
+	operatorCommands
+}
 
+// core is what the parts of a [Service] share.
+type core struct {
 	store    *models.Store
+	sessions *sessions.Manager
 	hasher   *credentials.Hasher
 	breached *credentials.Breached // nil if no list is configured
 	ring     *token.KeyRing
+	limiter  *ratelimit.Limiter
+	audit    *audit.Log
+	outbox   *outbox.Outbox
 	settings Settings
 	now      func() time.Time
 	count    metrics.Count
-	audit    *audit.Log
-	outbox   *outbox.Outbox
-	schemaOK atomic.Bool
-	limiter  *ratelimit.Limiter
-
-	written writeProof
 }
 
 // Options configures a Service. Now is the clock of every rule. Count, which may be nil, increments
@@ -76,19 +85,34 @@ func New(o Options) *Service {
 		o.Count = func(metrics.Counter) {}
 	}
 	store := o.Store.WithClock(now)
-	s := &Service{
+	c := &core{
 		store: store, hasher: o.Hasher, breached: o.Breached, ring: o.Ring, settings: o.Settings, now: now, count: o.Count,
 		limiter: ratelimit.New(store, now),
 		audit:   audit.NewLog(store, now, o.Count),
 		outbox:  newOutbox(o, store, now),
-		written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))},
 	}
-	s.Manager = sessions.New(sessions.Options{
+	c.sessions = sessions.New(sessions.Options{
 		Store: store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(now), Now: now,
 		Count:       o.Count,
-		MayLogGrace: func(ctx context.Context, u models.User) bool { return s.mayRecord(ctx, u, gracedOfUser) },
+		MayLogGrace: func(ctx context.Context, u models.User) bool { return c.mayRecord(ctx, u, gracedOfUser) },
 	})
-	return s
+	return compose(c)
+}
+
+// compose returns the service of the parts that share c.
+func compose(c *core) *Service {
+	users, links := userLookup{c}, linkTokens{c}
+	passwords := passwordChecks{core: c, userLookup: users}
+	return &Service{
+		core: c, Manager: c.sessions,
+		sessionOperations:      sessionOperations{c, users, passwords},
+		registrationOperations: registrationOperations{c, passwords, links},
+		passwordOperations:     passwordOperations{c, users, passwords, links},
+		profileOperations:      profileOperations{c, users, passwords, links},
+		adminOperations:        adminOperations{c, users, links},
+		systemOperations:       systemOperations{core: c, passwordChecks: passwords, state: &systemState{written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))}}},
+		operatorCommands:       operatorCommands{c, users, passwords},
+	}
 }
 
 func newOutbox(o Options, store *models.Store, now func() time.Time) *outbox.Outbox {
@@ -122,6 +146,21 @@ func Locales() []string { return mail.Locales() }
 
 // JWKS is a JSON Web Key Set (RFC 7517).
 type JWKS = token.JWKS
+
+// Client describes the sender of a request.
+type Client = audit.Client
+
+// MailFault describes a mail that was not sent.
+type MailFault = outbox.Fault
+
+// ErrBacklog is the cause of ServiceUnavailable if too many requested mails wait to be sent.
+var ErrBacklog = outbox.ErrBacklog
+
+// mayRecord reports whether the user is within the limit of events of a kind that a client can cause
+// as often as it likes. Without the limit, one client could fill the security log.
+func (s *core) mayRecord(ctx context.Context, u models.User, kind string) bool {
+	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.For(kind, subjectOf(u))))
+}
 
 // deadline detaches a context from the caller; see [models.Detach].
 func deadline(ctx context.Context) (context.Context, context.CancelFunc) { return models.Detach(ctx) }

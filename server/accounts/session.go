@@ -13,11 +13,19 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
 	"example.com/accounts/server/token"
 )
+
+// sessionOperations implements the operations of the tag session.
+type sessionOperations struct {
+	*core
+	userLookup
+	passwordChecks
+}
 
 // LoginInput is a login request. Name is a username or an e-mail address.
 type LoginInput struct {
@@ -36,14 +44,14 @@ const loginTries = 3
 // counted before the password is verified, and refunded if it was right. Errors:
 // CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
 // many), ServiceUnavailable (also if too many passwords are being hashed).
-func (s *Service) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
+func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := names.ParseLogin(in.Name)
 	t, u, err := s.login(ctx, in, name)
-	s.noteLogin(in, name, err)
+	s.recordRejectedLogin(in.Client, name, err)
 	return t, u, err
 }
 
-func (s *Service) login(ctx context.Context, in LoginInput, name names.Login) (Tokens, models.User, error) {
+func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.Login) (Tokens, models.User, error) {
 	if err := s.busy(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
@@ -58,12 +66,12 @@ func (s *Service) login(ctx context.Context, in LoginInput, name names.Login) (T
 // the user. known is the time until which the network is already recorded. A failure is not
 // counted: a client that repeats its request until the database is back would otherwise exceed the
 // limit.
-func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in LoginInput, known time.Time) (Tokens, models.User, error) {
+func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash string, in LoginInput, known time.Time) (Tokens, models.User, error) {
 	right := s.passwordRight(u)
-	if err := s.spend(ctx, right); err != nil {
+	if err := s.allow(ctx, right); err != nil {
 		return Tokens{}, u, err
 	}
-	t, u, err := s.Begin(ctx, sessions.NewSession{User: u, Transport: in.Transport, Client: in.Client}, rehash)
+	t, u, err := s.sessions.Begin(ctx, sessions.NewSession{User: u, Transport: in.Transport, Client: in.Client}, rehash)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, right)
 	}
@@ -73,7 +81,7 @@ func (s *Service) signIn(ctx context.Context, u models.User, rehash string, in L
 
 // checkPassword finds the user and verifies the password. It also returns a stronger hash to
 // replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s *Service) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, string, error) {
+func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, string, error) {
 	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return u, "", problem.FromStore(err)
@@ -81,7 +89,7 @@ func (s *Service) checkPassword(ctx context.Context, name names.Login, password 
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
 	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password, password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
-		s.observe("hash_unusable") // a 500 would reveal that the name exists
+		s.count(metrics.HashUnusable) // a 500 would reveal that the name exists
 		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
 	}
 	if err != nil {
@@ -95,7 +103,7 @@ func (s *Service) checkPassword(ctx context.Context, name names.Login, password 
 	}
 	rehash, err := s.hasher.Hash(ctx, networksOf(client), password)
 	if err != nil {
-		s.observe("rehash_skipped") // the old hash still works; a later login replaces it
+		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
 	}
 	return u, rehash, nil
 }
@@ -111,7 +119,7 @@ func unverified(u models.User) bool {
 // address of one user and the username of another, the address wins if it is verified. If it is
 // not, a stranger could lock the other user out by registering that username as an address. One
 // statement looks for both, because the time would otherwise reveal which of them a name is.
-func (s *Service) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
+func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	norm := name.Norm
@@ -138,7 +146,7 @@ func (s *Service) userOfLogin(ctx context.Context, name names.Login) (models.Use
 // busy returns an error if a password of the client cannot be hashed now. It is called before the
 // database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
-func (s *Service) busy(client Client) error {
+func (s passwordChecks) busy(client Client) error {
 	if s.hasher.IsFull(networksOf(client)) {
 		return hashError(credentials.ErrBusy)
 	}
@@ -152,30 +160,30 @@ func hashError(err error) error {
 	return err
 }
 
-// RefreshToken returns the tokens in force for a refresh credential; see [sessions.Manager.Refresh].
+// RefreshToken returns the tokens in force for a refresh credential; see [sessions.sessions.Refresh].
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
 // revoked), ServiceUnavailable.
-func (s *Service) RefreshToken(ctx context.Context, in RefreshInput) (Tokens, error) {
-	return s.Refresh(ctx, in)
+func (s sessionOperations) RefreshToken(ctx context.Context, in RefreshInput) (Tokens, error) {
+	return s.sessions.Refresh(ctx, in)
 }
 
-// Logout revokes only the session of the credential; see [sessions.Manager.Logout]. Errors:
+// Logout revokes only the session of the credential; see [sessions.sessions.Logout]. Errors:
 // RefreshInvalid, ServiceUnavailable.
-func (s *Service) Logout(ctx context.Context, c Credential, client Client) error {
-	return s.Manager.Logout(ctx, c, client)
+func (s sessionOperations) Logout(ctx context.Context, c Credential, client Client) error {
+	return s.sessions.Revoke(ctx, c, client)
 }
 
 // GetSession returns the live session of a credential. It changes nothing. Errors: AccessInvalid,
 // AccessExpired, RefreshInvalid, SessionExpired, SessionRevoked, ServiceUnavailable.
-func (s *Service) GetSession(ctx context.Context, c Credential) (CurrentSession, error) {
-	return s.Current(ctx, c)
+func (s sessionOperations) GetSession(ctx context.Context, c Credential) (CurrentSession, error) {
+	return s.sessions.Current(ctx, c)
 }
 
 // Reauthenticate records that the principal knows the password, and returns how long that counts as
 // recent. A session that was left open or stolen does not suffice for operations that require
 // recent authentication. Errors: ValidationFailed (password_wrong), SessionRevoked, RateLimited,
 // ServiceUnavailable.
-func (s *Service) Reauthenticate(ctx context.Context, p Principal, password string, client Client) (time.Duration, error) {
+func (s sessionOperations) Reauthenticate(ctx context.Context, p Principal, password string, client Client) (time.Duration, error) {
 	u, err := s.confirmPassword(ctx, p, "password", password, client)
 	if err != nil {
 		return 0, err
@@ -195,14 +203,14 @@ func (s *Service) Reauthenticate(ctx context.Context, p Principal, password stri
 }
 
 // ListSessions returns the live sessions of the principal's user, newest first; see
-// [sessions.Manager.List]. Errors: ServiceUnavailable.
-func (s *Service) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
-	return s.List(ctx, p.User)
+// [sessions.sessions.List]. Errors: ServiceUnavailable.
+func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
+	return s.sessions.List(ctx, p.User)
 }
 
 // RevokeSession revokes one session of the principal's user. Errors: ResourceNotFound (the session
 // does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
-func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
+func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	return sessions.Revoke(ctx, s.forUser(p), models.RevokedByUser,
 		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: models.ID(id), Client: client})
 }
@@ -210,7 +218,7 @@ func (s *Service) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, 
 // RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
 // also against a login in flight. Errors: SessionRevoked (the principal's own session has ended in
 // the meantime, and nothing was changed), ServiceUnavailable.
-func (s *Service) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
+func (s sessionOperations) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	e := audit.Event{Kind: models.EventSessionsRevoked, UserID: p.User.ID, SessionID: p.Session.ID, Client: client}
@@ -255,10 +263,4 @@ func revokeOtherSessions(tx *models.Tx, p Principal, e audit.Event) error {
 	}
 	e.Detail = "all other sessions"
 	return revokeAllSessions(tx, p.User, e)
-}
-
-// hasNextEpoch reports whether every session that the user had at the time of the read has ended.
-func (s *Service) hasNextEpoch(ctx context.Context, u models.User) bool {
-	now, err := s.store.UserByID(ctx, u.ID)
-	return err == nil && now.SessionEpoch == u.SessionEpoch+1
 }

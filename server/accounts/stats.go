@@ -23,12 +23,12 @@ const statsTime = time.Second
 
 // Stats returns the current values. Those of the mails come from the database, and are omitted
 // if the database does not answer within statsTime.
-func (s *Service) Stats(ctx context.Context) Stats {
+func (s systemOperations) Stats(ctx context.Context) Stats {
 	hashes, conns := s.hasher.Stats(), s.store.Stats()
 	f := Stats{
 		HashesRunning: hashes.Running, HashesWaiting: hashes.Waiting, HashSlots: hashes.Slots, HashQueue: hashes.Queue, Hashes: hashes.Computed,
 		ConnsInUse: conns.InUse, ConnsOpen: conns.OpenConnections, Conns: conns.MaxOpenConnections,
-		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: s.ClockOffset(),
+		ConnWaits: conns.WaitCount, ConnWaited: conns.WaitDuration, ClockOffset: s.sessions.ClockOffset(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTime)
 	defer cancel()

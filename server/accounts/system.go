@@ -4,24 +4,39 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
 )
+
+// systemOperations implements the operations of the tag system, and the work in the background.
+type systemOperations struct {
+	*core
+	passwordChecks
+	state *systemState
+}
+
+// systemState is the part of the service that checks of the readiness change.
+type systemState struct {
+	schemaOK atomic.Bool
+	written  writeProof
+}
 
 const readyTime = 2 * time.Second
 
 // CheckReadiness returns why this replica should not get traffic, or nil. The database must answer, its
 // schema must be current, the two clocks must agree (otherwise every refresh is a 503), and a write
 // must just have been possible (otherwise every login is a 503).
-func (s *Service) CheckReadiness(ctx context.Context) error {
+func (s systemOperations) CheckReadiness(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
-	if err := s.CheckClock(ctx); err != nil {
+	if err := s.sessions.CheckClock(ctx); err != nil {
 		return err
 	}
 	return s.checkWrite(ctx)
@@ -29,8 +44,8 @@ func (s *Service) CheckReadiness(ctx context.Context) error {
 
 // checkSchema reads the version of the schema until it is current. After that it only pings the
 // database, because the schema never becomes older.
-func (s *Service) checkSchema(ctx context.Context) error {
-	if s.schemaOK.Load() {
+func (s systemOperations) checkSchema(ctx context.Context) error {
+	if s.state.schemaOK.Load() {
 		return s.ping(ctx)
 	}
 	schema, err := s.store.Schema(ctx)
@@ -40,11 +55,11 @@ func (s *Service) checkSchema(ctx context.Context) error {
 	if !schema.OK() {
 		return problem.Unavailable(fmt.Errorf("%w: version %d, needed %d", models.ErrSchema, schema.Current, schema.Needed))
 	}
-	s.schemaOK.Store(true)
+	s.state.schemaOK.Store(true)
 	return nil
 }
 
-func (s *Service) ping(ctx context.Context) error {
+func (s systemOperations) ping(ctx context.Context) error {
 	if err := s.store.Ping(ctx); err != nil {
 		return problem.Unavailable(err)
 	}
@@ -91,22 +106,22 @@ func (w *writeProof) set(err error) error {
 // checkWrite makes a tiny write, at most one per proveWriteEvery, because anyone may check
 // readiness as often as they like. The write continues if the caller disconnects: otherwise any
 // caller could make it fail.
-func (s *Service) checkWrite(ctx context.Context) error {
+func (s systemOperations) checkWrite(ctx context.Context) error {
 	now := s.now()
-	due, err := s.written.due(now)
+	due, err := s.state.written.due(now)
 	if !due {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
 	defer cancel()
-	if err := s.store.ProveWrite(ctx, s.written.row, now); err != nil {
-		return s.written.set(problem.Unavailable(err))
+	if err := s.store.ProveWrite(ctx, s.state.written.row, now); err != nil {
+		return s.state.written.set(problem.Unavailable(err))
 	}
-	return s.written.set(nil)
+	return s.state.written.set(nil)
 }
 
 // GetSigningKeys returns the public keys of access tokens.
-func (s *Service) GetSigningKeys() JWKS { return s.ring.JWKS() }
+func (s systemOperations) GetSigningKeys() JWKS { return s.ring.JWKS() }
 
 const (
 	keepSessions   = 30 * 24 * time.Hour // to look up sessions that have ended
@@ -117,12 +132,12 @@ const (
 
 // CleanUp removes rows that have been obsolete for long enough, in small steps, and returns how
 // many. Every replica may call it, also at the same time.
-func (s *Service) CleanUp(ctx context.Context) (total int64, err error) {
+func (s systemOperations) CleanUp(ctx context.Context) (total int64, err error) {
 	for _, old := range []struct {
 		remove func(context.Context, time.Time, int) (int64, error)
 		keep   time.Duration
 	}{
-		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, keepMail},
+		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, outbox.Retention},
 		{s.store.DeleteOldRateLimits, keepRateLimits}, {s.store.DeleteOldEvents, s.settings.EventRetention},
 	} {
 		for ctx.Err() == nil {

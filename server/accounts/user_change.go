@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
 )
@@ -20,7 +21,7 @@ import (
 //   - A removed authorization ends the changes of address that the user has started for others.
 //
 // Errors: SuperuserLast; those of [models.Tx.ChangeUser].
-func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...models.Event) error {
+func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audit.Event) error {
 	if isFalse(p.IsActive) || isFalse(p.IsSuperuser) {
 		if err := keepSuperuser(tx, u); err != nil {
 			return err
@@ -31,7 +32,7 @@ func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...mode
 		func() error { return tx.ChangeUser(u, p) },
 		func() error { return endLinks(tx, u, p) },
 		func() error { return endEmailChanges(tx, u, p) },
-		func() error { return tx.AddEvents(events...) },
+		func() error { return audit.Record(tx, events...) },
 	)
 }
 
@@ -110,7 +111,7 @@ func keepSuperuser(tx *models.Tx, u models.User) error {
 // was read.
 //
 // Errors: SuperuserLast; those of [models.Tx.DeleteUser].
-func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...models.Event) error {
+func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...audit.Event) error {
 	return runSteps(
 		func() error { return keepSuperuser(tx, u) },
 		func() error { return tx.DeleteUser(u) },
@@ -122,7 +123,7 @@ func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...m
 		func() error { return tx.DeleteTokens(u) },
 		func() error { return tx.DeleteMails(u) },
 		func() error { return keepImportedID(tx, u) },
-		func() error { return tx.AddEvents(events...) },
+		func() error { return audit.Record(tx, events...) },
 		func() error { return tx.AddMails(notices...) },
 	)
 }

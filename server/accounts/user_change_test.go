@@ -11,6 +11,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 )
@@ -33,7 +34,7 @@ func (s userChanges) change(u models.User, p models.UserPatch) error {
 	return s.Store.Tx(context.Background(), func(tx *models.Tx) error { return accounts.ChangeUser(tx, u, p) })
 }
 
-func (s userChanges) delete(u models.User, events ...models.Event) error {
+func (s userChanges) delete(u models.User, events ...audit.Event) error {
 	return s.Store.Tx(context.Background(), func(tx *models.Tx) error { return accounts.DeleteUser(tx, u, nil, events...) })
 }
 
@@ -233,11 +234,13 @@ func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		ada, bob := s.NewUser().User, s.NewUser().User
 		s.Database.Exec(t, "DELETE FROM events")
-		event := func(kind models.EventKind, actor *int64) models.Event {
-			return models.Event{ID: newID(), UserID: bob.ID, ActorID: actor, Kind: kind, Detail: "of bob", IP: "192.0.2.1", CreatedAt: time.Now().UTC()}
+		event := func(kind models.EventKind, staff int64) audit.Event {
+			return audit.Event{Kind: kind, UserID: bob.ID, StaffID: staff, Detail: "of bob", Client: audit.Client{IP: "192.0.2.1"}}
 		}
-		must(t, s.Store.AddEvents(t.Context(), event(models.EventLogin, nil), event(models.EventProfileChanged, &bob.ID), event(models.EventEmailChanged, &ada.ID)))
-		must(t, s.delete(s.reload(bob), event(models.EventDeleted, &ada.ID)))
+		must(t, s.Store.Tx(t.Context(), func(tx *models.Tx) error {
+			return audit.Record(tx, event(models.EventLogin, 0), event(models.EventProfileChanged, bob.ID), event(models.EventEmailChanged, ada.ID))
+		}))
+		must(t, s.delete(s.reload(bob), event(models.EventDeleted, ada.ID)))
 		list, err := s.Store.Events(t.Context(), models.EventQuery{UserID: &bob.ID, Limit: 10})
 		must(t, err)
 		var got []string

@@ -5,9 +5,11 @@ import (
 	"errors"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
+	"example.com/accounts/server/ratelimit"
 )
 
 // UserChange is a staff member's change of a user; nil leaves a member as it is.
@@ -20,7 +22,7 @@ type UserChange struct {
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
 // no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
 // SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
-func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
+func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
@@ -35,18 +37,18 @@ func (s *Service) UpdateUser(ctx context.Context, p Principal, id int64, c UserC
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
 			return problem.UsernameConflict()
 		}
-		return s.mailLimitError(err)
+		return s.limitError(err)
 	})
 	if err != nil {
 		return UserDetail{}, err
 	}
-	s.wakeMail()
+	s.outbox.Wake()
 	return s.GetUser(ctx, id)
 }
 
 // changeManageable makes a guarded change of a user whom the principal may change. The permission is
 // checked at each read.
-func (s *Service) changeManageable(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
+func (s adminOperations) changeManageable(ctx context.Context, p Principal, id int64, change func(models.User) error) error {
 	return retryAsRead(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
 }
 
@@ -55,7 +57,7 @@ type userUpdate struct {
 	patch       models.UserPatch
 	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
 	after       models.User
-	events      []models.Event
+	events      []audit.Event
 }
 
 // apply makes the update. A superuser who grants a role to themself keeps the session of the
@@ -69,7 +71,7 @@ func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 	if err := changeUser(tx, u, plan.patch, plan.events...); err != nil || plan.emailChange == nil {
 		return err
 	}
-	if err := tx.CountUses(plan.emailChange.limits...); err != nil {
+	if err := ratelimit.Count(tx, plan.emailChange.limits...); err != nil {
 		return err
 	}
 	_, err := plan.emailChange.start(tx, models.RateLimitUse{}) // the limits of a staff member's mails are among those above
@@ -77,13 +79,13 @@ func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 }
 
 // planUpdate returns the parts of a requested change that differ from the user's present state.
-func (s *Service) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
+func (s adminOperations) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
 	plan := userUpdate{after: u}
 	plan.after.Username, plan.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
 	plan.after.FirstName, plan.after.LastName, plan.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
 	add := func(kind models.EventKind, changes models.Changes, detail string) {
-		plan.events = append(plan.events, changing(s.byStaff(p, kind, u.ID, client, detail), changes))
+		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: client, Changes: changes, Detail: detail})
 	}
 	if err := plan.planRoles(p, u, add); err != nil {
 		return plan, err
@@ -103,7 +105,7 @@ func (s *Service) planUpdate(ctx context.Context, p Principal, u models.User, c 
 
 // planRoles plans a change of the user's roles.
 func (plan *userUpdate) planRoles(p Principal, u models.User, add addEvent) error {
-	changes := roleChanges(u, plan.after)
+	changes := audit.RoleChanges(u, plan.after)
 	if len(changes) == 0 {
 		return nil
 	}
@@ -130,7 +132,7 @@ func (plan *userUpdate) planActive(u models.User, add addEvent) {
 	if plan.after.IsActive {
 		kind = models.EventActivated
 	}
-	add(kind, activeChange(u.IsActive, plan.after.IsActive), "")
+	add(kind, audit.ActiveChange(u.IsActive, plan.after.IsActive), "")
 	plan.patch.IsActive = &plan.after.IsActive
 }
 
@@ -142,7 +144,7 @@ type addEvent = func(kind models.EventKind, changes models.Changes, detail strin
 // If staff could put an address into force, a staff member could take an account over by a password
 // reset, and an unverified address would look verified. Only a superuser may start a change for a
 // user who may have used the account, because the owner of the new mailbox can take it over.
-func (s *Service) planEmail(ctx context.Context, p Principal, u models.User, plan *userUpdate, client Client) error {
+func (s adminOperations) planEmail(ctx context.Context, p Principal, u models.User, plan *userUpdate, client Client) error {
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
@@ -171,7 +173,7 @@ func mayHaveSignedIn(u models.User) bool {
 
 // conflictOfEmail returns the conflict of an address, and of the new username if another user has
 // that too.
-func (s *Service) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
+func (s userLookup) conflictOfEmail(ctx context.Context, u models.User, usernameNorm *string) error {
 	if usernameNorm == nil {
 		return problem.EmailConflict()
 	}
@@ -199,7 +201,7 @@ func (plan *userUpdate) planUsername(u models.User, add addEvent) (err error) {
 		return err
 	}
 	plan.patch.Username, plan.patch.UsernameNorm = &plan.after.Username, &plan.after.UsernameNorm
-	add(models.EventUsernameChanged, usernameChange(u, plan.after), "")
+	add(models.EventUsernameChanged, audit.UsernameChange(u, plan.after), "")
 	return nil
 }
 
@@ -213,7 +215,7 @@ func (plan *userUpdate) planProfile(u models.User, add addEvent) error {
 	if plan.after.Locale != u.Locale {
 		plan.patch.Locale = &plan.after.Locale
 	}
-	if changes := profileChanges(u, plan.after); len(changes) > 0 {
+	if changes := audit.ProfileChanges(u, plan.after); len(changes) > 0 {
 		add(models.EventProfileChanged, changes, "")
 	}
 	return nil

@@ -8,12 +8,16 @@ import (
 	"slices"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/audit"
 	"example.com/accounts/server/problem"
 )
 
+// userLookup finds users, and explains conflicts of their names and changes.
+type userLookup struct{ *core }
+
 // createUser adds a user, and records the events under the new id. Errors: those of
 // [models.Tx.CreateUser].
-func createUser(tx *models.Tx, u *models.User, events ...models.Event) error {
+func createUser(tx *models.Tx, u *models.User, events ...audit.Event) error {
 	if err := tx.CreateUser(u); err != nil {
 		return err
 	}
@@ -21,7 +25,7 @@ func createUser(tx *models.Tx, u *models.User, events ...models.Event) error {
 	for i := range events {
 		events[i].UserID = u.ID
 	}
-	return tx.AddEvents(events...)
+	return audit.Record(tx, events...)
 }
 
 // randomEpoch returns the first session epoch of a user. It has 48 random bits, so that the epoch of
@@ -33,7 +37,7 @@ func randomEpoch() int64 {
 }
 
 // userByID returns a user. Errors: ResourceNotFound, ServiceUnavailable.
-func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
+func (s userLookup) userByID(ctx context.Context, id int64) (models.User, error) {
 	u, err := s.store.UserByID(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
 		return u, problem.New(problem.ResourceNotFound)
@@ -42,14 +46,14 @@ func (s *Service) userByID(ctx context.Context, id int64) (models.User, error) {
 }
 
 // isDeleted reports whether there is no user with the id.
-func (s *Service) isDeleted(ctx context.Context, id int64) bool {
+func (s userLookup) isDeleted(ctx context.Context, id int64) bool {
 	_, err := s.store.UserByID(ctx, id)
 	return errors.Is(err, models.ErrNotFound)
 }
 
 // nameConflict returns the error for the unique values of u that another user has: one of them, or
 // both. Errors: UsernameTaken, EmailTaken, ServiceUnavailable.
-func (s *Service) nameConflict(ctx context.Context, u models.User) error {
+func (s userLookup) nameConflict(ctx context.Context, u models.User) error {
 	name, err := s.isTaken(ctx, s.store.UserByUsername, u.UsernameNorm, u.ID)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func (s *Service) nameConflict(ctx context.Context, u models.User) error {
 }
 
 // isTaken reports whether a user other than the one with the id has the value.
-func (s *Service) isTaken(ctx context.Context, find func(context.Context, string) (models.User, error), value string, id int64) (bool, error) {
+func (s userLookup) isTaken(ctx context.Context, find func(context.Context, string) (models.User, error), value string, id int64) (bool, error) {
 	other, err := find(ctx, value)
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
@@ -93,4 +97,10 @@ func retryAsRead(read func() (models.User, error), change func(models.User) erro
 		}
 	}
 	return problem.Unavailable(err)
+}
+
+// hasNextEpoch reports whether every session that the user had at the time of the read has ended.
+func (s userLookup) hasNextEpoch(ctx context.Context, u models.User) bool {
+	now, err := s.store.UserByID(ctx, u.ID)
+	return err == nil && now.SessionEpoch == u.SessionEpoch+1
 }

@@ -22,7 +22,7 @@ const (
 
 // CheckValue returns the faults of a text that can be found without the user, or nil. The
 // operations check more, such as whether a password is made from the user's own names.
-func (s *Service) CheckValue(value Value, text string) []problem.FieldFault {
+func (s systemOperations) CheckValue(value Value, text string) []problem.FieldFault {
 	var err error
 	switch value {
 	case NewEmail:

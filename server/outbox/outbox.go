@@ -8,11 +8,11 @@ package outbox
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"time"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/metrics"
+	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/token"
 )
 
@@ -58,9 +58,8 @@ func Queue(tx *models.Tx, mails ...models.Mail) error { return tx.AddMails(mails
 // were counted earlier, a fault in between would deny the mail to a user who requests it again. It
 // reports whether the mail was queued: not if the limit is exceeded, which rolls nothing back.
 func QueueWithin(tx *models.Tx, m models.Mail, limit models.RateLimitUse) (queued bool, err error) {
-	err = tx.CountUses(limit)
-	var exceeded *models.RateLimitExceeded
-	if errors.As(err, &exceeded) {
+	err = ratelimit.Count(tx, limit)
+	if ratelimit.IsExceeded(err) {
 		return false, nil
 	}
 	if err != nil {

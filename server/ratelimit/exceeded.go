@@ -21,10 +21,11 @@ type Exceeded struct {
 // Error names the limit.
 func (e *Exceeded) Error() string { return "ratelimit: the limit " + e.Kind + " is exceeded" }
 
-// IsExceeded reports whether err says that a limit of one of these kinds is exceeded.
+// IsExceeded reports whether err says that a limit of one of these kinds is exceeded, or any limit if
+// no kind is given.
 func IsExceeded(err error, kinds ...string) bool {
 	var exceeded *Exceeded
-	return errors.As(err, &exceeded) && slices.Contains(kinds, exceeded.Kind)
+	return errors.As(err, &exceeded) && (len(kinds) == 0 || slices.Contains(kinds, exceeded.Kind))
 }
 
 // translate turns the error of the store for an exceeded limit into an *Exceeded, and returns any

@@ -9,12 +9,12 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-// Logout revokes only the session of the credential. It is idempotent. It accepts any authentic
+// Revoke revokes only the session of the credential. It is idempotent. It accepts any authentic
 // refresh token of the session, also a superseded or an expired one, so that a client can always log
 // out. It accepts an access token from the cookie if the transport has one and the token has not
 // expired; in server_held also an expired one. Errors: RefreshInvalid (another location than the
 // transport's, or an expired access cookie of cookies), ServiceUnavailable.
-func (m *Manager) Logout(ctx context.Context, c Credential, client audit.Client) error {
+func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := m.readSession(ctx, c)
 		switch {
