@@ -276,7 +276,7 @@ func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id 
 		return err
 	}
 	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
-		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: models.ID(session), Client: client})
+		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: session, Client: client})
 }
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event

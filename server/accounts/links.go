@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
@@ -65,7 +63,7 @@ func (s linkTokens) findToken(ctx context.Context, purpose, value string) (model
 	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
 		return t, problem.New(problem.LinkInvalid)
 	}
-	if err == nil && !slices.Contains(s.ring.OneTimes(uuid.UUID(t.ID)), value) {
+	if err == nil && !slices.Contains(s.ring.OneTimes(t.ID), value) {
 		return t, problem.New(problem.LinkInvalid)
 	}
 	return t, problem.FromStore(err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
@@ -181,7 +183,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 }
 
 // hasSession reports whether the session's row exists.
-func (s passwordOperations) hasSession(ctx context.Context, id models.ID) bool {
+func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
 	_, err := s.store.Session(ctx, id)
 	return err == nil
 }

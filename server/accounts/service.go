@@ -110,7 +110,7 @@ func compose(c *core) *Service {
 		passwordOperations:     passwordOperations{c, users, passwords, links},
 		profileOperations:      profileOperations{c, users, passwords, links},
 		adminOperations:        adminOperations{c, users, links},
-		systemOperations:       systemOperations{core: c, passwordChecks: passwords, state: &systemState{written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))}}},
+		systemOperations:       systemOperations{core: c, passwordChecks: passwords, state: &systemState{written: writeProof{row: uuid.Must(uuid.NewV7())}}},
 		operatorCommands:       operatorCommands{c, users, passwords},
 	}
 }

@@ -212,7 +212,7 @@ func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]mod
 // does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
 func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	return sessions.Revoke(ctx, s.forUser(p), models.RevokedByUser,
-		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: models.ID(id), Client: client})
+		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: id, Client: client})
 }
 
 // RevokeAllSessions revokes every session of the principal's user, or every other one, at once and

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
@@ -74,7 +76,7 @@ const (
 // writeProof is the outcome of the last write made by a check of readiness. The row belongs to this
 // process.
 type writeProof struct {
-	row models.ID
+	row uuid.UUID
 	mu  sync.Mutex
 	at  time.Time
 	err error
