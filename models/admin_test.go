@@ -15,7 +15,7 @@ import (
 // the address, a role or the active state, or revoked all sessions, since the user was read. A user
 // who got a role after the deletion was authorized is not deleted by it, because the user may be the
 // last superuser now.
-func TestChangesOfUsersAsJudged(t *testing.T) {
+func TestChangeAppliesOnlyToUserAsRead(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		name, yes, no := "x", true, false
 		verbs := map[string]func(tx *models.Tx, u models.User) error{
@@ -35,7 +35,7 @@ func TestChangesOfUsersAsJudged(t *testing.T) {
 				}
 				before := f.db.Dump(t)
 				if err := again(judged); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-					t.Errorf("%s after %+v: %v, or something was written", verb, change, err)
+					t.Errorf("%s after %+v: got %v, or a row was written", verb, change, err)
 				}
 				changed, err := f.UserByID(t.Context(), judged.ID)
 				ok(t, err)
@@ -47,7 +47,7 @@ func TestChangesOfUsersAsJudged(t *testing.T) {
 }
 
 // Deactivated superusers and those without a password do not count.
-func TestCountSuperusersExcept(t *testing.T) {
+func TestCountSuperusersExceptIgnoresInactiveOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		count := func(want int64) {
 			t.Helper()
@@ -57,7 +57,7 @@ func TestCountSuperusersExcept(t *testing.T) {
 				}
 				n, err := tx.CountSuperusersExcept(f.user)
 				if n != want {
-					t.Errorf("%d superusers, want %d", n, want)
+					t.Errorf("got %d superusers, want %d", n, want)
 				}
 				return err
 			}))
@@ -72,19 +72,19 @@ func TestCountSuperusersExcept(t *testing.T) {
 			count(0)
 		}
 		if u := f.reload(f.user); u.LockCount == f.user.LockCount || u.Version != f.user.Version {
-			t.Errorf("lock_count %d, version %d: the superusers were not locked, or were changed", u.LockCount, u.Version)
+			t.Errorf("lock_count %d, version %d: the superusers were not locked, or their version changed", u.LockCount, u.Version)
 		}
 	})
 }
 
 // A rate limit stays used up until its window ends.
-func TestUsedUp(t *testing.T) {
+func TestExhaustedLimitLastsUntilWindowEnds(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		b := models.RateLimitUse{ID: uuid.Must(uuid.NewV7()), Kind: "test", Limit: 2, Per: time.Minute}
 		for uses, want := range []bool{false, false, true} {
 			if got, err := f.IsRateLimited(t.Context(), at, models.RateLimitUse{ID: uuid.Must(uuid.NewV7()), Limit: 1}, b); err != nil || got != want {
-				t.Errorf("after %d uses: %t, %v", uses, got, err)
+				t.Errorf("after %d uses: got %t, %v", uses, got, err)
 			}
 			if !want {
 				store := f.WithClock(func() time.Time { return at })
@@ -92,7 +92,7 @@ func TestUsedUp(t *testing.T) {
 			}
 		}
 		if got, err := f.IsRateLimited(t.Context(), at.Add(time.Minute), b); err != nil || got {
-			t.Errorf("when it is over: %t, %v", got, err)
+			t.Errorf("after the window: got %t, %v, want false", got, err)
 		}
 	})
 }

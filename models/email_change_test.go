@@ -36,7 +36,7 @@ func event(kind models.EventKind, userID int64) models.Event {
 }
 
 // The profile contains the data of the tables, and no password hash.
-func TestProfile(t *testing.T) {
+func TestProfileContainsStoredDataWithoutHash(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob := f.newUser("bob")
 		f.pendingChange(bob, nil)
@@ -68,13 +68,13 @@ func TestProfile(t *testing.T) {
 		ok(t, f.CancelEmailChange(t.Context(), f.Store, f.reload(bob), bobs))
 		want(bob, true, "")
 		if _, err := f.Profile(t.Context(), 12345, now()); !errors.Is(err, models.ErrNotFound) {
-			t.Errorf("a user who does not exist: %v", err)
+			t.Errorf("unknown user: got %v, want ErrNotFound", err)
 		}
 	})
 }
 
 // Several concurrent cancellations end the change once, with one event.
-func TestCancelEmailChangeOnce(t *testing.T) {
+func TestConcurrentCancelEmailChangeRecordsOneEvent(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 5 {
 			pending := f.pendingChange(f.user, nil)
@@ -83,21 +83,21 @@ func TestCancelEmailChangeOnce(t *testing.T) {
 				return f.CancelEmailChange(context.Background(), s, u, pending, event(models.EventEmailChangeCanceled, f.user.ID))
 			})
 			if canceled != 1 || f.isOpen(pending) {
-				t.Errorf("%d of them canceled it, open: %v", canceled, f.isOpen(pending))
+				t.Errorf("%d cancellations ended the change, want 1; it is open: %v", canceled, f.isOpen(pending))
 			}
 			if got := f.reload(f.user).Version; got != u.Version+1 {
-				t.Errorf("version %d after %d", got, u.Version)
+				t.Errorf("got version %d after %d", got, u.Version)
 			}
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = ?", models.EventEmailChangeCanceled); n != 5 {
-			t.Errorf("%d events for 5 changes", n)
+			t.Errorf("got %d events for 5 changes", n)
 		}
 	})
 }
 
 // A change that a staff member has resent ends when the staff member is removed, whichever is
 // first.
-func TestResentChangeEndsWithItsActor(t *testing.T) {
+func TestResentEmailChangeEndsWithStaffMember(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for range 20 {
 			boss := f.newUser("boss" + uuid.NewString()[:8])
@@ -118,19 +118,19 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 			})
 			both.Wait()
 			if n := f.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL AND actor_id = ?", boss.ID); n != 0 {
-				t.Fatalf("%d links of the removed staff member are open", n)
+				t.Fatalf("%d links of the removed staff member are open, want 0", n)
 			}
 		}
 	})
 }
 
 // A resent link replaces the previous one. A link that has ended does not become valid again.
-func TestResendEmailChange(t *testing.T) {
+func TestResendEmailChangeReplacesLink(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending := f.pendingChange(f.user, nil)
 		next := successor(pending)
 		if ok(t, f.ReplaceEmailChange(t.Context(), f.reload(f.user), pending, next)); f.isOpen(pending) || !f.isOpen(next) {
-			t.Errorf("open: the old link %v, the new one %v", f.isOpen(pending), f.isOpen(next))
+			t.Errorf("open links: the old one %v, the new one %v", f.isOpen(pending), f.isOpen(next))
 		}
 		for _, c := range []struct {
 			name string
@@ -143,7 +143,7 @@ func TestResendEmailChange(t *testing.T) {
 			c.end(f.reload(f.user))
 			before := f.db.Dump(t)
 			if err := f.ReplaceEmailChange(t.Context(), f.reload(f.user), pending, successor(pending)); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-				t.Errorf("%s: %v, or something was written", c.name, err)
+				t.Errorf("%s: got %v, or a row was written", c.name, err)
 			}
 		}
 	})
@@ -151,7 +151,7 @@ func TestResendEmailChange(t *testing.T) {
 
 // The verb that ends the pending changes of an address leaves those to an excepted address, and
 // those of other users, alone.
-func TestEndEmailChangesExcept(t *testing.T) {
+func TestEndEmailChangesKeepsExceptedAddress(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		pending, bobs := f.pendingChange(f.user, nil), f.pendingChange(f.newUser("bob"), nil)
 		for _, c := range []struct {
@@ -160,7 +160,7 @@ func TestEndEmailChangesExcept(t *testing.T) {
 		}{{pending.EmailNorm, true}, {"", false}} {
 			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error { return tx.EndEmailChangesExcept(f.user.ID, c.except) }))
 			if f.isOpen(pending) != c.open || !f.isOpen(bobs) {
-				t.Errorf("except %q, open: %v, another user's %v", c.except, f.isOpen(pending), f.isOpen(bobs))
+				t.Errorf("except %q: the change is open: %v, that of another user: %v", c.except, f.isOpen(pending), f.isOpen(bobs))
 			}
 		}
 	})
@@ -174,23 +174,23 @@ func TestConfirmEmailChangeIsGuarded(t *testing.T) {
 		f.db.Exec(t, "UPDATE users SET password = 'renewed', version = version + 1 WHERE id = ?", u.ID)
 		before := f.db.Dump(t)
 		if err := f.ConfirmEmailChange(t.Context(), u, pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-			t.Errorf("another password: %v, or something was written", err)
+			t.Errorf("another password: got %v, or a row was written", err)
 		}
 		u = f.reload(f.user)
 		bob := f.newUser("bob")
 		f.db.Exec(t, "UPDATE users SET email_norm = ? WHERE id = ?", pending.EmailNorm, bob.ID)
 		before = f.db.Dump(t)
 		if err := f.ConfirmEmailChange(t.Context(), u, pending); !errors.Is(err, models.ErrConflict) || f.db.Dump(t) != before {
-			t.Errorf("a taken address: %v, or something was written", err)
+			t.Errorf("a taken address: got %v, or a row was written", err)
 		}
 		f.db.Exec(t, "UPDATE users SET email_norm = email WHERE id = ?", bob.ID)
 		ok(t, f.ConfirmEmailChange(t.Context(), u, pending))
 		if got := f.reload(f.user); got.EmailNorm != pending.EmailNorm || got.EmailVerifiedAt == nil || f.isOpen(other) || f.isOpen(pending) {
-			t.Errorf("%+v; open: the reset %v, the change %v", got, f.isOpen(other), f.isOpen(pending))
+			t.Errorf("got %+v; the reset is open: %v, the change: %v", got, f.isOpen(other), f.isOpen(pending))
 		}
 		before = f.db.Dump(t)
 		if err := f.ConfirmEmailChange(t.Context(), f.reload(f.user), pending); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-			t.Errorf("again: %v, or something was written", err)
+			t.Errorf("second confirmation: got %v, or a row was written", err)
 		}
 	})
 }
@@ -203,7 +203,7 @@ type versioned struct {
 
 // The version of a user grows with every change of data that users and staff see, by any actor, and
 // with nothing else.
-func TestVersionGrowsWithVisibleChanges(t *testing.T) {
+func TestVersionIncreasesWithVisibleChangesOnly(t *testing.T) {
 	text, yes, no, verified := "Other", true, false, now()
 	patch := func(p models.UserPatch) func(f *fixture, u models.User) error {
 		return func(f *fixture, u models.User) error { return f.ChangeUser(f.t.Context(), u, p) }
@@ -290,7 +290,7 @@ func TestVersionGrowsWithVisibleChanges(t *testing.T) {
 				ok(t, w.do(f, before))
 				after, err := f.UserByID(t.Context(), before.ID)
 				if ok(t, err); (after.Version > before.Version) != w.grows || after.Version < before.Version {
-					t.Errorf("version %d after %d", after.Version, before.Version)
+					t.Errorf("got version %d after %d", after.Version, before.Version)
 				}
 			})
 		})
@@ -305,7 +305,7 @@ func pendingOf(f *fixture, u models.User) models.OneTimeToken {
 }
 
 // If several changes require the same version, one of them is made.
-func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
+func TestChangeUserIsGuardedByVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for round := range 20 {
 			u := f.reload(f.user)
@@ -314,7 +314,7 @@ func TestChangeUserIsGuardedByTheVersion(t *testing.T) {
 				return s.Tx(context.Background(), func(tx *models.Tx) error { return tx.ChangeUser(u, models.UserPatch{FirstName: &name}) })
 			})
 			if made != 1 {
-				t.Fatalf("round %d: %d changes were made", round, made)
+				t.Fatalf("round %d: %d changes were made, want 1", round, made)
 			}
 		}
 	})

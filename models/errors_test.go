@@ -26,7 +26,7 @@ func mysqlError(number uint16) error {
 }
 
 // Every driver error is translated to its sentinel.
-func TestTranslate(t *testing.T) {
+func TestDriverErrorsAreTranslated(t *testing.T) {
 	for _, c := range []struct {
 		kind error
 		errs []error
@@ -48,26 +48,26 @@ func TestTranslate(t *testing.T) {
 				t.Errorf("%v is %v, want %v", err, got, c.kind)
 			}
 			if got.Error() != "models: "+c.kind.Error() {
-				t.Errorf("%v shows %q", err, got)
+				t.Errorf("%v has the message %q", err, got)
 			}
 			if models.Cause(got) != err {
 				t.Errorf("the cause of %v is %v", got, models.Cause(got))
 			}
 			if again := models.Translate(fmt.Errorf("in a transaction: %w", got)); !errors.Is(again, c.kind) {
-				t.Errorf("translated twice: %v", again)
+				t.Errorf("translated twice: got %v", again)
 			}
 		}
 	}
 	if models.Translate(nil) != nil {
-		t.Error("nothing is an error")
+		t.Error("Translate(nil) returned an error")
 	}
 	if own := errors.New("a fault of ours"); models.Translate(own) != own {
-		t.Error("an error that is not the driver's is changed")
+		t.Error("Translate changed an error of another package")
 	}
 }
 
 // No message contains a driver's text, because it may contain values.
-func TestDriverTextStaysInside(t *testing.T) {
+func TestErrorsContainNoDriverText(t *testing.T) {
 	const value = "hunter2@example.com"
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.db.Exec(t, map[servertest.Engine]string{
@@ -80,10 +80,10 @@ func TestDriverTextStaysInside(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		if !strings.Contains(models.Cause(err).Error(), value) {
-			t.Errorf("the cause says %v", models.Cause(err))
+			t.Errorf("the cause %v does not contain the value", models.Cause(err))
 		}
 		if f.read(s.ID).RevokedAt != nil {
-			t.Error("revoked without its event")
+			t.Error("the session was revoked without its event")
 		}
 
 		f.db.Exec(t, "DROP TABLE events")
@@ -94,7 +94,7 @@ func TestDriverTextStaysInside(t *testing.T) {
 	})
 }
 
-func TestUnavailable(t *testing.T) {
+func TestCanceledContextOrClosedStoreIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		gone, cancel := context.WithCancel(t.Context())
@@ -124,14 +124,14 @@ func TestUnavailable(t *testing.T) {
 			"UserByEmail": func(ctx context.Context) error { _, err := f.UserByEmail(ctx, "x"); return err },
 		} {
 			if err := call(t.Context()); !errors.Is(err, models.ErrUnavailable) {
-				t.Errorf("%s of a closed store: %v", name, err)
+				t.Errorf("%s of a closed store: got %v, want ErrUnavailable", name, err)
 			}
 		}
 	})
 }
 
 // Opening fails if the server cannot be reached, or if it rejects the login.
-func TestOpenMySQLFails(t *testing.T) {
+func TestOpenFailsWithoutReachableMySQL(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
 			return
@@ -169,7 +169,7 @@ func (f *fixture) failing(table, when string, number, n int) {
 }
 
 // A transaction that conflicts with another one is repeated as a whole, a bounded number of times.
-func TestTransactionsAreTriedAgain(t *testing.T) {
+func TestConflictingTransactionIsRepeated(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for _, number := range []int{1213, 1205, 1020} {
 			f.failing("sessions", "AFTER INSERT", number, models.MaxTries-1)
@@ -177,10 +177,10 @@ func TestTransactionsAreTriedAgain(t *testing.T) {
 			s := newSession(f.user, now())
 			ok(t, f.CreateSession(t.Context(), s, f.user.Password, "a better hash", 50, tolerance))
 			if got := f.db.Count(t, "SELECT COUNT(*) FROM sessions"); got != before+1 {
-				t.Errorf("%d: %d sessions, want %d", number, got, before+1)
+				t.Errorf("%d: got %d sessions, want %d", number, got, before+1)
 			}
 			if l := f.read(s.ID); !l.User.LastLogin.Equal(s.CreatedAt) {
-				t.Errorf("%d: the login was not noted with the session", number)
+				t.Errorf("%d: the session was created without the time of the login", number)
 			}
 
 			f.failing("sessions", "AFTER INSERT", number, models.MaxTries)
@@ -190,7 +190,7 @@ func TestTransactionsAreTriedAgain(t *testing.T) {
 				t.Errorf("%d: %v", number, err)
 			}
 			if got := f.reload(u); !got.LastLogin.Equal(*u.LastLogin) || got.Password != u.Password {
-				t.Errorf("%d: half of a transaction stayed", number)
+				t.Errorf("%d: a part of the transaction was committed", number)
 			}
 			f.db.Exec(t, "UPDATE users SET password = ?", f.user.Password)
 		}
@@ -198,18 +198,18 @@ func TestTransactionsAreTriedAgain(t *testing.T) {
 }
 
 // Single statements are repeated, too.
-func TestStatementsAreTriedAgain(t *testing.T) {
+func TestConflictingStatementIsRepeated(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		f.failing("users", "BEFORE UPDATE", 1213, 2)
 		ok(t, f.RevokeAllSessions(t.Context(), f.user.ID, f.user.SessionEpoch))
 		if got := f.reload(f.user).SessionEpoch; got != f.user.SessionEpoch+1 {
-			t.Errorf("epoch %d, want %d", got, f.user.SessionEpoch+1)
+			t.Errorf("got epoch %d, want %d", got, f.user.SessionEpoch+1)
 		}
 		f.failing("sessions", "BEFORE UPDATE", 1205, 2)
 		found, err := f.Revoke(t.Context(), s.ID, f.user.ID, now(), models.RevokedByLogout)
 		if ok(t, err); !found {
-			t.Error("not found")
+			t.Error("the session was not found")
 		}
 		f.failing("sessions", "BEFORE UPDATE", 1213, 1)
 		if _, err := f.Rotate(t.Context(), models.Rotation{ID: s.ID}); err != nil { // matches no row
@@ -219,11 +219,11 @@ func TestStatementsAreTriedAgain(t *testing.T) {
 }
 
 // Errors that a repetition cannot fix are not repeated, including those of a guard.
-func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
+func TestPermanentErrorsAreNotRepeated(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		tries, err := f.RunStatements(t.Context(), "UPDATE nothing SET x = 1")
 		if tries != 1 || err == nil {
-			t.Errorf("%d tries, %v", tries, err)
+			t.Errorf("got %d tries and %v, want 1 and an error", tries, err)
 		}
 		err = f.TxNotFound(t.Context(), "UPDATE users SET first_name = 'changed'")
 		if !errors.Is(err, models.ErrNotFound) || f.reload(f.user).FirstName != "" {
@@ -234,7 +234,7 @@ func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 
 // A transaction whose context ends before COMMIT fails with ErrUnavailable, not with an internal
 // error.
-func TestTransactionOutOfTime(t *testing.T) {
+func TestTransactionAfterDeadlineIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		if err := f.TxOutOfTime("UPDATE users SET first_name = 'changed'"); !errors.Is(err, models.ErrUnavailable) || f.reload(f.user).FirstName != "" {
 			t.Errorf("%v", err)
@@ -244,7 +244,7 @@ func TestTransactionOutOfTime(t *testing.T) {
 
 // This is a real deadlock: two transactions lock the same two rows in opposite orders. The store's
 // transaction is smaller, so the server rolls it back, and the store repeats it.
-func TestDeadlock(t *testing.T) {
+func TestTransactionIsRepeatedAfterDeadlock(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		other, err := f.db.SQL.BeginTx(t.Context(), nil)
@@ -267,12 +267,12 @@ func TestDeadlock(t *testing.T) {
 		}
 		_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'x' WHERE id = ?", s.ID[:])
 		if err != nil {
-			t.Fatalf("the test's own transaction was chosen to die: %v", err)
+			t.Fatalf("the server rolled back the transaction of the test, not that of the store: %v", err)
 		}
 		ok(t, other.Commit())
 		ok(t, <-kept)
 		if l := f.read(s.ID); l.Epoch != f.user.SessionEpoch+1 || l.User.SessionEpoch != l.Epoch || l.IP != "x" {
-			t.Errorf("epochs %d and %d", l.Epoch, l.User.SessionEpoch)
+			t.Errorf("got the epochs %d and %d", l.Epoch, l.User.SessionEpoch)
 		}
 	})
 }

@@ -23,7 +23,7 @@ func loginFailed(userID int64) models.Event {
 
 // AddEvents changes the rows of the users: a cluster compares only changed rows, and would let a
 // concurrent deletion on another node commit.
-func TestEventsClaimTheirUsers(t *testing.T) {
+func TestAddEventsChangesRowsOfUsers(t *testing.T) {
 	t.Attr("control", "205")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, gone := f.newUser("bob"), f.newUser("gone")
@@ -31,7 +31,7 @@ func TestEventsClaimTheirUsers(t *testing.T) {
 		ok(t, f.AddEvents(t.Context(), loginFailed(bob.ID), loginFailed(gone.ID), loginFailed(f.user.ID), loginFailed(bob.ID)))
 		for _, before := range []models.User{bob, f.user} {
 			if after := f.reload(before); after.LockCount != before.LockCount+1 {
-				t.Errorf("%s: lock_count went from %d to %d", before.Username, before.LockCount, after.LockCount)
+				t.Errorf("%s: lock_count changed from %d to %d, want an increment", before.Username, before.LockCount, after.LockCount)
 			}
 		}
 		again := loginFailed(bob.ID)
@@ -47,7 +47,7 @@ func TestEventsClaimTheirUsers(t *testing.T) {
 
 // Two replicas write events of the same users in different orders, while one of the users is
 // deleted.
-func TestEventsDoNotOutliveTheirUser(t *testing.T) {
+func TestEventsOfDeletedUserAreNotWritten(t *testing.T) {
 	t.Attr("control", "200")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
@@ -68,7 +68,7 @@ func TestEventsDoNotOutliveTheirUser(t *testing.T) {
 			wait.Wait()
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
-			t.Errorf("%d events outlive their users", n)
+			t.Errorf("%d events of deleted users are left, want 0", n)
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events"); n != 40 {
 			t.Errorf("%d events of the remaining users, want 40", n)
@@ -78,7 +78,7 @@ func TestEventsDoNotOutliveTheirUser(t *testing.T) {
 
 // The ids of events have the order of their times, even if the clock is moved, and contain the
 // millisecond of the time.
-func TestEventIDsAreInTheOrderOfTheirTimes(t *testing.T) {
+func TestEventIDsAreOrderedByTime(t *testing.T) {
 	var ids models.EventIDs
 	start := time.Date(2026, 11, 22, 9, 30, 0, 999_998_000, time.UTC)
 	seen := map[uuid.UUID]bool{}
@@ -89,10 +89,10 @@ func TestEventIDsAreInTheOrderOfTheirTimes(t *testing.T) {
 			id := ids.New(at)
 			second, nanosecond := id.Time().UnixTime()
 			if got := time.Unix(second, nanosecond); got.UnixMilli() != at.UnixMilli() || id.Version() != 7 || id.Variant() != uuid.RFC4122 {
-				t.Fatalf("the id %v of %v is a version %d of %v", id, at, id.Version(), got)
+				t.Fatalf("the ID %v of %v is a version %d UUID of %v", id, at, id.Version(), got)
 			}
 			if bytes.Compare(id[:], last[:]) <= 0 || seen[id] {
-				t.Fatalf("%v follows %v", id, last)
+				t.Fatalf("ID %v follows %v", id, last)
 			}
 			last, seen[id] = id, true
 		}
@@ -117,7 +117,7 @@ func TestEventIDsOfConcurrentEventsDiffer(t *testing.T) {
 		seen[id] = true
 	}
 	if len(seen) != 4000 {
-		t.Errorf("%d different ids of 4000", len(seen))
+		t.Errorf("got %d different IDs of 4,000", len(seen))
 	}
 }
 
@@ -125,7 +125,7 @@ func text(s string) *string { return &s }
 
 // Changes are read as they were written, with any character and with none as nil. Without changes
 // the column is NULL.
-func TestEventsKeepTheirChanges(t *testing.T) {
+func TestChangesOfEventAreReadAsWritten(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		want := models.Changes{
 			{Field: "first_name", Before: text(`<"Ada" & \ 𝔸 é`), After: nil},
@@ -148,7 +148,7 @@ func TestEventsKeepTheirChanges(t *testing.T) {
 
 // No event names a deleted user: the user's own events are removed, those that staff members caused
 // have neither details nor changes, and remaining users have their current names.
-func TestEventsDoNotNameADeletedUser(t *testing.T) {
+func TestEventsDoNotNameDeletedUser(t *testing.T) {
 	t.Attr("control", "200")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		bob, eve := f.newUser("bob"), f.newUser("eve")
@@ -183,7 +183,7 @@ func TestEventsDoNotNameADeletedUser(t *testing.T) {
 			t.Errorf("%d events by the deleted user, want 2", n)
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE changes IS NOT NULL"); n != 0 {
-			t.Errorf("%d events keep their changes", n)
+			t.Errorf("%d events of the deleted user have changes, want 0", n)
 		}
 	})
 }
@@ -225,7 +225,7 @@ func matches(q models.EventQuery, e models.Event) bool {
 
 // Any combination of filters lists exactly the matching events, in pages that neither repeat nor
 // omit an event while further events are written.
-func TestEventQueries(t *testing.T) {
+func TestEventQueryListsMatchingEventsOnce(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		start := now().Add(-24 * time.Hour).Truncate(time.Second)
 		stored := someEvents(t, f, start, 400)
@@ -277,7 +277,7 @@ func TestEventQueries(t *testing.T) {
 }
 
 // A filter by a time that no event can have lists all events or none.
-func TestEventsOfExtremeTimes(t *testing.T) {
+func TestEventFilterAcceptsExtremeTimes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.AddEvents(t.Context(), loginFailed(f.user.ID)))
 		for year, past := range map[int]bool{0: true, 1: true, 1969: true, 1970: true, 9999: false} {
@@ -287,7 +287,7 @@ func TestEventsOfExtremeTimes(t *testing.T) {
 			until, err := f.Events(t.Context(), models.EventQuery{Until: &at, Limit: 10})
 			ok(t, err)
 			if len(since) == 1 != past || len(until) == 0 != past || len(since)+len(until) != 1 {
-				t.Errorf("year %d: %d events since, %d before", year, len(since), len(until))
+				t.Errorf("year %d: got %d events since and %d before", year, len(since), len(until))
 			}
 		}
 	})
@@ -295,7 +295,7 @@ func TestEventsOfExtremeTimes(t *testing.T) {
 
 // Every list reads one index in its order, so that the cost of a page does not depend on the number
 // of events. Only the joined page, of at most a few kinds' limits, is sorted.
-func TestEventsAreReadInTheOrderOfAnIndex(t *testing.T) {
+func TestEventListsReadOneIndexInOrder(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Add(-time.Hour)
 		yesterday := at.Add(-24 * time.Hour)

@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -143,4 +144,203 @@ func queryRows(t testing.TB, db *servertest.Database, query string, args ...any)
 	}
 	ok(t, result.Err())
 	return rows
+}
+
+// The methods below make the writes that the operations of package accounts compose of the
+// verbs of a transaction, for tests of other writes that run at the same time.
+
+func (f *fixture) CreateUser(ctx context.Context, u *models.User) error {
+	return f.Tx(ctx, func(tx *models.Tx) error { return tx.CreateUser(u) })
+}
+
+func (f *fixture) ChangeUser(ctx context.Context, u models.User, p models.UserPatch) error {
+	return f.Tx(ctx, func(tx *models.Tx) error { return tx.ChangeUser(u, p) })
+}
+
+func (f *fixture) SetPassword(ctx context.Context, u models.User, hash string) error {
+	return f.changeAndEndLinks(ctx, u, models.UserPatch{Password: &hash, NextEpoch: true})
+}
+
+func (f *fixture) SetActive(ctx context.Context, u models.User, active bool) error {
+	return f.changeAndEndLinks(ctx, u, models.UserPatch{IsActive: &active, NextEpoch: true})
+}
+
+func (f *fixture) changeAndEndLinks(ctx context.Context, u models.User, p models.UserPatch) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.ChangeUser(u, p) },
+			func() error { return tx.EndTokens(u.ID, models.PurposeVerify) },
+			func() error { return tx.CancelMails(u.EmailNorm, "reset", "invitation") },
+			func() error { return tx.EndEmailChangesBy(u.ID) },
+		)
+	})
+}
+
+func (f *fixture) DeleteUser(ctx context.Context, u models.User, events ...models.Event) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.DeleteUser(u) },
+			func() error { return tx.DeleteOwnEvents(u.ID) },
+			func() error { return tx.ClearEvents(u.ID) },
+			func() error { return tx.ForgetNetworks(u.UsernameNorm, u.EmailNorm) },
+			func() error { return tx.EndEmailChangesBy(u.ID) },
+			func() error { return tx.DeleteSessions(u) },
+			func() error { return tx.DeleteTokens(u) },
+			func() error { return tx.DeleteMails(u) },
+			func() error { return tx.AddEvents(events...) },
+		)
+	})
+}
+
+// AddRegistration stores a registration and queues its mail.
+func (f *fixture) AddRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.AddMails(m) },
+			func() error { return tx.AddToken(t) },
+		)
+	})
+}
+
+// CompleteRegistration creates the user of a registration.
+func (f *fixture) CompleteRegistration(ctx context.Context, s *models.Store, t models.OneTimeToken, u *models.User) error {
+	return s.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.UseToken(t) },
+			func() error { return tx.EndRegistrations(t.EmailNorm) },
+			func() error { return tx.CreateUser(u) },
+			func() error { return tx.SetTokenUser(t, u.ID) },
+		)
+	})
+}
+
+// ResetPassword sets the password of a user as read with the token of a reset.
+func (f *fixture) ResetPassword(ctx context.Context, s *models.Store, t models.OneTimeToken, u models.User, hash string) error {
+	return s.Tx(ctx, func(tx *models.Tx) error {
+		now := tx.Now()
+		return inOrder(
+			func() error { return tx.UseToken(t) },
+			func() error {
+				return tx.ChangeUser(u, models.UserPatch{Password: &hash, EmailVerifiedAt: &now, NextEpoch: true})
+			},
+			func() error { return tx.EndTokens(u.ID) },
+		)
+	})
+}
+
+// AddEmailChange starts a change of a user's address.
+func (f *fixture) AddEmailChange(ctx context.Context, u models.User, t models.OneTimeToken) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.ChangeUser(u, models.UserPatch{NewVersion: true}) },
+			func() error { return tx.EndEmailChangesExcept(u.ID, "") },
+			func() error { return tx.AddToken(t) },
+		)
+	})
+}
+
+// CancelEmailChange ends a pending change of a user's address.
+func (f *fixture) CancelEmailChange(ctx context.Context, s *models.Store, u models.User, pending models.OneTimeToken, events ...models.Event) error {
+	return s.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.ChangeUser(u, models.UserPatch{NewVersion: true}) },
+			func() error { return tx.AddEvents(events...) },
+			func() error { return tx.UseToken(pending) },
+		)
+	})
+}
+
+// ReplaceEmailChange replaces the link of a pending change of a user's address.
+func (f *fixture) ReplaceEmailChange(ctx context.Context, u models.User, pending, next models.OneTimeToken) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		return inOrder(
+			func() error { return tx.LockUser(u) },
+			func() error { return tx.UseToken(pending) },
+			func() error { return tx.AddToken(next) },
+		)
+	})
+}
+
+// ConfirmEmailChange puts a pending address into force.
+func (f *fixture) ConfirmEmailChange(ctx context.Context, u models.User, t models.OneTimeToken) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		now := tx.Now()
+		return inOrder(
+			func() error { return tx.LockUser(u) },
+			func() error { return tx.UseToken(t) },
+			func() error {
+				return tx.ChangeUser(u, models.UserPatch{Email: &t.Email, EmailNorm: &t.EmailNorm, EmailVerifiedAt: &now})
+			},
+			func() error { return tx.EndTokens(u.ID) },
+		)
+	})
+}
+
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The methods below combine the verbs of sessions as the packages above do.
+
+// at runs a transaction at the given instant.
+func (f *fixture) at(ctx context.Context, now time.Time, do func(tx *models.Tx) error) error {
+	return f.WithClock(func() time.Time { return now }).Tx(ctx, do)
+}
+
+// CreateSession adds the session of a login at the session's own time.
+func (f *fixture) CreateSession(ctx context.Context, s models.Session, oldHash, rehash string, limit int, tolerance time.Duration) error {
+	u := models.User{ID: s.UserID, SessionEpoch: s.Epoch, Password: oldHash}
+	return f.at(ctx, s.CreatedAt, func(tx *models.Tx) error {
+		if err := tx.RecordLogin(u); err != nil {
+			return err
+		}
+		if rehash != "" {
+			if err := tx.ReplaceHash(u, rehash); err != nil {
+				return err
+			}
+		}
+		if err := tx.InsertSession(s, tolerance); err != nil {
+			return err
+		}
+		_, err := tx.RevokeOldestSessions(u, limit, models.RevokedByEvictor)
+		return err
+	})
+}
+
+// Revoke revokes a session, and reports whether the user has it.
+func (f *fixture) Revoke(ctx context.Context, id uuid.UUID, userID int64, now time.Time, reason string) (bool, error) {
+	err := f.at(ctx, now, func(tx *models.Tx) error {
+		_, err := tx.RevokeSession(id, userID, reason)
+		return err
+	})
+	if errors.Is(err, models.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// KeepOnly revokes every session of a user except for one.
+func (f *fixture) KeepOnly(ctx context.Context, id uuid.UUID, userID, epoch int64, now time.Time) error {
+	u := models.User{ID: userID, SessionEpoch: epoch}
+	return f.at(ctx, now, func(tx *models.Tx) error {
+		if err := tx.MoveSession(id, u); err != nil {
+			return err
+		}
+		return tx.RevokeAllSessions(u)
+	})
+}
+
+// RevokeAllSessions revokes every session of a user, who may be a staff member.
+func (f *fixture) RevokeAllSessions(ctx context.Context, userID, epoch int64) error {
+	return f.Tx(ctx, func(tx *models.Tx) error {
+		if err := tx.RevokeAllSessions(models.User{ID: userID, SessionEpoch: epoch}); err != nil {
+			return err
+		}
+		return tx.EndEmailChangesBy(userID)
+	})
 }

@@ -19,17 +19,17 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-func TestMigrateFromNothing(t *testing.T) {
+func TestMigrateCreatesSchemaInEmptyDatabase(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		db := servertest.NewDatabase(t, e)
 		s := open(t, db)
 		v, err := s.Schema(t.Context())
 		ok(t, err)
 		if v.OK() || v.Current != 0 || v.Needed < 3 {
-			t.Fatalf("an empty database has the schema %+v", v)
+			t.Fatalf("schema of an empty database: got %+v", v)
 		}
 		if got := tables(t, db); len(got) > 0 {
-			t.Fatalf("asking made the tables %v", got)
+			t.Fatalf("Schema created the tables %v", got)
 		}
 		n, err := s.Migrate(t.Context())
 		ok(t, err)
@@ -39,11 +39,11 @@ func TestMigrateFromNothing(t *testing.T) {
 		n, err = s.Migrate(t.Context())
 		ok(t, err)
 		if n != 0 {
-			t.Errorf("%d migrations the second time", n)
+			t.Errorf("the second run applied %d migrations, want 0", n)
 		}
 		v, err = s.Schema(t.Context())
 		if ok(t, err); !v.OK() || v.Current != v.Needed {
-			t.Errorf("schema %+v", v)
+			t.Errorf("got the schema %+v", v)
 		}
 	})
 }
@@ -60,7 +60,7 @@ func (f *fixture) undoMigrations(first int64) {
 	for version := f.db.Count(f.t, "SELECT MAX(version_id) FROM goose_db_version"); version >= first; version-- {
 		statements, known := undo[version]
 		if !known {
-			f.t.Fatalf("undo has no entry for migration %d", version)
+			f.t.Fatalf("undo lacks migration %d", version)
 		}
 		for _, statement := range statements {
 			if f.db.Engine == servertest.MySQL && strings.HasPrefix(statement, "DROP INDEX") {
@@ -73,14 +73,14 @@ func (f *fixture) undoMigrations(first int64) {
 }
 
 // An older schema is recognized and migrated from its version; a newer one is left alone.
-func TestMigrateOldAndNew(t *testing.T) {
+func TestMigrateUpgradesOlderSchemaOnly(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		f := newFixture(t, e)
 		needed := f.db.Count(t, "SELECT MAX(version_id) FROM goose_db_version")
 		f.undoMigrations(needed)
 		v, err := f.Schema(t.Context())
 		if ok(t, err); v.OK() || v.Current != needed-1 {
-			t.Errorf("schema %+v", v)
+			t.Errorf("got the schema %+v", v)
 		}
 		n, err := f.Migrate(t.Context())
 		if ok(t, err); n != 1 {
@@ -91,17 +91,17 @@ func TestMigrateOldAndNew(t *testing.T) {
 		f.db.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", needed+1)
 		v, err = f.Schema(t.Context())
 		if ok(t, err); !v.OK() || v.Current != needed+1 {
-			t.Errorf("schema %+v", v)
+			t.Errorf("got the schema %+v", v)
 		}
 		n, err = f.Migrate(t.Context())
 		if ok(t, err); n != 0 {
-			t.Errorf("%d migrations on a newer schema", n)
+			t.Errorf("%d migrations were applied to a newer schema, want 0", n)
 		}
 	})
 }
 
 // Nine replicas start at once: each migration is applied once and no replica fails.
-func TestMigrateAtOnce(t *testing.T) {
+func TestConcurrentMigrationsAreAppliedOnce(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		db := servertest.NewDatabase(t, e)
 		var wait sync.WaitGroup
@@ -135,7 +135,7 @@ func TestMigrateAtOnce(t *testing.T) {
 		}
 		for _, row := range queryRows(t, db, "SELECT version_id, COUNT(*) FROM goose_db_version GROUP BY version_id") {
 			if row[1] != "1" {
-				t.Errorf("migration %s is noted %s times", row[0], row[1])
+				t.Errorf("migration %s is recorded %s times, want once", row[0], row[1])
 			}
 		}
 	})
@@ -152,7 +152,7 @@ func holdLease(t *testing.T, db *servertest.Database, life time.Duration) {
 	db.Exec(t, "UPDATE migration_lease SET holder = 'dead', expires_at = ? WHERE id = 1", time.Now().UTC().Add(life))
 }
 
-func TestLeaseTakenOver(t *testing.T) {
+func TestMigrateTakesOverExpiredLease(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -164,26 +164,26 @@ func TestLeaseTakenOver(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
 		if n, err := s.Migrate(ctx); err == nil || n != 0 {
-			t.Errorf("%d migrations under somebody else's lease, %v", n, err)
+			t.Errorf("%d migrations were applied under the lease of another process, %v", n, err)
 		}
 		if slices.Contains(tables(t, db), "users") {
-			t.Fatal("migrated under somebody else's lease")
+			t.Fatal("the schema was migrated under the lease of another process")
 		}
 		holdLease(t, db, time.Second)
 		began := time.Now()
 		n, err := s.Migrate(t.Context())
 		ok(t, err)
 		if took := time.Since(began); n == 0 || took < 500*time.Millisecond || took > 5*time.Second {
-			t.Errorf("%d migrations after %v, with a lease of 1 s in the way", n, took)
+			t.Errorf("got %d migrations after %v, while a lease of 1 s was held", n, took)
 		}
 		if free := db.Count(t, "SELECT COUNT(*) FROM migration_lease WHERE expires_at < '2000-01-01'"); free != 1 {
-			t.Error("the lease was not given back")
+			t.Error("the lease was not released")
 		}
 	})
 }
 
 // The holder of the lease renews it, and stops if the lease is lost.
-func TestLeaseKept(t *testing.T) {
+func TestMigrateRenewsItsLease(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a renewal of the lease")
 	}
@@ -201,7 +201,7 @@ func TestLeaseKept(t *testing.T) {
 				case <-time.After(models.LeaseRenew + 2*time.Second):
 				}
 				if after := leaseEnd(t, db); !after.After(before) {
-					t.Errorf("the lease ends at %v, and ended at %v", after, before)
+					t.Errorf("the lease ends at %v, not later than %v", after, before)
 				}
 				return nil
 			})
@@ -220,10 +220,10 @@ func TestLeaseKept(t *testing.T) {
 				}
 			})
 			if !errors.Is(err, models.ErrUnavailable) {
-				t.Errorf("work goes on without the lease: %v", err)
+				t.Errorf("the work continued without the lease: %v", err)
 			}
 			if db.Count(t, "SELECT COUNT(*) FROM migration_lease WHERE holder = 'dead' AND expires_at > '2000-01-01'") != 1 {
-				t.Error("somebody else's lease was given back")
+				t.Error("the lease of another process was released")
 			}
 		})
 	})
@@ -236,11 +236,11 @@ func leaseEnd(t *testing.T, db *servertest.Database) (end time.Time) {
 }
 
 // A database that cannot be reached must not look like one without a schema.
-func TestSchemaOfClosedStore(t *testing.T) {
+func TestSchemaOfClosedStoreIsUnavailable(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.Close())
 		if v, err := f.Schema(t.Context()); !errors.Is(err, models.ErrUnavailable) {
-			t.Errorf("schema %+v, %v", v, err)
+			t.Errorf("got the schema %+v, %v, want ErrUnavailable", v, err)
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestDialectsHaveTheSameMigrations(t *testing.T) {
 			ok(t, err)
 			ddl := strings.Count(string(text), "CREATE TABLE") + strings.Count(string(text), "ALTER TABLE")
 			if ddl > 1 || strings.Contains(string(text), "+goose Down") {
-				t.Errorf("%s/%s: one DDL a file, and no way down", dialect, f.Name())
+				t.Errorf("%s/%s: want one DDL statement per file and no down migration", dialect, f.Name())
 			}
 		}
 	}
@@ -340,7 +340,7 @@ func columns(t *testing.T, f *fixture, table string) (list []column) {
 				kind, _, _ = strings.Cut(kind, "(") // older servers add a width
 			}
 			if kind == "varchar" && row[3] != "utf8mb4_bin" {
-				t.Errorf("%s.%s has the collation %s", table, row[0], row[3])
+				t.Errorf("%s.%s has the collation %s, want utf8mb4_bin", table, row[0], row[3])
 			}
 			list = append(list, column{row[0], kind, row[2]})
 		}
@@ -349,7 +349,7 @@ func columns(t *testing.T, f *fixture, table string) (list []column) {
 	return list
 }
 
-func TestColumnsAreThoseOfTheModels(t *testing.T) {
+func TestColumnsEqualModels(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for table, model := range map[string]any{
 			"users": &models.User{}, "sessions": &models.Session{}, "events": &models.Event{},
@@ -363,12 +363,12 @@ func TestColumnsAreThoseOfTheModels(t *testing.T) {
 }
 
 // There is no column for a token, the hash of a token or a secret.
-func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
+func TestSessionsHaveNoColumnForTokens(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for _, c := range columns(t, f, "sessions") {
 			for _, word := range []string{"token", "hash", "secret", "key", "jti"} {
 				if strings.Contains(c.Name, word) {
-					t.Errorf("column %s", c.Name)
+					t.Errorf("the table has a column %s", c.Name)
 				}
 			}
 		}
@@ -376,7 +376,7 @@ func TestSessionsHaveNoPlaceForTokens(t *testing.T) {
 }
 
 // Each canonical name is unique, and no other column is.
-func TestUniqueNames(t *testing.T) {
+func TestCanonicalNamesAreUnique(t *testing.T) {
 	t.Attr("control", "66")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, change := range []func(*models.User){

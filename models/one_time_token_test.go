@@ -95,26 +95,26 @@ func TestResetIsUsedOnce(t *testing.T) {
 			return f.ResetPassword(context.Background(), s, token, u, fmt.Sprintf("hash %d", i))
 		})
 		if u := f.reload(f.user); won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil {
-			t.Errorf("%d of 20 set the password, epoch %d, verified at %v", won, u.SessionEpoch, u.EmailVerifiedAt)
+			t.Errorf("%d of 20 set the password, want 1; epoch %d, verified at %v", won, u.SessionEpoch, u.EmailVerifiedAt)
 		}
 	})
 }
 
 // A completed reset ends the other tokens of its user, and none of another user.
-func TestResetEndsEveryOtherToken(t *testing.T) {
+func TestResetInvalidatesOtherTokensOfUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		change, reset := newToken(models.PurposeEmailChange, f.user, now()), f.reset(now())
 		ok(t, f.addEmailChange(f.reload(f.user), change))
 		other := f.resetOf(f.newUser("bob"), now())
 		ok(t, f.ResetPassword(t.Context(), f.Store, reset, f.reload(f.user), "new"))
 		if f.isOpen(change) || f.isOpen(reset) || !f.isOpen(other) {
-			t.Errorf("open: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
+			t.Errorf("open tokens: change %v, reset %v, another user's %v", f.isOpen(change), f.isOpen(reset), f.isOpen(other))
 		}
 	})
 }
 
 // A token is accepted only until it expires, only for the user as read, and only for its purpose.
-func TestResetIsRefused(t *testing.T) {
+func TestResetRejectsInvalidTokens(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		token := f.reset(now())
 		at := func(now time.Time) *models.Store { return f.WithClock(func() time.Time { return now }) }
@@ -129,11 +129,11 @@ func TestResetIsRefused(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if f.db.Dump(t) != before {
-				t.Errorf("%s: something was written", name)
+				t.Errorf("%s: a row was written", name)
 			}
 		}
 		if _, err := f.Token(t.Context(), models.PurposeVerify, token.Hash); !errors.Is(err, models.ErrNotFound) {
-			t.Errorf("found for another purpose: %v", err)
+			t.Errorf("another purpose: got %v, want ErrNotFound", err)
 		}
 		ok(t, f.ResetPassword(t.Context(), at(token.ExpiresAt.Add(-time.Microsecond)), token, current, "new"))
 	})
@@ -147,7 +147,7 @@ func TestRegistrationIsCompletedOnce(t *testing.T) {
 			return f.CompleteRegistration(context.Background(), s, token, registered(token, fmt.Sprint("new", i)))
 		})
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = 'new@example.com'"); won != 1 || n != 1 {
-			t.Errorf("%d of 20 succeeded and made %d users", won, n)
+			t.Errorf("%d of 20 succeeded and created %d users, want 1 and 1", won, n)
 		}
 		if f.isOpen(token) || f.isOpen(twin) {
 			t.Error("a registration of the address is still open")
@@ -156,7 +156,7 @@ func TestRegistrationIsCompletedOnce(t *testing.T) {
 }
 
 // Two registrations of one address that are completed at once create one user.
-func TestTwinRegistrations(t *testing.T) {
+func TestConcurrentRegistrationsCreateOneUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		var tokens []models.OneTimeToken
@@ -168,13 +168,13 @@ func TestTwinRegistrations(t *testing.T) {
 			return f.CompleteRegistration(context.Background(), s, token, registered(token, fmt.Sprint("new", i)))
 		})
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM users WHERE email_norm = 'new@example.com'"); won != 1 || n != 1 {
-			t.Errorf("%d of 20 succeeded and made %d users", won, n)
+			t.Errorf("%d of 20 succeeded and created %d users, want 1 and 1", won, n)
 		}
 	})
 }
 
 // If the name is taken, the token is not consumed and can be used again.
-func TestConflictConsumesNothing(t *testing.T) {
+func TestTakenNameDoesNotUseToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		token, twin := f.register("new@example.com", at), f.register("new@example.com", at)
@@ -189,7 +189,7 @@ func TestConflictConsumesNothing(t *testing.T) {
 			}
 		}
 		if f.db.Dump(t) != before || !f.isOpen(token) || !f.isOpen(twin) {
-			t.Error("something was written")
+			t.Error("the conflict wrote a row or used a token")
 		}
 		ok(t, f.CompleteRegistration(t.Context(), f.Store, token, registered(token, "free")))
 	})
@@ -197,7 +197,7 @@ func TestConflictConsumesNothing(t *testing.T) {
 
 // A change of address that was started before the account was recovered does not take effect after
 // the recovery.
-func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
+func TestEmailChangeStartedBeforeRecoveryFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, end := range map[string]func(u models.User) error{
 			"another password": func(u models.User) error { return f.SetPassword(t.Context(), u, "new") },
@@ -208,13 +208,13 @@ func TestEmailChangeEndsWithItsEpoch(t *testing.T) {
 			ok(t, end(u))
 			before := f.db.Dump(t)
 			if err := f.addEmailChange(u, newToken(models.PurposeEmailChange, u, now())); !errors.Is(err, models.ErrNotFound) || f.db.Dump(t) != before {
-				t.Errorf("%s: %v, or something was written", name, err)
+				t.Errorf("%s: got %v, or a row was written", name, err)
 			}
 		}
 	})
 }
 
-func TestPendingRegistrationIsTheNewest(t *testing.T) {
+func TestPendingRegistrationIsNewest(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		f.register("new@example.com", at)
@@ -222,19 +222,19 @@ func TestPendingRegistrationIsTheNewest(t *testing.T) {
 		f.register("other@example.com", at.Add(2*time.Second))
 		found, err := f.PendingRegistration(t.Context(), "new@example.com", at.Add(3*time.Second))
 		if ok(t, err); found.ID != newest.ID {
-			t.Error("another one")
+			t.Error("got another registration than the newest")
 		}
 		if _, err := f.PendingRegistration(t.Context(), "new@example.com", newest.ExpiresAt); !errors.Is(err, models.ErrNotFound) {
-			t.Errorf("after its end: %v", err)
+			t.Errorf("after its expiry: got %v, want ErrNotFound", err)
 		}
 		ok(t, f.CompleteRegistration(t.Context(), f.Store, newest, registered(newest, "new")))
 		if _, err := f.PendingRegistration(t.Context(), "new@example.com", at.Add(4*time.Second)); !errors.Is(err, models.ErrNotFound) {
-			t.Errorf("after the address was verified: %v", err)
+			t.Errorf("after the address was verified: got %v, want ErrNotFound", err)
 		}
 	})
 }
 
-func TestDeleteOldTokens(t *testing.T) {
+func TestDeleteOldTokensDeletesInBatches(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for i := range 4 {
@@ -243,11 +243,11 @@ func TestDeleteOldTokens(t *testing.T) {
 		for _, want := range []int64{2, 1, 0} {
 			n, err := f.DeleteOldTokens(t.Context(), at.Add(time.Hour+3*time.Minute), 2)
 			if ok(t, err); n != want {
-				t.Errorf("%d were deleted, want %d", n, want)
+				t.Errorf("%d tokens were deleted, want %d", n, want)
 			}
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); n != 1 {
-			t.Errorf("%d are left", n)
+			t.Errorf("%d tokens are left, want 1", n)
 		}
 	})
 }

@@ -66,7 +66,7 @@ func claimNext(ctx context.Context, s *models.Store, at time.Time) (models.Mail,
 func (f *fixture) nothingDue(at time.Time) {
 	f.t.Helper()
 	if m, err := claimNext(f.t.Context(), f.Store, at); !errors.Is(err, models.ErrNotFound) {
-		f.t.Errorf("claimed %s, %v", m.ID, err)
+		f.t.Errorf("claimed %s, want ErrNotFound: %v", m.ID, err)
 	}
 }
 
@@ -123,17 +123,17 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 		}
 		for id := range want {
 			if taken[id] != 1 {
-				t.Errorf("mail %s was claimed %d times", id, taken[id])
+				t.Errorf("mail %s was claimed %d times, want once", id, taken[id])
 			}
 		}
 		if taken[later.ID] != 0 || len(taken) != len(want) {
-			t.Errorf("%d mails were claimed, the one of the future %d times", len(taken), taken[later.ID])
+			t.Errorf("%d mails were claimed, the one that is not due %d times", len(taken), taken[later.ID])
 		}
 	})
 }
 
-// A worker whose lease has expired cannot change the mail anymore.
-func TestLostLeaseOfAMail(t *testing.T) {
+// A worker whose lease has expired can no longer change the mail.
+func TestWorkerWithExpiredLeaseCannotChangeMail(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		f.queue(at)
@@ -147,18 +147,18 @@ func TestLostLeaseOfAMail(t *testing.T) {
 		f.finish(first, at)
 		ok(t, f.RetryMail(t.Context(), first, at))
 		if f.db.Dump(t) != before {
-			t.Error("the first worker still had a say")
+			t.Error("the first worker changed the mail after its lease")
 		}
 		f.finish(second, at.Add(lease))
 		ok(t, f.RetryMail(t.Context(), second, at)) // a finished mail stays finished
 		f.nothingDue(at.Add(time.Hour))
 		if got := f.outcome(first); got != models.MailSent {
-			t.Errorf("outcome %q", got)
+			t.Errorf("outcome: got %q, want sent", got)
 		}
 	})
 }
 
-func TestMailIsTriedAgainInTime(t *testing.T) {
+func TestRetriedMailIsDueAtItsTime(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Truncate(time.Second) // a time without a fraction between others with one
 		f.queue(at)
@@ -168,13 +168,13 @@ func TestMailIsTriedAgainInTime(t *testing.T) {
 			f.nothingDue(next.Add(-early))
 		}
 		if m := f.claim(next); m.Attempts != 2 {
-			t.Errorf("attempt %d", m.Attempts)
+			t.Errorf("attempt: got %d, want 2", m.Attempts)
 		}
 	})
 }
 
 // The mail that has been due longest is claimed first.
-func TestMailsAreClaimedInOrder(t *testing.T) {
+func TestMailDueLongestIsClaimedFirst(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		var order []uuid.UUID
@@ -183,7 +183,7 @@ func TestMailsAreClaimedInOrder(t *testing.T) {
 		}
 		for i, want := range order {
 			if m := f.claim(at.Add(time.Minute - time.Second)); m.ID != want {
-				t.Errorf("mail %s came as number %d", m.ID, i)
+				t.Errorf("mail %s was claimed at position %d", m.ID, i)
 			}
 		}
 	})
@@ -229,13 +229,13 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 
 // Mails without a recipient are finished together, except for those that a worker has claimed or
 // that are already finished.
-func TestDropMails(t *testing.T) {
+func TestDropMailsFinishesWaitingMails(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		sent, claimed, one, two, later := f.queue(at), f.queue(at.Add(time.Microsecond)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Second)), f.queue(at.Add(time.Minute))
 		f.finish(f.claim(at), at)
 		if m := f.claim(at.Add(time.Microsecond)); m.ID != claimed.ID {
-			t.Fatalf("claimed %s", m.ID)
+			t.Fatalf("claimed %s, want the mail whose lease has expired", m.ID)
 		}
 		for _, want := range []int{2, 0} {
 			n, err := f.DropMails(t.Context(), at.Add(2*time.Second), []models.Mail{sent, claimed, one, two, later})
@@ -249,14 +249,14 @@ func TestDropMails(t *testing.T) {
 			}
 		}
 		if n, err := f.DropMails(t.Context(), at, nil); n != 0 || err != nil {
-			t.Errorf("none: %d, %v", n, err)
+			t.Errorf("no IDs: got %d, %v, want 0", n, err)
 		}
 	})
 }
 
 // The outcome of a mail is stored with the recipient, which the caller may have cleared. A mail of
-// another kind or address, or one that has an outcome, is not queued anymore.
-func TestQueuedMails(t *testing.T) {
+// another kind or address, or one that has an outcome, is no longer queued.
+func TestFinishedMailIsNotQueued(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		other, cleared := newMail(at.Add(time.Minute)), f.queue(at)
@@ -282,12 +282,12 @@ func TestQueuedMails(t *testing.T) {
 			}
 		}
 		if rows := f.query("SELECT email, email_norm, name FROM outbox WHERE id = ?", cleared.ID); rows[0][0]+rows[0][1]+rows[0][2] != "" {
-			t.Errorf("the recipient is %q", rows)
+			t.Errorf("the recipient is %q, want none", rows)
 		}
 	})
 }
 
-func TestUserTokens(t *testing.T) {
+func TestUserTokensListsTokensOfUser(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		open, used, other := f.reset(now()), f.reset(now()), f.resetOf(f.newUser("bob"), now())
 		var list []models.OneTimeToken
@@ -300,16 +300,16 @@ func TestUserTokens(t *testing.T) {
 		}))
 		for _, each := range list {
 			if each.ID == other.ID || (each.UsedAt != nil) != (each.ID == used.ID) {
-				t.Errorf("token %s, used at %v", each.ID, each.UsedAt)
+				t.Errorf("token %s has the use %v", each.ID, each.UsedAt)
 			}
 		}
 		if len(list) != 2 || list[0].ID != open.ID && list[1].ID != open.ID {
-			t.Errorf("%d tokens", len(list))
+			t.Errorf("got %d tokens, want 2", len(list))
 		}
 	})
 }
 
-func TestMailsDue(t *testing.T) {
+func TestMailsDueCountsPriorityUpToBound(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for range 3 {
@@ -324,12 +324,12 @@ func TestMailsDue(t *testing.T) {
 			}
 		}
 		if got, err := f.MailsDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
-			t.Errorf("before: %v, %v", got, err)
+			t.Errorf("before they are due: got %v, %v, want false", got, err)
 		}
 	})
 }
 
-func TestDeleteOldMails(t *testing.T) {
+func TestDeleteOldMailsKeepsUnfinishedOnes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for i := range 4 {
@@ -340,11 +340,11 @@ func TestDeleteOldMails(t *testing.T) {
 		for _, want := range []int64{2, 1, 0} {
 			n, err := f.DeleteOldMails(t.Context(), at.Add(3*time.Hour), 2)
 			if ok(t, err); n != want {
-				t.Errorf("%d were deleted, want %d", n, want)
+				t.Errorf("%d mails were deleted, want %d", n, want)
 			}
 		}
 		if n := f.db.Count(t, "SELECT COUNT(*) FROM outbox"); n != 2 || f.outcome(waiting) != "" {
-			t.Errorf("%d are left", n)
+			t.Errorf("%d mails are left, want 2", n)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"example.com/accounts/models"
 )
 
-func TestRetryCallsAgainOnlyAfterTheNamedError(t *testing.T) {
+func TestRetryCallsAgainAfterNamedErrorOnly(t *testing.T) {
 	other := errors.New("other")
 	for name, each := range map[string]struct {
 		results []error
@@ -27,12 +27,12 @@ func TestRetryCallsAgainOnlyAfterTheNamedError(t *testing.T) {
 			return each.results[calls-1]
 		})
 		if calls != each.calls || !errors.Is(err, each.err) {
-			t.Errorf("%s: %d calls, %v", name, calls, err)
+			t.Errorf("%s: got %d calls and %v", name, calls, err)
 		}
 	}
 }
 
-func TestRetryEndsWithItsContext(t *testing.T) {
+func TestRetryStopsWhenContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0
 	err := models.Retry(ctx, 1000, models.Is(models.ErrClock), func() error {
@@ -42,6 +42,6 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 	})
 	// a pause may end at the same instant as the context
 	if calls > 20 || !errors.Is(err, models.ErrClock) {
-		t.Fatalf("%d calls, %v", calls, err)
+		t.Fatalf("got %d calls and %v", calls, err)
 	}
 }

@@ -23,8 +23,8 @@ var rawArgument = map[string]int{
 // unguarded maps functions whose writes may match any number of rows, including none, to the
 // reason.
 var unguarded = map[string]string{
-	"AddEvents":            "a user who is gone has no events",
-	"releaseMail":          "a lease that was lost meanwhile is another worker's to finish",
+	"AddEvents":            "a deleted user has no events",
+	"releaseMail":          "after a lost lease, another worker finishes the mail",
 	"endTokens":            "there may be none",
 	"EndTokens":            "there may be none",
 	"CancelMails":          "there may be none",
@@ -189,10 +189,10 @@ func (s source) outcome(call *ast.CallExpr, stack []ast.Node, guarded bool) {
 		counted = isName && strings.Contains(s.text(), blank.Name+".RowsAffected")
 	}
 	if !looked {
-		s.fault(call, "nobody looks at the outcome of "+nameOf(call))
+		s.fault(call, nameOf(call)+": its outcome is ignored")
 	}
 	if _, known := unguarded[s.decl.Name.Name]; guarded && !counted && !known {
-		s.fault(call, "nobody counts the rows of "+nameOf(call))
+		s.fault(call, nameOf(call)+": the number of changed rows is ignored")
 	}
 }
 
@@ -253,7 +253,7 @@ func check(t *testing.T, files map[string]string) []string {
 	}
 }
 
-func TestNoRawSQLNoLostWrite(t *testing.T) {
+func TestModelsContainNoRawSQLAndIgnoreNoWrite(t *testing.T) {
 	t.Attr("control", "98")
 	entries, err := os.ReadDir(".")
 	if err != nil {
@@ -275,7 +275,7 @@ func TestNoRawSQLNoLostWrite(t *testing.T) {
 }
 
 // Each of these sources breaks a rule and is reported.
-func TestRulesFind(t *testing.T) {
+func TestRulesReportEachFault(t *testing.T) {
 	t.Attr("control", "98")
 	for _, body := range []string{
 		`db.Where("id = " + name).Take(&u)`, `db.Order(name + "").Find(&u)`, `db.Raw(fmt.Sprintf("x %s", name))`, `q := "a"; q = name + "b"; return db.Exec(q).Error`, `db.Select(f()).Find(&u)`,
@@ -284,7 +284,7 @@ func TestRulesFind(t *testing.T) {
 	} {
 		text := "package x\nfunc pass(where string) error { return db.Where(where).Take(nil).Error }\nfunc f(name string) error {\n" + body + "\nreturn nil }\n"
 		if len(check(t, map[string]string{"x.go": text})) == 0 {
-			t.Errorf("nothing is wrong with %s", body)
+			t.Errorf("no fault was found in %s", body)
 		}
 	}
 }

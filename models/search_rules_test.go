@@ -16,7 +16,7 @@ var writers = []string{"ChangeUser", "LockUser", "LockSuperusers", "updateSearch
 
 // Every other write to a user goes through ChangeUser. Otherwise a search would not find the user
 // by the new name.
-func TestUsersAreWrittenInOnePlace(t *testing.T) {
+func TestUsersAreWrittenThroughChangeUser(t *testing.T) {
 	t.Attr("control", "204")
 	entries, err := os.ReadDir(".")
 	if err != nil {

@@ -35,7 +35,7 @@ var searchCases = []struct {
 }
 
 // A search finds the same users on every engine, without regard to case, width and form.
-func TestSearchIsTheSameOnEveryEngine(t *testing.T) {
+func TestSearchFindsSameUsersOnEveryEngine(t *testing.T) {
 	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for i, c := range searchCases {
@@ -66,7 +66,7 @@ func (f *fixture) finds(word, want string) {
 }
 
 // An address is found as the user entered it, by its domain in ASCII, and by its domain in Unicode.
-func TestSearchOfDomains(t *testing.T) {
+func TestSearchFindsDomainInBothForms(t *testing.T) {
 	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for name, email := range map[string]string{"typed": "Eva@BÜCHER.example", "ascii": "udo@xn--bcher-kva.example", "alike": "cfo@c\u043erp.example"} {
@@ -93,7 +93,7 @@ func (f *fixture) inStep(after string) {
 }
 
 // Every write to a user updates the search text.
-func TestEveryWriteKeepsTheSearch(t *testing.T) {
+func TestEveryWriteUpdatesSearchText(t *testing.T) {
 	t.Attr("control", "204")
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ctx := t.Context()
@@ -143,7 +143,7 @@ func TestFoldIsStable(t *testing.T) {
 		}
 		once := models.Fold("a" + string(r) + "b")
 		if again := models.Fold(once); again != once {
-			t.Errorf("%U: %q, and then %q", r, once, again)
+			t.Errorf("%U: folded to %q, and then to %q", r, once, again)
 		}
 	}
 	if diff := cmp.Diff(models.Fold("STRAẞE"), models.Fold("straße")); diff != "" {

@@ -24,13 +24,13 @@ func step(s models.Session, at time.Time) models.Rotation {
 	}
 }
 
-func TestRotate(t *testing.T) {
+func TestRotateWritesNextGeneration(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		r := step(s, now())
 		done, err := f.Rotate(t.Context(), r)
 		if ok(t, err); !done {
-			t.Fatal("nothing was rotated")
+			t.Fatal("Rotate changed no row")
 		}
 		want := s
 		want.Generation, want.RotatedAt, want.LastUsedAt, want.IdleExpiresAt = 1, r.Now, r.Now, r.IdleExpiresAt
@@ -42,13 +42,13 @@ func TestRotate(t *testing.T) {
 		r.Attempt, r.RotatedBefore = nil, time.Time{}
 		done, err = f.Rotate(t.Context(), r)
 		if ok(t, err); !done || f.read(s.ID).Attempt != nil || f.read(s.ID).Generation != 2 {
-			t.Error("a rotation without an attempt or an age")
+			t.Error("the rotation without an attempt or an age failed, or stored them")
 		}
 	})
 }
 
 // The statement contains every condition of row 3. If one does not hold, nothing is changed.
-func TestRotateGuards(t *testing.T) {
+func TestRotateChecksEveryCondition(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.login(f.newUser("bob")) // the row of another user is not changed
 		for name, change := range map[string]func(*models.Rotation){
@@ -82,7 +82,7 @@ func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)
 		f.t.Errorf("%s: %v %v", name, done, err)
 	}
 	if diff := cmp.Diff(before, f.db.Dump(f.t)); diff != "" {
-		f.t.Errorf("%s changes\n%s", name, diff)
+		f.t.Errorf("%s changed\n%s", name, diff)
 	}
 }
 
@@ -111,7 +111,7 @@ func (f *fixture) ways() map[string]func(s models.Session, at time.Time, toleran
 	}
 }
 
-func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
+func TestEndedSessionIsNotChanged(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ends := map[string]func(models.Session){
 			"revoked": func(s models.Session) {
@@ -121,8 +121,8 @@ func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
 			"epoch": func(models.Session) {
 				f.db.Exec(t, "UPDATE users SET session_epoch = session_epoch + 1 WHERE id = ?", f.user.ID)
 			},
-			"inactive":     func(models.Session) { f.db.Exec(t, "UPDATE users SET is_active = 0 WHERE id = ?", f.user.ID) },
-			"user is gone": func(models.Session) { f.db.Exec(t, "DELETE FROM users WHERE id = ?", f.user.ID) },
+			"inactive":        func(models.Session) { f.db.Exec(t, "UPDATE users SET is_active = 0 WHERE id = ?", f.user.ID) },
+			"user is deleted": func(models.Session) { f.db.Exec(t, "DELETE FROM users WHERE id = ?", f.user.ID) },
 			"generation": func(s models.Session) {
 				f.db.Exec(t, "UPDATE sessions SET generation = generation + 1 WHERE id = ?", s.ID)
 			},
@@ -143,10 +143,10 @@ func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
 				apply(s)
 				before := f.db.Dump(t)
 				if done, err := call(s, now(), tolerance); done || err != nil {
-					t.Errorf("%s after %s: %v %v", way, end, done, err)
+					t.Errorf("%s after %s: got %v %v", way, end, done, err)
 				}
 				if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
-					t.Errorf("%s after %s changes\n%s", way, end, diff)
+					t.Errorf("%s after %s changed\n%s", way, end, diff)
 				}
 			}
 		}
@@ -154,34 +154,34 @@ func TestGuardsSeeThatASessionHasEnded(t *testing.T) {
 }
 
 // A statement that decides by age changes nothing if the clocks differ, or if it is late.
-func TestClockGuard(t *testing.T) {
+func TestStatementWithWrongClockChangesNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		for way, call := range f.ways() {
 			for _, off := range []time.Duration{-time.Hour, -3 * time.Second, 3 * time.Second, 50 * time.Minute} {
 				s := f.login(f.user)
 				done, err := call(s, now().Add(off), tolerance)
 				if ok(t, err); done != (f.db.Engine == servertest.SQLite) {
-					t.Errorf("%s with a clock off by %v: %v", way, off, done)
+					t.Errorf("%s with a clock off by %v: got %v", way, off, done)
 				}
 			}
 			for _, off := range []time.Duration{-time.Second, 0, time.Second} {
 				done, err := call(f.login(f.user), now().Add(off), tolerance)
 				if ok(t, err); !done {
-					t.Errorf("%s with a clock off by %v is held back", way, off)
+					t.Errorf("%s with a clock off by %v was rejected", way, off)
 				}
 			}
 		}
 		for _, off := range []time.Duration{-time.Hour, 3 * time.Second} {
 			err := f.CreateSession(t.Context(), newSession(f.user, now().Add(off)), f.user.Password, "", 50, tolerance)
 			if f.db.Engine == servertest.MySQL && !errors.Is(err, models.ErrClock) || f.db.Engine == servertest.SQLite && err != nil {
-				t.Errorf("a login with a clock off by %v: %v", off, err)
+				t.Errorf("a login with a clock off by %v: got %v", off, err)
 			}
 		}
 	})
 }
 
 // A statement that has waited for its row is checked by the time at which it gets the row.
-func TestClockGuardAfterAWait(t *testing.T) {
+func TestClockIsCheckedAfterWaitForRow(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for way, call := range f.ways() {
 			s := f.login(f.user)
@@ -192,22 +192,22 @@ func TestClockGuardAfterAWait(t *testing.T) {
 			time.AfterFunc(700*time.Millisecond, func() { _ = other.Rollback() })
 			before := f.db.Dump(t)
 			if done, err := call(s, now(), 300*time.Millisecond); done || err != nil {
-				t.Errorf("%s, 700 ms late: %v %v", way, done, err)
+				t.Errorf("%s, 700 ms late: got %v %v", way, done, err)
 			}
 			if diff := cmp.Diff(before, f.db.Dump(t)); diff != "" {
-				t.Errorf("%s, 700 ms late, changes\n%s", way, diff)
+				t.Errorf("%s, 700 ms late, changed\n%s", way, diff)
 			}
 		}
 	})
 }
 
-func TestTouchChangesOneColumn(t *testing.T) {
+func TestTouchChangesLastUseOnly(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		at := now()
 		done, err := f.Touch(t.Context(), s.ID, 0, at, tolerance, nil)
 		if ok(t, err); !done {
-			t.Fatal("not touched")
+			t.Fatal("Touch matched no row")
 		}
 		s.LastUsedAt = at
 		if diff := cmp.Diff(s, f.read(s.ID).Session); diff != "" {
@@ -215,13 +215,13 @@ func TestTouchChangesOneColumn(t *testing.T) {
 		}
 		done, err = f.Touch(t.Context(), s.ID, 0, at, tolerance, nil) // matched, although no value changes
 		if ok(t, err); !done {
-			t.Error("the second touch of an instant matched nothing")
+			t.Error("the second Touch at the same instant matched no row")
 		}
 	})
 }
 
 // A session is revoked for reuse once, with one event, however many callers try.
-func TestRevokeReused(t *testing.T) {
+func TestRevokeReusedRecordsOneEvent(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		var wait sync.WaitGroup
@@ -246,32 +246,32 @@ func TestRevokeReused(t *testing.T) {
 		}
 		l := f.read(s.ID)
 		if events := f.db.Count(t, "SELECT COUNT(*) FROM events"); won != 1 || events != 1 || l.RevokedAt == nil || l.RevokeReason != models.RevokedByReuse {
-			t.Errorf("%d won, %d events, revoked at %v for %q", won, events, l.RevokedAt, l.RevokeReason)
+			t.Errorf("%d calls revoked the session, with %d events, at %v for %q", won, events, l.RevokedAt, l.RevokeReason)
 		}
 	})
 }
 
-func TestRevoke(t *testing.T) {
+func TestRevokeKeepsFirstReason(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		s := f.login(f.user)
 		if found, err := f.Revoke(t.Context(), s.ID, s.UserID+1, now(), "x"); found || err != nil || f.read(s.ID).RevokedAt != nil {
-			t.Errorf("somebody else's session: %v %v", found, err)
+			t.Errorf("session of another user: got %v %v, want false", found, err)
 		}
 		if found, err := f.Revoke(t.Context(), uuid.New(), s.UserID, now(), "x"); found || err != nil {
-			t.Errorf("no session: %v %v", found, err)
+			t.Errorf("unknown session: got %v %v, want false", found, err)
 		}
 		at := now()
 		for i, reason := range []string{models.RevokedByLogout, models.RevokedByUser} {
 			found, err := f.Revoke(t.Context(), s.ID, s.UserID, at.Add(time.Duration(i)*time.Minute), reason)
 			l := f.read(s.ID)
 			if ok(t, err); !found || !l.RevokedAt.Equal(at) || l.RevokeReason != models.RevokedByLogout {
-				t.Errorf("%d: %v, revoked at %v for %q", i, found, l.RevokedAt, l.RevokeReason)
+				t.Errorf("call %d: got %v, revoked at %v for %q", i, found, l.RevokedAt, l.RevokeReason)
 			}
 		}
 	})
 }
 
-func TestKeepOnly(t *testing.T) {
+func TestKeepOnlyRevokesOtherSessions(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		a, b := f.login(f.user), f.login(f.user)
 		for name, err := range map[string]error{
@@ -286,18 +286,18 @@ func TestKeepOnly(t *testing.T) {
 			}
 		}
 		if got := f.read(a.ID); got.Epoch != f.user.SessionEpoch || got.User.SessionEpoch != f.user.SessionEpoch {
-			t.Errorf("half of it stayed: %d, %d", got.Epoch, got.User.SessionEpoch)
+			t.Errorf("a part of the rejected change was committed: epochs %d, %d", got.Epoch, got.User.SessionEpoch)
 		}
 		ok(t, f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch, now()))
 		u := f.reload(f.user)
 		if u.SessionEpoch != f.user.SessionEpoch+1 || f.read(a.ID).Epoch != u.SessionEpoch || f.read(b.ID).Epoch != f.user.SessionEpoch {
-			t.Errorf("epochs %d, %d, %d", u.SessionEpoch, f.read(a.ID).Epoch, f.read(b.ID).Epoch)
+			t.Errorf("got the epochs %d, %d, %d", u.SessionEpoch, f.read(a.ID).Epoch, f.read(b.ID).Epoch)
 		}
 	})
 }
 
 // A login in progress fails if an event ends all sessions.
-func TestCreateSessionGuards(t *testing.T) {
+func TestCreateSessionFailsIfSessionsWereRevoked(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		i := 0
 		for name, change := range map[string]func(u models.User) error{
@@ -318,27 +318,27 @@ func TestCreateSessionGuards(t *testing.T) {
 			}
 			u.SessionEpoch++
 			if err := change(models.User{ID: u.ID, SessionEpoch: u.SessionEpoch - 1, Password: u.Password}); !errors.Is(err, models.ErrNotFound) {
-				t.Errorf("%s twice: %v", name, err)
+				t.Errorf("%s twice: got %v, want ErrNotFound", name, err)
 			}
 		}
 	})
 }
 
-func TestRehashIsGuarded(t *testing.T) {
+func TestRehashReplacesVerifiedHashOnly(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "better", 50, tolerance))
 		if got := f.reload(f.user).Password; got != "better" {
-			t.Errorf("hash %q", got)
+			t.Errorf("hash: got %q, want better", got)
 		}
 		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "late", 50, tolerance))
 		if got := f.reload(f.user); got.Password != "better" || got.SessionEpoch != f.user.SessionEpoch {
-			t.Errorf("hash %q", got.Password)
+			t.Errorf("hash: got %q, want better", got.Password)
 		}
 	})
 }
 
 // Beyond the limit the oldest live sessions are revoked; sessions that have ended do not count.
-func TestEviction(t *testing.T) {
+func TestOldestLiveSessionsAreRevokedBeyondLimit(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := f.login(f.newUser("bob"))
 		start := now().Add(-time.Minute)
@@ -361,23 +361,23 @@ func TestEviction(t *testing.T) {
 				want = models.RevokedByLogout
 			}
 			if got := f.read(s.ID); got.RevokeReason != want || (got.RevokedAt != nil) != (want != "") {
-				t.Errorf("session %d: %q, want %q", i, got.RevokeReason, want)
+				t.Errorf("session %d: got %q, want %q", i, got.RevokeReason, want)
 			}
 		}
 		if f.read(other.ID).RevokedAt != nil {
-			t.Error("somebody else's session gave way")
+			t.Error("the session of another user was revoked")
 		}
 		list, err := f.Sessions(t.Context(), f.user.ID, f.user.SessionEpoch, now(), 50)
 		ok(t, err)
 		newestFirst := slices.IsSortedFunc(list, func(a, b models.Session) int { return b.CreatedAt.Compare(a.CreatedAt) })
 		if len(list) != 50 || list[0].ID != all[54].ID || !newestFirst {
-			t.Errorf("%d sessions, newest first: %v", len(list), newestFirst)
+			t.Errorf("got %d sessions, newest first: %v", len(list), newestFirst)
 		}
 	})
 }
 
 // Concurrent logins do not exceed the limit.
-func TestEvictionAtOnce(t *testing.T) {
+func TestConcurrentLoginsDoNotExceedLimit(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		var wait sync.WaitGroup
 		for range 30 {
@@ -394,7 +394,7 @@ func TestEvictionAtOnce(t *testing.T) {
 	})
 }
 
-func TestDeleteExpired(t *testing.T) {
+func TestDeleteExpiredDeletesInBatches(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Truncate(time.Second)
 		var all []models.Session
@@ -405,35 +405,35 @@ func TestDeleteExpired(t *testing.T) {
 		}
 		for _, want := range []int64{2, 2, 1, 0} {
 			if n, err := f.DeleteExpired(t.Context(), at, 2); n != want || err != nil {
-				t.Errorf("%d sessions removed, want %d, %v", n, want, err)
+				t.Errorf("%d sessions were deleted, want %d, %v", n, want, err)
 			}
 		}
 		for i, s := range all {
 			if _, err := f.Session(t.Context(), s.ID); errors.Is(err, models.ErrNotFound) != (i < 5) {
-				t.Errorf("session %d: %v", i, err)
+				t.Errorf("session %d: got %v", i, err)
 			}
 		}
 	})
 }
 
 // An id is never assigned to a second user, because old tokens would then identify the new user.
-func TestUserIDsAreNeverUsedTwice(t *testing.T) {
+func TestUserIDIsNotReused(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		last := f.newUser("bob")
 		f.db.Exec(t, "DELETE FROM users WHERE id = ?", last.ID)
 		if next := f.newUser("bob"); next.ID <= last.ID {
-			t.Errorf("user %d after user %d", next.ID, last.ID)
+			t.Errorf("user ID %d after %d", next.ID, last.ID)
 		}
 		f.db.Exec(t, "DELETE FROM users")
 		ok(t, f.Close())
 		f.Store = open(t, f.db)
 		if next := f.newUser("carol"); next.ID <= last.ID+1 {
-			t.Errorf("user %d after a restart", next.ID)
+			t.Errorf("user ID %d after a restart", next.ID)
 		}
 	})
 }
 
-func TestUsers(t *testing.T) {
+func TestUsersVisitsEveryUserInOrder(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		want := []int64{f.user.ID}
 		for i := range 5 {
@@ -455,7 +455,7 @@ func TestUsers(t *testing.T) {
 }
 
 // The user is read with the session, without the password hash.
-func TestSessionHasNoHash(t *testing.T) {
+func TestSessionHasNoPasswordHash(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		l := f.read(f.login(f.user).ID)
 		if l.User.Password != "" || l.User.Username != "ada" || !l.User.IsActive || l.User.ID != f.user.ID {
@@ -465,6 +465,18 @@ func TestSessionHasNoHash(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+func TestIDScansSixteenBytesOnly(t *testing.T) {
+	var id uuid.UUID
+	for _, src := range []any{"0123456789abcdef", []byte("short"), nil, 1} {
+		if id.Scan(src) == nil {
+			t.Errorf("Scan accepted %v", src)
+		}
+	}
+	if err := id.Scan([]byte("0123456789abcdef")); err != nil || id.String() != "30313233-3435-3637-3839-616263646566" {
+		t.Errorf("%v %v", id, err)
+	}
 }
 
 // Ids are stored as 16 bytes by every way to a driver: models, conditions, SQL and prepared

@@ -9,7 +9,7 @@ import (
 
 // Writes of one network wait for a place, up to a bound. Writes of other networks, those inside a
 // sequence that has a place, and the server's own do not.
-func TestWriteShares(t *testing.T) {
+func TestWaitingWritesOfNetworkAreBounded(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		s := &Store{share: newWriteShares(4)}
@@ -35,7 +35,7 @@ func TestWriteShares(t *testing.T) {
 		}
 		synctest.Wait()
 		if _, err := s.share.enter(flooding); !errors.Is(err, ErrUnavailable) || len(results) > 0 {
-			t.Errorf("beyond the bound: %v; %d did not wait", err, len(results))
+			t.Errorf("beyond the bound: got %v; %d writes did not wait", err, len(results))
 		}
 		for _, ctx := range []context.Context{t.Context(), inside, other} {
 			leave, err := s.share.enter(ctx)
@@ -59,12 +59,12 @@ func TestWriteShares(t *testing.T) {
 		synctest.Wait()
 		stop()
 		if err := <-results; !errors.Is(err, ErrUnavailable) {
-			t.Errorf("canceled: %v", err)
+			t.Errorf("canceled write: got %v, want ErrUnavailable", err)
 		}
 		second()
 		third()
 		if len(s.share.open) != 0 {
-			t.Errorf("left: %v", s.share.open)
+			t.Errorf("places still taken: %v", s.share.open)
 		}
 	})
 }

@@ -34,7 +34,7 @@ func hold(t *testing.T, pool *sql.DB, n int) (conns []*sql.Conn) {
 }
 
 // The required variables are set on every connection, not only on the first.
-func TestConnectionVariables(t *testing.T) {
+func TestEveryConnectionHasRequiredVariables(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		isolation := "transaction_isolation"
 		names := map[string]bool{}
@@ -63,7 +63,7 @@ func TestConnectionVariables(t *testing.T) {
 			}
 			for _, mode := range []string{"STRICT_TRANS_TABLES", "NO_ZERO_DATE", "ERROR_FOR_DIVISION_BY_ZERO", "NO_ENGINE_SUBSTITUTION"} {
 				if got := get("sql_mode"); !slices.Contains(strings.Split(got, ","), mode) {
-					t.Errorf("connection %d: no %s in sql_mode %s", i, mode, got)
+					t.Errorf("connection %d: sql_mode lacks %s: %s", i, mode, got)
 				}
 			}
 		}
@@ -76,7 +76,7 @@ func TestConnectionVariables(t *testing.T) {
 
 // As many connections stay idle as may be open. With fewer, each burst would open and close
 // connections.
-func TestConnectionsStay(t *testing.T) {
+func TestOpenConnectionsStayIdle(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		for _, c := range hold(t, f.WritePool(), 8) {
 			ok(t, c.Close())
@@ -88,7 +88,7 @@ func TestConnectionsStay(t *testing.T) {
 }
 
 // A value that does not fit is rejected, never truncated.
-func TestNothingIsCut(t *testing.T) {
+func TestValueTooLongIsRejected(t *testing.T) {
 	eachMySQL(t, func(t *testing.T, f *fixture) {
 		s := newSession(f.user, now())
 		s.Transport = strings.Repeat("x", 17)
@@ -98,7 +98,7 @@ func TestNothingIsCut(t *testing.T) {
 	})
 }
 
-func TestSQLitePragmas(t *testing.T) {
+func TestSQLiteConnectionsHavePragmas(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "1000"}
 		conns := append(hold(t, f.WritePool(), 1), hold(t, f.ReadPool(), 4)...)
@@ -111,11 +111,11 @@ func TestSQLitePragmas(t *testing.T) {
 			}
 			_, err := c.ExecContext(t.Context(), "UPDATE users SET first_name = 'x'")
 			if (err == nil) != (i == 0) {
-				t.Errorf("connection %d writes: %v", i, err)
+				t.Errorf("connection %d: the write returned %v", i, err)
 			}
 		}
 		if n := f.WritePool().Stats().MaxOpenConnections; n != 1 {
-			t.Errorf("%d writers", n)
+			t.Errorf("got %d write connections, want 1", n)
 		}
 	})
 }
@@ -131,7 +131,7 @@ func eachSQLite(t *testing.T, f func(t *testing.T, f *fixture)) {
 }
 
 // Fifty writers and fifty readers at once wait in a queue, and none gets "database is locked".
-func TestSQLiteManyWriters(t *testing.T) {
+func TestSQLiteQueuesConcurrentWriters(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		sessions := make([]models.Session, 50)
 		for i := range sessions {
@@ -166,7 +166,7 @@ func TestSQLiteManyWriters(t *testing.T) {
 }
 
 // A second process, such as a command, writes to the same file at the same time.
-func TestSQLiteTwoProcesses(t *testing.T) {
+func TestSQLiteAcceptsSecondProcess(t *testing.T) {
 	eachSQLite(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
 		s := f.login(f.user)
@@ -185,7 +185,7 @@ func TestSQLiteTwoProcesses(t *testing.T) {
 }
 
 // The file contains password hashes. Only its owner can access it and the files next to it.
-func TestSQLiteFileModes(t *testing.T) {
+func TestSQLiteFilesArePrivate(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.SQLite {
 			return
@@ -205,21 +205,21 @@ func TestSQLiteFileModes(t *testing.T) {
 			ok(t, err)
 			names = append(names, entry.Name())
 			if info.Mode().Perm() != 0o600 {
-				t.Errorf("%s has the mode %v", entry.Name(), info.Mode())
+				t.Errorf("%s has the mode %v, want 0600", entry.Name(), info.Mode())
 			}
 		}
 		if !slices.Equal(names, []string{"accounts.db", "accounts.db-shm", "accounts.db-wal"}) {
-			t.Errorf("files %v", names)
+			t.Errorf("got the files %v", names)
 		}
 		info, err := os.Stat(dir)
 		if ok(t, err); info.Mode().Perm() != 0o700 {
-			t.Errorf("the folder has the mode %v", info.Mode())
+			t.Errorf("the folder has the mode %v, want 0700", info.Mode())
 		}
 	})
 }
 
 // Times are read as they were written: in UTC, to the microsecond, with any number of digits.
-func TestTimesRoundTrip(t *testing.T) {
+func TestTimesAreReadAsWritten(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)
 		for _, fraction := range []time.Duration{0, time.Microsecond, 999999 * time.Microsecond, 500 * time.Millisecond, 120 * time.Millisecond, 123456 * time.Microsecond} {
@@ -239,14 +239,14 @@ func TestTimesRoundTrip(t *testing.T) {
 			list, err := f.Sessions(t.Context(), f.user.ID, f.user.SessionEpoch, at, 50)
 			ok(t, err)
 			if i := slices.IndexFunc(list, func(x models.Session) bool { return x.ID == s.ID }); i < 0 || !list[i].RotatedAt.Equal(at) || list[i].RotatedAt.Location() != time.UTC {
-				t.Errorf("the list has other times")
+				t.Errorf("the list of sessions has other times")
 			}
 		}
 	})
 }
 
 // Stored times compare as times, with any number of digits. SQLite stores text.
-func TestTimesCompare(t *testing.T) {
+func TestStoredTimesCompareAsTimes(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		base := time.Now().UTC().Truncate(time.Second)
 		s := newSession(f.user, base)
@@ -265,17 +265,17 @@ func TestTimesCompare(t *testing.T) {
 	})
 }
 
-func TestClock(t *testing.T) {
+func TestClockIsThatOfDatabase(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at, has, err := f.Clock(t.Context())
 		ok(t, err)
 		l := f.read(f.login(f.user).ID)
 		if has != (f.db.Engine == servertest.MySQL) || l.DBNow.IsZero() == has {
-			t.Fatalf("a clock: %v, %v", has, l.DBNow)
+			t.Fatalf("the store has a clock of the database: %v, %v", has, l.DBNow)
 		}
 		for _, got := range []time.Time{at, l.DBNow} {
 			if off := time.Since(got); has && (off < -5*time.Second || off > 5*time.Second || got.Location() != time.UTC) {
-				t.Errorf("the clock says %v", got)
+				t.Errorf("the clock returned %v", got)
 			}
 		}
 	})
@@ -300,7 +300,7 @@ func TestHotStatementsUseThePrimaryKey(t *testing.T) {
 		}
 		queries := f.HotQueries()
 		if len(queries) != 4 {
-			t.Errorf("%d prepared statements, want 4", len(queries))
+			t.Errorf("got %d prepared statements, want 4", len(queries))
 		}
 		for _, q := range queries {
 			f.wantPrimaryKey(q, s)

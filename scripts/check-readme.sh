@@ -108,7 +108,7 @@ run_block() {
 
 # serve_block BLOCK FOLDER URL
 serve_block() {
-  if curl -so /dev/null --max-time 2 "$3"; then echo "something answers at $3 already: stop it first"; return 1; fi
+  if curl -so /dev/null --max-time 2 "$3"; then echo "a program already responds at $3: stop it first"; return 1; fi
   set -m # a separate process group, so that make and its children end together
   run_block "$1" "$2" &
   local pid=$!
@@ -116,10 +116,10 @@ serve_block() {
   servers+=("$pid")
   for _ in {1..240}; do
     if curl -fso /dev/null --max-time 2 "$3"; then return; fi
-    kill -0 "$pid" 2>/dev/null || { echo "it ended"; return 1; }
+    kill -0 "$pid" 2>/dev/null || { echo "the program exited"; return 1; }
     sleep 0.5
   done
-  echo "$3 does not answer"
+  echo "$3 does not respond"
   return 1
 }
 

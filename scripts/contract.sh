@@ -3,7 +3,7 @@
 #
 #   contract.sh breaking    fail if openapi.yaml breaks clients of the released one;
 #                           with two files, if the second breaks clients of the first
-#   contract.sh diff        print what differs, in words
+#   contract.sh diff        describe the differences
 #   contract.sh release     make openapi.yaml the released one; api/CHANGELOG.md
 #                           must have an entry of its version
 #
@@ -33,7 +33,7 @@ breaking() {
   if [ $status = 0 ] && oasdiff changelog "$released" "$contract" | grep -A 2 -F '[api-global-security-removed]'; then status=1; fi
   [ $status = 1 ] || return $status # 0, or the comparison failed
   if ((${to%%.*} > ${from%%.*})); then
-    echo "That breaks clients of $from, as the new major version $to says."
+    echo "These changes break clients of $from. The new major version $to allows this."
     return
   fi
   cat <<EOF
@@ -42,7 +42,7 @@ These changes break programs that were written for $from. Either
   - keep what they use: add beside it instead of changing or removing it, and mark the old as deprecated; or
   - release a new major version: raise info.version in openapi.yaml from $from, and say in $changelog what
     clients have to change; or
-  - if $from is marked as unpublished there, nobody uses it yet: make contract-release.
+  - if $from is marked as unpublished there, no client uses it yet: make contract-release.
 EOF
   return 1
 }
@@ -51,9 +51,9 @@ release() {
   local from to title
   from=$(version_of "$released") to=$(version_of openapi.yaml)
   title=$(title_of "$to") || { echo "$changelog has no entry that begins with: ## [$to]"; return 1; }
-  cmp --silent openapi.yaml "$released" && { echo "$to is the released contract already"; return; }
+  cmp --silent openapi.yaml "$released" && { echo "$to is already the released contract"; return; }
   if [ "$from" = "$to" ] && [[ $title != *unpublished* ]]; then
-    echo "$to is published, and what is published does not change: raise info.version in openapi.yaml"
+    echo "$to is already published and must not change: increase info.version in openapi.yaml"
     return 1
   fi
   [ "$from" = "$to" ] || breaking || return

@@ -2,7 +2,7 @@
 # generators.sh — generates a client from the contract with each of the common generators, compiles
 # it with tsc --strict or go build, and prints a table. Fails if one of them fails.
 #
-#   generators.sh [--contract FILE] [NAME...]   all generators, or those whose name has a prefix NAME
+#   generators.sh [--contract FILE] [NAME...]   all generators, or those with the prefix NAME
 #
 # The generators are installed into .cache/generators in the versions below, without running install
 # scripts. Their output is kept there: out/NAME, with the log out/NAME.log. Needs Node, npm and Go,

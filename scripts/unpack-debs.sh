@@ -4,7 +4,7 @@
 #
 #   unpack-debs.sh DIR PACKAGE [SOURCES_LIST]
 #
-# The files are in DIR/root afterwards. SOURCES_LIST replaces the host's package sources. If the
+# The files are in DIR/root afterward. SOURCES_LIST replaces the host's package sources. If the
 # folder is complete already, the script does nothing.
 set -euo pipefail
 

@@ -82,7 +82,7 @@ complete_bill() {
   while read -r kind module version rest; do
     case $kind in dep | '=>') ;; *) continue ;; esac
     grep -qF "\"bom-ref\": \"pkg:golang/$module@$version?type=module\"" "$1.json" ||
-      { echo "the bill of materials does not name $module $version $rest"; return 1; }
+      { echo "the bill of materials does not contain $module $version $rest"; return 1; }
   done < <(go version -m "$1")
   go version -m "$1" # print the modules for the log
 }
@@ -157,7 +157,7 @@ step_client() {
     { echo 'a front end in server/web does not match its sources: run make web'; return 1; }
   npm --prefix api/typescript run --silent check && npm --prefix api/typescript run --silent build || return
   bytes=$(npm --prefix api/typescript run --silent size)
-  [ "$bytes" -lt 6500 ] || { echo "the client has $bytes bytes, minified and gzipped; its README promises less than 6500"; return 1; }
+  [ "$bytes" -lt 6500 ] || { echo "the client has $bytes bytes, minified and gzipped; its README says less than 6500"; return 1; }
   echo "bytes, minified and gzipped: $bytes"
   make --silent build && node_tools && node scripts/browser/client.mjs
 }
@@ -207,7 +207,7 @@ fi
 mkdir -p "$logs"
 failed=()
 for name; do
-  if ! declare -F "step_$name" >/dev/null; then echo "verify: there is no step $name: run verify.sh --list" >&2; exit 2; fi
+  if ! declare -F "step_$name" >/dev/null; then echo "verify: unknown step $name: run verify.sh --list" >&2; exit 2; fi
   run_step "$name" || failed+=("$name")
 done
 

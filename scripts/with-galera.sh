@@ -147,7 +147,7 @@ fail() { tail -n 20 recover.log server.log stdout.log >&2; echo "node$i: \$*" >&
 # checks the command line: a killed process that still exists may have none
 runs() { [ -e pid ] && tr '\0' ' ' 2>/dev/null <"/proc/\$(cat pid)/cmdline" | grep -qF -- "--datadir=\$PWD/data"; }
 for _ in {1..50}; do runs || break; sleep 0.1; done
-if runs; then echo "node$i runs already" >&2; exit 1; fi
+if runs; then echo "node$i is already running" >&2; exit 1; fi
 rm -f pid
 case " \$* " in *" --wsrep-new-cluster "*) [ ! -e data/grastate.dat ] || sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' data/grastate.dat ;; esac
 flags=(--datadir="$base/node$i/data" --tmpdir="$base/node$i" --socket="$base/node$i/s" --pid-file="$base/node$i/pid" --bind-address=127.0.0.1

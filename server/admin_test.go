@@ -1,11 +1,8 @@
 package server_test
 
 import (
-	"cmp"
-	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +11,6 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/servertest"
@@ -70,7 +66,7 @@ func (s staffed) wantAudit(actor servertest.User, want ...string) {
 	var got []string
 	for _, e := range s.audit(fmt.Sprint("&actor_id=", actor.ID)) {
 		if e["actor"] != "staff" || e["actor_id"] != float64(actor.ID) {
-			s.t.Errorf("caused by %v %v", e["actor"], e["actor_id"])
+			s.t.Errorf("the event has the actor %v with ID %v, want the staff member", e["actor"], e["actor_id"])
 		}
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%v %.0f %s", e["kind"], e["user_id"], changesOf(e))))
 	}
@@ -97,296 +93,9 @@ func or(value, otherwise any) any {
 	return value
 }
 
-// ------------------------------------------------------------------ finding users
-
-// listed returns the usernames on a page of the list.
-func listed(t *testing.T, r *servertest.Response) (names []string) {
-	t.Helper()
-	for _, each := range r.Want(t, http.StatusOK, "").JSON["users"].([]any) {
-		names = append(names, each.(object)["username"].(string))
-	}
-	return names
-}
-
-func find(c *servertest.Client, query url.Values) *servertest.Response {
-	return c.Do(http.MethodGet, "/admin/users?"+query.Encode(), nil)
-}
-
-func TestSearchIsLiteral(t *testing.T) {
-	t.Attr("control", "77")
-	withStaff(t, func(t *testing.T, s staffed) {
-		for i, u := range []models.User{
-			{Username: "per%cent", Email: "a_b@example.com", FirstName: "Ádám", LastName: "O'Neil"},
-			{Username: "perXcent", Email: "aXb@example.com", FirstName: "ÁDÁM", LastName: `Back\slash`},
-			{Username: "bang!", Email: "straße@example.com", FirstName: "Ада", LastName: "Лавлейс"},
-		} {
-			u.UsernameNorm, u.EmailNorm, u.DateJoined = strings.ToLower(u.Username), strings.ToLower(u.Email), time.Now().UTC().Add(time.Duration(i)*time.Second)
-			if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CreateUser(&u) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for query, want := range map[string][]string{
-			"per": {"per%cent", "perXcent"}, "PERX": {"perXcent"}, "%": {"per%cent"}, "%cent": {"per%cent"}, "r%c": {"per%cent"}, "_": {"per%cent"}, "a_b": {"per%cent"}, "!": {"bang!"},
-			"!%": nil, `\`: {"perXcent"}, "'": {"per%cent"}, "ádám": {"per%cent", "perXcent"}, "ÁDÁM o'neil": {"per%cent"}, "cent b@": {"per%cent", "perXcent"}, "ада": {"bang!"}, "ЛАВЛЕЙС": {"bang!"},
-			"per nobody": nil, "'; DROP TABLE users; --": nil, "' OR 1=1": nil, "per per per per per": {"per%cent", "perXcent"}, "per per per per per per": nil, // the fifth term is the rest of the query
-		} {
-			if got := listed(t, find(s.asSam, url.Values{"q": {query}})); !slices.Equal(got, want) {
-				t.Errorf("%q finds %q, want %q", query, got, want)
-			}
-		}
-		for _, query := range []string{"q=%ff", "q=%00", "q=a%00b", "q=", "sort=password", "sort=id%3Bdrop", "sort=(select+sleep(3))", "sort=-", "sort=ID", "limit=101", "limit=0", "limit=1e9", "is_active=1", "email_verified=TRUE", "email_verified=", "role=", "role=admin", "role=staff,none", "role=Staff", "role=staff&role=staff", "role=none&role=staff&role=superuser&role=none", "is_staff=true", "verified=true", "after=AAAA", "password=x", "q=a&q=b", "email=a@b.example&email=c@d.example", "username=", "email=", "email=%00ab", "cursor=%2B%2B", "cursor=AAAA", "cursor="} {
-			s.asSam.Copy().Do(http.MethodGet, "/admin/users?"+query, nil).Want(t, http.StatusBadRequest, "request_malformed")
-		}
-	})
-}
-
-func TestFilters(t *testing.T) {
-	withStaff(t, func(t *testing.T, s staffed) {
-		s.Database.Exec(t, "UPDATE users SET is_active = ? WHERE id = ?", false, s.boss.ID)
-		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", s.una.ID)
-		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.root.ID) // still a superuser
-		names := func(list ...servertest.User) (names []string) {
-			for _, u := range list {
-				names = append(names, u.Username)
-			}
-			return names
-		}
-		for query, want := range map[string][]string{
-			"":                                   names(s.root, s.boss, s.sam, s.una),
-			"is_active=true":                     names(s.root, s.sam, s.una),
-			"is_active=false":                    names(s.boss),
-			"role=superuser":                     names(s.root, s.boss),
-			"role=staff":                         names(s.sam),
-			"role=none":                          names(s.una),
-			"role=none&role=superuser":           names(s.root, s.boss, s.una),
-			"email_verified=false":               names(s.una),
-			"email_verified=true&is_active=true": names(s.root, s.sam),
-			"email_verified=true&role=none":      nil,
-			"q=" + s.sam.Email[:9]:               names(s.sam),
-			"sort=-id&limit=2":                   names(s.una, s.sam),
-			"role=superuser&role=staff&sort=-id": names(s.sam, s.boss, s.root),
-			"is_active=true&q=nobody%20has":      nil,
-		} {
-			if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?"+query, nil)); !slices.Equal(got, want) {
-				t.Errorf("%s: %q, want %q", query, got, want)
-			}
-		}
-	})
-}
-
-// In every order, each user is on exactly one page, even if users are added and removed between the
-// pages. A cursor is valid for its own order only.
-func TestPagesOfUsers(t *testing.T) {
-	t.Attr("control", "77")
-	withStaff(t, func(t *testing.T, s staffed) {
-		base := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-		for i := range 40 {
-			u := models.User{Username: fmt.Sprintf("zz%02d", (i*7)%40), Email: fmt.Sprintf("zz%02d@example.com", (i*11)%40), DateJoined: base.Add(time.Duration(i%5) * time.Microsecond)}
-			u.UsernameNorm, u.EmailNorm = u.Username, u.Email
-			if i%3 != 0 { // some never logged in, and some logged in at the same moment
-				at := base.Add(time.Duration(i%4) * time.Second)
-				u.LastLogin = &at
-			}
-			if err := s.Store.Tx(t.Context(), func(tx *models.Tx) error { return tx.CreateUser(&u) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var other string
-		for _, sort := range []string{"id", "username", "email", "last_login", "date_joined", "-id", "-username", "-email", "-last_login", "-date_joined"} {
-			query := url.Values{"sort": {sort}, "limit": {"7"}, "q": {"zz"}}
-			var all []models.UserPlace
-			seen := map[string]int{}
-			for page := 0; ; page++ {
-				r := find(s.asSam, query)
-				names := listed(t, r)
-				for _, name := range names {
-					seen[name]++
-					u, err := s.Store.UserByUsername(t.Context(), name)
-					if err != nil {
-						t.Fatal(err)
-					}
-					all = append(all, models.UserSort(strings.TrimPrefix(sort, "-")).PlaceOf(u))
-				}
-				if page == 1 { // on a page that has been read
-					s.Database.Exec(t, "DELETE FROM users WHERE username = ?", names[0])
-				}
-				next, more := r.JSON["next_cursor"].(string)
-				if !more {
-					break
-				}
-				if page > 20 {
-					t.Fatal("the pages have no end")
-				}
-				query.Set("cursor", next)
-				if other != "" {
-					find(s.asSam.Copy(), url.Values{"sort": {sort}, "cursor": {other}}).Want(t, http.StatusBadRequest, "request_malformed")
-				}
-				other = ""
-			}
-			other = query.Get("cursor")
-			for name, n := range seen {
-				if n != 1 {
-					t.Errorf("%s: %s is on %d pages", sort, name, n)
-				}
-			}
-			if before := s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE username LIKE 'zz%'"); int64(len(seen)) != before+1 {
-				t.Errorf("%s: %d users, want %d", sort, len(seen), before+1)
-			}
-			ordered := slices.IsSortedFunc(all, func(a, b models.UserPlace) int {
-				if strings.HasPrefix(sort, "-") {
-					a, b = b, a
-				}
-				return cmp.Or(strings.Compare(a.Text, b.Text), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
-			})
-			if !ordered {
-				t.Errorf("%s: not in order: %v", sort, all)
-			}
-		}
-	})
-}
-
-// A forged cursor either starts the page at its position or is rejected. None causes a database
-// error.
-func TestMadeUpCursors(t *testing.T) {
-	t.Attr("control", "77")
-	withStaff(t, func(t *testing.T, s staffed) {
-		for place, status := range map[string]int{
-			`{"s":"date_joined","d":false,"i":1,"w":"0000-01-01T00:00:00+01:00"}`:  http.StatusBadRequest, // years outside MySQL's range
-			`{"s":"date_joined","d":false,"i":1,"w":"0000-12-31T00:00:00Z"}`:       http.StatusBadRequest,
-			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59-01:00"}`:  http.StatusBadRequest,
-			`{"s":"date_joined","d":false,"i":1,"w":"9999-12-31T23:59:59Z"}`:       http.StatusOK,
-			`{"s":"date_joined","d":false,"i":1,"w":"0001-01-02T00:00:00Z"}`:       http.StatusOK,
-			`{"s":"date_joined","d":false,"i":1}`:                                  http.StatusOK,
-			`{"s":"date_joined","d":false,"i":99999999999999999999}`:               http.StatusBadRequest,
-			`{"s":"date_joined","d":false,"i":NaN}`:                                http.StatusBadRequest,
-			`{"s":"date_joined","d":false,"i":-9223372036854775808,"t":"\u0000'"}`: http.StatusOK,
-			`null`: http.StatusBadRequest,
-		} {
-			find(s.asSam.Copy(), url.Values{"sort": {"date_joined"}, "cursor": {base64.RawURLEncoding.EncodeToString([]byte(place))}}).Want(t, status, "")
-		}
-		all := url.Values{} // the examples of the contract are accepted together
-		for _, op := range servertest.Operations() {
-			for _, p := range op.Operation.Parameters {
-				if op.ID != "listUsers" {
-					continue
-				}
-				if list, ok := p.Value.Example.([]any); ok { // repeated
-					for _, value := range list {
-						all.Add(p.Value.Name, fmt.Sprint(value))
-					}
-					continue
-				}
-				all.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
-			}
-		}
-		find(s.asSam.Copy(), all).Want(t, http.StatusOK, "")
-	})
-}
-
-// ------------------------------------------------------------------ roles
-
-// Staff members manage ordinary users. Only superusers may change staff members or grant roles.
-func TestStaffManagesOrdinaryUsers(t *testing.T) {
-	t.Attr("control", "73")
-	withStaff(t, func(t *testing.T, s staffed) {
-		session := s.asRoot.SessionID
-		s.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", false, s.boss.ID) // a superuser has the staff role too
-		before := s.Database.Dump(t)
-		for _, target := range []servertest.User{s.root, s.boss, s.sam} {
-			for _, try := range []example{
-				{http.MethodPatch, at(target, ""), object{"first_name": "Eve"}}, {http.MethodPatch, at(target, ""), object{"is_active": false}}, {http.MethodPatch, at(target, ""), object{}},
-				{http.MethodDelete, at(target, ""), nil}, {http.MethodPost, at(target, "/password_reset"), nil}, {http.MethodDelete, at(target, "/login_limit"), nil},
-				{http.MethodDelete, at(target, "/sessions"), nil}, {http.MethodDelete, at(target, "/sessions/"+session), nil},
-			} {
-				send(s.asSam.Copy(), try).Want(t, http.StatusForbidden, "role_required")
-			}
-		}
-		for _, body := range []object{{"is_staff": true}, {"is_superuser": true}, {"is_staff": true, "is_superuser": true, "first_name": "Eve"}} {
-			edit(s.asSam, s.una, body).Want(t, http.StatusForbidden, "role_required")
-			body["email"] = address(newName())
-			s.asSam.Do(http.MethodPost, "/admin/users", body).Want(t, http.StatusForbidden, "role_required")
-		}
-		unchanged(t, s.Server, before)
-		edit(s.asSam, s.una, object{"is_staff": false, "is_superuser": false}).Want(t, http.StatusOK, "") // no change
-		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
-		edit(s.asRoot, s.sam, object{"first_name": "Sam", "is_superuser": true}).Want(t, http.StatusOK, "")
-		s.asSam.Profile().Want(t, http.StatusUnauthorized, "session_revoked") // the new role applies to new sessions only
-		s.asSam = s.Login(s.sam, accounts.Cookies)
-		edit(s.asSam, s.boss, object{"first_name": "Boss"}).Want(t, http.StatusOK, "")
-		edit(s.asRoot, s.sam, object{"is_superuser": false, "is_staff": false}).Want(t, http.StatusOK, "")
-		s.asSam.Do(http.MethodGet, "/admin/users", nil).Want(t, http.StatusForbidden, "role_required")
-		s.asSam.Profile().Want(t, http.StatusOK, "") // allowed for every user
-		s.wantAudit(s.root, fmt.Sprintf("roles_changed %d is_superuser false>true", s.sam.ID), fmt.Sprintf("profile_changed %d first_name Ada>Sam", s.sam.ID),
-			fmt.Sprintf("roles_changed %d is_staff true>false, is_superuser true>false", s.sam.ID))
-	})
-}
-
-// A role is granted only to a user with a verified address. An unverified address may belong to
-// another person.
-func TestNoRoleWithoutAVerifiedAddress(t *testing.T) {
-	t.Attr("control", "73")
-	withStaff(t, func(t *testing.T, s staffed) {
-		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id IN (?, ?)", s.una.ID, s.sam.ID)
-		before := s.Database.Dump(t)
-		for _, body := range []object{{"is_staff": true}, {"is_superuser": true, "first_name": "x"}} {
-			edit(s.asRoot, s.una, body).Want(t, http.StatusConflict, "email_unverified")
-		}
-		edit(s.asRoot, s.sam, object{"is_superuser": true}).Want(t, http.StatusConflict, "email_unverified")
-		unchanged(t, s.Server, before)
-		edit(s.asRoot, s.sam, object{"is_staff": false}).Want(t, http.StatusOK, "") // removing a role needs no verified address
-		email := address(newName())
-		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(t, http.StatusCreated, "")
-		invited := servertest.User{User: stored(t, s.Server, email)}
-		edit(s.asRoot, invited, object{"is_staff": true, "is_superuser": true}).Want(t, http.StatusOK, "")
-		// An invited superuser who has not accepted yet does not count as one who can manage users.
-		s.asRoot.Do(http.MethodDelete, at(s.boss, ""), nil).Want(t, http.StatusNoContent, "")
-		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
-	})
-}
-
-func TestRecentPassword(t *testing.T) {
-	t.Attr("control", "72")
-	t.Attr("control", "73")
-	withStaff(t, func(t *testing.T, s staffed) {
-		show := func(c *servertest.Client, password string) *servertest.Response {
-			return c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": password})
-		}
-		for _, c := range []*servertest.Client{s.asRoot, s.Login(s.root, accounts.Cookies)} {
-			id := sessionID(t, c)
-			edit(c, s.una, object{"first_name": "U"}).Want(t, http.StatusOK, "")
-			old := time.Now().Add(-10*time.Minute - time.Second).UTC()
-			s.Database.Exec(t, "UPDATE sessions SET created_at = ? WHERE id = ?", old, id[:])
-			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
-			c.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "") // reading and harmless operations need no recent authentication
-			c.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
-			c.Do(http.MethodDelete, at(s.root, "/login_limit"), nil).Want(t, http.StatusForbidden, "reauth_required") // would allow unlimited guesses
-			wantField(t, show(c, "a wrong password"), "/password", "password_wrong")
-			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusForbidden, "reauth_required")
-			if r := show(c, s.root.Password).Want(t, http.StatusOK, ""); r.JSON["expires_in"] != float64(600) || len(r.Cookies()) != 0 {
-				t.Errorf("%s %v", r.Raw, r.Cookies())
-			}
-			edit(c, s.una, object{"first_name": "V"}).Want(t, http.StatusOK, "")
-			s.Database.Exec(t, "UPDATE sessions SET authenticated_at = ? WHERE id = ?", old, id[:])
-			edit(c, s.una, object{"first_name": "W"}).Want(t, http.StatusForbidden, "reauth_required")
-			if kinds := kindsOf(eventsOf(t, s.Server, c)); !slices.Contains(kinds, "reauthenticated") || !slices.Contains(kinds, "password_wrong") {
-				t.Errorf("events %v", kinds)
-			}
-		}
-		show(s.Login(s.una, accounts.Hybrid), s.una.Password).Want(t, http.StatusOK, "") // available to every user
-	})
-}
-
-func TestReauthenticationHasABudget(t *testing.T) {
-	withStaff(t, func(t *testing.T, s staffed) {
-		for _, status := range []int{http.StatusUnprocessableEntity, http.StatusUnprocessableEntity, http.StatusTooManyRequests} {
-			s.asRoot.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": "a wrong one"}).Want(t, status, "")
-		}
-	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m")
-}
-
 // ------------------------------------------------------------------ inviting
 
-func TestInvite(t *testing.T) {
+func TestInvitedUserSetsPasswordByLink(t *testing.T) {
 	t.Attr("control", "60")
 	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
@@ -396,7 +105,7 @@ func TestInvite(t *testing.T) {
 		u := servertest.User{User: stored(t, s.Server, email), Password: otherPassword}
 		user := r.JSON["user"].(object)
 		if user["has_password"] != false || user["locale"] != "ko" || user["last_name"] != "" || user["pending_email"] != nil || user["email_verified"] != false || user["is_active"] != true || user["is_staff"] != false || user["username"] != name {
-			t.Errorf("the answer says %s", r.Raw)
+			t.Errorf("response: got %s, want the invited user with the given data", r.Raw)
 		}
 		for _, guess := range []string{"", "!", u.User.Password, otherPassword} {
 			if guess != "" {
@@ -405,15 +114,15 @@ func TestInvite(t *testing.T) {
 		}
 		m := s.Mails.Wait(t, email, 1)
 		if m.Kind != mail.Invitation || m.Locale != "ko" || m.Name != "" || m.ValidFor != 72*time.Hour {
-			t.Errorf("the mail is %+v", m)
+			t.Errorf("invitation: got %+v, want one in Korean that is valid for 72 hours", m)
 		}
 		confirmReset(s.Server, servertest.Token(t, m), otherPassword).Want(t, http.StatusNoContent, "")
 		profile := profileOf(t, s.Login(u, accounts.Hybrid).Profile())
 		if profile["email_verified"] != true {
-			t.Errorf("the link proves the address: %v", profile)
+			t.Errorf("the address is not verified after the invited user has set the password: %v", profile)
 		}
 		if r := s.asSam.Do(http.MethodGet, at(u, ""), nil).Want(t, http.StatusOK, ""); r.JSON["user"].(object)["has_password"] != true {
-			t.Errorf("the answer says %s", r.Raw)
+			t.Errorf("response: got %s, want has_password to be true", r.Raw)
 		}
 		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), "is_staff": true}).Want(t, http.StatusCreated, "")
 		s.wantAudit(s.sam, fmt.Sprintf("invited %d", u.ID))
@@ -435,7 +144,7 @@ func TestInvite(t *testing.T) {
 
 // ------------------------------------------------------------------ changing
 
-func TestUpdateUser(t *testing.T) {
+func TestStaffMemberUpdatesUser(t *testing.T) {
 	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
@@ -472,7 +181,7 @@ func TestUpdateUser(t *testing.T) {
 
 // Concurrent changes of one user are serialized: each is applied to the result of the one before.
 // The server retries conflicts and may answer 503 if they persist.
-func TestChangesAtTheSameMoment(t *testing.T) {
+func TestConcurrentChangesOfOneUserAreSerialized(t *testing.T) {
 	t.Attr("control", "78")
 	withStaff(t, func(t *testing.T, s staffed) {
 		var all sync.WaitGroup
@@ -491,7 +200,7 @@ func TestChangesAtTheSameMoment(t *testing.T) {
 		last := ""
 		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.root.ID)) {
 			if e["kind"] == last {
-				t.Errorf("%s twice", last)
+				t.Errorf("the user sees two events of the kind %s", last)
 			}
 			last = e["kind"].(string)
 		}
@@ -500,7 +209,7 @@ func TestChangesAtTheSameMoment(t *testing.T) {
 
 // The security log of a user says that a staff member acted, but neither which one nor from which
 // address.
-func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
+func TestEventsDoNotTellUserWhichStaffMemberActed(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, "")
@@ -508,36 +217,36 @@ func TestUserDoesNotSeeWhoSheIsManagedBy(t *testing.T) {
 		for i, kind := range []string{"login_limit_reset", "profile_changed"} {
 			e := events[i]
 			if e["kind"] != kind || e["actor"] != "staff" {
-				t.Errorf("event %d is %v", i, e)
+				t.Errorf("event %d: got %v, want one caused by staff", i, e)
 			}
 			for _, member := range []string{"actor_id", "actor_username", "ip", "user_agent", "request_id", "session_id"} {
 				if e[member] != nil {
-					t.Errorf("she sees %s: %v", member, e)
+					t.Errorf("the user sees the member %s of an event: %v", member, e)
 				}
 			}
 		}
 		if got := changesOf(events[1]); got != "first_name Ada>Una" {
-			t.Errorf("she sees the changes %s", got)
+			t.Errorf("changes that the user sees: got %s, want first_name Ada>Una", got)
 		}
 		if e := s.audit("&kind=login_limit_reset")[0]; e["ip"] != "127.0.0.1" || e["request_id"] == nil || e["actor_username"] != s.sam.Username || e["username"] != s.una.Username {
-			t.Errorf("staff sees %v", e)
+			t.Errorf("event that a staff member sees: got %v, want its address, request and names", e)
 		}
 	})
 }
 
-func TestDeactivationEndsEverything(t *testing.T) {
+func TestDeactivationRevokesSessionsAndLinksOfUser(t *testing.T) {
 	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
 		reset := requestReset(t, s.Server, s.una.Email, 1)
 		r := edit(s.asSam, s.una, object{"is_active": false}).Want(t, http.StatusOK, "")
 		if r.JSON["user"].(object)["is_active"] != false || len(r.Cookies()) != 0 {
-			t.Errorf("%s, cookies %v", r.Raw, r.Cookies())
+			t.Errorf("deactivation: got %s with the cookies %v, want an inactive user and no cookies", r.Raw, r.Cookies())
 		}
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		signIn(s.Server, s.una.Username, s.una.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		confirmReset(s.Server, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		if r := s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, ""); len(r.JSON["sessions"].([]any)) != 0 {
-			t.Errorf("sessions %s", r.Raw)
+			t.Errorf("sessions of the deactivated user: got %s, want none", r.Raw)
 		}
 		s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil).Want(t, http.StatusConflict, "user_unreachable")
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, "")
@@ -551,7 +260,7 @@ func TestDeactivationEndsEverything(t *testing.T) {
 
 // A staff member who ends their own sessions or deactivates their own account loses the cookies
 // too.
-func TestStaffEndsItself(t *testing.T) {
+func TestStaffMemberWhoEndsOwnSessionsLosesCookies(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for _, try := range []func(c *servertest.Client) *servertest.Response{
 			func(c *servertest.Client) *servertest.Response {
@@ -564,26 +273,26 @@ func TestStaffEndsItself(t *testing.T) {
 		} {
 			c := s.Login(s.root, accounts.Cookies)
 			if r := try(c); r.Status >= 300 || len(r.Cookies()) == 0 || c.CookieValue("access") != "" {
-				t.Errorf("%d, cookies %v", r.Status, r.Cookies())
+				t.Errorf("got status %d and the cookies %v, want success and cleared cookies", r.Status, r.Cookies())
 			}
 		}
 	})
 }
 
-func TestDeleteUser(t *testing.T) {
+func TestDeleteUserRemovesSessionsAndTokens(t *testing.T) {
 	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		for _, table := range []string{"sessions", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", s.una.ID); n != 0 {
-				t.Errorf("%d %s are left", n, table)
+				t.Errorf("%d rows are left in %s, want 0", n, table)
 			}
 		}
 		wantMails(t, s.Server, s.una.Email, mail.AccountDeleted)
 		s.wantAudit(s.sam, fmt.Sprintf("deleted %d", s.una.ID))
 		if list := s.audit(fmt.Sprint("&user_id=", s.una.ID)); len(list) != 1 {
-			t.Errorf("events of a user who is gone: %v", list)
+			t.Errorf("events about the deleted user: got %v, want 1", list)
 		}
 		for _, again := range []example{{http.MethodDelete, at(s.una, ""), nil}, {http.MethodGet, at(s.una, ""), nil}, {http.MethodGet, at(s.una, "/sessions"), nil}, {http.MethodDelete, at(s.una, "/sessions"), nil},
 			{http.MethodPost, at(s.una, "/password_reset"), nil}, {http.MethodDelete, at(s.una, "/login_limit"), nil}, {http.MethodDelete, at(s.una, "/sessions/"+s.asSam.SessionID), nil}} {
@@ -598,7 +307,7 @@ func TestDeleteUser(t *testing.T) {
 		unchanged(t, s.Server, before)
 		deleteAccount(s.asRoot.Copy()).Want(t, http.StatusConflict, "superuser_last")
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
-			t.Error("an operator has deactivated the last superuser")
+			t.Error("SetActive deactivated the last superuser")
 		}
 		edit(s.asRoot, s.root, object{"is_staff": false, "first_name": "Root"}).Want(t, http.StatusOK, "") // still a superuser
 	})
@@ -606,7 +315,7 @@ func TestDeleteUser(t *testing.T) {
 
 // ------------------------------------------------------------------ helping
 
-func TestSendPasswordReset(t *testing.T) {
+func TestStaffMemberSendsPasswordReset(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		wantAccepted(t, s.asSam.Do(http.MethodPost, at(s.una, "/password_reset"), nil))
 		token := linkToken(t, s.Server, s.una.Email, 1, mail.Reset)
@@ -622,7 +331,7 @@ func TestSendPasswordReset(t *testing.T) {
 		s.asSam.Do(http.MethodPost, at(invited, "/password_reset"), nil).Want(t, http.StatusAccepted, "")
 		second := linkToken(t, s.Server, email, 2, mail.Invitation)
 		if life := s.Mails.To(email)[1].ValidFor; life != 72*time.Hour {
-			t.Errorf("the second invitation is good for %v", life)
+			t.Errorf("the second invitation is valid for %v, want 72 hours", life)
 		}
 		confirmReset(s.Server, first, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		confirmReset(s.Server, second, otherPassword).Want(t, http.StatusNoContent, "")
@@ -635,7 +344,7 @@ func TestSendPasswordReset(t *testing.T) {
 
 // Mails sent by staff members have a rate limit of their own, so that strangers cannot block them
 // by requesting resets.
-func TestSendPasswordResetHasABudget(t *testing.T) {
+func TestSendPasswordResetHasItsOwnRateLimit(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for range 3 {
 			post(s.Server, "/accounts/password/reset", object{"email": s.una.Email}).Want(t, http.StatusAccepted, "")
@@ -647,7 +356,7 @@ func TestSendPasswordResetHasABudget(t *testing.T) {
 	}, "ACCOUNTS_MAILS_PER_RECIPIENT=2/1h")
 }
 
-func TestResetLoginLimit(t *testing.T) {
+func TestStaffMemberResetsLoginLimit(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		throttled := func() any {
 			return s.asSam.Do(http.MethodGet, at(s.una, ""), nil).Want(t, http.StatusOK, "").JSON["user"].(object)["throttled"]
@@ -665,17 +374,17 @@ func TestResetLoginLimit(t *testing.T) {
 		} {
 			for range 3 {
 				if throttled() != false {
-					t.Errorf("%s: throttled before, it says", what)
+					t.Errorf("%s: throttled before the guesses", what)
 				}
 				try("a wrong one")
 			}
 			try(s.una.Password).Want(t, http.StatusTooManyRequests, "rate_limited")
 			if throttled() != true {
-				t.Errorf("%s: not throttled, it says", what)
+				t.Errorf("%s: not throttled after the guesses", what)
 			}
 			nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, ""))
 			if throttled() != false {
-				t.Errorf("%s: still throttled, it says", what)
+				t.Errorf("%s: throttled after the reset of the limit", what)
 			}
 			try(s.una.Password).Want(t, http.StatusOK, "")
 		}
@@ -684,19 +393,19 @@ func TestResetLoginLimit(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
-func TestSessionsOfAUser(t *testing.T) {
+func TestStaffMemberListsAndRevokesSessionsOfUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		ids := func() (ids []string) {
 			for _, each := range s.asSam.Do(http.MethodGet, at(s.una, "/sessions"), nil).Want(t, http.StatusOK, "").JSON["sessions"].([]any) {
 				if each.(object)["current"] != false {
-					t.Errorf("the caller's own? %v", each)
+					t.Errorf("a session of another user is marked as the caller's own: %v", each)
 				}
 				ids = append(ids, each.(object)["id"].(string))
 			}
 			return ids
 		}
 		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID, s.asUna.SessionID}) {
-			t.Errorf("sessions %v", got)
+			t.Errorf("sessions: got %v, want both", got)
 		}
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asRoot.SessionID), nil).Want(t, http.StatusNotFound, "resource_not_found")
 		s.asRoot.Profile().Want(t, http.StatusOK, "")
@@ -704,28 +413,28 @@ func TestSessionsOfAUser(t *testing.T) {
 		wantEnded(t, []*servertest.Client{s.asUna})
 		s.unaMobile.Profile().Want(t, http.StatusOK, "")
 		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID}) {
-			t.Errorf("sessions %v", got)
+			t.Errorf("sessions: got %v, want the one that was not revoked", got)
 		}
 		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.unaMobile})
 		if got := ids(); len(got) != 0 {
-			t.Errorf("sessions %v", got)
+			t.Errorf("sessions: got %v, want none", got)
 		}
 		s.asSam.Profile().Want(t, http.StatusOK, "")
 		s.wantAudit(s.sam, fmt.Sprintf("session_revoked %d", s.una.ID), fmt.Sprintf("sessions_revoked %d", s.una.ID))
 		if e := s.audit("&kind=session_revoked"); e[0]["session_id"] != s.asUna.SessionID {
-			t.Errorf("which session has ended? %v", e)
+			t.Errorf("the events name another revoked session: %v", e)
 		}
 	})
 }
 
 // ------------------------------------------------------------------ security events
 
-func TestEventsOfAll(t *testing.T) {
+func TestStaffMemberListsEventsOfAllUsers(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		all := s.audit("")
 		if len(all) != 8 { // four users, four logins
-			t.Fatalf("%d events", len(all))
+			t.Fatalf("got %d events, want 8", len(all))
 		}
 		for query, want := range map[string]int{
 			fmt.Sprint("&user_id=", s.una.ID): 3, "&kind=login": 4, fmt.Sprint("&kind=login&user_id=", s.una.ID): 2, fmt.Sprint("&actor_id=", s.root.ID): 0, "&kind=deleted": 0, "&user_id=999999": 0,
@@ -747,7 +456,7 @@ func TestEventsOfAll(t *testing.T) {
 		slices.Reverse(paged)
 		for i := range paged {
 			if paged[i].(object)["id"] != all[i]["id"] {
-				t.Fatalf("page by page they are %v", paged)
+				t.Fatalf("events read page by page: got %v, want the same as in one page", paged)
 			}
 		}
 		for _, query := range []string{"limit=101", "kind=nothing", "user_id=0", "user_id=x", "actor_id=-1", "cursor=x", "before=x", "username=x"} {

@@ -12,6 +12,15 @@ const (
 	maxBodyLimit = 16 << 10
 )
 
+// The most that a body may contain.
+const (
+	maxDepth = 32
+	// No request of the contract has this many members. Each unknown member would cost the
+	// validator an error.
+	maxMembers  = 100
+	maxElements = 1000
+)
+
 // The greatest length of a value in JSON, in bytes.
 const (
 	longestEscape   = 12 // of a code point: \ud83d\ude00

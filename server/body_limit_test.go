@@ -18,7 +18,7 @@ import (
 )
 
 // A reviewed file lists the limits of all operations.
-func TestBodyLimits(t *testing.T) {
+func TestBodyLimitsEqualReviewedFile(t *testing.T) {
 	t.Attr("control", "193")
 	var table []string
 	for _, op := range servertest.Operations() {
@@ -34,7 +34,7 @@ func TestBodyLimits(t *testing.T) {
 	}
 	slices.Sort(table)
 	if diff := cmp.Diff(string(golden), strings.Join(table, "")); diff != "" {
-		t.Errorf("review the limits in testdata/body_limits.txt (-there +contract):\n%s", diff)
+		t.Errorf("body limits differ from testdata/body_limits.txt; review them (-file +contract):\n%s", diff)
 	}
 }
 
@@ -76,20 +76,20 @@ func escaped(text string) (all string) {
 
 // The longest valid body of each operation is accepted, even if padded with blanks up to the limit.
 // One more byte is rejected, whether the length is declared or not.
-func TestBodiesUpToTheLimit(t *testing.T) {
+func TestLongestValidBodyIsAcceptedAndOneMoreByteRejected(t *testing.T) {
 	t.Attr("control", "193")
 	bodyOperations(t, func(t *testing.T, s *servertest.Server, ada servertest.User, op servertest.Operation) {
 		c := s.Login(ada, accounts.Cookies)
 		e, limit, body := exampleOf(t, op), server.BodyLimit(op.Operation), longest(schemaOf(op))
 		if limit < 1<<10 || limit > 16<<10 {
-			t.Errorf("the limit is %d", limit)
+			t.Errorf("the limit is %d bytes, want 1 KiB to 16 KiB", limit)
 		}
 		chunked := func(r *http.Request) { r.ContentLength, r.Body = -1, struct{ io.ReadCloser }{r.Body} }
 		for _, option := range []servertest.Option{chunked, func(*http.Request) {}} {
 			for _, length := range []int{len(body), limit} {
 				e.body = body + strings.Repeat(" ", length-len(body))
 				if r := send(c.Copy(), e, option); r.Status == http.StatusRequestEntityTooLarge || r.Status == http.StatusBadRequest {
-					t.Errorf("%d bytes of %d: %d %s", length, limit, r.Status, r.Code())
+					t.Errorf("a body of %d bytes with a limit of %d: got %d %s, want it accepted", length, limit, r.Status, r.Code())
 				}
 			}
 			e.body = body + strings.Repeat(" ", limit+1-len(body))
@@ -99,7 +99,7 @@ func TestBodiesUpToTheLimit(t *testing.T) {
 }
 
 // A schema without a bound, or with a bound beyond the maximum, gets the maximum.
-func TestSchemasWithoutABound(t *testing.T) {
+func TestSchemaWithoutBoundGetsMaximumBodyLimit(t *testing.T) {
 	t.Attr("control", "193")
 	limited := func(length uint64) *openapi3.Schema { return openapi3.NewStringSchema().WithMaxLength(int64(length)) }
 	closed := func(properties map[string]*openapi3.Schema) *openapi3.Schema {

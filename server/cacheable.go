@@ -23,19 +23,19 @@ func newCacheable(contentType string, body []byte) cacheable {
 	return cacheable{body: body, contentType: contentType, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }
 
-// answer returns the response to a request with this If-None-Match: 304 if the client has the
+// respond returns the response to a request with this If-None-Match: 304 if the client has the
 // representation, and 200 if not.
-func (c cacheable) answer(ifNoneMatch *api.IfNoneMatch) cacheableAnswer {
-	return cacheableAnswer{c, ifNoneMatch != nil && hasTag(*ifNoneMatch, c.etag)}
+func (c cacheable) respond(ifNoneMatch *api.IfNoneMatch) cacheableResponse {
+	return cacheableResponse{c, ifNoneMatch != nil && hasTag(*ifNoneMatch, c.etag)}
 }
 
-// cacheableAnswer is the response of every operation with the parameter If-None-Match.
-type cacheableAnswer struct {
+// cacheableResponse is the response of every operation with the parameter If-None-Match.
+type cacheableResponse struct {
 	cacheable
 	current bool // the client already has the representation
 }
 
-func (a cacheableAnswer) write(w http.ResponseWriter) error {
+func (a cacheableResponse) write(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=60")
 	h.Set("ETag", a.etag)
@@ -49,10 +49,14 @@ func (a cacheableAnswer) write(w http.ResponseWriter) error {
 	return err
 }
 
-func (a cacheableAnswer) VisitGetSettingsResponse(w http.ResponseWriter) error    { return a.write(w) }
-func (a cacheableAnswer) VisitListProblemsResponse(w http.ResponseWriter) error   { return a.write(w) }
-func (a cacheableAnswer) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error { return a.write(w) }
-func (a cacheableAnswer) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a cacheableResponse) VisitGetSettingsResponse(w http.ResponseWriter) error  { return a.write(w) }
+func (a cacheableResponse) VisitListProblemsResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a cacheableResponse) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+	return a.write(w)
+}
+func (a cacheableResponse) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
+	return a.write(w)
+}
 
 // hasTag reports whether an If-None-Match or If-Match list contains an entity tag by the weak
 // comparison (RFC 9110, section 8.8.3.2). In a malformed list, nothing matches after the point

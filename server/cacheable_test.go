@@ -19,22 +19,22 @@ func cacheablePaths(t *testing.T) (paths []string) {
 		}
 	}
 	if len(paths) < 4 {
-		t.Fatalf("only %v", paths)
+		t.Fatalf("got only %v, want at least 4 cacheable paths", paths)
 	}
 	return paths
 }
 
-func TestCacheableAnswersAreRevalidated(t *testing.T) {
+func TestCacheableResponsesAreRevalidated(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	again := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.Config.PublicURL}})
 	for _, path := range cacheablePaths(t) {
 		full := s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "")
 		tag := full.Header.Get("ETag")
 		if len(tag) < 12 || full.Header.Get("Cache-Control") != "public, max-age=60" {
-			t.Errorf("%s: ETag %s, Cache-Control %q", path, tag, full.Header.Get("Cache-Control"))
+			t.Errorf("%s: got ETag %s and Cache-Control %q, want public, max-age=60", path, tag, full.Header.Get("Cache-Control"))
 		}
 		if other := again.Anonymous().Do(http.MethodGet, path, nil).Header.Get("ETag"); other != tag {
-			t.Errorf("%s: a replica with the same settings has the ETag %s, not %s", path, other, tag)
+			t.Errorf("%s: got ETag %s from a replica with the same settings, want %s", path, other, tag)
 		}
 		ask := func(lines ...string) *servertest.Response {
 			return s.Anonymous().Do(http.MethodGet, path, nil, func(r *http.Request) { r.Header["If-None-Match"] = lines })
@@ -44,27 +44,27 @@ func TestCacheableAnswersAreRevalidated(t *testing.T) {
 		} {
 			r := ask(lines...).Want(t, http.StatusNotModified, "")
 			if len(r.Raw) > 0 || r.Header.Get("ETag") != tag || r.Header.Get("Cache-Control") != "public, max-age=60" || r.Header.Get("Content-Type") != "" {
-				t.Errorf("%s %q: 304 with %v and %d bytes", path, lines, r.Header, len(r.Raw))
+				t.Errorf("%s %q: the 304 has the headers %v and %d bytes", path, lines, r.Header, len(r.Raw))
 			}
 		}
 		for _, lines := range [][]string{
 			{`"x"`}, {strings.Trim(tag, `"`)}, {tag[:len(tag)-1]}, {"w/" + tag}, {`x, ` + tag}, {`"` + tag + `"`}, {`"*"`}, {"*, " + tag}, {"W/"}, {`"`}, {","},
 		} {
 			if r := ask(lines...).Want(t, http.StatusOK, ""); string(r.Raw) != string(full.Raw) || r.Header.Get("ETag") != tag {
-				t.Errorf("%s %q: another answer", path, lines)
+				t.Errorf("%s %q: got another response than without If-None-Match", path, lines)
 			}
 		}
 		for _, line := range []string{"", strings.Repeat("x", 1025)} {
 			r := ask(line).Want(t, http.StatusBadRequest, "request_malformed")
 			if got := r.Header.Get("Cache-Control"); strings.Contains(got, "public") {
-				t.Errorf("%s: an error may be cached: %q", path, got)
+				t.Errorf("%s: an error response may be cached: Cache-Control %q", path, got)
 			}
 		}
 	}
 }
 
 // The ETag of a response changes with every setting that is visible in it.
-func TestETagFollowsTheSettings(t *testing.T) {
+func TestETagChangesWithVisibleSettings(t *testing.T) {
 	a, b := servertest.Start(t, servertest.Options{}), servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_PASSWORD_MIN_LENGTH=20"}})
 	for _, path := range []string{"/accounts/settings", "/openapi.json", "/openapi.yaml"} {
 		old := a.Anonymous().Do(http.MethodGet, path, nil).Header.Get("ETag")

@@ -1,15 +1,33 @@
 package server
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
+	"example.com/accounts/models"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 )
 
-// clientAddress returns the address of the client that sent r, with an IPv4 address always in its
+// clientAddresses finds the addresses of clients behind trusted proxies.
+type clientAddresses struct {
+	header  string         // ACCOUNTS_PROXY_HEADER
+	proxies []netip.Prefix // ACCOUNTS_TRUSTED_PROXIES
+	log     *slog.Logger
+
+	unreadableHeader sync.Once
+}
+
+func newClientAddresses(cfg config.Config, log *slog.Logger) *clientAddresses {
+	return &clientAddresses{header: cfg.ProxyHeader, proxies: cfg.TrustedProxies, log: log}
+}
+
+// of returns the address of the client that sent r, with an IPv4 address always in its
 // short form. It is empty only if the connection has no IP address.
 //
 // The address is the connection's unless that is a trusted proxy's. In that case the configured
@@ -20,20 +38,20 @@ import (
 // Security: the walk stops at an element that cannot be read, and the last trusted proxy counts as
 // the client. Skipping the element would let a client choose its address, and so evade every limit.
 // An empty element is not skipped either, because a proxy may write it in place of an address.
-func (s *Server) clientAddress(r *http.Request) string {
+func (a *clientAddresses) of(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""
 	}
 	client := normalizeAddress(peer.Addr())
-	lines := r.Header.Values(s.Config.ProxyHeader)
+	lines := r.Header.Values(a.header)
 	list := strings.Join(lines, ",")
-	for more := len(lines) > 0; more && s.isTrustedProxy(client); {
+	for more := len(lines) > 0; more && a.isTrustedProxy(client); {
 		var element string
 		list, element, more = cutLastElement(list, ',')
-		hop, ok := s.readElement(element)
+		hop, ok := a.parseElement(element)
 		if !ok {
-			s.reportUnreadableHeader()
+			a.reportUnreadableHeader()
 			break
 		}
 		client = hop
@@ -45,15 +63,30 @@ func (s *Server) clientAddress(r *http.Request) string {
 // IPv4-mapped address.
 func normalizeAddress(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
-func (s *Server) isTrustedProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+func (a *clientAddresses) isTrustedProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// isExempt reports whether an address is exempt from the limits per client, as programs on this
+// machine and trusted proxies are.
+func (a *clientAddresses) isExempt(addr netip.Addr) bool {
+	return addr.IsLoopback() || a.isTrustedProxy(addr)
+}
+
+// withNetwork returns a context with which the database counts the request's writes against the
+// share of its client's network.
+func (a *clientAddresses) withNetwork(ctx context.Context, client accounts.Client) context.Context {
+	if addr, err := netip.ParseAddr(client.IP); err != nil || a.isExempt(addr) {
+		return ctx
+	}
+	return models.FromNetwork(ctx, client.WideNetwork())
 }
 
 // reportUnreadableHeader logs once that limits per client do not work as configured. The sender
 // controls the text of the header, so it is not logged.
-func (s *Server) reportUnreadableHeader() {
-	s.unreadableHeader.Do(func() {
-		s.Log.Warn("the header of a trusted proxy cannot be read, so its clients share one rate limit; "+
+func (a *clientAddresses) reportUnreadableHeader() {
+	a.unreadableHeader.Do(func() {
+		a.log.Warn("the header of a trusted proxy cannot be read, so its clients share one rate limit; "+
 			"make the proxy write plain addresses, or set the header that it writes", "setting", config.Prefix+"PROXY_HEADER")
 	})
 }
@@ -75,16 +108,16 @@ func cutLastElement(list string, separator byte) (rest, element string, more boo
 	return "", list, false
 }
 
-func (s *Server) readElement(element string) (netip.Addr, bool) {
-	if s.Config.ProxyHeader == config.Forwarded {
-		return readForwarded(element)
+func (a *clientAddresses) parseElement(element string) (netip.Addr, bool) {
+	if a.header == config.Forwarded {
+		return parseForwarded(element)
 	}
-	return readHop(strings.Trim(element, " \t"))
+	return parseHop(strings.Trim(element, " \t"))
 }
 
-// readHop reads an address in one of the forms that proxies write: 192.0.2.7, 192.0.2.7:55,
+// parseHop parses an address in one of the forms that proxies write: 192.0.2.7, 192.0.2.7:55,
 // 2001:db8::7, [2001:db8::7] and [2001:db8::7]:55.
-func readHop(text string) (netip.Addr, bool) {
+func parseHop(text string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		addr, err = parseBracketed(text)
@@ -100,9 +133,9 @@ func parseBracketed(text string) (netip.Addr, error) {
 	return hop.Addr(), err
 }
 
-// readForwarded reads the address in the for parameter of an element of Forwarded (RFC 7239).
+// parseForwarded parses the address in the for parameter of an element of Forwarded (RFC 7239).
 // Obfuscated identifiers and "unknown" are not addresses.
-func readForwarded(element string) (hop netip.Addr, ok bool) {
+func parseForwarded(element string) (hop netip.Addr, ok bool) {
 	for more := true; more; {
 		var parameter string
 		element, parameter, more = cutLastElement(element, ';')
@@ -113,20 +146,20 @@ func readForwarded(element string) (hop netip.Addr, ok bool) {
 		if hop.IsValid() { // two addresses: the sender of one of them must not choose
 			return hop, false
 		}
-		if hop, ok = readNode(value); !ok {
+		if hop, ok = parseNode(value); !ok {
 			return hop, false
 		}
 	}
 	return hop, ok
 }
 
-// readNode reads a token or a quoted string. A backslash, which escapes a character of a quoted
+// parseNode parses a token or a quoted string. A backslash, which escapes a character of a quoted
 // string, occurs in no address.
-func readNode(value string) (netip.Addr, bool) {
+func parseNode(value string) (netip.Addr, bool) {
 	if inner, ok := strings.CutPrefix(value, `"`); ok {
 		if value, ok = strings.CutSuffix(inner, `"`); !ok {
 			return netip.Addr{}, false
 		}
 	}
-	return readHop(value)
+	return parseHop(value)
 }

@@ -12,21 +12,21 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// behindProxies returns a server that trusts 10.0.0.0/8 and fd00::/8, and the log it writes to.
-func behindProxies(header string) (*Server, *bytes.Buffer) {
+// behindProxies returns the addresses behind proxies in 10.0.0.0/8 and fd00::/8, and the log they write to.
+func behindProxies(header string) (*clientAddresses, *bytes.Buffer) {
 	var log bytes.Buffer
 	cfg := config.Config{ProxyHeader: header, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
-	return &Server{Options: Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&log, nil))}}, &log
+	return newClientAddresses(cfg, slog.New(slog.NewTextHandler(&log, nil))), &log
 }
 
 // clientFrom returns the client address of a request from peer with these lines of the proxy
 // header.
-func clientFrom(s *Server, peer string, lines ...string) string {
+func clientFrom(a *clientAddresses, peer string, lines ...string) string {
 	header := http.Header{}
 	for _, line := range lines {
-		header.Add(s.Config.ProxyHeader, line)
+		header.Add(a.header, line)
 	}
-	return s.clientAddress(&http.Request{RemoteAddr: peer, Header: header})
+	return a.of(&http.Request{RemoteAddr: peer, Header: header})
 }
 
 // hopForms maps the forms in which proxies write an address to that address. Text that is not an
@@ -59,22 +59,22 @@ func lastProxy(lines []string) string {
 	return "10.0.0.1"
 }
 
-func TestEveryFormInEveryPosition(t *testing.T) {
+func TestClientAddressIsReadInEveryFormAndPosition(t *testing.T) {
 	t.Attr("control", "191")
 	for _, header := range []string{config.XForwardedFor, config.Forwarded} {
 		for form, address := range hopForms {
 			for _, position := range hopPositions {
-				s, log := behindProxies(header)
+				a, log := behindProxies(header)
 				lines := writtenAs(header, form, position)
 				want := address
 				if want == "" {
 					want = lastProxy(position)
 				}
-				if got := clientFrom(s, "10.0.0.1:4711", lines...); got != want {
+				if got := clientFrom(a, "10.0.0.1:4711", lines...); got != want {
 					t.Errorf("%s %q is the client %q, want %q", header, lines, got, want)
 				}
 				if logged := strings.Contains(log.String(), "ACCOUNTS_PROXY_HEADER"); logged != (address == "") {
-					t.Errorf("%s %q: logged %v", header, lines, logged)
+					t.Errorf("%s %q: a warning was logged: %v", header, lines, logged)
 				}
 			}
 		}
@@ -96,7 +96,7 @@ func writtenAs(header, form string, position []string) (lines []string) {
 	return lines
 }
 
-func TestTheForwardedHeader(t *testing.T) {
+func TestForwardedHeaderIsParsedAsRFC7239(t *testing.T) {
 	t.Attr("control", "191")
 	for line, want := range map[string]string{
 		`for=203.0.113.7`: "203.0.113.7", `FOR=203.0.113.7`: "203.0.113.7", `for=203.0.113.7;proto=http;by=203.0.113.43`: "203.0.113.7", `proto=http; for="203.0.113.7:55"`: "203.0.113.7",
@@ -110,14 +110,14 @@ func TestTheForwardedHeader(t *testing.T) {
 		`for="203.0.113.7`: "10.0.0.1", `for=203.0.113.7"`: "10.0.0.1", `for='203.0.113.7'`: "10.0.0.1", `for="203.0.113\.7"`: "10.0.0.1", `for = 203.0.113.7`: "10.0.0.1", `203.0.113.7`: "10.0.0.1",
 		`for=203.0.113.7;for=6.6.6.6`: "10.0.0.1", `for=203.0.113.7;FOR=203.0.113.7`: "10.0.0.1", `xfor=203.0.113.7`: "10.0.0.1", `by=203.0.113.7`: "10.0.0.1", `for=203.0.113.7,`: "10.0.0.1",
 	} {
-		s, _ := behindProxies(config.Forwarded)
-		if got := clientFrom(s, "10.0.0.1:4711", line); got != want {
+		a, _ := behindProxies(config.Forwarded)
+		if got := clientFrom(a, "10.0.0.1:4711", line); got != want {
 			t.Errorf("%q is the client %q, want %q", line, got, want)
 		}
 	}
 }
 
-func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
+func TestOnlyConfiguredHeaderOfTrustedPeerIsRead(t *testing.T) {
 	t.Attr("control", "191")
 	all := http.Header{"X-Forwarded-For": {"203.0.113.7"}, "Forwarded": {"for=203.0.113.8"}, "X-Real-Ip": {"203.0.113.9"}, "Cf-Connecting-Ip": {"203.0.113.9"}, "True-Client-Ip": {"203.0.113.9"}}
 	for _, test := range []struct{ header, peer, want string }{
@@ -126,24 +126,24 @@ func TestOnlyTheConfiguredHeaderOfATrustedPeerIsRead(t *testing.T) {
 		{config.XForwardedFor, "192.0.2.1:1", "192.0.2.1"}, {config.Forwarded, "192.0.2.1:1", "192.0.2.1"}, {config.XForwardedFor, "[2001:DB8::1]:1", "2001:db8::1"},
 		{config.XForwardedFor, "[fe80::1%eth0]:1", "fe80::1"}, {config.XForwardedFor, "@", ""},
 	} {
-		s, log := behindProxies(test.header)
-		if got := s.clientAddress(&http.Request{RemoteAddr: test.peer, Header: all}); got != test.want || log.Len() > 0 {
+		a, log := behindProxies(test.header)
+		if got := a.of(&http.Request{RemoteAddr: test.peer, Header: all}); got != test.want || log.Len() > 0 {
 			t.Errorf("%s from %s is the client %q, want %q; log %q", test.header, test.peer, got, test.want, log.String())
 		}
 	}
-	s, log := behindProxies(config.XForwardedFor)
+	a, log := behindProxies(config.XForwardedFor)
 	for _, lines := range [][]string{nil, {"10.0.0.2"}, {"10.0.0.3", "10.0.0.2"}} { // requests of the proxies themselves
-		if got, want := clientFrom(s, "10.0.0.1:1", lines...), append(lines, "10.0.0.1")[0]; got != want || log.Len() > 0 {
+		if got, want := clientFrom(a, "10.0.0.1:1", lines...), append(lines, "10.0.0.1")[0]; got != want || log.Len() > 0 {
 			t.Errorf("%q is the client %q, want %q", lines, got, want)
 		}
 	}
 }
 
-func TestAnUnreadableHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
+func TestUnreadableProxyHeaderIsLoggedOnceWithoutItsText(t *testing.T) {
 	t.Attr("control", "191")
-	s, log := behindProxies(config.XForwardedFor)
+	a, log := behindProxies(config.XForwardedFor)
 	for range 3 {
-		clientFrom(s, "10.0.0.1:1", "s3cr3t")
+		clientFrom(a, "10.0.0.1:1", "s3cr3t")
 	}
 	if text := log.String(); strings.Count(text, "\n") != 1 || strings.Contains(text, "s3cr3t") || !strings.Contains(text, "ACCOUNTS_PROXY_HEADER") {
 		t.Errorf("%q", text)
@@ -158,19 +158,19 @@ func FuzzProxyHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		for header, appended := range map[string]string{config.XForwardedFor: "[2001:db8::7]:55, 10.0.0.9", config.Forwarded: `for="[2001:db8::7]:55", proto=https;FOR=10.0.0.9`} {
-			s, _ := behindProxies(header)
+			a, _ := behindProxies(header)
 			for _, lines := range [][]string{{first + "," + second + ", " + appended}, {first, second + ", " + appended}, {first, second, appended}} {
-				if got := clientFrom(s, "10.0.0.1:1", lines...); got != "2001:db8::7" {
-					t.Errorf("%s %q is the client %q", header, lines, got)
+				if got := clientFrom(a, "10.0.0.1:1", lines...); got != "2001:db8::7" {
+					t.Errorf("%s %q: got the client %q, want 2001:db8::7", header, lines, got)
 				}
 			}
-			if got := clientFrom(s, "10.0.0.1:1", first, second); got != "" {
+			if got := clientFrom(a, "10.0.0.1:1", first, second); got != "" {
 				if addr, err := netip.ParseAddr(got); err != nil || addr.Zone() != "" || addr.String() != got {
-					t.Errorf("%s %q is the client %q", header, []string{first, second}, got)
+					t.Errorf("%s %q: got the client %q, want a canonical address", header, []string{first, second}, got)
 				}
 			}
-			if got := clientFrom(s, "192.0.2.1:1", first, second); got != "192.0.2.1" {
-				t.Errorf("%s %q of a stranger makes it the client %q", header, []string{first, second}, got)
+			if got := clientFrom(a, "192.0.2.1:1", first, second); got != "192.0.2.1" {
+				t.Errorf("%s %q from a client that is not a proxy: got the client %q, want 192.0.2.1", header, []string{first, second}, got)
 			}
 		}
 	})

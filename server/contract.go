@@ -16,7 +16,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"example.com/accounts/api"
-	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 )
 
@@ -28,30 +27,7 @@ type contract struct {
 	version    string // info.version
 }
 
-// operation is an operation of the contract.
-type operation struct {
-	id       string
-	route    *routers.Route
-	security security
-	maxBody  int                       // bytes; 0 if the operation has no body
-	values   map[string]accounts.Value // the members of the body that have a rule beyond the schema, by name
-
-	startsSession bool              // the body chooses the transport of a new session
-	rateLimits    []string          // names of accounts' rate limits per client
-	deprecation   map[string]string // response headers
-}
-
-// pages are the routes of pages for people, which are not in the contract. One that ends in /
-// includes all paths below it.
-var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
-
-// isPage reports whether a route is one of the pages.
-func isPage(route string) bool {
-	return slices.ContainsFunc(pages, func(page string) bool {
-		return route == page || strings.HasSuffix(page, "/") && strings.HasPrefix(route, page)
-	})
-}
-
+// loadContract returns the contract of a server with these settings.
 func loadContract(cfg config.Config) (*contract, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -72,27 +48,6 @@ func loadContract(cfg config.Config) (*contract, error) {
 		}
 	}
 	return k, k.render(doc, cfg)
-}
-
-func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) {
-	security, err := readSecurity(doc, op)
-	if err != nil {
-		return nil, err
-	}
-	rateLimits, err := readRateLimits(op)
-	if err != nil {
-		return nil, err
-	}
-	deprecation, err := readDeprecation(op)
-	return &operation{
-		id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op),
-		startsSession: hasMember(op, "token_transport"), rateLimits: rateLimits, deprecation: deprecation,
-	}, err
-}
-
-// hasMember reports whether the JSON body of an operation has a member with this name.
-func hasMember(op *openapi3.Operation, name string) bool {
-	return op.RequestBody != nil && op.RequestBody.Value.Content["application/json"].Schema.Value.Properties[name] != nil
 }
 
 // ginPath converts the path /a/{b} of the contract to gin's /a/:b.
@@ -160,34 +115,4 @@ func (k *contract) matches(routes gin.RoutesInfo) error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-func (s *Server) findOperation(c *gin.Context) {
-	if !spelledOut(c.FullPath(), c.Request.URL.EscapedPath()) {
-		s.problem(c, problemOf(codeResourceNotFound))
-		return
-	}
-	operation := s.contract.operations[c.Request.Method+" "+c.FullPath()]
-	callOf(c).operation = operation
-	for name, value := range operation.deprecation {
-		c.Header(name, value)
-	}
-	joinLines(c.Request.Header, "If-None-Match")
-	c.Next()
-}
-
-// joinLines joins the lines of a list header, which may be sent as several lines (RFC 9110, section
-// 5.3). The validator and the generated binding would reject the parameter as duplicate.
-func joinLines(h http.Header, name string) {
-	if lines := h.Values(name); len(lines) > 1 {
-		h.Set(name, strings.Join(lines, ", "))
-	}
-}
-
-// spelledOut reports whether a path is spelled like its route, without unnecessary escapes. A path
-// such as /accounts%2Flogin would be routed to /accounts/login but evade a proxy's rule for that
-// path. Only parameters may contain escapes, and no parameter may be empty.
-func spelledOut(route, path string) bool {
-	want, got := strings.Split(route, "/"), strings.Split(path, "/")
-	return slices.EqualFunc(want, got, func(w, g string) bool { return w == g || strings.HasPrefix(w, ":") && g != "" })
 }

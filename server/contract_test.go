@@ -21,14 +21,14 @@ import (
 // The server does not start if a route is not in the contract, an operation has no route, or a
 // security requirement is not enforced (promises 1 and 2).
 
-func TestRoutesAreOperations(t *testing.T) {
+func TestServerRequiresRoutesToEqualOperations(t *testing.T) {
 	t.Attr("control", "87")
 	s := servertest.Start(t, servertest.Options{})
 	for _, op := range servertest.Operations() {
 		key := op.Method + " " + strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
 		restore := s.Forget(key)
 		if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("starts though the route of %s is not in the contract: %v", op.ID, err)
+			t.Errorf("the server starts although the route of %s is not in the contract: %v", op.ID, err)
 		}
 		restore()
 	}
@@ -37,7 +37,7 @@ func TestRoutesAreOperations(t *testing.T) {
 	}
 	s.Promise("GET /accounts/promised")
 	if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), "/accounts/promised") {
-		t.Errorf("starts though an operation has no route: %v", err)
+		t.Errorf("the server starts although an operation has no route: %v", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,11 +47,11 @@ func TestRoutesAreOperations(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	if err := s.Serve(ctx, listener); err == nil {
-		t.Error("serves though an operation has no route")
+		t.Error("the server listens although an operation has no route")
 	}
 }
 
-func TestOnlyEnforceableSecurity(t *testing.T) {
+func TestServerRejectsSecurityThatItCannotEnforce(t *testing.T) {
 	t.Attr("control", "87")
 	requirement := func(schemes ...string) openapi3.SecurityRequirements {
 		r := openapi3.SecurityRequirement{}
@@ -70,7 +70,7 @@ func TestOnlyEnforceableSecurity(t *testing.T) {
 		{"refresh cookie", true, requirement("refreshCookie")},
 		{"public", true, openapi3.SecurityRequirements{}},
 		{"unknown scheme", false, requirement("apiKey")},
-		{"unknown beside a known one", false, requirement("bearerAuth", "mtls")},
+		{"unknown and a known one", false, requirement("bearerAuth", "mtls")},
 		{"unknown as an alternative", false, append(requirement("bearerAuth"), requirement("oauth2")...)},
 		{"two credentials at once", false, requirement("bearerAuth", "accessCookie")},
 		{"CSRF alone", false, requirement("csrfToken")},
@@ -112,10 +112,10 @@ func TestOnlyEnforceableSecurity(t *testing.T) {
 	}
 	// An operation without its own security has the contract's default.
 	if err := server.ReadSecurity(&openapi3.T{Security: requirement("nobody")}, &openapi3.Operation{}); err == nil {
-		t.Error("the default of the contract is not looked at")
+		t.Error("ReadSecurity does not check the default security of the contract")
 	}
 	if len(servertest.Contract().Security) == 0 {
-		t.Error("the contract has no default: an operation that says nothing would be public")
+		t.Error("the contract has no default security, so an operation without security would be public")
 	}
 }
 
@@ -123,7 +123,7 @@ func ptr[T any](v T) *T { return &v }
 
 // The served contract is openapi.yaml with the server's URL, cookie names and minimum length of
 // passwords. It is served as JSON and as YAML.
-func TestServedContract(t *testing.T) {
+func TestServedContractHasSettingsOfServer(t *testing.T) {
 	file, err := os.ReadFile("../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestServedContract(t *testing.T) {
 			t.Errorf("%s/openapi.yaml (-openapi.yaml +served):\n%s", public, diff)
 		}
 		if !strings.HasPrefix(string(r.Raw), "openapi: 3.0.3\n") {
-			t.Errorf("begins with %.40q", r.Raw)
+			t.Errorf("the served YAML begins with %.40q", r.Raw)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func dropDefaults(v any) {
 
 // The form of the contract is correct. The clients and the tests that are derived from the contract
 // rely on it (promise 4).
-func TestContractForm(t *testing.T) {
+func TestContractHasRequiredForm(t *testing.T) {
 	for _, fault := range servertest.CheckForm(servertest.Contract()) {
 		t.Error(fault)
 	}

@@ -11,8 +11,8 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// The functions below convert models to the types of the API. Each converts one type and has no
-// side effects.
+// The functions below convert between models and the types of the API. Each converts one type and
+// has no side effects.
 
 func user(u models.User) api.User {
 	return api.User{
@@ -192,3 +192,24 @@ func valueOr[T any](p *T, otherwise T) T {
 
 // textOf returns *p as a string, or "" if p is nil.
 func textOf[T ~string](p *T) string { return string(valueOr(p, "")) }
+
+// orCleared returns the value of a member that null clears: nil if the member is absent, and an
+// empty string if it is null.
+func orCleared(member nullable.Nullable[string]) *string {
+	if !member.IsSpecified() {
+		return nil
+	}
+	value, err := member.Get()
+	if err != nil { // null
+		value = ""
+	}
+	return &value
+}
+
+// requestedTransport returns the transport that the body of a login requests. The default is hybrid.
+func requestedTransport(wanted *api.TokenTransport) accounts.Transport {
+	if wanted == nil {
+		return accounts.Hybrid
+	}
+	return accounts.Transport(*wanted)
+}

@@ -124,7 +124,7 @@ func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 		pair, attributes, _ := strings.Cut(line, "; ")
 		name, value, _ := strings.Cut(pair, "=")
 		if len(pair) > 4096 {
-			t.Errorf("%s has %d bytes", name, len(pair))
+			t.Errorf("cookie %s has %d bytes, want at most 4,096", name, len(pair))
 		}
 		if value != "" {
 			got[i] = name + "=TOKEN; " + attributes
@@ -140,7 +140,7 @@ func wantCookies(t *testing.T, r *servertest.Response, want ...string) {
 const day = 24 * time.Hour
 
 // Login sets the cookies listed in the table of the contract's description (control 39).
-func TestLoginCookies(t *testing.T) {
+func TestLoginSetsCookiesOfContract(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
@@ -156,7 +156,7 @@ func TestLoginCookies(t *testing.T) {
 				wantCookies(t, r, want...)
 				for _, c := range r.Cookies() {
 					if c.Name == "csrftoken" && c.MaxAge > 0 && c.Value != r.Text("csrf_token") {
-						t.Error("the cookie csrftoken is not csrf_token")
+						t.Error("the cookie csrftoken differs from csrf_token in the body")
 					}
 				}
 			})
@@ -166,7 +166,7 @@ func TestLoginCookies(t *testing.T) {
 	})
 }
 
-func TestRefreshCookies(t *testing.T) {
+func TestRefreshRenewsCookiesInBrowser(t *testing.T) {
 	t.Attr("control", "39")
 	t.Attr("control", "41")
 	t.Attr("control", "49")
@@ -206,7 +206,7 @@ func TestRefreshCookies(t *testing.T) {
 				wantCookies(t, bye, s.gone(s.access), s.gone(s.refresh), s.gone("csrftoken"))
 				browser.SetCookies(origin, bye.Cookies())
 				if left := browser.Cookies(origin); len(j)+len(left) > 0 { // same name, path and attributes: the browser deletes them (control 41)
-					t.Errorf("left in the jar: %v, in a real one: %v", j, left)
+					t.Errorf("cookies left in the jar: got %v, and %v in a real jar, want none", j, left)
 				}
 				wantCookies(t, s.post("/accounts/refresh_token", old).Want(t, http.StatusUnauthorized, "session_revoked"))
 			})
@@ -215,7 +215,7 @@ func TestRefreshCookies(t *testing.T) {
 }
 
 // Near the absolute expiry of the session, its cookies expire together with it.
-func TestMaxAgeEndsWithTheSession(t *testing.T) {
+func TestCookieMaxAgeEndsWithSession(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		j, u := jar{}, s.NewUser()
@@ -229,7 +229,7 @@ func TestMaxAgeEndsWithTheSession(t *testing.T) {
 }
 
 // Operations that end the caller's own session clear its cookies. No other operation does.
-func TestEndingASessionClearsItsCookies(t *testing.T) {
+func TestEndingOwnSessionClearsItsCookies(t *testing.T) {
 	t.Attr("control", "49")
 	eachSite(t, func(t *testing.T, s site) {
 		u := s.NewUser()
@@ -261,7 +261,7 @@ func idOf(r *servertest.Response) string {
 }
 
 // The body transport never sets or clears a cookie, even if the request has cookies.
-func TestBodyLeavesCookiesAlone(t *testing.T) {
+func TestBodyTransportSetsAndClearsNoCookie(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		u, j := s.NewUser(), jar{}
 		j.take(s.login(t, u, accounts.Cookies))
@@ -278,7 +278,7 @@ func TestBodyLeavesCookiesAlone(t *testing.T) {
 
 // A login never adopts the session of cookies that the request already has (session fixation),
 // regardless of the transports of the two sessions.
-func TestLoginMakesANewSession(t *testing.T) {
+func TestLoginDoesNotAdoptSessionOfCookies(t *testing.T) {
 	t.Attr("control", "11")
 	eachSite(t, func(t *testing.T, s site) {
 		for _, of := range []accounts.Transport{accounts.Cookies, accounts.Hybrid, accounts.ServerHeld} {
@@ -290,17 +290,17 @@ func TestLoginMakesANewSession(t *testing.T) {
 				browser := planted.without("")
 				own := browser.take(s.login(t, victim, transport, planted.cookies))
 				if idOf(own) == idOf(theirs) || own.JSON["user"].(object)["username"] != victim.Username {
-					t.Errorf("%s: the planted session was adopted", transport)
+					t.Errorf("%s: login adopted the planted session", transport)
 				}
 				for _, name := range []string{s.refresh, s.access, "csrftoken"} {
 					if transport != accounts.BodyTokens && browser[name] != "" && browser[name] == planted[name] {
-						t.Errorf("%s: the planted %s stays", transport, name)
+						t.Errorf("%s: login kept the planted cookie %s", transport, name)
 					}
 				}
 				after := s.Database.Dump(t)
 				for line := range strings.Lines(before) { // there is a new session, and last_login changes
 					if !strings.HasPrefix(line, "users.last_login") && !strings.Contains(after, line) {
-						t.Errorf("%s: a row was changed: %s", transport, line)
+						t.Errorf("%s: login changed a row of another session: %s", transport, line)
 					}
 				}
 				s.post("/accounts/refresh_token", planted).Want(t, http.StatusOK, "")
@@ -311,7 +311,7 @@ func TestLoginMakesANewSession(t *testing.T) {
 
 // Each cookie has exactly one accepted name, and the name is case-sensitive (control 39, corpus
 // 4.2).
-func TestCookieNames(t *testing.T) {
+func TestCookieIsAcceptedUnderItsExactNameOnly(t *testing.T) {
 	t.Attr("control", "39")
 	eachSite(t, func(t *testing.T, s site) {
 		j := jar{}
@@ -342,7 +342,7 @@ func TestCookieNames(t *testing.T) {
 
 // In the last second of a session its cookies are still set. A Max-Age rounded down to 0 would
 // delete them in a 200 response.
-func TestCookiesInTheLastSecond(t *testing.T) {
+func TestCookiesAreSetInLastSecondOfSession(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{
 		"ACCOUNTS_ROTATION_INTERVAL=2s", "ACCOUNTS_ACCESS_TTL=5s", "ACCOUNTS_REFRESH_IDLE_TTL=20s", "ACCOUNTS_SERVER_HELD_IDLE_TTL=20s", "ACCOUNTS_SESSION_MAX_AGE=20s",
 	}})
@@ -359,11 +359,104 @@ func TestCookiesInTheLastSecond(t *testing.T) {
 		r := c.RefreshTokens().Want(t, http.StatusOK, "")
 		for _, cookie := range r.Cookies() {
 			if cookie.Value == "" || cookie.MaxAge != 1 {
-				t.Errorf("%s: %s has %d bytes and a Max-Age of %d", transport, cookie.Name, len(cookie.Value), cookie.MaxAge)
+				t.Errorf("%s: cookie %s has %d bytes and Max-Age %d, want a value and Max-Age 1", transport, cookie.Name, len(cookie.Value), cookie.MaxAge)
 			}
 		}
 		if len(r.Cookies()) == 0 {
-			t.Errorf("%s: no cookies", transport)
+			t.Errorf("%s: the response sets no cookies", transport)
 		}
 	}
+}
+
+// spelling is a way to write a Cookie header. NAME and GOOD stand for the expected cookie name and
+// a valid value. PLAIN stands for the name without its __Host- prefix, or with the prefix added if
+// it has none.
+type spelling struct {
+	lines []string // one header each
+	works bool
+}
+
+// spellings lists unusual ways to write or repeat a cookie. Headers that a browser could send work.
+// Headers that could be read in two ways do not.
+var spellings = []spelling{
+	{[]string{"NAME=GOOD"}, true},
+	{[]string{"NAME =GOOD"}, true}, // the server's library trims names
+	{[]string{"a=b; NAME=GOOD;c=d"}, true},
+	{[]string{"a=b;NAME=GOOD ; "}, true},
+	{[]string{"$Version=1; NAME=GOOD; $Path=/"}, true},
+	{[]string{"a=b", "NAME=GOOD"}, true},
+	{[]string{"PLAIN=GOOD; NAME=GOOD"}, true}, // the server ignores the other name
+	{[]string{"PLAIN=x; NAME=GOOD"}, true},
+	{[]string{"=NAME=x; NAME=GOOD"}, true}, // and ignores a cookie without a name
+	{[]string{"\u2000NAME=x; NAME=GOOD"}, true},
+	{[]string{"csrftoken=x; csrftoken=y; NAME=GOOD"}, true},
+	{[]string{strings.Repeat("a=;", 1000) + "NAME=GOOD"}, true},
+
+	{[]string{""}, false}, {[]string{"NAME"}, false}, {[]string{"NAME="}, false}, {[]string{"NAME=x"}, false}, {[]string{"NAME=GOODx"}, false}, {[]string{"NAME=GOOD="}, false},
+	{[]string{"NAME=GOOD; NAME=GOOD"}, false}, {[]string{"NAME=GOOD; NAME=x"}, false}, {[]string{"NAME=x; NAME=GOOD"}, false}, {[]string{"NAME=; NAME=GOOD"}, false}, {[]string{"NAME=GOOD; NAME="}, false},
+	{[]string{"NAME=GOOD; NAME"}, false}, {[]string{`NAME=GOOD; NAME=a"b`}, false}, {[]string{`NAME=a"b; NAME=GOOD`}, false}, {[]string{"NAME=GOOD; NAME =x"}, false}, {[]string{"NAME =x; NAME=GOOD"}, false},
+	{[]string{"NAME=GOOD; NAME=\xff"}, false}, {[]string{"NAME=GOOD", "NAME=x"}, false}, {[]string{"NAME=x", "NAME=GOOD"}, false}, {[]string{"NAME=GOOD", "NAME=GOOD"}, false},
+	{[]string{`NAME="GOOD"`}, false}, {[]string{`NAME="GOOD`}, false}, {[]string{"NAME=%22GOOD%22"}, false}, {[]string{"NAME='GOOD'"}, false}, {[]string{`$Version=1; NAME="GOOD"; $Path="/"`}, false},
+	{[]string{"NAME= GOOD"}, false}, {[]string{"NAME=GO OD"}, false}, {[]string{"NAME=GOOD, NAME=GOOD"}, false}, {[]string{"NAME=GOOD,a=b"}, false}, {[]string{"NAME: GOOD"}, false},
+	{[]string{"=NAME=GOOD"}, false}, {[]string{"=GOOD"}, false}, {[]string{"GOOD"}, false}, {[]string{"PLAIN=GOOD"}, false}, {[]string{"PLAIN=GOOD; NAME=x"}, false}, {[]string{"NAME=x; PLAIN=GOOD"}, false},
+	{[]string{"\u2000NAME=GOOD"}, false}, {[]string{"\u00a0NAME=GOOD"}, false}, {[]string{"NAME\u2000=GOOD"}, false}, {[]string{"NAME[]=GOOD"}, false}, {[]string{"NAME.0=GOOD"}, false}, {[]string{"NAM%45=GOOD"}, false},
+	{[]string{"NAME=" + strings.Repeat("a", 4097)}, false}, {[]string{"NAME=GOOD" + strings.Repeat("a", 4097)}, false}, {[]string{strings.Repeat("a=;", 5000) + "NAME=GOOD"}, false}, // more than the library reads
+	{[]string{strings.Repeat("a=;", 5000) + "NAME=x"}, false},
+}
+
+// A cookie name has exactly one accepted spelling. A second cookie of that name that the library
+// cannot parse still makes the first ambiguous. None of these headers ends the session.
+func TestMisspelledOrDuplicateCookieIsRejected(t *testing.T) {
+	t.Attr("control", "39")
+	eachSite(t, func(t *testing.T, s site) {
+		j := jar{}
+		j.take(s.login(t, s.NewUser(), accounts.Cookies))
+		csrf := servertest.Header("X-CSRFToken", j["csrftoken"])
+		for name, ask := range map[string]func(options ...servertest.Option) *servertest.Response{
+			s.access:  func(o ...servertest.Option) *servertest.Response { return s.bare().Profile(o...) },
+			s.refresh: func(o ...servertest.Option) *servertest.Response { return s.bare().RefreshTokens(append(o, csrf)...) },
+		} {
+			plain, prefixed := strings.CutPrefix(name, "__Host-")
+			if !prefixed {
+				plain = "__Host-" + name
+			}
+			fill := strings.NewReplacer("NAME", name, "GOOD", j[name], "PLAIN", plain)
+			for _, sp := range spellings {
+				r := ask(func(r *http.Request) {
+					for _, text := range sp.lines {
+						r.Header["Cookie"] = append(r.Header["Cookie"], fill.Replace(text))
+					}
+				})
+				if want := map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[sp.works]; r.Status != want {
+					t.Errorf("%s: %.60q: %d %s, want %d", name, sp.lines, r.Status, r.Code(), want)
+				}
+			}
+		}
+		s.post("/accounts/refresh_token", j).Want(t, http.StatusOK, "")
+	})
+}
+
+// A request with more cookies than the header limit allows, or than the library parses, is
+// rejected, even if the valid cookies are among them.
+func TestTooManyCookiesAreRejected(t *testing.T) {
+	t.Attr("control", "39")
+	s := servertest.Start(t, servertest.Options{})
+	c := s.Login(s.NewUser(), accounts.Cookies)
+	front, _, _ := served(t, s)
+	good := "access=" + accessOf(c)
+	for name, bomb := range map[string]struct {
+		cookies string
+		want    int
+	}{
+		"nothing else":           {good, http.StatusOK},
+		"two of 4 KiB":           {"a=" + strings.Repeat("a", 4094) + "; b=" + strings.Repeat("b", 4094) + "; " + good, http.StatusOK},
+		"60 of 4 KiB":            {strings.Repeat("a="+strings.Repeat("a", 4094)+"; ", 60) + good, http.StatusRequestHeaderFieldsTooLarge},
+		"60 of 4 KiB, by header": {strings.Repeat("a="+strings.Repeat("a", 4094)+"\r\nCookie: ", 60) + good, http.StatusRequestHeaderFieldsTooLarge},
+		"5,000 empty ones":       {strings.Repeat("a=;", 5000) + good, http.StatusUnauthorized},
+	} {
+		if answer := raw(t, front, line("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nCookie: %s\r\n\r\n", bomb.cookies)); answer.StatusCode != bomb.want {
+			t.Errorf("%s: %d, want %d", name, answer.StatusCode, bomb.want)
+		}
+	}
+	c.Profile().Want(t, http.StatusOK, "")
 }

@@ -37,7 +37,7 @@ func corsHeaders(r *servertest.Response) map[string]string {
 	return got
 }
 
-func TestPreflight(t *testing.T) {
+func TestPreflightAllowsConfiguredOriginOnly(t *testing.T) {
 	t.Attr("control", "45")
 	s := atApp(t)
 	before := s.Database.Dump(t)
@@ -71,7 +71,7 @@ func TestPreflight(t *testing.T) {
 
 // Every response to an allowed origin has CORS headers, including errors. Responses to other
 // origins have none.
-func TestCrossOriginReads(t *testing.T) {
+func TestEveryResponseToAllowedOriginHasCORSHeaders(t *testing.T) {
 	t.Attr("control", "45")
 	s := atApp(t)
 	for _, op := range servertest.Operations() {
@@ -84,10 +84,10 @@ func TestCrossOriginReads(t *testing.T) {
 		for _, origin := range append([]string{""}, notApp...) {
 			r := send(s.Anonymous(), e, servertest.Header("Origin", origin))
 			if len(corsHeaders(r)) > 0 {
-				t.Errorf("%s from %q: %v", op.ID, origin, corsHeaders(r))
+				t.Errorf("%s from %q: got CORS headers %v, want none", op.ID, origin, corsHeaders(r))
 			}
 			if vary := strings.Join(r.Header.Values("Vary"), ","); !strings.Contains(vary, "Origin") {
-				t.Errorf("%s from %q: Vary %q", op.ID, origin, vary)
+				t.Errorf("%s from %q: Vary is %q, want Origin in it", op.ID, origin, vary)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func TestCrossOriginReads(t *testing.T) {
 }
 
 // A page at an allowed origin can read an internal error.
-func TestCrossOriginReadOfAFault(t *testing.T) {
+func TestAllowedOriginCanReadInternalError(t *testing.T) {
 	s := atApp(t)
 	handler, err := s.HandlerOf(broken{})
 	if err != nil {
@@ -115,7 +115,7 @@ func TestCrossOriginReadOfAFault(t *testing.T) {
 
 // A write authenticated by a cookie is rejected and changes nothing for every combination of CSRF
 // header and origin, except the valid ones (control 42).
-func TestCSRFMatrix(t *testing.T) {
+func TestCookieWriteRequiresCSRFTokenAndOrigin(t *testing.T) {
 	t.Attr("control", "42")
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
@@ -140,7 +140,7 @@ func TestCSRFMatrix(t *testing.T) {
 				}
 				r := send(s.bare(), exampleOf(t, op), j.cookies, servertest.Header("X-CSRFToken", value), servertest.Header("Origin", origin))
 				if r.Status != http.StatusForbidden || r.Code() != "csrf_failed" {
-					t.Errorf("%s, header %s, origin %q: %d %s", op.ID, header, origin, r.Status, r.Code())
+					t.Errorf("%s, header %s, origin %q: got %d %s, want 403 csrf_failed", op.ID, header, origin, r.Status, r.Code())
 				}
 			}
 		}
@@ -164,7 +164,7 @@ func TestCSRFMatrix(t *testing.T) {
 // An attacker on the network can serve a plain http page under the host that is served by https.
 // Its Origin names the same host as the request's Host header, but it is a foreign origin and is
 // rejected.
-func TestPlainPageOfTheSameHost(t *testing.T) {
+func TestPlainHTTPOriginOfSameHostIsRejected(t *testing.T) {
 	t.Attr("control", "42")
 	t.Attr("control", "43")
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
@@ -184,7 +184,7 @@ func TestPlainPageOfTheSameHost(t *testing.T) {
 // The server ignores the cookie csrftoken: a header and a cookie that match prove nothing. The CSRF
 // token of another session or user is rejected too, even if an attacker has planted it as a cookie.
 // A page of a subdomain can do that with Domain=, in addition to the real cookie.
-func TestPlantedCSRFPair(t *testing.T) {
+func TestPlantedCSRFCookieProvesNothing(t *testing.T) {
 	t.Attr("control", "40")
 	s := site{Server: atApp(t), access: "__Host-access", refresh: "__Host-refreshtoken", secure: true}
 	u := s.NewUser()
@@ -218,7 +218,7 @@ func TestPlantedCSRFPair(t *testing.T) {
 
 // Login with correct credentials is rejected from a page of a foreign origin (control 43). It is
 // also rejected from an allowed origin on another site, which could never send the cookies back.
-func TestLoginFromOtherSites(t *testing.T) {
+func TestLoginFromForeignOriginIsRejected(t *testing.T) {
 	t.Attr("control", "43")
 	s := atApp(t)
 	u := s.NewUser()
@@ -230,7 +230,7 @@ func TestLoginFromOtherSites(t *testing.T) {
 	for _, transport := range transports {
 		for _, origin := range notApp {
 			if r := login(transport, origin, "").Want(t, http.StatusForbidden, "csrf_failed"); !strings.Contains(r.Text("detail"), "ACCOUNTS_CORS_ORIGINS") {
-				t.Errorf("the detail does not say what to do: %s", r.Text("detail"))
+				t.Errorf("the detail does not name ACCOUNTS_CORS_ORIGINS: %s", r.Text("detail"))
 			}
 			login(transport, origin, "cross-site").Want(t, http.StatusForbidden, "csrf_failed")
 		}
@@ -240,7 +240,7 @@ func TestLoginFromOtherSites(t *testing.T) {
 	for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld} {
 		r := login(transport, app, "cross-site").Want(t, http.StatusForbidden, "transport_unusable")
 		if !strings.Contains(r.Text("detail"), "body") {
-			t.Errorf("the detail does not say what to do: %s", r.Text("detail"))
+			t.Errorf("the detail does not name the body transport: %s", r.Text("detail"))
 		}
 	}
 	unchanged(t, s, before)
@@ -256,7 +256,7 @@ func TestLoginFromOtherSites(t *testing.T) {
 
 // The same holds for every operation that needs no credential, above all for the first
 // verification, which starts a session like a login.
-func TestRegistrationFromOtherSites(t *testing.T) {
+func TestAnonymousOperationsFromForeignOriginAreRejected(t *testing.T) {
 	t.Attr("control", "43")
 	s := atApp(t)
 	email := address(newName())
@@ -279,19 +279,19 @@ func TestRegistrationFromOtherSites(t *testing.T) {
 		}
 	}
 	if tried < 4 {
-		t.Errorf("only %d operations", tried)
+		t.Errorf("only %d operations were tested, want at least 4", tried)
 	}
 	verify := example{http.MethodPost, "/accounts/email/verify", link}
 	refused(verify)
 	send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "transport_unusable")
 	unchanged(t, s, before)
 	if r := send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "same-site")).Want(t, http.StatusOK, ""); len(r.Cookies()) == 0 {
-		t.Error("no cookies")
+		t.Error("the allowed origin got no cookies")
 	}
 }
 
 // Without a configured origin, no response has CORS headers.
-func TestNoOrigins(t *testing.T) {
+func TestResponsesHaveNoCORSHeadersWithoutOrigins(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_CORS_ORIGINS=none"}})
 	for _, origin := range []string{"http://localhost:3000", s.URL, "null"} {
 		if got := corsHeaders(s.Anonymous().Do(http.MethodGet, "/healthz", nil, servertest.Header("Origin", origin))); len(got) > 0 {

@@ -13,7 +13,7 @@ import (
 // A link on another site, for which the browser sends Lax cookies, does not count against the
 // owner's limit of exports: the request is rejected before it is counted. A request with a token in
 // a header is not rejected, because a navigation cannot send one.
-func TestCrossSiteNavigationsUseUpNoLimit(t *testing.T) {
+func TestCrossSiteNavigationCountsAgainstNoLimit(t *testing.T) {
 	t.Attr("control", "194")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		export := func(c *servertest.Client, site string) *servertest.Response {
@@ -40,18 +40,18 @@ func TestCrossSiteNavigationsUseUpNoLimit(t *testing.T) {
 
 // Every read that can be answered with 429 has a limit that a cross-site navigation could exhaust,
 // so it must be marked.
-func TestReadsWithALimitAreMarked(t *testing.T) {
+func TestReadsWithRateLimitRejectCrossSiteNavigation(t *testing.T) {
 	t.Attr("control", "194")
 	for _, op := range servertest.Operations() {
 		if op.Method != http.MethodGet {
 			if op.Operation.Extensions["x-refuse-cross-site"] != nil {
-				t.Errorf("%s is a write, which is protected anyway: remove x-refuse-cross-site", op.ID)
+				t.Errorf("%s is a write, which requires a CSRF token already: remove x-refuse-cross-site", op.ID)
 			}
 			continue
 		}
 		limited := op.Operation.Responses.Value("429") != nil
 		if marked := op.Operation.Extensions["x-refuse-cross-site"] == true; marked != limited {
-			t.Errorf("%s: marked %v, limited %v", op.ID, marked, limited)
+			t.Errorf("%s: x-refuse-cross-site is %v, but it has a rate limit: %v", op.ID, marked, limited)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestReadsWithALimitAreMarked(t *testing.T) {
 // A page under a name that an attacker has pointed at this server (DNS rebinding) is same-origin
 // for its browser, and its Host matches its Origin. It is rejected because its origin is not
 // allowed.
-func TestTheOriginIsAlwaysCompared(t *testing.T) {
+func TestReboundOriginIsRejected(t *testing.T) {
 	t.Attr("control", "206")
 	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{}), "https": atApp(t)} {
 		u := s.NewUser()
@@ -103,4 +103,18 @@ func TestTheOriginIsAlwaysCompared(t *testing.T) {
 			post(s, "/accounts/login", login, servertest.Header("Origin", origin), sameOrigin).Want(t, http.StatusOK, "")
 		}
 	}
+}
+
+// If the browser does not send Sec-Fetch-Site, the Origin must equal the server's own exactly. A
+// Host header that matches the Origin proves nothing (DNS rebinding).
+func TestOriginEqualToHostHeaderProvesNothing(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	body := map[string]any{"username": u.Username, "password": u.Password}
+	for _, origin := range []string{"http://evil.example", "ws://" + strings.TrimPrefix(s.URL, "http://"), "http://evil@" + strings.TrimPrefix(s.URL, "http://"), "null"} {
+		s.Anonymous().Do(http.MethodPost, "/accounts/login", body, servertest.Header("Origin", origin), func(r *http.Request) {
+			r.Host = strings.TrimPrefix(origin, "http://")
+		}).Want(t, http.StatusForbidden, "csrf_failed")
+	}
+	s.Anonymous().Do(http.MethodPost, "/accounts/login", body, servertest.Header("Origin", s.URL)).Want(t, http.StatusOK, "")
 }

@@ -60,7 +60,7 @@ func wantCurrent(t *testing.T, name string, c *servertest.Client, r *servertest.
 
 // Every credential of every transport, presented alone, identifies the session. The request writes
 // nothing and sets no cookie, and the CSRF token in the response is accepted for a write.
-func TestGetSessionOfEachTransport(t *testing.T) {
+func TestGetSessionAcceptsEachCredentialOfEachTransport(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		other := s.Login(u, transport)
@@ -87,10 +87,10 @@ func TestGetSessionOfEachTransport(t *testing.T) {
 			csrf := wantCurrent(t, name, c, r)
 			recent := r.JSON["session"].(object)["recent_authentication_until"] != nil
 			if superseded := strings.Contains(name, "superseded"); recent == superseded {
-				t.Errorf("%s: says until when the authentication is recent: %v", name, recent)
+				t.Errorf("%s: recent_authentication_until is present: %v", name, recent)
 			}
 			if (csrf == "") != (transport == accounts.BodyTokens) {
-				t.Errorf("%s: the CSRF token %q", name, csrf)
+				t.Errorf("%s: the CSRF token is %q", name, csrf)
 			}
 		}
 		unchanged(t, s, before)
@@ -112,7 +112,7 @@ func TestGetSessionOfEachTransport(t *testing.T) {
 
 // Every credential that is not valid for an active session gets the same response, which reveals
 // nothing about users. Nothing is written.
-func TestGetSessionWithoutAValidCredential(t *testing.T) {
+func TestGetSessionRejectsInvalidCredentialsAlike(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
 		u := s.NewUser()
@@ -208,7 +208,7 @@ func withSubject(raw, subject string) string {
 
 // A token of the service that users were imported from is not accepted as a session, and it is not
 // used up.
-func TestGetSessionExchangesNoLegacyToken(t *testing.T) {
+func TestGetSessionDoesNotExchangeLegacyToken(t *testing.T) {
 	for scheme, more := range map[string][]string{"http": nil, "https": {httpsSettings}} {
 		s := startLegacy(t, servertest.SQLite, more...)
 		for kind, mint := range legacyKinds {
@@ -226,7 +226,7 @@ func TestGetSessionExchangesNoLegacyToken(t *testing.T) {
 
 // recent_authentication_until is exactly the time from which an operation with
 // x-recent-authentication is rejected.
-func TestGetSessionSaysHowLongTheAuthenticationIsRecent(t *testing.T) {
+func TestGetSessionReportsWhenAuthenticationStopsBeingRecent(t *testing.T) {
 	start := time.Now().Truncate(time.Second).Add(300 * time.Millisecond)
 	for _, transport := range []accounts.Transport{accounts.Hybrid, accounts.Cookies, accounts.ServerHeld, accounts.BodyTokens} {
 		s := servertest.Start(t, servertest.Options{HoldMail: true, Now: func() time.Time { return start }})
@@ -248,11 +248,11 @@ func TestGetSessionSaysHowLongTheAuthenticationIsRecent(t *testing.T) {
 		changeEmail(c.Copy(), address(newName())).Want(t, http.StatusAccepted, "")
 		s.Clock.Advance(59 * time.Second)
 		if until() == nil {
-			t.Errorf("%s: over a second too soon", transport)
+			t.Errorf("%s: the authentication stopped being recent more than a second early", transport)
 		}
 		s.Clock.Advance(time.Second)
 		if got := until(); got != nil {
-			t.Errorf("%s: after ten minutes %v", transport, got)
+			t.Errorf("%s: after ten minutes: got %v, want null", transport, got)
 		}
 		changeEmail(c.Copy(), address(newName())).Want(t, http.StatusForbidden, "reauth_required")
 		s.Clock.Advance(time.Minute)
@@ -266,7 +266,7 @@ func TestGetSessionSaysHowLongTheAuthenticationIsRecent(t *testing.T) {
 
 // Without the database the server cannot determine whether the caller is signed in. It responds
 // with an error, so that a page does not delete its tokens.
-func TestGetSessionWithoutADatabase(t *testing.T) {
+func TestGetSessionWithoutDatabaseIsUnavailable(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	if err := s.Store.Close(); err != nil {
@@ -283,7 +283,7 @@ func TestGetSessionWithoutADatabase(t *testing.T) {
 }
 
 // The log line of a request names the user of a valid session, and no user otherwise.
-func TestGetSessionIsLoggedWithItsUser(t *testing.T) {
+func TestGetSessionLogsUserOfValidSession(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	c := s.Login(u, accounts.Hybrid)
@@ -312,6 +312,6 @@ func loggedUser(t *testing.T, s *servertest.Server, id string) int64 {
 			return record.UserID
 		}
 	}
-	t.Fatalf("the request %s is not in the log", id)
+	t.Fatalf("the log has no line about the request %s", id)
 	return 0
 }

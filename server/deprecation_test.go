@@ -14,7 +14,7 @@ import (
 
 // Every response of a deprecated operation has the headers, including errors and responses to HEAD.
 // Responses of other operations do not.
-func TestDeprecatedOperationsHaveTheHeaders(t *testing.T) {
+func TestDeprecatedOperationsHaveDeprecationHeaders(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	if err := s.Deprecate("GET /accounts/sessions", map[string]any{
 		"x-deprecated-at": "2026-11-22T00:00:00Z", "x-sunset": "2027-12-01T00:00:00+01:00", "x-deprecation-link": "https://accounts.example/docs/v2",
@@ -58,7 +58,7 @@ func TestDeprecatedOperationsHaveTheHeaders(t *testing.T) {
 	}
 }
 
-func TestInconsistentDeprecationStopsTheServer(t *testing.T) {
+func TestServerRejectsInconsistentDeprecation(t *testing.T) {
 	const at = "2026-11-22T00:00:00Z"
 	for name, c := range map[string]struct {
 		ok, deprecated bool

@@ -18,22 +18,7 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-// The problem codes that this package returns itself.
-const (
-	codeRequestMalformed     = problem.Code(api.ProblemCodeRequestMalformed)
-	codeCredentialsMissing   = problem.CredentialsMissing
-	codeCSRFFailed           = problem.Code(api.ProblemCodeCsrfFailed)
-	codeTransportUnusable    = problem.Code(api.ProblemCodeTransportUnusable)
-	codeResourceNotFound     = problem.ResourceNotFound
-	codeMethodNotAllowed     = problem.Code(api.ProblemCodeMethodNotAllowed)
-	codeBodyTooLarge         = problem.Code(api.ProblemCodeBodyTooLarge)
-	codeMediaTypeUnsupported = problem.Code(api.ProblemCodeMediaTypeUnsupported)
-	codeValidationFailed     = problem.ValidationFailed
-	codeServerFailed         = problem.Code(api.ProblemCodeServerFailed)
-	codeServiceUnavailable   = problem.ServiceUnavailable
-)
-
-// problem is an error with a problem code and the details of its response.
+// problemResponse is an error with a problem code and the details of its response.
 type problemResponse struct {
 	code       problem.Code
 	fields     []api.FieldError
@@ -44,12 +29,18 @@ type problemResponse struct {
 func (p *problemResponse) Error() string { return string(p.code) }
 func (p *problemResponse) Unwrap() error { return p.cause }
 
+// status returns the HTTP status of the problem.
+func (p *problemResponse) status() int {
+	kind, _ := problem.KindOf(p.code)
+	return kind.Status
+}
+
 func problemOf(code problem.Code, fields ...api.FieldError) *problemResponse {
 	return &problemResponse{code: code, fields: fields}
 }
 
 func malformed(cause error) *problemResponse {
-	return &problemResponse{code: codeRequestMalformed, cause: cause}
+	return &problemResponse{code: problem.RequestMalformed, cause: cause}
 }
 
 // problemFrom converts an error to a problem. An unknown error becomes a generic 500.
@@ -62,12 +53,17 @@ func problemFrom(err error) *problemResponse {
 		p = &problemResponse{code: rule.Code, retryAfter: rule.RetryAfter, cause: rule.Cause}
 		p.fields = ruleFields(rule)
 	default:
-		p = &problemResponse{code: codeServerFailed, cause: err}
+		p = &problemResponse{code: problem.ServerFailed, cause: err}
 	}
-	if _, known := kinds[p.code]; !known {
-		p = &problemResponse{code: codeServerFailed, cause: err}
+	if _, known := problem.KindOf(p.code); !known {
+		p = &problemResponse{code: problem.ServerFailed, cause: err}
 	}
 	return p
+}
+
+// isRejectedCredential reports whether err means that the caller is not signed in.
+func isRejectedCredential(err error) bool {
+	return err != nil && problemFrom(err).status() == http.StatusUnauthorized
 }
 
 // ruleFields returns the errors of the fields that a rule rejects.
@@ -79,36 +75,44 @@ func ruleFields(rule *problem.Error) []api.FieldError {
 	return fields
 }
 
-// problem sends an error as application/problem+json (RFC 9457) and ends the request.
-func (s *Server) problem(c *gin.Context, err error) {
+// problemWriter sends problems.
+type problemWriter struct {
+	publicURL string
+	log       *slog.Logger
+}
+
+// send sends an error as application/problem+json (RFC 9457) and ends the request.
+func (w *problemWriter) send(c *gin.Context, err error) {
 	p, call := problemFrom(err), callOf(c)
 	call.code = string(p.code)
 	c.Abort()
 	var network net.Error
 	hungUp := errors.Is(c.Request.Context().Err(), context.Canceled) || c.Writer.Written() && errors.As(err, &network)
 	if !hungUp { // a client that disconnects is not an error of the server
-		s.logProblem(call, p)
+		w.logCause(call, p)
 	}
 	if c.Writer.Written() { // the client would read a second response as part of the first
 		panic(http.ErrAbortHandler)
 	}
-	s.writeProblem(c.Writer, call, p)
+	w.write(c.Writer, call, p)
 }
 
-func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problemResponse) {
-	kind, h := kinds[p.code], w.Header()
+// write writes a problem and its headers.
+func (w *problemWriter) write(to http.ResponseWriter, call *call, p *problemResponse) {
+	h := to.Header()
+	kind, _ := problem.KindOf(p.code)
 	if call.unread { // or net/http would wait for the rest of the body before it sends the response
 		h.Set("Connection", "close")
 	}
 	h.Del("Set-Cookie") // only a 2xx response sets or clears cookies, even if it fails halfway
 	body := api.Problem{
-		Type: s.Config.PublicURL + "/problems/" + string(p.code), Title: kind.title, Status: kind.status, Detail: kind.detail,
+		Type: w.publicURL + "/problems/" + string(p.code), Title: kind.Title, Status: kind.Status, Detail: kind.Detail,
 		Code: api.ProblemCode(p.code), RequestID: call.client.RequestID,
 	}
 	if len(p.fields) > 0 {
 		body.Errors = &p.fields
 	}
-	switch kind.status {
+	switch kind.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge(p.code))
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
@@ -116,9 +120,9 @@ func (s *Server) writeProblem(w http.ResponseWriter, call *call, p *problemRespo
 	}
 	h.Set("Cache-Control", "no-store") // an error describes only this moment
 	h.Set("Content-Type", "application/problem+json")
-	w.WriteHeader(kind.status)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.Log.Debug("the client closed the connection", "request_id", call.id)
+	to.WriteHeader(kind.Status)
+	if err := json.NewEncoder(to).Encode(body); err != nil {
+		w.log.Debug("the client closed the connection", "request_id", call.id)
 	}
 }
 
@@ -134,9 +138,9 @@ func challenge(code problem.Code) string {
 	}
 }
 
-// logProblem logs the cause of a server error. The cause appears nowhere else.
-func (s *Server) logProblem(call *call, p *problemResponse) {
-	if kinds[p.code].status < http.StatusInternalServerError || p.cause == nil {
+// logCause logs the cause of a server error. The cause appears nowhere else.
+func (w *problemWriter) logCause(call *call, p *problemResponse) {
+	if p.status() < http.StatusInternalServerError || p.cause == nil {
 		return
 	}
 	level := slog.LevelError
@@ -144,5 +148,5 @@ func (s *Server) logProblem(call *call, p *problemResponse) {
 	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) {
 		level = slog.LevelWarn
 	}
-	s.Log.Log(context.Background(), level, "request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())
+	w.log.Log(context.Background(), level, "request failed", "request_id", call.id, "code", string(p.code), "error", models.Cause(p.cause).Error())
 }

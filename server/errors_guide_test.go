@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the generated part of the guide to errors")
 
 // The guide describes every code as the server and the contract do.
-func TestErrorsGuide(t *testing.T) {
+func TestErrorsGuideDescribesEveryCode(t *testing.T) {
 	const path, start, end = "web/docs/guides/errors.md", "<!-- generated -->\n", "<!-- /generated -->"
 	guide, err := os.ReadFile(path)
 	if err != nil {
@@ -25,7 +25,7 @@ func TestErrorsGuide(t *testing.T) {
 	before, rest, _ := strings.Cut(string(guide), start)
 	_, after, ok := strings.Cut(rest, end)
 	if !ok {
-		t.Fatalf("%s has no %s", path, end)
+		t.Fatalf("%s lacks %s", path, end)
 	}
 	want := before + start + errorsGuide(t) + end + after
 	if *update {

@@ -30,14 +30,14 @@ func promisedKinds(t *testing.T) (kinds []string) {
 		}
 	}
 	if rows := strings.Count(schema.Description, "\n| `"); rows != len(kinds) {
-		t.Errorf("the contract describes %d kinds and has %d", rows, len(kinds))
+		t.Errorf("the contract describes %d kinds, want %d", rows, len(kinds))
 	}
 	slices.Sort(kinds)
 	return kinds
 }
 
 // The event kinds declared in package models are those of the contract.
-func TestEventKindsAreThoseOfTheContract(t *testing.T) {
+func TestEventKindsEqualContract(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../models/event.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 					continue
 				}
 				if strings.Contains(strings.ReplaceAll(text, "***@", ""), "@") || strings.Contains(text, "password") || strings.Join(strings.Fields(text), " ") != text || text == "" {
-					t.Errorf("an event of the kind %s says %q", e["kind"], text)
+					t.Errorf("an event of the kind %s contains %q", e["kind"], text)
 				}
 			}
 		}
@@ -141,7 +141,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 
 // A change by a staff member records one event of each affected kind. The event lists the changes
 // as data and has no detail.
-func TestChangesByStaffAreData(t *testing.T) {
+func TestEventsOfStaffChangesListChangesAsData(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
 		edit(s.asRoot, s.una, object{"username": name, "first_name": `"A"`, "last_name": "", "locale": "ko", "is_staff": true, "is_superuser": true, "is_active": false}).Want(t, http.StatusOK, "")
@@ -162,14 +162,14 @@ func TestChangesByStaffAreData(t *testing.T) {
 		)
 		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.root.ID)) {
 			if e["detail"] != nil {
-				t.Errorf("%s has the detail %v", e["kind"], e["detail"])
+				t.Errorf("event %s has the detail %v, want none", e["kind"], e["detail"])
 			}
 			var gone any = name
 			if e["user_id"] == float64(id) {
 				gone = nil
 			}
 			if e["username"] != gone || e["actor_username"] != s.root.Username {
-				t.Errorf("%s of %v by %v", e["kind"], e["username"], e["actor_username"])
+				t.Errorf("event %s names %v and the actor %v", e["kind"], e["username"], e["actor_username"])
 			}
 		}
 	})
@@ -177,7 +177,7 @@ func TestChangesByStaffAreData(t *testing.T) {
 
 // The event of an invitation lists the granted roles as changes from null. The event of a mail sent
 // by staff has the kind of mail as its detail.
-func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
+func TestInvitationEventsListGrantedRoles(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		for body, want := range map[string]string{"": "", "is_staff": "is_staff null>true", "is_superuser": "is_superuser null>true"} {
 			in := object{"email": address(newName())}
@@ -196,7 +196,7 @@ func TestInvitationsSayWhichRolesTheyGrant(t *testing.T) {
 
 // A user's changes to their own profile are recorded up to a limit, because a client could
 // otherwise fill the security log. Beyond the limit the changes are still made.
-func TestProfileEventsAreBounded(t *testing.T) {
+func TestProfileEventsAreRateLimited(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -223,7 +223,7 @@ func TestProfileEventsAreBounded(t *testing.T) {
 // Lists of events can be filtered by kind and by time. The start is inclusive and the end is
 // exclusive. A time filter is a range of event IDs, which contain the time of the event, so it also
 // works after the clock was moved.
-func TestEventFilters(t *testing.T) {
+func TestEventsAreFilteredByKindAndTime(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -234,7 +234,7 @@ func TestEventFilters(t *testing.T) {
 		}
 		all := eventsOf(t, s, c)
 		if len(all) != 9 { // registered, login, three times login and logout, login_failed
-			t.Fatalf("events: %v", kindsOf(all))
+			t.Fatalf("events: got %v, want 9", kindsOf(all))
 		}
 		list := func(q url.Values) []object {
 			t.Helper()
@@ -284,7 +284,7 @@ func TestEventFilters(t *testing.T) {
 // After the deletion of a staff member, the events of other users keep that staff member's ID.
 // After the deletion of a user, the events that staff members caused are kept. None of them
 // contains a name.
-func TestEventsNameNoDeletedUser(t *testing.T) {
+func TestEventsDoNotNameDeletedUser(t *testing.T) {
 	t.Attr("control", "200")
 	withStaff(t, func(t *testing.T, s staffed) {
 		edit(s.asSam, s.una, object{"first_name": "Una", "username": newName()}).Want(t, http.StatusOK, "")
@@ -292,29 +292,29 @@ func TestEventsNameNoDeletedUser(t *testing.T) {
 		deleteAccount(s.asSam).Want(t, http.StatusNoContent, "")
 		for _, e := range eventsOf(t, s.Server, s.asUna)[1:3] {
 			if e["actor"] != "staff" || e["actor_id"] != nil || e["actor_username"] != nil {
-				t.Errorf("the user sees %v", e)
+				t.Errorf("the user sees the actor of an event: %v", e)
 			}
 		}
 		for _, e := range s.audit(fmt.Sprint("&actor_id=", s.sam.ID)) {
 			if e["actor_username"] != nil || e["username"] == nil || len(e["changes"].([]any)) != 1 {
-				t.Errorf("of the deleted staff member: %v", e)
+				t.Errorf("event caused by the deleted staff member: got %v", e)
 			}
 		}
 		una := stored(t, s.Server, s.una.Email)
 		deleteAccount(s.asUna).Want(t, http.StatusNoContent, "")
 		events := s.audit(fmt.Sprint("&user_id=", s.una.ID))
 		if len(events) != 2 { // those that the staff member caused
-			t.Errorf("events: %v", kindsOf(events))
+			t.Errorf("events: got %v, want the two that the staff member caused", kindsOf(events))
 		}
 		for _, e := range events {
 			if e["actor_username"] != nil || e["username"] != nil || len(e["changes"].([]any)) != 0 || e["detail"] != nil {
-				t.Errorf("of the deleted user: %v", e)
+				t.Errorf("event about the deleted user: got %v, want no names, changes or detail", e)
 			}
 		}
 		settle(t, s.Server)
 		for _, name := range []string{una.Username, s.una.Username, s.sam.Username, "Una", `"Own"`} {
 			if strings.Contains(s.Database.Dump(t), name) {
-				t.Errorf("the database contains %s", name)
+				t.Errorf("the database still contains %s", name)
 			}
 		}
 	})

@@ -58,7 +58,7 @@ func wantEvents(t *testing.T, s *servertest.Server, c *servertest.Client, want .
 
 // The log shows the failed logins before a successful one and the client addresses. Each event
 // contains the ID of its request.
-func TestEventsOfALife(t *testing.T) {
+func TestEventsRecordLifeOfAccount(t *testing.T) {
 	t.Attr("control", "16")
 	t.Attr("control", "90")
 	life(t, func(t *testing.T, s *servertest.Server) {
@@ -97,7 +97,7 @@ func TestEventsOfALife(t *testing.T) {
 			"deactivated", "activated", "login")
 		slices.Reverse(events)
 		if got := events[2]; got["request_id"] != failed.Header.Get("X-Request-Id") || got["ip"] != "127.0.0.1" || got["user_agent"] != "Go-http-client/1.1" || got["session_id"] != nil {
-			t.Errorf("the failed login %v of request %s", got, failed.Header.Get("X-Request-Id"))
+			t.Errorf("the failed login is recorded as %v, want request %s, its address and no session", got, failed.Header.Get("X-Request-Id"))
 		}
 		if got := events[7]["session_id"]; got != third.SessionID {
 			t.Errorf("the session that was ended is %v, want %s", got, third.SessionID)
@@ -119,14 +119,14 @@ func TestEventsOfALife(t *testing.T) {
 				t.Errorf("event %d of %v %v was caused by %v %v %v, want %s", i, e["user_id"], e["username"], e["actor"], e["actor_id"], e["actor_username"], actor)
 			}
 			if (e["ip"] == nil) != (actor == "operator") || (e["request_id"] == nil) != (actor == "operator") {
-				t.Errorf("event %d by %s is of request %v from %v", i, actor, e["request_id"], e["ip"])
+				t.Errorf("event %d by %s has the request %v and the address %v", i, actor, e["request_id"], e["ip"])
 			}
 		}
 	})
 }
 
 // A token of a session that has already ended causes no second event.
-func TestNoEventOfWhatIsOver(t *testing.T) {
+func TestTokenOfEndedSessionCausesNoSecondEvent(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		old, c := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Hybrid)
@@ -140,7 +140,7 @@ func TestNoEventOfWhatIsOver(t *testing.T) {
 }
 
 // The longest possible address fits into an event.
-func TestLongDetail(t *testing.T) {
+func TestLongestAddressFitsIntoEvent(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -151,7 +151,7 @@ func TestLongDetail(t *testing.T) {
 }
 
 // An event that the database rejects does not prevent other events from being stored.
-func TestRefusedEventIsDropped(t *testing.T) {
+func TestRejectedEventDoesNotPreventOthers(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
 	c := s.Login(u, accounts.Hybrid)
@@ -160,7 +160,7 @@ func TestRefusedEventIsDropped(t *testing.T) {
 		post(s, "/accounts/login", object{"username": u.Username, "password": "a wrong password"}, from(ip))
 	}
 	if err := s.Service.FlushEvents(t.Context()); err == nil {
-		t.Error("nothing was refused")
+		t.Error("the database rejected no event")
 	}
 	wantEvents(t, s, c, "registered", "login", "login_failed")
 	if n := metrics(t, s)[`accounts_events_total{event="event_dropped"}`]; n != 1 {
@@ -170,7 +170,7 @@ func TestRefusedEventIsDropped(t *testing.T) {
 
 // After a client exceeds its own rate limit, its requests cause no events for the accounts they
 // name.
-func TestClientsBudgetIsNoEvent(t *testing.T) {
+func TestRateLimitedClientCausesNoEvents(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -184,7 +184,7 @@ func TestClientsBudgetIsNoEvent(t *testing.T) {
 
 // Concurrent changes of the username record an event each, and each event contains the username
 // that it replaced.
-func TestRenamesAtOnce(t *testing.T) {
+func TestConcurrentRenamesRecordOneEventEach(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -194,7 +194,7 @@ func TestRenamesAtOnce(t *testing.T) {
 			names = append(names, newName())
 		}
 		if got := statuses(parallel(n, func(i int) *servertest.Response { return patch(c.Copy(), object{"username": names[i+1]}) })); got[http.StatusOK] != n {
-			t.Fatalf("answers by status: %v", got)
+			t.Fatalf("responses by status: got %v, want only 200", got)
 		}
 		replacedBy := map[any]any{}
 		for _, e := range eventsOf(t, s, c)[:n] {
@@ -206,13 +206,13 @@ func TestRenamesAtOnce(t *testing.T) {
 			last = replacedBy[last]
 		}
 		if last != profileOf(t, c.Profile())["username"] || len(replacedBy) != n {
-			t.Errorf("the events lead from %s to %v: %v", u.Username, last, replacedBy)
+			t.Errorf("the events lead from %s to %v by the replacements %v", u.Username, last, replacedBy)
 		}
 	})
 }
 
 // If addresses need not be verified before login, registration and verification are two events.
-func TestEventsOfOptionalVerification(t *testing.T) {
+func TestOptionalVerificationRecordsTwoEvents(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
@@ -224,7 +224,7 @@ func TestEventsOfOptionalVerification(t *testing.T) {
 
 // Consecutive pages have no gaps and no duplicates, even if events are added in between. Users
 // cannot read the events of others.
-func TestEventPages(t *testing.T) {
+func TestEventPagesHaveNoGapsOrDuplicates(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, stranger := s.Login(u, transport), s.Login(s.NewUser(), transport)
 		for range 5 {
@@ -243,14 +243,14 @@ func TestEventPages(t *testing.T) {
 			path = fmt.Sprintf("/accounts/events?limit=2&cursor=%v", next)
 		}
 		if diff := cmp.Diff(want, got); diff != "" || len(want) != 7 || pages != 4 {
-			t.Errorf("%d pages (-one page +pages):\n%s", pages, diff)
+			t.Errorf("%d pages, want 4 (-one page +pages):\n%s", pages, diff)
 		}
 		// The cursor of another user's list gives access to none of that user's events.
 		cursor := c.Do(http.MethodGet, "/accounts/events?limit=1", nil).Want(t, http.StatusOK, "").JSON["next_cursor"].(string)
 		r := stranger.Do(http.MethodGet, "/accounts/events?cursor="+cursor, nil).Want(t, http.StatusOK, "")
 		for _, each := range r.JSON["events"].([]any) {
 			if slices.ContainsFunc(want, func(e object) bool { return e["id"] == each.(object)["id"] }) {
-				t.Errorf("a stranger reads %v", each)
+				t.Errorf("a user can read the event of another user: %v", each)
 			}
 		}
 		for _, query := range []string{"limit=0", "limit=101", "limit=-1", "limit=1e9", "limit=2.0", "limit=02", "limit=", "limit=2&limit=3",
@@ -265,7 +265,7 @@ func TestEventPages(t *testing.T) {
 
 // A rejected attempt is recorded once a minute for each name, kind and client, however often it
 // occurs, and only if the name belongs to a user.
-func TestRefusalsAreThinned(t *testing.T) {
+func TestRejectedAttemptsAreRecordedOncePerMinute(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, nobody := s.NewUser(), newName()
 		c := s.Login(u, accounts.Hybrid)
@@ -292,14 +292,14 @@ func TestRefusalsAreThinned(t *testing.T) {
 			t.Errorf("another client, and another minute (-want +got):\n%s", diff)
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
-			t.Errorf("%d events of nobody", n)
+			t.Errorf("%d events of unknown users were recorded, want 0", n)
 		}
 	}, trusted, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m")
 }
 
 // The queue of events is bounded. Events beyond the bound are dropped and counted, and responses do
 // not change.
-func TestRefusalsCannotFillTheMemory(t *testing.T) {
+func TestQueueOfRejectedAttemptsIsBounded(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	u := s.NewUser()
 	for i := range 1005 {
@@ -312,12 +312,12 @@ func TestRefusalsCannotFillTheMemory(t *testing.T) {
 	eventsOf(t, s, c)
 	signIn(s, u.Username, "a wrong password")
 	if kinds := kindsOf(eventsOf(t, s, c)); kinds[len(kinds)-1] != "login_failed" {
-		t.Errorf("after the flood: %v", kinds)
+		t.Errorf("events after the flood: got %v, want login_failed as the last", kinds)
 	}
 }
 
 // A write and its event are one transaction: if one fails, the other is rolled back.
-func TestEventAndWriteAreOne(t *testing.T) {
+func TestEventAndWriteAreOneTransaction(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
@@ -347,11 +347,11 @@ func TestEventAndWriteAreOne(t *testing.T) {
 			"reset":           func() *servertest.Response { return confirmReset(s, reset, otherPassword) },
 		} {
 			if r := try(); r.Status != http.StatusInternalServerError || len(r.Cookies()) != 0 {
-				t.Errorf("%s: status %d, cookies %v", what, r.Status, r.Cookies())
+				t.Errorf("%s: got status %d and the cookies %v, want 500 and no cookies", what, r.Status, r.Cookies())
 			}
 		}
 		if diff := cmp.Diff(before, s.Database.Dump(t)); diff != "" {
-			t.Errorf("written without its event (-before +after):\n%s", diff)
+			t.Errorf("a row was written without its event (-before +after):\n%s", diff)
 		}
 		s.Database.Exec(t, "ALTER TABLE events RENAME COLUMN detail_away TO detail")
 		c.Profile().Want(t, http.StatusOK, "")
@@ -361,7 +361,7 @@ func TestEventAndWriteAreOne(t *testing.T) {
 
 // Events are deleted with their user and after the retention period. Two replicas may clean up at
 // the same time.
-func TestEventsAreForgotten(t *testing.T) {
+func TestEventsAreDeletedWithUserAndAfterRetention(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, Settings: []string{"ACCOUNTS_EVENT_RETENTION=7d"}})
 		replica := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.URL, "ACCOUNTS_EVENT_RETENTION=7d"}})
@@ -374,7 +374,7 @@ func TestEventsAreForgotten(t *testing.T) {
 		deleteAccount(left).Want(t, http.StatusNoContent, "")
 		flush(t, s) // writes the queued event of the wrong password
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ?", leaving.ID); n != 0 {
-			t.Errorf("%d events of a user who left", n)
+			t.Errorf("%d events of the deleted user are left, want 0", n)
 		}
 		old := time.Now().UTC().Add(-7*24*time.Hour - time.Minute)
 		s.Database.Exec(t, "UPDATE events SET created_at = ? WHERE kind = 'login'", old)

@@ -7,7 +7,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/accounts/api"
-	"example.com/accounts/server/problem"
 )
 
 // HandlerOf is [Server.Handler] with another implementation of the operations.
@@ -50,25 +49,20 @@ func ReadRateLimits(op *openapi3.Operation) ([]string, error) { return readRateL
 // BodyLimit returns the maximum number of bytes in the body of an operation.
 func BodyLimit(op *openapi3.Operation) int { return bodyLimit(op) }
 
-// Shared wraps listener as Serve does, with most as the limit of connections per client.
-func (s *Server) Shared(listener net.Listener, most int) net.Listener {
-	l := s.shared(listener).(*sharedListener) //nolint:forcetypeassert // made above
-	l.most = most
+// LimitListener wraps listener as Serve does, with most as the limit of connections per client.
+func (s *Server) LimitListener(listener net.Listener, most int) net.Listener {
+	l := newLimitedListener(listener, s.addresses, s.Log, s.Now)
+	l.limit = most
 	return l
 }
 
-// Bounded returns the HTTP server that Serve runs.
-func (s *Server) Bounded() *http.Server { return s.bounded(http.NotFoundHandler()) }
+// HTTPServer returns the HTTP server that Serve runs.
+func (s *Server) HTTPServer() *http.Server { return s.newHTTPServer(http.NotFoundHandler()) }
 
 const (
-	MaxConnections = maxConnections
-	MaxOfOneClient = maxOfOneClient
+	MaxConnections          = maxConnections
+	MaxConnectionsPerClient = maxConnectionsPerClient
 )
-
-// ProblemDetail returns the detail text of a problem code, and FieldDetail that of a field code.
-func ProblemDetail(code string) string { return kinds[problem.Code(code)].detail }
-
-func FieldDetail(code string) string { return fieldsByCode[api.FieldErrorCode(code)].detail }
 
 // FieldCodeOf returns the code and the bounds of the first field error of a value under a schema.
 func FieldCodeOf(schema *openapi3.Schema, value any) api.FieldError {

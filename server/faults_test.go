@@ -45,7 +45,7 @@ func (broken) GetProfile(context.Context, api.GetProfileRequestObject) (api.GetP
 
 var tells = regexp.MustCompile(`(?i)goroutine|gorm|sql|panic|\.go:|nil pointer|runtime|secret`)
 
-func TestEveryOperationAnswers500(t *testing.T) {
+func TestEveryOperationReportsInternalErrorWithoutDetails(t *testing.T) {
 	t.Attr("control", "86")
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.HandlerOf(broken{})
@@ -62,14 +62,14 @@ func TestEveryOperationAnswers500(t *testing.T) {
 		r.Want(t, http.StatusInternalServerError, "server_failed")
 		wantHeaders(t, s, op.Path, r)
 		if found := tells.FindString(strings.ReplaceAll(string(r.Raw), `"/`+op.ID, "")); found != "" {
-			t.Errorf("%s: the answer says %q:\n%s", op.ID, found, r.Raw)
+			t.Errorf("%s: the response contains %q:\n%s", op.ID, found, r.Raw)
 		}
 		if !strings.Contains(s.Log.String(), r.Text("request_id")) {
-			t.Errorf("%s: the log does not know the request", op.ID)
+			t.Errorf("%s: the log does not contain the request ID", op.ID)
 		}
 	}
 	if log := s.Log.String(); !strings.Contains(log, "faults_test.go") || strings.Count(log, secret) != 1 {
-		t.Error("the log needs the stack of a panic, the text of an unknown error, and not the value of a panic")
+		t.Error("the log must contain the stack of a panic and the text of an unknown error, but not the value of a panic")
 	}
 }
 
@@ -85,7 +85,7 @@ func (k *keeper) CheckHealth(ctx context.Context, _ api.CheckHealthRequestObject
 }
 
 // gin reuses its contexts for later requests.
-func TestAContextBelongsToOneRequest(t *testing.T) {
+func TestGinContextIsNotUsedAfterItsRequest(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	operations := &keeper{}
 	handler, err := s.HandlerOf(operations)
@@ -99,13 +99,13 @@ func TestAContextBelongsToOneRequest(t *testing.T) {
 	for _, ctx := range operations.kept {
 		request := ctx.Value(gin.ContextRequestKey)
 		if seen[request] || seen[ctx] || len(operations.kept) != 3 {
-			t.Errorf("%d requests, and one has the context of another", len(operations.kept))
+			t.Errorf("of %d requests, one has the context of another", len(operations.kept))
 		}
 		seen[request], seen[ctx] = true, true
 	}
 }
 
-func TestEveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
+func TestEveryOperationIsUnavailableWithoutDatabase(t *testing.T) {
 	t.Attr("control", "36")
 	t.Attr("control", "84")
 	t.Attr("control", "86")
@@ -143,7 +143,7 @@ func TestEveryOperationAnswers503WithoutItsDatabase(t *testing.T) {
 // If the database accepts connections but does not respond, because it hangs or the network is
 // broken, every operation responds in time. Soon after the database recovers, the operations work
 // again.
-func TestEveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
+func TestEveryOperationRespondsInTimeIfDatabaseHangs(t *testing.T) {
 	t.Attr("control", "36")
 	t.Parallel()                                               // the test waits most of the time
 	const answers, recovers = 3 * time.Second, 5 * time.Second // documented bounds
@@ -173,7 +173,7 @@ func TestEveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 				began := time.Now()
 				r := send(client, example)
 				if took := time.Since(began); took > answers {
-					t.Errorf("%s: answered after %v", op.ID, took)
+					t.Errorf("%s: the server responded only after %v", op.ID, took)
 				}
 				if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || len(r.Cookies()) > 0 {
 					t.Errorf("%s: %d %v", op.ID, r.Status, r.Header)
@@ -196,7 +196,7 @@ func TestEveryOperationAnswersInTimeWithASilentDatabase(t *testing.T) {
 
 // A missing table stands for any database error: the driver's message names the table and the
 // statement.
-func TestBrokenTables(t *testing.T) {
+func TestDatabaseErrorDetailsAreNotRevealed(t *testing.T) {
 	t.Attr("control", "86")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CONFIRMATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=1000/1m", "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1000/1m"}})
@@ -218,11 +218,11 @@ func TestBrokenTables(t *testing.T) {
 				if r.Status >= 500 {
 					failed++
 					if !strings.Contains(s.Log.Take(), table) {
-						t.Errorf("%s without %s: the log does not say why", op.ID, table)
+						t.Errorf("%s without %s: the log does not contain the cause", op.ID, table)
 					}
 				}
 				if found := tells.Find(r.Raw); r.Status >= 400 && (found != nil || strings.Contains(string(r.Raw), table)) {
-					t.Errorf("%s without %s: the answer says %q:\n%s", op.ID, table, found, r.Raw)
+					t.Errorf("%s without %s: the response contains %q:\n%s", op.ID, table, found, r.Raw)
 				}
 				s.Database.Restore(t)
 			}
@@ -234,7 +234,7 @@ func TestBrokenTables(t *testing.T) {
 }
 
 // Every operation with a rate limit responds with Retry-After in seconds, as the contract says.
-func TestSaysWhenToComeAgain(t *testing.T) {
+func TestRateLimitedOperationsSendRetryAfter(t *testing.T) {
 	t.Attr("control", "84")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		limited := 0
@@ -246,7 +246,7 @@ func TestSaysWhenToComeAgain(t *testing.T) {
 				}
 				header := response.Value.Headers["Retry-After"]
 				if header == nil || !header.Value.Required || response.Value.Content["application/problem+json"] == nil {
-					t.Errorf("%s %d: the contract does not promise a problem with Retry-After", op.ID, status)
+					t.Errorf("%s %d: the contract does not describe a problem with Retry-After", op.ID, status)
 				}
 			}
 			if op.Operation.Responses.Status(http.StatusTooManyRequests) != nil {
@@ -255,7 +255,7 @@ func TestSaysWhenToComeAgain(t *testing.T) {
 			}
 		}
 		if limited < 8 {
-			t.Errorf("only %d operations have a limit", limited)
+			t.Errorf("only %d operations have a limit, want at least 8", limited)
 		}
 	})
 }
@@ -297,13 +297,13 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 	}
 	for _, name := range names {
 		if r := ask(name); r.Status == http.StatusTooManyRequests {
-			t.Fatal("told to wait before the limit is used up")
+			t.Fatal("got 429 before the limit was exceeded")
 		}
 	}
 	judged(t, s)
 	r := ask("ada-3")
 	if wait := wantLimited(t, r); wait > 15*time.Minute || wait < 14*time.Minute {
-		t.Errorf("Retry-After %v", wait)
+		t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 	}
 }
 
@@ -330,7 +330,7 @@ func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 
 // While the only hashing slot and the only place in the queue are taken, every request that needs a
 // hash is rejected at once. All other requests succeed. A rejected request uses up nothing.
-func TestHashingIsBounded(t *testing.T) {
+func TestRequestsBeyondHashingCapacityAreRejected(t *testing.T) {
 	t.Attr("control", "81")
 	t.Attr("control", "84")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -361,7 +361,7 @@ func TestHashingIsBounded(t *testing.T) {
 			began := time.Now()
 			r := send(c.Copy(), e)
 			if took := time.Since(began); took > time.Second {
-				t.Errorf("%s: answered after %v", op.ID, took)
+				t.Errorf("%s: the server responded only after %v", op.ID, took)
 			}
 			if !hashes(op) {
 				if r.Status >= 500 {
@@ -372,11 +372,11 @@ func TestHashingIsBounded(t *testing.T) {
 			turnedAway++
 			r.Want(t, http.StatusServiceUnavailable, "service_unavailable")
 			if wait, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || wait < 1 {
-				t.Errorf("%s: Retry-After %q", op.ID, r.Header.Get("Retry-After"))
+				t.Errorf("%s: Retry-After is %q, want at least 1", op.ID, r.Header.Get("Retry-After"))
 			}
 		}
 		if turnedAway < 6 {
-			t.Errorf("only %d operations hash", turnedAway)
+			t.Errorf("only %d operations were rejected for lack of a hashing slot, want at least 6", turnedAway)
 		}
 		free()
 		signIn(s, ada.Username, password).Want(t, http.StatusOK, "")
@@ -393,7 +393,7 @@ func hashes(op servertest.Operation) bool {
 	return schema != nil && slices.ContainsFunc(slices.Collect(maps.Keys(schema.Properties)), func(name string) bool { return strings.Contains(name, "password") })
 }
 
-func TestShutdown(t *testing.T) {
+func TestReadinessFailsDuringShutdown(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_SHUTDOWN_DELAY=300ms"}})
 	other, stop, ended := served(t, s)
 	c := other.Anonymous()

@@ -9,9 +9,12 @@ import (
 	"example.com/accounts/server/problem"
 )
 
+// maxFieldErrors bounds the list of errors in a response.
+const maxFieldErrors = 100
+
 // fieldError returns an error with a code, but without a pointer or a parameter.
 func fieldError(code api.FieldErrorCode) api.FieldError {
-	return api.FieldError{Code: code, Detail: fieldsByCode[code].detail}
+	return api.FieldError{Code: code, Detail: problem.FieldKindOf(string(code)).Detail}
 }
 
 // parameterError returns the error of a parameter.
@@ -51,9 +54,9 @@ func faultError(path []string, fault problem.FieldFault) api.FieldError {
 	return f
 }
 
-// bounded adds to f the bound that the value violates, which is the value of a keyword in its
+// withBound adds to f the bound that the value violates, which is the value of a keyword in its
 // schema.
-func bounded(f api.FieldError, schema *openapi3.Schema, keyword string) api.FieldError {
+func withBound(f api.FieldError, schema *openapi3.Schema, keyword string) api.FieldError {
 	if f.Code == api.FieldErrorCodeRequired { // an empty text is reported as missing, without a minimum length
 		return f
 	}

@@ -116,7 +116,7 @@ func TestEveryFieldCodeIsProduced(t *testing.T) {
 	send(change, object{"current_password": "a wrong one", "new_password": otherPassword}, "/current_password password_wrong")
 	for _, code := range enumOf("FieldErrorCode") {
 		if !produced[code] {
-			t.Errorf("no request here produces %s", code)
+			t.Errorf("no request of this test produces %s", code)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func manyKinds(n int) (filters []string) {
 }
 
 // Bounds that no request can violate under the present contract are reported correctly too.
-func TestBoundsOfSchemas(t *testing.T) {
+func TestFieldErrorsReportEveryBoundOfSchema(t *testing.T) {
 	list := openapi3.NewArraySchema().WithItems(openapi3.NewStringSchema()).WithMinItems(2).WithMaxItems(3)
 	object := openapi3.NewObjectSchema().WithMinProperties(1).WithMaxProperties(1).WithAnyAdditionalProperties()
 	for _, c := range []struct {
@@ -161,7 +161,7 @@ func TestBoundsOfSchemas(t *testing.T) {
 }
 
 // The operator's minimum length of passwords applies in responses and in the served contract.
-func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
+func TestMinimumPasswordLengthIsOperatorsSetting(t *testing.T) {
 	for _, length := range []int{8, 20, 128} {
 		s := servertest.Start(t, servertest.Options{Settings: []string{fmt.Sprint("ACCOUNTS_PASSWORD_MIN_LENGTH=", length)}})
 		r := s.Anonymous().Do(http.MethodGet, "/openapi.json", nil).Want(t, http.StatusOK, "")
@@ -180,7 +180,7 @@ func TestMinimumLengthOfPasswordsIsTheOperators(t *testing.T) {
 
 // Every operation rejects unknown parameters and names all of them. It checks the caller's
 // permission first.
-func TestUnknownParameterOnEveryOperation(t *testing.T) {
+func TestEveryOperationRejectsUnknownParameters(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	s.Database.Watch(t)
@@ -197,16 +197,16 @@ func TestUnknownParameterOnEveryOperation(t *testing.T) {
 		if op.Method == http.MethodGet {
 			e.method = http.MethodHead
 			if r := send(c.Copy(), e); r.Status != http.StatusBadRequest {
-				t.Errorf("HEAD of %s: %d", op.ID, r.Status)
+				t.Errorf("HEAD of %s: got status %d, want 400", op.ID, r.Status)
 			}
 		}
 	}
 	if changes := written(t, s, &mark); len(changes) > 0 {
-		t.Errorf("rejected, and yet %v", changes)
+		t.Errorf("the rejected request changed %v", changes)
 	}
 }
 
-func TestUnknownParametersAreBounded(t *testing.T) {
+func TestReportOfUnknownParametersIsBounded(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	get := func(query string) *servertest.Response {
 		return s.Anonymous().Do(http.MethodGet, "/healthz?"+query, nil)
@@ -222,15 +222,15 @@ func TestUnknownParametersAreBounded(t *testing.T) {
 	}
 	r := get(many.Encode())
 	if list := faultsIn(r); r.Status != http.StatusBadRequest || len(list) != 100 {
-		t.Errorf("500 unknown parameters: %d with %d errors", r.Status, len(list))
+		t.Errorf("500 unknown parameters: got status %d with %d errors, want 400 with 100", r.Status, len(list))
 	}
 	if strings.Contains(string(r.Raw), "canary2hGp") {
-		t.Error("the answer has a value of the request")
+		t.Error("the response contains a value of the request")
 	}
 }
 
 // Errors in several parameters and in the body are reported in one response.
-func TestSeveralParametersAtFault(t *testing.T) {
+func TestErrorsOfParametersAndBodyAreReportedTogether(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	wantMalformed(t, "a list", c.Copy().Do(http.MethodGet, "/admin/users?limit=0&role=nope&is_active=1&sort=&cursor=a&cursor=b&lmit=3", nil),
@@ -241,7 +241,7 @@ func TestSeveralParametersAtFault(t *testing.T) {
 
 // A header parameter may occur once. If-None-Match is a list and may be spread over several lines
 // (RFC 9110, section 5.3).
-func TestHeaderParameterTwice(t *testing.T) {
+func TestDuplicateHeaderParameterIsRejected(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	tried := 0
@@ -256,12 +256,12 @@ func TestHeaderParameterTwice(t *testing.T) {
 		}
 	}
 	if tried < 2 {
-		t.Errorf("only %d header parameters", tried)
+		t.Errorf("only %d header parameters were tested, want at least 2", tried)
 	}
 }
 
 // List parameters are repeated once for each item. No item may be empty or occur twice.
-func TestRepeatedParameters(t *testing.T) {
+func TestListParametersAreRepeatedPerItem(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	for path, want := range map[string]string{
@@ -290,7 +290,7 @@ func TestRepeatedParameters(t *testing.T) {
 
 // One response reports all errors of a request: those of the schema and those of the rules for
 // names, addresses and passwords.
-func TestAllFaultsInOneAnswer(t *testing.T) {
+func TestAllFaultsOfRequestAreReportedInOneResponse(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		rows, user, other := rowsOf(t, s.Server), stored(t, s.Server, s.una.Email), stored(t, s.Server, s.sam.Email)
 		rules := object{"email": newName() + "@" + mixedDomain, "username": "a b", "first_name": "a\u202eb", "last_name": "  "}
@@ -348,11 +348,11 @@ func TestAllFaultsInOneAnswer(t *testing.T) {
 		wantInvalid(t, "change the address, schema and rule", s.asUna.Copy().Do(http.MethodPost, "/accounts/email/change", object{"email": rules["email"], "password": "x"}),
 			"/email format_invalid", "/password field_unknown")
 		if after := rowsOf(t, s.Server); after != rows {
-			t.Errorf("rows were added: %s, then %s", rows, after)
+			t.Errorf("the requests added rows: %s before, %s after", rows, after)
 		}
 		for _, before := range []models.User{user, other} {
 			if diff := cmp.Diff(before, stored(t, s.Server, before.Email), cmpopts.IgnoreFields(models.User{}, "LockCount", "LastLogin")); diff != "" {
-				t.Errorf("a user was changed:\n%s", diff)
+				t.Errorf("the requests changed a user:\n%s", diff)
 			}
 		}
 	})
@@ -371,7 +371,7 @@ func rowsOf(t *testing.T, s *servertest.Server) string {
 
 // The names a user already has are accepted unchanged, even if the rules would reject them as new
 // names.
-func TestOldNamesAreNoFault(t *testing.T) {
+func TestUnchangedNamesAreAcceptedDespiteNewRules(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		const oldName = "una of the old service"
 		oldEmail := newName() + "@" + mixedDomain

@@ -20,11 +20,11 @@ import (
 func wantSameHeaders(t *testing.T, name string, head, get *servertest.Response) {
 	t.Helper()
 	if head.Status != get.Status || len(head.Raw) > 0 {
-		t.Errorf("%s: HEAD is answered %d with %d bytes, GET %d", name, head.Status, len(head.Raw), get.Status)
+		t.Errorf("%s: HEAD has status %d and %d bytes, want no body and the status %d of GET", name, head.Status, len(head.Raw), get.Status)
 	}
 	length := head.Header.Get("Content-Length")
 	if want := get.Header.Get("Content-Length"); length != "" && length != want {
-		t.Errorf("%s: Content-Length %s of HEAD, %s of GET", name, length, want)
+		t.Errorf("%s: Content-Length of HEAD is %s, want %s as of GET", name, length, want)
 	}
 	without := func(h http.Header) http.Header {
 		h = h.Clone()
@@ -39,7 +39,7 @@ func wantSameHeaders(t *testing.T, name string, head, get *servertest.Response) 
 }
 
 // HEAD gets the status and headers of GET on every path with GET, including when GET is rejected.
-func TestHeadIsAnsweredLikeGet(t *testing.T) {
+func TestHeadHasStatusAndHeadersOfGet(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	ada, plain := s.Login(newAda(t, s), accounts.BodyTokens), s.Login(s.NewUser(), accounts.Cookies)
 	same := servertest.Header("X-Request-Id", "0198f6e5-c1a7-4c3e-9d55-0b1f1c2d3e4f")
@@ -59,7 +59,7 @@ func TestHeadIsAnsweredLikeGet(t *testing.T) {
 		}
 	}
 	if tried < 80 {
-		t.Errorf("only %d requests", tried)
+		t.Errorf("only %d requests were tested, want at least 80", tried)
 	}
 	tag := s.Anonymous().Do(http.MethodHead, "/accounts/settings", nil).Want(t, http.StatusOK, "").Header.Get("ETag")
 	s.Anonymous().Do(http.MethodHead, "/accounts/settings", nil, servertest.Header("If-None-Match", tag)).Want(t, http.StatusNotModified, "")
@@ -67,7 +67,7 @@ func TestHeadIsAnsweredLikeGet(t *testing.T) {
 
 // HEAD counts against the limits of its GET. The log and the metrics record it under the same
 // operation.
-func TestHeadCountsLikeGet(t *testing.T) {
+func TestHeadCountsAgainstLimitsOfGet(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_RARE_ACTIONS_PER_USER=2/1h"}})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	for range 2 {
@@ -97,7 +97,7 @@ func TestHeadCountsLikeGet(t *testing.T) {
 }
 
 // A response to HEAD has no body on the connection, even if it is a problem.
-func TestHeadIsAnsweredWithoutABody(t *testing.T) {
+func TestHeadResponseHasNoBody(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for path, status := range map[string]string{
 		"/openapi.json": "200", "/healthz": "200", "/accounts/profile": "401", "/accounts/sessions?limit=x": "401", "/nothing": "404", "/accounts/login": "405", "/pages/nothing": "404",
@@ -116,7 +116,7 @@ func TestHeadIsAnsweredWithoutABody(t *testing.T) {
 }
 
 // A 405 response lists the methods of the path, including HEAD wherever GET is.
-func TestAllowListsHead(t *testing.T) {
+func TestAllowHeaderListsHeadWithGet(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for path, want := range map[string]string{
 		"/accounts/settings": "GET, HEAD", "/accounts/profile": "DELETE, GET, HEAD, PATCH", "/accounts/login": "POST", "/accounts/sessions/x": "DELETE",

@@ -38,15 +38,15 @@ func wantHeaders(t *testing.T, s *servertest.Server, path string, r *servertest.
 		t.Errorf("%s %d: headers (-want +got):\n%s", path, r.Status, diff)
 	}
 	if r.Header.Get("X-Request-Id") == "" {
-		t.Errorf("%s %d: no X-Request-Id", path, r.Status)
+		t.Errorf("%s %d: the response has no X-Request-Id", path, r.Status)
 	}
 	if id := r.Text("request_id"); r.Status >= 400 && len(r.Raw) > 0 && id != r.Header.Get("X-Request-Id") {
-		t.Errorf("%s %d: request_id %q is not X-Request-Id", path, r.Status, id)
+		t.Errorf("%s %d: request_id %q differs from X-Request-Id", path, r.Status, id)
 	}
 }
 
 // Every response of the server has the security headers.
-func TestSecurityHeaders(t *testing.T) {
+func TestEveryResponseHasSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	for _, settings := range [][]string{nil, {"ACCOUNTS_PUBLIC_URL=https://accounts.example"}} {
 		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: append(settings, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m")})
@@ -88,7 +88,7 @@ func TestSecurityHeaders(t *testing.T) {
 		wantHeaders(t, s, "/accounts/login", c.Do("POST", "/accounts/login", "{}", servertest.Header("Origin", "null")).Want(t, http.StatusForbidden, "csrf_failed"))
 		for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusUnauthorized, http.StatusNotFound, http.StatusUnprocessableEntity} {
 			if !seen[status] {
-				t.Errorf("no operation has answered %d", status)
+				t.Errorf("no operation responded with %d", status)
 			}
 		}
 		if err := s.Store.Close(); err != nil {
@@ -101,7 +101,7 @@ func TestSecurityHeaders(t *testing.T) {
 }
 
 // Resources for operators are not available on the public port, even if metrics are enabled.
-func TestNotOnThePublicPort(t *testing.T) {
+func TestOperatorResourcesAreNotOnPublicPort(t *testing.T) {
 	t.Attr("control", "95")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_METRICS_ADDR=localhost:1"}})
 	for _, path := range []string{"/metrics", "/debug/pprof", "/debug/pprof/", "/debug/vars", "/.env", "/.git/HEAD", "/accounts", "/api", "/", "/admin"} {
@@ -114,9 +114,9 @@ func TestJWKSMayBeCached(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := s.Anonymous().Do(http.MethodGet, "/.well-known/jwks.json", nil).Want(t, http.StatusOK, "")
 	if got := r.Header.Get("Cache-Control"); got != "public, max-age=300" {
-		t.Errorf("Cache-Control: %q", got)
+		t.Errorf("Cache-Control is %q, want public, max-age=300", got)
 	}
 	if strings.Contains(string(r.Raw), `"d"`) || strings.Contains(string(r.Raw), `"k"`) {
-		t.Errorf("a private key: %s", r.Raw)
+		t.Errorf("the JWKS contains a private key: %s", r.Raw)
 	}
 }

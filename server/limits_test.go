@@ -41,7 +41,7 @@ func flood(t *testing.T, loops int, request func(loop int)) {
 // Requests from one client network exceed the capacity of the hasher, with correct passwords from
 // one address or with wrong ones from many /64s of one /48. Logins from other networks still
 // succeed.
-func TestOneNetworkCannotStarveOthers(t *testing.T) {
+func TestLoginFloodOfOneNetworkDoesNotBlockOthers(t *testing.T) {
 	t.Attr("control", "186")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		for name, attack := range map[string]func(s *servertest.Server, mallory servertest.User, loop int){
@@ -66,7 +66,7 @@ func TestOneNetworkCannotStarveOthers(t *testing.T) {
 					time.Sleep(100 * time.Millisecond)
 				}
 				if n := statuses(all)[http.StatusOK]; n < logins*95/100 {
-					t.Errorf("%v, want %d answered 200", statuses(all), logins*95/100)
+					t.Errorf("got %v, want %d responses with 200", statuses(all), logins*95/100)
 				}
 			})
 		}
@@ -75,7 +75,7 @@ func TestOneNetworkCannotStarveOthers(t *testing.T) {
 
 // Correct passwords count against the client's limit too, in every operation that requires a
 // password. Other clients are not affected.
-func TestPasswordsOfAClient(t *testing.T) {
+func TestCorrectPasswordsCountAgainstLimitOfClient(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -87,7 +87,7 @@ func TestPasswordsOfAClient(t *testing.T) {
 		signIn(s, newName(), "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		wantLimited(t, again())
 		if wait := wantLimited(t, signIn(s, u.Username, u.Password)); wait < 14*time.Minute {
-			t.Errorf("Retry-After %v", wait)
+			t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 		}
 		loginFrom(s, "192.0.2.1", u.Username, u.Password).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_PASSWORDS_PER_CLIENT=3/15m", trusted)
@@ -95,7 +95,7 @@ func TestPasswordsOfAClient(t *testing.T) {
 
 // The number of sessions and events that a user can create per hour is limited. A reset by mail
 // lifts the limit for login.
-func TestPasswordsOfAUser(t *testing.T) {
+func TestSessionsAndEventsPerHourOfUserAreLimited(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -110,14 +110,14 @@ func TestPasswordsOfAUser(t *testing.T) {
 			c.Copy().Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password}),
 		} {
 			if wait := wantLimited(t, r); wait > time.Hour || wait < 59*time.Minute {
-				t.Errorf("Retry-After %v", wait)
+				t.Errorf("Retry-After is %v, want about an hour", wait)
 			}
 		}
 		if rows() != before {
-			t.Error("the rejected login added sessions or events")
+			t.Error("the rejected login added a session or an event")
 		}
 		if d, err := s.Service.GetUser(t.Context(), u.ID); err != nil || !d.Throttled {
-			t.Errorf("staff members do not see that the user is throttled: %v", err)
+			t.Errorf("the user is not shown to staff as throttled: %v", err)
 		}
 		signIn(s, u.Username, "a wrong one").Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, other.Username, other.Password).Want(t, http.StatusOK, "")
@@ -128,7 +128,7 @@ func TestPasswordsOfAUser(t *testing.T) {
 
 // A request that fails because of a database error counts against no limit, because clients repeat
 // it until the database is back. MySQL triggers cause the errors.
-func TestFaultsCostTheUserNothing(t *testing.T) {
+func TestDatabaseErrorsCountAgainstNoLimit(t *testing.T) {
 	t.Attr("control", "186")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if engine != servertest.MySQL {
@@ -156,7 +156,7 @@ func TestFaultsCostTheUserNothing(t *testing.T) {
 
 // A client polls a name whose limit is exceeded and exceeds it again after each reset. The owner
 // can still log in from the network of the reset, and each 429 counts against the attacking client.
-func TestOwnerGetsIn(t *testing.T) {
+func TestOwnerLogsInFromKnownNetworkDespiteAttack(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, attacker = "198.51.100.1", "192.0.2.1"
@@ -185,7 +185,7 @@ func TestOwnerGetsIn(t *testing.T) {
 // A reset that returns an account to the owner of its address also replaces the username. For the
 // address, it makes the owner's network known and forgets the network of the stranger's
 // registration.
-func TestOwnerGetsInAfterASquatter(t *testing.T) {
+func TestOwnerLogsInAfterResetTakesAccountFromSquatter(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const owner, squatter = "198.51.100.1", "192.0.2.1"
@@ -203,7 +203,7 @@ func TestOwnerGetsInAfterASquatter(t *testing.T) {
 }
 
 // Each 429 counts against the client, so the client is soon rejected regardless of the name.
-func TestPollingCosts(t *testing.T) {
+func TestRejectedLoginsCountAgainstClient(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -221,7 +221,7 @@ func TestPollingCosts(t *testing.T) {
 
 // A known network has its own limit. Beyond it, the common limit counts. The network is forgotten
 // after 30 days.
-func TestKnownNetworkIsBounded(t *testing.T) {
+func TestKnownNetworkHasItsOwnLimitAndExpires(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -235,32 +235,32 @@ func TestKnownNetworkIsBounded(t *testing.T) {
 		}
 		loginFrom(s, "198.51.100.1", u.Email, u.Password).Want(t, http.StatusOK, "") // with the user's other name
 		if n := tries("198.51.100.1"); n != 6 {
-			t.Errorf("%d guesses from a known network, want its 3 and the common 3", n)
+			t.Errorf("got %d guesses from a known network, want its 3 and the common 3", n)
 		}
 		if n := tries("198.51.100.2"); n != 0 {
-			t.Errorf("%d guesses from another network", n)
+			t.Errorf("got %d guesses from another network, want 0", n)
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM rate_limits WHERE kind = 'known_network'"); n != 2 {
-			t.Errorf("%d rows, want one per name", n)
+			t.Errorf("got %d rows, want one per name", n)
 		}
 		if _, err := s.Service.CleanUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
 		if n := tries("198.51.100.1"); n != 6 {
-			t.Errorf("%d guesses after a cleanup", n)
+			t.Errorf("got %d guesses after a cleanup, want 6", n)
 		}
 		s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
 		s.Database.Exec(t, "UPDATE rate_limits SET ends_at = ?", time.Now().UTC().Add(-time.Second)) // 30 days later
 		if n := tries("198.51.100.1"); n != 3 {
-			t.Errorf("%d guesses from a network that has expired", n)
+			t.Errorf("got %d guesses from a network that has expired, want 3", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
 // After a deletion, a rename or a change of address, the known network of a name's previous owner
 // is not known for its next owner.
-func TestKnownNetworkStaysWithTheOwner(t *testing.T) {
+func TestKnownNetworkIsNotInheritedByNextOwnerOfName(t *testing.T) {
 	t.Attr("control", "188")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
@@ -279,12 +279,12 @@ func TestKnownNetworkStaysWithTheOwner(t *testing.T) {
 		}
 		deleteAccount(s.Login(gone, accounts.Hybrid)).Want(t, http.StatusNoContent, "")
 		if n := guesses(gone.Username); n != 3 {
-			t.Errorf("%d guesses at the name of a deleted user", n)
+			t.Errorf("got %d guesses at the name of a deleted user, want 3", n)
 		}
 		patch(s.Login(renamed, accounts.Hybrid), object{"username": newName()}).Want(t, http.StatusOK, "")
 		patch(s.Login(next, accounts.Hybrid), object{"username": renamed.Username}).Want(t, http.StatusOK, "")
 		if n := guesses(renamed.Username); n != 3 {
-			t.Errorf("%d guesses at a name that another user has now", n)
+			t.Errorf("got %d guesses at a name that another user has now, want 3", n)
 		}
 		away := address(newName())
 		for _, change := range []struct {
@@ -298,14 +298,14 @@ func TestKnownNetworkStaysWithTheOwner(t *testing.T) {
 			confirmEmail(s, servertest.Token(t, mails[len(mails)-1]), change.u.Password).Want(t, http.StatusNoContent, "")
 		}
 		if n := guesses(moved.Email); n != 3 {
-			t.Errorf("%d guesses at an address that another user has now", n)
+			t.Errorf("got %d guesses at an address that another user has now, want 3", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
 }
 
 // An IPv6 client is counted by its /64 and by its /48 in every limit per client. A /48 may use as
 // much as eight clients.
-func TestNetworksOfAClient(t *testing.T) {
+func TestIPv6ClientIsCountedByBothOfItsNetworks(t *testing.T) {
 	t.Attr("control", "189")
 	none := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	requests := map[string]func(s *servertest.Server, o servertest.Option) *servertest.Response{
@@ -343,7 +343,7 @@ func TestNetworksOfAClient(t *testing.T) {
 					return request(s, from(fmt.Sprintf(format, i))).Status != http.StatusTooManyRequests
 				}
 				if !ask("2001:db8:1:ffff::%x", 1) || !ask("2001:db8:1:ffff::%x", 2) || ask("2001:db8:1:ffff::%x", 3) {
-					t.Error("a /64 is not one client")
+					t.Error("two addresses of one /64 do not share the limit of a client")
 				}
 				n := 0
 				for i := range 20 {
@@ -352,10 +352,10 @@ func TestNetworksOfAClient(t *testing.T) {
 					}
 				}
 				if n != 14 { // two were sent before
-					t.Errorf("%d of one /48, want 14", n)
+					t.Errorf("got %d requests of one /48, want 14", n)
 				}
 				if !ask("2001:db8:2:%x::1", 1) {
-					t.Error("another /48 is limited too")
+					t.Error("the limit of one /48 applies to another /48")
 				}
 			})
 		}
@@ -364,7 +364,7 @@ func TestNetworksOfAClient(t *testing.T) {
 
 // Changes of the password are limited, because each sends a mail and the address may be a mailing
 // list.
-func TestPasswordChanges(t *testing.T) {
+func TestPasswordChangesAreRateLimited(t *testing.T) {
 	t.Attr("control", "190")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -376,17 +376,17 @@ func TestPasswordChanges(t *testing.T) {
 			word = next
 		}
 		if wait := wantLimited(t, changePassword(c, word, otherPassword)); wait < 59*time.Minute {
-			t.Errorf("Retry-After %v", wait)
+			t.Errorf("Retry-After is %v, want about an hour", wait)
 		}
 		if kinds := mailKinds(t, s, u.Email); len(kinds) != 3 {
-			t.Errorf("mails %v", kinds)
+			t.Errorf("mails: got %v, want 3", kinds)
 		}
 		signIn(s, u.Username, word).Want(t, http.StatusOK, "")
 	}, "ACCOUNTS_RARE_ACTIONS_PER_USER=3/1h")
 }
 
 // The invitations that a staff member may send per hour are limited, for one address and in total.
-func TestInvitations(t *testing.T) {
+func TestInvitationsAreRateLimitedPerAddressAndStaffMember(t *testing.T) {
 	t.Attr("control", "190")
 	withStaff(t, func(t *testing.T, s staffed) {
 		invite := func(email string) *servertest.Response {
@@ -404,7 +404,7 @@ func TestInvitations(t *testing.T) {
 			t.Error("a user was created without an invitation")
 		}
 		if kinds := mailKinds(t, s.Server, email); !slices.Equal(kinds, []mail.Kind{mail.Invitation, mail.Invitation}) {
-			t.Errorf("mails %v", kinds)
+			t.Errorf("mails: got %v, want 2 invitations", kinds)
 		}
 		for range 2 {
 			invite(address(newName())).Want(t, http.StatusCreated, "")
@@ -417,7 +417,7 @@ func TestInvitations(t *testing.T) {
 
 // An attempt to take a username in use counts like any other change of the username. Otherwise a
 // user could probe for the usernames of others.
-func TestTakenUsernames(t *testing.T) {
+func TestAttemptsAtTakenUsernamesAreRateLimited(t *testing.T) {
 	t.Attr("control", "194")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
@@ -433,7 +433,7 @@ func TestTakenUsernames(t *testing.T) {
 
 // If a reset, a staff member or the operator lifts the limit of an account on one replica, it is
 // lifted on all replicas at once.
-func TestReleasedOnEveryReplica(t *testing.T) {
+func TestLiftedLimitIsLiftedOnEveryReplica(t *testing.T) {
 	t.Attr("control", "198")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		settings := []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_PASSWORDS_PER_USER=100/1h", trusted}
@@ -466,7 +466,7 @@ func TestReleasedOnEveryReplica(t *testing.T) {
 				word = u.Password
 			}
 			if r := loginFrom(b, "192.0.2.1", u.Username, word); r.Status != http.StatusOK {
-				t.Errorf("%s: the next login on another replica is answered %d", name, r.Status)
+				t.Errorf("%s: the next login on another replica: got status %d, want 200", name, r.Status)
 			}
 		}
 	})

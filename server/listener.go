@@ -10,75 +10,75 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// sharedListener closes new connections of a client that holds too many. Otherwise, a client that
+// The most connections that are open at once, and those of one client.
+const (
+	maxConnections          = 10_000 // further ones wait to be accepted until one of these is closed
+	maxConnectionsPerClient = maxConnections / 4
+)
+
+// limitedListener closes new connections of a client that holds too many. Otherwise, a client that
 // opens connections and sends nothing could occupy all of them and lock everyone else out. Trusted
 // proxies are not limited, and neither are programs on this machine, because one of them may be a
 // proxy.
-type sharedListener struct {
+type limitedListener struct {
 	net.Listener
-	free func(netip.Addr) bool
-	most int
+	isExempt func(netip.Addr) bool
+	limit    int // open connections per client
 
 	log *slog.Logger
 	now func() time.Time
 
-	mu   sync.Mutex
-	open map[string]int // by network
-	said time.Time
+	mu       sync.Mutex
+	open     map[string]int // by network
+	lastLine time.Time      // when a rejected connection was last logged
 }
 
-func (s *Server) shared(listener net.Listener) net.Listener {
-	return &sharedListener{
-		Listener: listener, most: maxOfOneClient, open: map[string]int{}, log: s.Log, now: s.Now, free: s.hasNoShare,
-	}
+func newLimitedListener(listener net.Listener, addresses *clientAddresses, log *slog.Logger, now func() time.Time) *limitedListener {
+	return &limitedListener{Listener: listener, isExempt: addresses.isExempt, limit: maxConnectionsPerClient, log: log, now: now, open: map[string]int{}}
 }
-
-// hasNoShare reports whether an address is exempt from the limits per client, as programs on this
-// machine and trusted proxies are.
-func (s *Server) hasNoShare(addr netip.Addr) bool { return addr.IsLoopback() || s.isTrustedProxy(addr) }
 
 // Accept waits for the next connection that is within the limit of its client.
-func (l *sharedListener) Accept() (net.Conn, error) {
+func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
 		peer, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-		if err != nil || l.free(peer.Addr().Unmap()) {
+		if err != nil || l.isExempt(peer.Addr().Unmap()) {
 			return conn, nil //nolint:nilerr // a listener of something else than TCP has no addresses to count
 		}
 		network := accounts.Client{IP: peer.Addr().Unmap().String()}.WideNetwork()
-		if l.take(network) {
-			return &sharedConn{Conn: conn, close: sync.OnceFunc(func() { l.giveBack(network) })}, nil
+		if l.acquire(network) {
+			return &limitedConn{Conn: conn, close: sync.OnceFunc(func() { l.release(network) })}, nil
 		}
 		_ = conn.Close()
-		l.refused(peer.Addr())
+		l.logRejected(peer.Addr())
 	}
 }
 
-func (l *sharedListener) take(network string) bool {
+func (l *limitedListener) acquire(network string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[network] >= l.most {
+	if l.open[network] >= l.limit {
 		return false
 	}
 	l.open[network]++
 	return true
 }
 
-// refused logs a rejected connection, at most once a minute. The client may be a proxy that is
+// logRejected logs a rejected connection, at most once a minute. The client may be a proxy that is
 // missing from the settings.
-func (l *sharedListener) refused(addr netip.Addr) {
+func (l *limitedListener) logRejected(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := l.now(); now.Sub(l.said) >= time.Minute {
-		l.said = now
-		l.log.Warn("a client has too many open connections; if it is a proxy, add it to ACCOUNTS_TRUSTED_PROXIES", "ip", addr.String(), "most", l.most)
+	if now := l.now(); now.Sub(l.lastLine) >= time.Minute {
+		l.lastLine = now
+		l.log.Warn("a client has too many open connections; if it is a proxy, add it to ACCOUNTS_TRUSTED_PROXIES", "ip", addr.String(), "most", l.limit)
 	}
 }
 
-func (l *sharedListener) giveBack(network string) {
+func (l *limitedListener) release(network string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open[network]--; l.open[network] == 0 {
@@ -86,14 +86,14 @@ func (l *sharedListener) giveBack(network string) {
 	}
 }
 
-// sharedConn is a connection that counts against its client's limit until it is closed.
-type sharedConn struct {
+// limitedConn is a connection that counts against its client's limit until it is closed.
+type limitedConn struct {
 	net.Conn
 	close func()
 }
 
 // Close closes the connection and stops counting it.
-func (c *sharedConn) Close() error {
+func (c *limitedConn) Close() error {
 	defer c.close()
 	return c.Conn.Close()
 }

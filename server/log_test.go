@@ -26,14 +26,14 @@ func records(t *testing.T, log string) (list []map[string]any) {
 	for line := range strings.Lines(log) {
 		record := map[string]any{}
 		if err := json.Unmarshal([]byte(line), &record); err != nil || !strings.HasSuffix(line, "}\n") {
-			t.Fatalf("no line of JSON: %q: %v", line, err)
+			t.Fatalf("line %q is not valid JSON: %v", line, err)
 		}
 		if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
-			t.Errorf("a line that speaks to a terminal: %q", line)
+			t.Errorf("line %q contains control characters", line)
 		}
 		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(record["time"]))
 		if err != nil || !strings.HasSuffix(fmt.Sprint(record["time"]), "Z") || time.Since(at).Abs() > time.Hour {
-			t.Errorf("the time %v of a line is not now, in UTC", record["time"])
+			t.Errorf("the time %v of a line is not the current time in UTC", record["time"])
 		}
 		list = append(list, record)
 	}
@@ -54,7 +54,7 @@ func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
 		return len(found) > 0
 	})
 	if len(found) != 1 {
-		t.Fatalf("%d lines about the request %s", len(found), id)
+		t.Fatalf("got %d lines about the request %s, want 1", len(found), id)
 	}
 	return found[0]
 }
@@ -64,7 +64,7 @@ func requestOf(t *testing.T, s *servertest.Server, id string) map[string]any {
 const forgery = "x\r\n{\"time\":\"2026-01-01T00:00:00Z\",\"level\":\"INFO\",\"msg\":\"forged\",\"user_id\":1}\r\n\x1b[2J\x1b]0;forged\x07\u009b31m\u2028\"'\\\x7f\x00\",\"user_id\":1,\"x\":\""
 
 // Each request is logged as exactly one line, which client input cannot break or extend.
-func TestLinesAreNotForged(t *testing.T) {
+func TestClientInputCannotForgeLogLines(t *testing.T) {
 	t.Attr("control", "90")
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
@@ -117,20 +117,20 @@ func TestLinesAreNotForged(t *testing.T) {
 			requests++
 		}
 		if record["msg"] == "forged" {
-			t.Errorf("forged: %v", record)
+			t.Errorf("a request forged a line: %v", record)
 		}
 		if strings.Contains(fmt.Sprint(record), "forged") {
-			t.Errorf("the sender's text is in the log: %v", record)
+			t.Errorf("the log contains client input where it must not: %v", record)
 		}
 	}
 	if requests != sent {
-		t.Errorf("%d lines for %d requests", requests, sent)
+		t.Errorf("got %d lines for %d requests", requests, sent)
 	}
 }
 
 // For every operation, and for requests that match none, the log contains the data that an
 // investigation needs: time, request, user, client address, operation and result.
-func TestLinesSayWhatAnInquiryNeeds(t *testing.T) {
+func TestLogLineHasDataForInvestigation(t *testing.T) {
 	t.Attr("control", "90")
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{trusted}})
 	ada := newAda(t, s)
@@ -154,7 +154,7 @@ func TestLinesSayWhatAnInquiryNeeds(t *testing.T) {
 			user = 0 // the caller is not authenticated
 		}
 		wanted(op.ID, op.ID, user, r)
-		wanted(op.ID+", by nobody", op.ID, 0, send(s.Anonymous(), withoutPassword(exampleOf(t, op)), from("192.0.2.7")))
+		wanted(op.ID+", by an anonymous caller", op.ID, 0, send(s.Anonymous(), withoutPassword(exampleOf(t, op)), from("192.0.2.7")))
 		s.Database.Restore(t)
 	}
 	wanted("a wrong password", "login", 0, s.Anonymous().Do(http.MethodPost, "/accounts/login", object{"username": "ada", "password": "x"}, from("192.0.2.7")))
@@ -172,7 +172,7 @@ func withoutPassword(e example) example {
 }
 
 // Log times are in UTC, even if the machine has another time zone.
-func TestTimesAreInUTC(t *testing.T) {
+func TestLogTimesAreInUTC(t *testing.T) {
 	t.Attr("control", "90")
 	var out bytes.Buffer
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.FixedZone("Tokyo", 9*3600))
@@ -196,7 +196,7 @@ func (brokenPipe) Write([]byte) (int, error) {
 }
 
 // A request whose client disconnects before the response is still logged, and not as an error.
-func TestAnswersBrokenOff(t *testing.T) {
+func TestRequestOfDisconnectedClientIsLogged(t *testing.T) {
 	t.Attr("control", "90")
 	s := servertest.Start(t, servertest.Options{})
 	handler, err := s.Handler()
@@ -206,13 +206,13 @@ func TestAnswersBrokenOff(t *testing.T) {
 	func() {
 		defer func() {
 			if v := recover(); v != http.ErrAbortHandler {
-				t.Errorf("the answer ended by %v", v)
+				t.Errorf("the response ended with the panic %v, want ErrAbortHandler", v)
 			}
 		}()
 		handler.ServeHTTP(brokenPipe{http.Header{}}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", nil))
 	}()
 	log := s.Log.String()
 	if !strings.Contains(log, `"msg":"request"`) || strings.Contains(log, `"level":"ERROR"`) {
-		t.Errorf("the log:\n%s", log)
+		t.Errorf("the log must contain the request and no error:\n%s", log)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // shares no code with the server. A new operation is in the matrix as soon as it is in the
 // contract.
 
-func TestPublicOperations(t *testing.T) {
+func TestPublicOperationsEqualReviewedList(t *testing.T) {
 	t.Attr("control", "87")
 	var public []string
 	for _, op := range servertest.Operations() {
@@ -36,13 +36,13 @@ func TestPublicOperations(t *testing.T) {
 	}
 	slices.Sort(public)
 	if diff := cmp.Diff(strings.Fields(string(golden)), public); diff != "" {
-		t.Errorf("what anybody may call is a decision that is reviewed in testdata/public_operations.txt (-there +contract):\n%s", diff)
+		t.Errorf("public operations differ from testdata/public_operations.txt; review them (-file +contract):\n%s", diff)
 	}
 }
 
 // The matrix trusts the contract. A role that is missing from the contract would open an operation
 // to every user, so the list of roles is checked separately.
-func TestOperationsOfStaff(t *testing.T) {
+func TestStaffOperationsEqualReviewedList(t *testing.T) {
 	t.Attr("control", "73")
 	var staff []string
 	for _, op := range servertest.Operations() {
@@ -57,11 +57,11 @@ func TestOperationsOfStaff(t *testing.T) {
 	}
 	slices.Sort(staff)
 	if diff := cmp.Diff(strings.Split(strings.TrimSpace(string(golden)), "\n"), staff); diff != "" {
-		t.Errorf("what staff may call is a decision that is reviewed in testdata/staff_operations.txt (-there +contract):\n%s", diff)
+		t.Errorf("operations of staff differ from testdata/staff_operations.txt; review them (-file +contract):\n%s", diff)
 	}
 }
 
-func TestSecurityMatrix(t *testing.T) {
+func TestEveryOperationMatchesSecurityMatrix(t *testing.T) {
 	t.Attr("control", "87")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel() // the longest test, and half of it waits for the database
@@ -82,7 +82,7 @@ func TestSecurityMatrix(t *testing.T) {
 					}
 				}
 				if accepted == 0 || refused == 0 && len(op.Security) > 0 {
-					t.Errorf("%d requests accepted and %d refused prove nothing", accepted, refused)
+					t.Errorf("%d requests were accepted and %d rejected, want both", accepted, refused)
 				}
 			})
 		}
@@ -359,7 +359,7 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	if want == "" && sc.query != "" { // no operation has these parameters
 		r.Want(t, http.StatusBadRequest, "request_malformed")
 		if changed {
-			t.Errorf("%s: rejected, and yet %v", sc.name, changes)
+			t.Errorf("%s: the rejected request changed %v", sc.name, changes)
 		}
 		return
 	}
@@ -368,10 +368,10 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 	}
 	if want == "" || want == signedOut {
 		if isRefusal(r.Code()) || r.Status >= 500 || r.Code() == "request_malformed" {
-			t.Errorf("%s: %d %s, want it accepted", sc.name, r.Status, r.Code())
+			t.Errorf("%s: got %d %s, want it accepted", sc.name, r.Status, r.Code())
 		}
 		if changed && !unsafeMethod(op.Method) {
-			t.Errorf("%s: a %s has changed rows: %v", sc.name, op.Method, changes)
+			t.Errorf("%s: a %s request changed rows: %v", sc.name, op.Method, changes)
 		}
 		if changed {
 			w.restore()
@@ -386,13 +386,13 @@ func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want
 		status = http.StatusBadRequest
 	}
 	if r.Status != status || r.Code() != want {
-		t.Errorf("%s: %d %s, want %d %s", sc.name, r.Status, r.Code(), status, want)
+		t.Errorf("%s: got %d %s, want %d %s", sc.name, r.Status, r.Code(), status, want)
 	}
 	if status == http.StatusUnauthorized && r.Header.Get("WWW-Authenticate") == "" {
-		t.Errorf("%s: a 401 without WWW-Authenticate", sc.name)
+		t.Errorf("%s: the 401 has no WWW-Authenticate", sc.name)
 	}
 	if changed {
-		t.Errorf("%s: refused, and yet %v", sc.name, changes)
+		t.Errorf("%s: the rejected request changed %v", sc.name, changes)
 		w.restore()
 	}
 }
@@ -430,7 +430,7 @@ func (w *world) options(sc scenario) servertest.Option {
 }
 
 // The model returns the expected verdicts in simple cases.
-func TestModel(t *testing.T) {
+func TestMatrixModelGivesExpectedVerdicts(t *testing.T) {
 	w := &world{credentials: map[string]credential{
 		"a": {raw: "a", authentic: true, transport: accounts.Hybrid}, "c": {raw: "c", authentic: true, transport: accounts.Cookies, csrf: "1"},
 	}}
@@ -449,7 +449,7 @@ func TestModel(t *testing.T) {
 		{"csrf_failed", scenario{bearer: []string{"a"}, foreign: true}},
 	} {
 		if got := w.verdict(op, c.sc); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.sc, got, c.want)
+			t.Errorf("%+v: got %q, want %q", c.sc, got, c.want)
 		}
 	}
 }

@@ -50,17 +50,17 @@ func (m *Metrics) Watch(service *accounts.Service) { m.registry.MustRegister(col
 type collector struct{ service *accounts.Service }
 
 type metric struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	read func(f accounts.Stats) float64
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(f accounts.Stats) float64
 }
 
-func gauge(name, help string, read func(accounts.Stats) float64) metric {
-	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read}
+func gauge(name, help string, value func(accounts.Stats) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, value}
 }
 
-func counter(name, help string, read func(accounts.Stats) float64) metric {
-	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, read}
+func counter(name, help string, value func(accounts.Stats) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, value}
 }
 
 var (
@@ -98,7 +98,7 @@ func (c collector) Collect(into chan<- prometheus.Metric) {
 		list = append(list, backlog...)
 	}
 	for _, each := range list {
-		into <- prometheus.MustNewConstMetric(each.desc, each.kind, each.read(f))
+		into <- prometheus.MustNewConstMetric(each.desc, each.kind, each.value(f))
 	}
 }
 
@@ -110,6 +110,7 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-func (m *Metrics) request(operation string, status int, took time.Duration) {
+// observe records the duration of a request.
+func (m *Metrics) observe(operation string, status int, took time.Duration) {
 	m.requests.WithLabelValues(operation, strconv.Itoa(status)).Observe(took.Seconds())
 }

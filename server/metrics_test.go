@@ -31,7 +31,7 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 	}
 	for _, each := range without {
 		if strings.Contains(answer.Body.String(), each) {
-			t.Errorf("the metrics hold %q", each)
+			t.Errorf("the metrics contain %q", each)
 		}
 	}
 	return found
@@ -39,7 +39,7 @@ func metrics(t *testing.T, s *servertest.Server, without ...string) map[string]f
 
 // While the mail server is unavailable, each attempt fails and the mail waits for the next one. The
 // mail is not due in the meantime, but the metrics that operators alert on must still grow.
-func TestMailOutageShows(t *testing.T) {
+func TestMetricsGrowDuringMailOutage(t *testing.T) {
 	t.Attr("control", "208")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel()
@@ -68,7 +68,7 @@ func TestMailOutageShows(t *testing.T) {
 		post(s, "/accounts/password/reset", object{"email": "unknown@example.com"})
 		waitFor(t, func() bool { return s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
 		if m := metrics(t, s); m["accounts_outbox_mails_due"] != 0 || m["accounts_outbox_age_seconds"] != 0 {
-			t.Errorf("after all mails were delivered: %v mails, %v s", m["accounts_outbox_mails_due"], m["accounts_outbox_age_seconds"])
+			t.Errorf("after all mails were delivered: got %v mails due and an age of %v s, want 0", m["accounts_outbox_mails_due"], m["accounts_outbox_age_seconds"])
 		}
 	})
 }
@@ -83,7 +83,7 @@ func (o outage) Send(context.Context, mail.Message) error {
 	return nil
 }
 
-func TestMetricsMove(t *testing.T) {
+func TestMetricsChangeWithUse(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=1/15m"}})
 		u := s.NewUser()
@@ -98,7 +98,7 @@ func TestMetricsMove(t *testing.T) {
 		}
 		for _, name := range []string{"accounts_db_connections_in_use", "accounts_db_connections_open", "accounts_db_connections_max", "accounts_db_waits_total", "accounts_db_wait_seconds_total", "accounts_clock_offset_seconds"} {
 			if _, ok := before[name]; !ok {
-				t.Errorf("%s is not there", name)
+				t.Errorf("the metrics lack %s", name)
 			}
 		}
 
@@ -123,16 +123,16 @@ func TestMetricsMove(t *testing.T) {
 			}
 		}
 		if age := after["accounts_outbox_age_seconds"]; age < 60 || age > 120 {
-			t.Errorf("the oldest mail waits for %v s", age)
+			t.Errorf("the oldest mail has waited for %v s, want 60 to 120", age)
 		}
 
 		if err := s.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if away := metrics(t, s); away["accounts_hash_slots"] != 4 {
-			t.Error("without the database there are no figures at all")
+			t.Error("the metrics lack the hash slots while the database is unavailable")
 		} else if _, ok := away["accounts_outbox_mails_due"]; ok {
-			t.Error("without the database there is a number of mails")
+			t.Error("the metrics contain a number of mails while the database is unavailable")
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // The demo is for trying the server on a local machine. On other hosts its paths do not exist.
-func TestDemoIsOnLoopbackOnly(t *testing.T) {
+func TestDemoIsServedOnLoopbackOnly(t *testing.T) {
 	paths := []string{"/demo", "/demo/", "/demo/demo.js", "/demo/style.css"}
 	here := servertest.Start(t, servertest.Options{HoldMail: true})
 	for _, path := range paths {
@@ -19,10 +19,10 @@ func TestDemoIsOnLoopbackOnly(t *testing.T) {
 		}
 		r := here.Anonymous().Do(http.MethodGet, path, nil)
 		if r.Status != want {
-			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+			t.Errorf("%s: got status %d, want %d", path, r.Status, want)
 		}
 		if policy := r.Header.Get("Content-Security-Policy"); want == http.StatusOK && !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
-			t.Errorf("%s has the policy %q", path, policy)
+			t.Errorf("%s: Content-Security-Policy is %q", path, policy)
 		}
 	}
 	here.Anonymous().Do(http.MethodGet, "/demo/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
@@ -35,7 +35,7 @@ func TestDemoIsOnLoopbackOnly(t *testing.T) {
 }
 
 // The console is available on every host, unless the operator disables it.
-func TestConsoleIsASetting(t *testing.T) {
+func TestConsoleIsServedUnlessDisabled(t *testing.T) {
 	paths := []string{"/console", "/console/", "/console/?view=users", "/console/console.js", "/console/style.css"}
 	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example"}})
 	for _, path := range paths {
@@ -45,10 +45,10 @@ func TestConsoleIsASetting(t *testing.T) {
 		}
 		r := on.Anonymous().Do(http.MethodGet, path, nil)
 		if r.Status != want {
-			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+			t.Errorf("%s: got status %d, want %d", path, r.Status, want)
 		}
 		if policy := r.Header.Get("Content-Security-Policy"); want == http.StatusOK && !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
-			t.Errorf("%s has the policy %q", path, policy)
+			t.Errorf("%s: Content-Security-Policy is %q", path, policy)
 		}
 	}
 	on.Anonymous().Do(http.MethodGet, "/console/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
@@ -63,7 +63,7 @@ func TestConsoleIsASetting(t *testing.T) {
 
 // The guides belong to the documentation: they are served on every host, unless the operator
 // disables it.
-func TestGuidesFollowTheSettingOfTheDocumentation(t *testing.T) {
+func TestGuidesAreServedUnlessDocumentationIsDisabled(t *testing.T) {
 	paths := []string{"/docs/guides", "/docs/guides/", "/docs/guides/settings", "/docs/guides/style.css"}
 	on := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example.com"}})
 	for _, path := range paths {
@@ -72,7 +72,7 @@ func TestGuidesFollowTheSettingOfTheDocumentation(t *testing.T) {
 			want = http.StatusPermanentRedirect
 		}
 		if r := on.Anonymous().Do(http.MethodGet, path, nil); r.Status != want {
-			t.Errorf("%s answers %d, want %d", path, r.Status, want)
+			t.Errorf("%s: got status %d, want %d", path, r.Status, want)
 		}
 	}
 	on.Anonymous().Do(http.MethodGet, "/docs/guides/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")

@@ -31,17 +31,17 @@ func FuzzStrictJSON(f *testing.F) {
 		}
 		want, twice := secondReader(t, raw)
 		if twice {
-			t.Errorf("%q is accepted with a member that occurs twice", raw)
+			t.Errorf("%q is accepted although a member occurs twice", raw)
 		}
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%q is read as %#v and by encoding/json as %#v", raw, got, want)
+			t.Errorf("%q: got %#v, and encoding/json returns %#v", raw, got, want)
 		}
 		written, err := json.Marshal(got)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if again, err := parseStrictJSON(written); err != nil || !reflect.DeepEqual(got, again) {
-			t.Errorf("%q is accepted, and written again as %q it is %#v, %v", raw, written, again, err)
+			t.Errorf("%q: encoded as %q, it is decoded as %#v, %v", raw, written, again, err)
 		}
 	})
 }
@@ -53,10 +53,10 @@ func secondReader(t *testing.T, raw []byte) (value any, twice bool) {
 	whole := json.NewDecoder(bytes.NewReader(raw))
 	whole.UseNumber()
 	if err := whole.Decode(&value); err != nil {
-		t.Errorf("%q is accepted, and by encoding/json refused: %v", raw, err)
+		t.Errorf("%q is accepted, but encoding/json rejects it: %v", raw, err)
 	}
 	if _, err := whole.Token(); err != io.EOF {
-		t.Errorf("%q is accepted with something behind it", raw)
+		t.Errorf("%q is accepted with trailing data", raw)
 	}
 	return value, countMembers(t, raw) != membersOf(value)
 }
@@ -133,9 +133,9 @@ func FuzzCookies(f *testing.F) {
 				values := cookiesNamed(name, first+";"+second)
 				switch {
 				case there != (len(values) > 0):
-					t.Errorf("%q: %s is there: %v, of %q", r.Header, name, there, values)
+					t.Errorf("%q: %s is present: %v, of %q", r.Header, name, there, values)
 				case got != "" && (len(values) != 1 || values[0] != strings.Trim(got, " \t")): // leading blanks are kept, but no token has any
-					t.Errorf("%q: %s is %q, of %q", r.Header, name, got, values)
+					t.Errorf("%q: %s is %q, but the header has %q", r.Header, name, got, values)
 				case len(values) == 1 && plain.MatchString(values[0]) && got != values[0]:
 					t.Errorf("%q: %s is %q, want %q", r.Header, name, got, values[0])
 				}

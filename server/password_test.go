@@ -1,11 +1,10 @@
 package server_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
+	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,7 +48,7 @@ func wantEnded(t *testing.T, clients []*servertest.Client) {
 	}
 }
 
-func TestChangePassword(t *testing.T) {
+func TestChangePasswordRevokesSessionsAndStartsNewOne(t *testing.T) {
 	t.Attr("control", "58")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		others := sessionsInEach(s, u)
@@ -62,11 +61,11 @@ func TestChangePassword(t *testing.T) {
 		likeLogin := shape(login(s.Anonymous(), u, transport))
 		r := changePassword(c, u.Password, otherPassword).Want(t, http.StatusOK, "")
 		if diff := cmp.Diff(likeLogin, shape(r)); diff != "" {
-			t.Errorf("not like a login (-login +change):\n%s", diff)
+			t.Errorf("the response differs from that of a login (-login +change):\n%s", diff)
 		}
 		wantEnded(t, append(others, old))
 		if c.SessionID == old.SessionID || profileOf(t, c.Profile())["username"] != u.Username {
-			t.Error("no new session of the same user")
+			t.Error("the response has no new session of the same user")
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		bystander.Profile().Want(t, http.StatusOK, "")
@@ -78,7 +77,7 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
-func TestChangePasswordRefuses(t *testing.T) {
+func TestChangePasswordRejectsInvalidRequests(t *testing.T) {
 	t.Attr("control", "58")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -97,7 +96,7 @@ func TestChangePasswordRefuses(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(user, stored(t, s, u.Email)); diff != "" {
-			t.Errorf("the user was changed:\n%s", diff)
+			t.Errorf("the rejected requests changed the user:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 	})
@@ -105,7 +104,7 @@ func TestChangePasswordRefuses(t *testing.T) {
 
 // Of several concurrent changes of the password from one session, one succeeds: its password and
 // its new session are valid.
-func TestParallelChangesOfThePassword(t *testing.T) {
+func TestOneOfConcurrentPasswordChangesSucceeds(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const n = 10
 		u := s.NewUser()
@@ -119,7 +118,7 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 		})
 		got := statuses(answers)
 		if got[http.StatusOK] != 1 || got[http.StatusUnauthorized]+got[http.StatusUnprocessableEntity] != n-1 {
-			t.Fatalf("answers by status: %v", got)
+			t.Fatalf("responses by status: got %v, want one 200", got)
 		}
 		for i, r := range answers {
 			if r.Status == http.StatusOK {
@@ -131,7 +130,7 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 	})
 }
 
-func TestResetPassword(t *testing.T) {
+func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 	t.Attr("control", "54")
 	t.Attr("control", "55")
 	t.Attr("control", "62")
@@ -147,13 +146,13 @@ func TestResetPassword(t *testing.T) {
 			wantField(t, confirmReset(s, token, value), "/new_password", code) // uses up nothing
 		}
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
-			t.Errorf("the user was changed:\n%s", diff)
+			t.Errorf("the rejected requests changed the user:\n%s", diff)
 		}
 		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // the request for a mail ends no session
 		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // the reset does not sign the user in
 		wantEnded(t, sessions)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
-			t.Errorf("%d links are still open", n)
+			t.Errorf("%d links are still open, want 0", n)
 		}
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, otherPassword).Want(t, http.StatusOK, "")
@@ -164,46 +163,9 @@ func TestResetPassword(t *testing.T) {
 	})
 }
 
-// The token of a link cannot be guessed, and it cannot be derived from the database or from other
-// tokens.
-func TestLinksAreRandomAndStoredAsHashes(t *testing.T) {
-	t.Attr("control", "54")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		var tokens []string
-		for range 10 {
-			u := s.NewUser()
-			tokens = append(tokens, register(t, s, 1, object{"email": address(newName()), "password": password}),
-				requestReset(t, s, u.Email, 1), requestEmailChange(t, s, s.Login(u, accounts.BodyTokens), address(newName()), 1))
-			if m := s.Mails.To(u.Email)[0]; m.ValidFor <= 0 || m.ValidFor > time.Hour {
-				t.Errorf("a reset link for %v", m.ValidFor)
-			}
-		}
-		dump := s.Database.Dump(t)
-		seen := map[string]int{} // occurrences of a byte at a position
-		for _, token := range tokens {
-			raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-			if err != nil || len(raw) != 32 {
-				t.Fatalf("a token of %d bytes (%v)", len(raw), err)
-			}
-			for i, b := range raw {
-				seen[fmt.Sprint(i, " ", b)]++
-			}
-			sum := sha256.Sum256([]byte(token))
-			if s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE hash = ?", sum[:]) != 1 || strings.Contains(dump, token) || strings.Contains(dump, string(raw)) {
-				t.Error("not its hash is stored, or more than that")
-			}
-		}
-		for place, n := range seen {
-			if n > len(tokens)/2 {
-				t.Errorf("%d of %d tokens have the same byte at a place: %s", n, len(tokens), place)
-			}
-		}
-	})
-}
-
 // Known, unknown, inactive and unverified addresses get the same response. Only an active account
 // gets a mail.
-func TestResetRequestIsUniform(t *testing.T) {
+func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
 	t.Attr("control", "53")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
@@ -215,7 +177,7 @@ func TestResetRequestIsUniform(t *testing.T) {
 		for _, email := range []string{active.Email, inactive.Email, pending, shouted(active.Email)} {
 			r := post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
 			if diff := cmp.Diff(alike(first), alike(r)); diff != "" {
-				t.Errorf("%s: the answer differs:\n%s", email, diff)
+				t.Errorf("%s: the response differs:\n%s", email, diff)
 			}
 		}
 		wantMails(t, s, unknown)
@@ -226,7 +188,7 @@ func TestResetRequestIsUniform(t *testing.T) {
 		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "format_invalid")
 		before.LockCount += 2 // two mails were queued
 		if diff := cmp.Diff(before, stored(t, s, active.Email)); diff != "" {
-			t.Errorf("asking has changed the user:\n%s", diff)
+			t.Errorf("the request for a reset changed the user:\n%s", diff)
 		}
 		c.Profile().Want(t, http.StatusOK, "")
 		signIn(s, active.Email, active.Password).Want(t, http.StatusOK, "")
@@ -234,7 +196,7 @@ func TestResetRequestIsUniform(t *testing.T) {
 }
 
 // A reset link is rejected after the user is deactivated or deleted.
-func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
+func TestResetLinkOfDisabledUserIsRejected(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u, gone := s.NewUser(), s.NewUser()
 		token, orphan := requestReset(t, s, u.Email, 1), requestReset(t, s, gone.Email, 1)
@@ -251,7 +213,7 @@ func TestResetLinkOfAUserWhoIsDisabled(t *testing.T) {
 	})
 }
 
-func TestParallelUsesOfAResetLink(t *testing.T) {
+func TestOneOfConcurrentUsesOfResetLinkSucceeds(t *testing.T) {
 	t.Attr("control", "54")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -263,7 +225,7 @@ func TestParallelUsesOfAResetLink(t *testing.T) {
 			return confirmReset(replicas[i%2], token, otherPassword+strings.Repeat("!", i))
 		})
 		if got := statuses(answers); got[http.StatusNoContent] != 1 || got[http.StatusUnprocessableEntity] != n-1 {
-			t.Fatalf("answers by status: %v", got)
+			t.Fatalf("responses by status: got %v, want one 204", got)
 		}
 		for i, r := range answers {
 			want := http.StatusUnauthorized
@@ -276,116 +238,66 @@ func TestParallelUsesOfAResetLink(t *testing.T) {
 	})
 }
 
-// A token is accepted for its own purpose only, and altered tokens are rejected.
-func TestTokensHaveOnePurpose(t *testing.T) {
-	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
+// failing is a mail server that can be down.
+type failing struct {
+	servertest.Mails
+	down atomic.Bool
+}
+
+func (f *failing) Send(ctx context.Context, m mail.Message) error {
+	if f.down.Load() {
+		return context.DeadlineExceeded
+	}
+	return f.Mails.Send(ctx, m)
+}
+
+// A change and the mail about it are one transaction, so that no change happens without a notice to
+// its owner. A mail server that is down does not block the change.
+func TestPasswordChangeAndItsNoticeAreOneTransaction(t *testing.T) {
+	t.Attr("control", "59")
+	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
+		office := &failing{}
+		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: office})
 		u := s.NewUser()
-		c := s.Login(u, accounts.BodyTokens)
-		tokens := map[string]string{
-			"verify": register(t, s, 1, object{"email": address(newName()), "password": password}),
-			"change": requestEmailChange(t, s, c, address(newName()), 1),
-			"reset":  requestReset(t, s, u.Email, 2), // the first mail is the notice of the change
-		}
+		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
+		token := servertest.Token(t, office.Wait(t, u.Email, 1))
 		settle(t, s)
-		before := s.Database.Dump(t)
-		confirm := map[string]func(token string) *servertest.Response{
-			"verify": func(token string) *servertest.Response { return verify(s, token, password) },
-			"reset":  func(token string) *servertest.Response { return confirmReset(s, token, otherPassword) },
-			"change": func(token string) *servertest.Response {
-				return confirmEmail(s, token, u.Password)
+		c := s.Login(u, accounts.BodyTokens)
+		operations := []func() *servertest.Response{
+			func() *servertest.Response { return changePassword(c.Copy(), u.Password, otherPassword) },
+			func() *servertest.Response { return confirmReset(s, token, otherPassword) },
+			func() *servertest.Response { return changeEmail(c.Copy(), address(newName())) },
+			func() *servertest.Response { return deleteAccount(c.Copy()) },
+			func() *servertest.Response {
+				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
 			},
 		}
-		for purpose, use := range confirm {
-			own := tokens[purpose]
-			raw, err := base64.RawURLEncoding.DecodeString(own)
-			if err != nil {
-				t.Fatal(err)
-			}
-			list := []string{c.Access, c.Refresh, "x", " " + own, own + " ", own + "=", own[:42], own + "A", own[1:], strings.ToUpper(own), strings.Repeat("A", 43), base64.StdEncoding.EncodeToString(raw) + "=", string(lastBit(own)), c.SessionID, "%", "' OR 1=1 --"}
-			for other, token := range tokens {
-				if other != purpose {
-					list = append(list, token)
-				}
-			}
-			for _, token := range list {
-				if r := use(token); r.Code() != "link_invalid" && !isTooLong(r, "/token") {
-					t.Errorf("%s by %q: %d %s", purpose, token, r.Status, r.Code())
-				}
-			}
-		}
-		unchanged(t, s, before)
-		for _, purpose := range []string{"reset", "verify"} { // the reset invalidates the link of the change
-			if r := confirm[purpose](tokens[purpose]); r.Status >= 300 {
-				t.Errorf("%s: %d %s", purpose, r.Status, r.Code())
-			}
-		}
-	})
-}
-
-// A link works only for the user it was sent to, regardless of other data in the request.
-func TestLinksBelongToTheirUser(t *testing.T) {
-	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		victim, thief := s.NewUser(), s.NewUser()
-		own := requestReset(t, s, thief.Email, 1)
-		settle(t, s)
 		before := s.Database.Dump(t)
-		for member, value := range map[string]any{"user_id": victim.ID, "id": victim.ID, "email": victim.Email, "username": victim.Username, "purpose": "reset"} {
-			r := post(s, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword, member: value})
-			wantField(t, r, "/"+member, "field_unknown")
+		refuse := "CREATE TRIGGER full BEFORE INSERT ON outbox FOR EACH ROW SIGNAL SQLSTATE '45000'"
+		if engine == servertest.SQLite {
+			refuse = "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, ''); END"
 		}
-		unchanged(t, s, before)
-		next := address(newName())
-		change := requestEmailChange(t, s, s.Login(thief, accounts.BodyTokens), next, 1)
-		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/email/change/confirm", object{"token": change, "password": thief.Password}).Want(t, http.StatusNoContent, "")
-		own = requestReset(t, s, next, 2)
-		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword}).Want(t, http.StatusNoContent, "")
-		if u := profileOf(t, signIn(s, victim.Email, victim.Password)); u["id"] != float64(victim.ID) {
-			t.Errorf("user %v", u)
-		}
-		if u := profileOf(t, signIn(s, thief.Username, otherPassword)); u["id"] != float64(thief.ID) {
-			t.Errorf("user %v", u)
-		}
-	})
-}
-
-// Guesses at links are limited to ten per minute, counted over all operations that take a link.
-func TestGuessesAtLinks(t *testing.T) {
-	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		u := s.NewUser()
-		own := requestReset(t, s, u.Email, 1)
-		judged := 0
-		for i := range 1000 {
-			r := confirmReset(s, fmt.Sprintf("%s%04d", own[:39], i), otherPassword)
-			if r.Status == http.StatusUnprocessableEntity {
-				judged++
-			} else {
-				wantLimited(t, r)
+		s.Database.Exec(t, refuse)
+		for i, operation := range operations {
+			if r := operation(); r.Status < 500 || r.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("operation %d with a failing queue of mails: got %d %s, want a problem with a 5xx status", i, r.Status, r.Raw)
 			}
 		}
-		if judged != 10 {
-			t.Errorf("%d guesses were judged", judged)
+		s.Database.Exec(t, "DROP TRIGGER full")
+		unchanged(t, s, before)
+		c.Profile().Want(t, http.StatusOK, "")
+
+		office.down.Store(true)
+		confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")
+		c = s.Login(servertest.User{User: u.User, Password: otherPassword}, accounts.BodyTokens)
+		changePassword(c, otherPassword, password).Want(t, http.StatusOK, "")
+		signIn(s, u.Email, password).Want(t, http.StatusOK, "")
+		office.down.Store(false)
+		s.Clock.Advance(time.Hour) // the next attempts are due
+		post(s, "/accounts/password/reset", object{"email": address(newName())}).Want(t, http.StatusAccepted, "")
+		settle(t, s)
+		if mails := office.To(u.Email); len(mails) != 3 || mails[1].Kind != mail.PasswordChanged || mails[2].Kind != mail.PasswordChanged {
+			t.Errorf("mails after the recovery: got %v, want 3", mails)
 		}
-		wantLimited(t, confirmReset(s, own, otherPassword))
-		s.Clock.Advance(time.Minute)
-		confirmReset(s, own, otherPassword).Want(t, http.StatusNoContent, "") // the guesses used up nothing
-	}, "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=10/1m")
-}
-
-// isTooLong reports whether a request was rejected only because one field is longer than the
-// contract allows.
-func isTooLong(r *servertest.Response, pointer string) bool {
-	list, _ := r.JSON["errors"].([]any)
-	return r.Code() == "validation_failed" && len(list) == 1 && list[0].(object)["pointer"] == pointer && list[0].(object)["code"] == "too_long"
-}
-
-// lastBit returns another spelling of the same bytes for a decoder that ignores the unused last
-// bits of base64.
-func lastBit(token string) []byte {
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	b := []byte(token)
-	b[len(b)-1] = alphabet[strings.IndexByte(alphabet, b[len(b)-1])^1]
-	return b
+	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"example.com/accounts/server"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
 )
 
@@ -37,9 +38,15 @@ func catalogOf(t *testing.T, s *servertest.Server, query, member string) (map[st
 	return byCode, codes
 }
 
+// detailOf returns the detail of a problem code.
+func detailOf(code string) string {
+	kind, _ := problem.KindOf(problem.Code(code))
+	return kind.Detail
+}
+
 var hangul = regexp.MustCompile(`\p{Hangul}`)
 
-func TestProblemsDescribeEveryCode(t *testing.T) {
+func TestProblemCatalogDescribesEveryCode(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for member, schema := range map[string]string{"problems": "ProblemCode", "fields": "FieldErrorCode"} {
 		english, codes := catalogOf(t, s, "", member)
@@ -50,20 +57,20 @@ func TestProblemsDescribeEveryCode(t *testing.T) {
 		for _, code := range codes {
 			for name, value := range english[code] {
 				if value == "" {
-					t.Errorf("%s has no %s", code, name)
+					t.Errorf("%s has an empty %s", code, name)
 				}
 			}
 			if text := english[code]["message"].(string); hangul.MatchString(text) || strings.ContainsAny(text, "`_{") || !strings.HasSuffix(text, ".") {
-				t.Errorf("%s: the English message %q is no sentence for users", code, text)
+				t.Errorf("%s: the English message %q is not a sentence for users", code, text)
 			}
 			if text := korean[code]["message"].(string); !hangul.MatchString(text) || strings.ContainsAny(text, "`_{") || !strings.HasSuffix(text, ".") {
-				t.Errorf("%s: the Korean message %q is no sentence for users", code, text)
+				t.Errorf("%s: the Korean message %q is not a sentence for users", code, text)
 			}
 		}
 	}
 }
 
-func TestProblemMessagesAreInTheLanguageOfTheLocale(t *testing.T) {
+func TestProblemMessagesAreInRequestedLanguage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for query, want := range map[string]string{
 		"": "en", "?locale=en": "en", "?locale=en-GB": "en", "?locale=ko": "ko", "?locale=ko-KR": "ko", "?locale=KO": "ko", "?locale=ko-Kore-KR": "ko",
@@ -88,7 +95,7 @@ func TestProblemMessagesAreInTheLanguageOfTheLocale(t *testing.T) {
 }
 
 // The examples in the contract equal the responses of the server.
-func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
+func TestProblemExamplesInContractEqualResponses(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, _ := catalogOf(t, s, "", "problems")
 	seen := map[string]bool{}
@@ -104,14 +111,14 @@ func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-served +example):\n%s", where, diff)
 		}
-		if detail := server.ProblemDetail(code); detail != example["detail"] {
-			t.Errorf("%s: the detail is %q, the answer has %q", where, example["detail"], detail)
+		if detail := detailOf(code); detail != example["detail"] {
+			t.Errorf("%s: the detail is %q, but the response has %q", where, example["detail"], detail)
 		}
 		list, _ := example["errors"].([]any)
 		for _, each := range list {
 			field := each.(map[string]any)
-			if detail := server.FieldDetail(field["code"].(string)); detail != field["detail"] {
-				t.Errorf("%s: the detail of %s is %q, the answer has %q", where, field["code"], field["detail"], detail)
+			if detail := problem.FieldKindOf(field["code"].(string)).Detail; detail != field["detail"] {
+				t.Errorf("%s: the detail of %s is %q, but the response has %q", where, field["code"], field["detail"], detail)
 			}
 		}
 	}
@@ -131,7 +138,7 @@ func TestExamplesOfProblemsAreTheAnswers(t *testing.T) {
 }
 
 // The contract's table of field codes equals that of the server.
-func TestFieldCodesAreDescribedInTheContract(t *testing.T) {
+func TestContractDescribesEveryFieldCode(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, codes := catalogOf(t, s, "", "fields")
 	var want, got []string
@@ -149,7 +156,7 @@ func TestFieldCodesAreDescribedInTheContract(t *testing.T) {
 }
 
 // The table of statuses in the contract's description equals that of the server.
-func TestStatusesAreDescribedInTheContract(t *testing.T) {
+func TestContractDescribesEveryStatus(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	described, _ := catalogOf(t, s, "", "problems")
 	text := servertest.Contract().Info.Description
@@ -163,19 +170,19 @@ func TestStatusesAreDescribedInTheContract(t *testing.T) {
 		for _, match := range name.FindAllStringSubmatch(line, -1) {
 			listed[match[1]] = true
 			if status := fmt.Sprint(described[match[1]]["status"]); !strings.Contains(statuses, status) {
-				t.Errorf("%s is listed with%s, and is %s", match[1], statuses, status)
+				t.Errorf("%s is listed with the statuses%s, want %s", match[1], statuses, status)
 			}
 		}
 	}
 	for code := range described {
 		if !listed[code] {
-			t.Errorf("the table does not list %s", code)
+			t.Errorf("the table of statuses lacks %s", code)
 		}
 	}
 }
 
 // Every code has a page, regardless of the settings, because responses link to it.
-func TestEveryProblemHasAPage(t *testing.T) {
+func TestEveryProblemCodeHasPage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_DOCS=false", "ACCOUNTS_CONSOLE=false"}})
 	english, codes := catalogOf(t, s, "", "problems")
 	korean, _ := catalogOf(t, s, "?locale=ko", "problems")
@@ -184,25 +191,25 @@ func TestEveryProblemHasAPage(t *testing.T) {
 		r := s.Anonymous().Do(http.MethodGet, "/problems/"+code, nil).Want(t, http.StatusOK, "")
 		page := plain(string(r.Raw))
 		for _, text := range []string{
-			code, fmt.Sprint(english[code]["status"]), english[code]["title"].(string), server.ProblemDetail(code),
+			code, fmt.Sprint(english[code]["status"]), english[code]["title"].(string), detailOf(code),
 			english[code]["cause"].(string), english[code]["remedy"].(string), english[code]["message"].(string), korean[code]["message"].(string),
 		} {
 			if !strings.Contains(page, strings.ReplaceAll(text, "`", "")) {
-				t.Errorf("the page of %s does not say %q", code, text)
+				t.Errorf("the page of %s lacks %q", code, text)
 			}
 		}
 		if !strings.Contains(string(r.Raw), `<dd lang="ko">`) {
-			t.Errorf("the page of %s does not mark its Korean", code)
+			t.Errorf("the page of %s does not mark its Korean text", code)
 		}
 		if !strings.Contains(string(index.Raw), `<a href="`+code+`">`) {
-			t.Errorf("the index does not link to %s", code)
+			t.Errorf("the index lacks a link to %s", code)
 		}
 		wantStaticPage(t, r)
 	}
 	wantStaticPage(t, index)
 	for _, code := range enumOf("FieldErrorCode") {
 		if !strings.Contains(string(index.Raw), code) {
-			t.Errorf("the index does not explain %s", code)
+			t.Errorf("the index lacks an explanation of %s", code)
 		}
 	}
 	for _, path := range []string{"/problems/nope", "/problems/too_short", "/problems/link_invalid/", "/problems/LINK_INVALID", "/problems/link_invali%64", "/problems//", "/problems/problem.html", "/problems/../problems/link_invalid"} {
@@ -211,7 +218,7 @@ func TestEveryProblemHasAPage(t *testing.T) {
 	s.Anonymous().Do(http.MethodPost, "/problems/link_invalid", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 	head := s.Anonymous().Do(http.MethodHead, "/problems/link_invalid", nil).Want(t, http.StatusOK, "")
 	if len(head.Raw) > 0 || head.Header.Get("ETag") == "" {
-		t.Errorf("HEAD: %d bytes, ETag %q", len(head.Raw), head.Header.Get("ETag"))
+		t.Errorf("HEAD: got %d bytes and ETag %q, want no body and an ETag", len(head.Raw), head.Header.Get("ETag"))
 	}
 	s.Anonymous().Do(http.MethodGet, "/problems/link_invalid", nil, servertest.Header("If-None-Match", head.Header.Get("ETag"))).Want(t, http.StatusNotModified, "")
 }
@@ -222,11 +229,11 @@ func wantStaticPage(t *testing.T, r *servertest.Response) {
 	policy := r.Header.Get("Content-Security-Policy")
 	for _, directive := range []string{"default-src 'none'", "style-src 'self'", "img-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} {
 		if !strings.Contains(policy, directive) {
-			t.Errorf("the policy %q has no %s", policy, directive)
+			t.Errorf("the policy %q lacks %s", policy, directive)
 		}
 	}
 	if strings.Contains(policy, "script-src") || strings.Contains(string(r.Raw), "<script") || strings.Contains(string(r.Raw), "style=") {
-		t.Error("a page with a script or an inline style")
+		t.Error("the page has a script or an inline style")
 	}
 	if r.Header.Get("Content-Type") != "text/html; charset=utf-8" || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("ETag") == "" {
 		t.Errorf("headers %v", r.Header)
@@ -241,28 +248,28 @@ func plain(page string) string {
 }
 
 // The type of a problem is the address of its page.
-func TestTypeOfAProblemIsItsPage(t *testing.T) {
+func TestTypeOfProblemIsAddressOfItsPage(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := s.Anonymous().Do(http.MethodGet, "/nothing", nil).Want(t, http.StatusNotFound, "resource_not_found")
 	path, own := strings.CutPrefix(r.Text("type"), s.Config.PublicURL)
 	if !own {
-		t.Fatalf("type %q is not on %s", r.Text("type"), s.Config.PublicURL)
+		t.Fatalf("type %q is not a page of %s", r.Text("type"), s.Config.PublicURL)
 	}
 	s.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "")
 }
 
 // Routes outside the contract are allowed only below /problems/. The path /problems itself is an
 // operation.
-func TestOnlyPagesAreOutsideTheContract(t *testing.T) {
+func TestOnlyProblemPagesAreOutsideContract(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	restore := s.Forget("GET /problems")
 	defer restore()
 	if _, err := s.Handler(); err == nil || !strings.Contains(err.Error(), "GET /problems") {
-		t.Errorf("starts though /problems is not in the contract: %v", err)
+		t.Errorf("the server starts although /problems is not in the contract: %v", err)
 	}
 }
 
-func TestBodyTooLargeNamesTheLimit(t *testing.T) {
+func TestBodyTooLargeProblemNamesLimit(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(newAda(t, s), accounts.Hybrid)
 	tried := 0
@@ -284,6 +291,6 @@ func TestBodyTooLargeNamesTheLimit(t *testing.T) {
 		tried++
 	}
 	if tried < 10 {
-		t.Errorf("only %d operations have a body", tried)
+		t.Errorf("only %d operations with a body were tested, want at least 10", tried)
 	}
 }

@@ -38,7 +38,7 @@ func patch(c *servertest.Client, body object) *servertest.Response {
 	return c.Do(http.MethodPatch, "/accounts/profile", body)
 }
 
-func TestUpdateProfile(t *testing.T) {
+func TestUpdateProfileChangesGivenMembers(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		want := profileOf(t, c.Profile())
@@ -58,24 +58,24 @@ func TestUpdateProfile(t *testing.T) {
 		signIn(s, u.Username, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		patch(c, object{"locale": "ko"}).Want(t, http.StatusOK, "")
 		if got := profileOf(t, patch(c, object{"first_name": "Ada"})); got["locale"] != "ko" { // an absent member is not null
-			t.Errorf("the language is %v", got["locale"])
+			t.Errorf("locale: got %v, want ko", got["locale"])
 		}
 		requestReset(t, s, u.Email, 1)
 		if m := s.Mails.To(u.Email)[0]; m.Locale != "ko" {
-			t.Errorf("a mail in %q", m.Locale)
+			t.Errorf("the mail is in %q, want ko", m.Locale)
 		}
 		for range 2 { // clearing an empty field is no error
 			if got := profileOf(t, patch(c, object{"locale": nil})); got["locale"] != nil {
-				t.Errorf("the language is %q", got["locale"])
+				t.Errorf("locale: got %q, want null", got["locale"])
 			}
 		}
 		if got, there := profileOf(t, c.Profile())["locale"]; got != nil || !there {
-			t.Errorf("the language is %v", got)
+			t.Errorf("locale: got %v, want null", got)
 		}
 	})
 }
 
-func TestUpdateProfileRefuses(t *testing.T) {
+func TestUpdateProfileRejectsInvalidMembers(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Hybrid)
 	before := s.Database.Dump(t)
@@ -99,7 +99,7 @@ func TestUpdateProfileRefuses(t *testing.T) {
 }
 
 // Names that look alike or compare as equal count as the same name.
-func TestUsernameTaken(t *testing.T) {
+func TestLookAlikeUsernameIsTaken(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, c := s.NewUser(), s.Login(s.NewUser(), accounts.Cookies)
 		before := s.Database.Dump(t)
@@ -115,12 +115,12 @@ func TestUsernameTaken(t *testing.T) {
 		}
 		answers := parallel(n, func(i int) *servertest.Response { return patch(clients[i], object{"username": names}) })
 		if got := statuses(answers); got[http.StatusOK] != 1 || got[http.StatusConflict] != n-1 {
-			t.Errorf("ten at once: answers by status %v", got)
+			t.Errorf("responses by status: got %v, want one 200", got)
 		}
 	})
 }
 
-func TestExport(t *testing.T) {
+func TestProfileExportContainsDataOfUserOnly(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		stranger := s.NewUser()
 		s.Login(stranger, accounts.Hybrid)
@@ -139,28 +139,28 @@ func TestExport(t *testing.T) {
 		}
 		sessions, events := r.JSON["sessions"].([]any), r.JSON["events"].([]any)
 		if len(sessions) != 1 || sessions[0].(object)["id"] != c.SessionID || sessions[0].(object)["current"] != true {
-			t.Errorf("sessions %v", sessions)
+			t.Errorf("sessions: got %v, want the current one", sessions)
 		}
 		if diff := cmp.Diff(c.Do(http.MethodGet, "/accounts/events", nil).Want(t, http.StatusOK, "").JSON["events"], r.JSON["events"]); diff != "" {
 			t.Errorf("events (-list +export):\n%s", diff)
 		}
 		if len(events) != 5 || events[0].(object)["kind"] != "profile_changed" || events[2].(object)["kind"] != "refresh_reused" || r.JSON["user"].(object)["locale"] != "ko" {
-			t.Errorf("events %v, user %v", events, r.JSON["user"])
+			t.Errorf("events: got %v; user: %v", events, r.JSON["user"])
 		}
 		if r.Header.Get("Cache-Control") != "no-store" {
-			t.Error("the answer may be stored")
+			t.Error("the response may be stored by caches")
 		}
 		for what, secret := range map[string]string{
 			"hash": stored(t, s, u.Email).Password, "password": u.Password, "argon2": "argon2", "access token": accessOf(c), "refresh token": refreshOf(c), "CSRF token": c.CSRF, "stranger": stranger.Email,
 		} {
 			if secret != "" && strings.Contains(string(r.Raw), secret) {
-				t.Errorf("the export holds the %s", what)
+				t.Errorf("the export contains the %s", what)
 			}
 		}
 	})
 }
 
-func TestDeleteProfile(t *testing.T) {
+func TestDeleteProfileRemovesAccount(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		bystander := s.Login(s.NewUser(), transport)
 		others := sessionsInEach(s, u)
@@ -180,11 +180,11 @@ func TestDeleteProfile(t *testing.T) {
 		r := deleteAccount(c).Want(t, http.StatusNoContent, "")
 		for _, cookie := range r.Cookies() {
 			if cookie.MaxAge >= 0 || cookie.Value != "" {
-				t.Errorf("the cookie %s is set", cookie.Name)
+				t.Errorf("the response sets the cookie %s", cookie.Name)
 			}
 		}
 		if c.CookieValue("access")+c.CookieValue("refreshtoken")+c.CookieValue("csrftoken") != "" || transport != accounts.BodyTokens && len(r.Cookies()) == 0 {
-			t.Errorf("cookies are not cleared: %v", r.Cookies())
+			t.Errorf("the response does not clear the cookies: %v", r.Cookies())
 		}
 		wantEnded(t, append(others, old, outdated))
 		signIn(s, u.Email, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
@@ -192,11 +192,11 @@ func TestDeleteProfile(t *testing.T) {
 		confirmEmail(s, change, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		for _, table := range []string{"sessions", "events", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", u.ID); n != 0 {
-				t.Errorf("%d rows in %s", n, table)
+				t.Errorf("got %d rows in %s, want 0", n, table)
 			}
 		}
 		if usersWith(t, s, u.Email) != 0 {
-			t.Error("the user is still there")
+			t.Error("the user still exists")
 		}
 		wantMails(t, s, u.Email, mail.Reset, mail.EmailChangeNotice, mail.AccountDeleted)
 		bystander.Profile().Want(t, http.StatusOK, "")
@@ -206,7 +206,7 @@ func TestDeleteProfile(t *testing.T) {
 		token := register(t, s, 4, object{"email": u.Email, "password": password, "username": u.Username})
 		again := profileOf(t, verify(s, token, password))
 		if again["username"] != u.Username || again["id"].(float64) <= float64(u.ID) {
-			t.Errorf("user %v, before: %d", again, u.ID)
+			t.Errorf("user %v must be new, with the username of user %d", again, u.ID)
 		}
 		wantEnded(t, append(others, old))
 	})
@@ -214,7 +214,7 @@ func TestDeleteProfile(t *testing.T) {
 
 // The deletion of a user removes nothing that another user has requested, not even a change to the
 // address that becomes free.
-func TestDeletionLeavesOthersAlone(t *testing.T) {
+func TestDeleteProfileKeepsRequestsOfOtherUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
 		u, other := s.NewUser(), s.NewUser()
@@ -223,10 +223,10 @@ func TestDeletionLeavesOthersAlone(t *testing.T) {
 		deleteAccount(s.Login(u, accounts.Hybrid)).Want(t, http.StatusNoContent, "")
 		tokens, mails := "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", "SELECT COUNT(*) FROM outbox WHERE user_id = ?"
 		if n, m := s.Database.Count(t, tokens, other.ID), s.Database.Count(t, mails, other.ID); n != 1 || m != 2 {
-			t.Errorf("of the other user's change %d tokens and %d mails are left, want 1 and 2", n, m)
+			t.Errorf("the other user has %d tokens and %d mails left, want 1 and 2", n, m)
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email_norm = ?", u.EmailNorm); n != 2 {
-			t.Errorf("%d mails to the address, want the link of the other user and the notice of the deletion", n)
+			t.Errorf("got %d mails to the address, want the link of the other user and the notice of the deletion", n)
 		}
 	})
 }
@@ -243,7 +243,7 @@ func idBytes(t *testing.T, c *servertest.Client) []byte {
 	return id[:]
 }
 
-func TestChangeEmail(t *testing.T) {
+func TestChangeEmailTakesEffectAfterConfirmation(t *testing.T) {
 	t.Attr("control", "62")
 	t.Attr("control", "63")
 	t.Attr("control", "64")
@@ -263,7 +263,7 @@ func TestChangeEmail(t *testing.T) {
 		reset := requestReset(t, s, u.Email, 2)
 		token := requestEmailChange(t, s, c, next, 1)
 		if got := profileOf(t, c.Profile()); got["email"] != u.Email || got["pending_email"] != next {
-			t.Errorf("the address is %v, pending %v, before it is confirmed", got["email"], got["pending_email"])
+			t.Errorf("before the confirmation the address is %v, pending %v", got["email"], got["pending_email"])
 		}
 		signIn(s, next, u.Password).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
@@ -275,7 +275,7 @@ func TestChangeEmail(t *testing.T) {
 
 		nothing(t, confirmEmail(s, token, u.Password).Want(t, http.StatusNoContent, ""))
 		if got := profileOf(t, c.Profile()); got["email"] != next || got["email_verified"] != true || got["pending_email"] != nil || got["id"] != float64(u.ID) { // the session goes on
-			t.Errorf("user %v", got)
+			t.Errorf("after the confirmation the user is %v", got)
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		signIn(s, strings.ToLower(next), u.Password).Want(t, http.StatusOK, "")
@@ -283,7 +283,7 @@ func TestChangeEmail(t *testing.T) {
 		confirmEmail(s, token, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid") // it was sent to the old address
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
-			t.Errorf("%d links are still open, and would be good again if the old address came back", n)
+			t.Errorf("%d links are still open, and would work again if the address were restored", n)
 		}
 		post(s, "/accounts/password/reset", object{"email": u.Email}).Want(t, http.StatusAccepted, "")
 		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.Reset, mail.EmailChangeNotice)
@@ -291,7 +291,7 @@ func TestChangeEmail(t *testing.T) {
 }
 
 // Only the owner of an address learns that it has an account. Other users do not.
-func TestChangeEmailToATakenAddress(t *testing.T) {
+func TestChangeEmailDoesNotRevealTakenAddress(t *testing.T) {
 	t.Attr("control", "63")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		other, u := s.NewUser(), s.NewUser()
@@ -300,12 +300,12 @@ func TestChangeEmailToATakenAddress(t *testing.T) {
 		first := changeEmail(c, free).Want(t, http.StatusAccepted, "")
 		linkToken(t, s, free, 1, mail.EmailChange)
 		if diff := cmp.Diff(alike(first), alike(changeEmail(c, other.Email))); diff != "" {
-			t.Errorf("the answer differs (-free +taken):\n%s", diff)
+			t.Errorf("the response differs (-free +taken):\n%s", diff)
 		}
 		wantMails(t, s, other.Email, mail.AlreadyRegistered)
 		wantMails(t, s, u.Email, mail.EmailChangeNotice, mail.EmailChangeNotice)
 		if m := s.Mails.To(other.Email)[0]; m.Link != s.Config.ResetURL {
-			t.Errorf("the owner of the address got the link %s", m.Link)
+			t.Errorf("the mail to the owner of the address has the link %s", m.Link)
 		}
 		// The address is taken between request and confirmation.
 		token := requestEmailChange(t, s, c, free, 2)
@@ -316,12 +316,12 @@ func TestChangeEmailToATakenAddress(t *testing.T) {
 		confirmEmail(s, token, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		unchanged(t, s, before)
 		if got := profileOf(t, c.Profile())["email"]; got != u.Email {
-			t.Errorf("the address is %v", got)
+			t.Errorf("the address has changed to %v", got)
 		}
 	})
 }
 
-func TestChangeEmailOfADisabledUser(t *testing.T) {
+func TestChangeEmailOfDisabledUserIsRejected(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		token := requestEmailChange(t, s, s.Login(u, accounts.Hybrid), address(newName()), 1)

@@ -11,7 +11,7 @@ import (
 )
 
 // The server does not start with a rate limit that it cannot enforce.
-func TestRateLimitsOfTheContract(t *testing.T) {
+func TestServerRejectsRateLimitThatItCannotEnforce(t *testing.T) {
 	for name, c := range map[string]struct {
 		value any
 		ok    bool
@@ -34,14 +34,14 @@ func TestRateLimitsOfTheContract(t *testing.T) {
 		}
 	}
 	if names, err := server.ReadRateLimits(&openapi3.Operation{}); err != nil || names != nil {
-		t.Errorf("an operation without the extension: %v, %v", names, err)
+		t.Errorf("an operation without the extension: got %v, %v, want no limits", names, err)
 	}
 }
 
 // Every valid request of an operation with x-rate-limit counts against the limits that it names. A
 // request that is not valid does not count, and is answered with its error even if the limit is
 // exceeded.
-func TestRateLimitOfAnOperationCountsValidRequests(t *testing.T) {
+func TestRateLimitOfOperationCountsValidRequestsOnly(t *testing.T) {
 	const none = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	const page = "https://app.other.example"
 	crossSite := func(r *http.Request) {
@@ -76,6 +76,6 @@ func TestRateLimitOfAnOperationCountsValidRequests(t *testing.T) {
 		})
 	}
 	for id := range bodies {
-		t.Errorf("%s has no x-rate-limit", id)
+		t.Errorf("operation %s has no x-rate-limit", id)
 	}
 }

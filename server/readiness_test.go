@@ -16,7 +16,7 @@ func ready(s *servertest.Server) *servertest.Response {
 }
 
 // However many readiness checks there are, they write one row once every few seconds.
-func TestReadinessWritesSeldom(t *testing.T) {
+func TestReadinessChecksWriteOnceInFewSeconds(t *testing.T) {
 	t.Attr("control", "207")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		start := time.Now()
@@ -37,24 +37,24 @@ func TestReadinessWritesSeldom(t *testing.T) {
 			}
 			at.Add(int64(4 * time.Second))
 			if len(seen) != i+1 {
-				t.Errorf("%d writes in %d rounds", len(seen), i+1)
+				t.Errorf("got %d writes in %d rounds, want one per round", len(seen), i+1)
 			}
 			if e == servertest.MySQL { // MySQL's clock does not follow the test's
 				break
 			}
 		}
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM rate_limits"); n != 1 {
-			t.Errorf("%d rows", n)
+			t.Errorf("got %d rows, want 1", n)
 		}
 	})
 }
 
 // A database that answers reads but rejects writes is not ready: its disk is full, or it has become
 // a replica.
-func TestNotReadyWithoutWrites(t *testing.T) {
+func TestServerIsNotReadyIfDatabaseRejectsWrites(t *testing.T) {
 	t.Attr("control", "207")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
-		if e != servertest.MySQL { // TestFullDisk covers SQLite
+		if e != servertest.MySQL { // TestServerIsNotReadyOnFullDisk covers SQLite
 			return
 		}
 		s := servertest.Start(t, servertest.Options{Engine: e})

@@ -19,7 +19,7 @@ import (
 // On a full disk SQLite's WAL cannot grow. The test simulates that by limiting the size of files.
 // Every write fails and readiness reports it, while reads continue. The limit applies to a whole
 // process, so the test runs in a separate process.
-func TestFullDisk(t *testing.T) {
+func TestServerIsNotReadyOnFullDisk(t *testing.T) {
 	t.Attr("control", "207")
 	const child = "ACCOUNTS_TEST_FULL_DISK"
 	if os.Getenv(child) == "" {
@@ -27,9 +27,9 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := exec.CommandContext(t.Context(), program, "-test.run=^TestFullDisk$", "-test.v")
+		c := exec.CommandContext(t.Context(), program, "-test.run=^TestServerIsNotReadyOnFullDisk$", "-test.v")
 		c.Env = append(os.Environ(), child+"=1")
-		if text, err := c.CombinedOutput(); err != nil || !strings.Contains(string(text), "--- PASS: TestFullDisk") {
+		if text, err := c.CombinedOutput(); err != nil || !strings.Contains(string(text), "--- PASS: TestServerIsNotReadyOnFullDisk") {
 			t.Errorf("%v\n%s", err, text)
 		}
 		return

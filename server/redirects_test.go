@@ -29,17 +29,17 @@ func staysHere(t *testing.T, what string, status int, header http.Header, body s
 	t.Helper()
 	location := header.Get("Location")
 	if location != "" && location != "/docs/" && location != "/demo/" && location != "/console/" || status/100 == 3 && status != http.StatusNotModified && location == "" || header.Get("Refresh") != "" || header.Get("Content-Location") != "" || header.Get("Link") != "" {
-		t.Errorf("%.100q: %d leads to %q", what, status, location)
+		t.Errorf("%.100q: got status %d with the location %q", what, status, location)
 	}
 	text := fmt.Sprint(header) + body
 	if at := strings.Index(strings.ToLower(text), "evil"); at >= 0 {
-		t.Errorf("%.100q: the answer says %.100q", what, text[at:])
+		t.Errorf("%.100q: the response contains %.100q", what, text[at:])
 	}
 }
 
 // No link to this server can make it redirect to another site. It has three redirects, such as from
 // /docs to /docs/, and no parameter changes their targets.
-func TestNoRedirectOfALink(t *testing.T) {
+func TestRedirectsLeadToThisServerOnly(t *testing.T) {
 	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	c := s.Login(newUser(t, s, "ada"), accounts.Hybrid)
@@ -77,7 +77,7 @@ func TestNoRedirectOfALink(t *testing.T) {
 }
 
 // No response contains the host that a request names.
-func TestNoAnswerIsMadeOfTheHost(t *testing.T) {
+func TestResponsesDoNotContainHostOfRequest(t *testing.T) {
 	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{})
 	front, _, _ := served(t, s)
@@ -101,7 +101,7 @@ func TestNoAnswerIsMadeOfTheHost(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	if body, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(body), s.Config.PublicURL) {
-		t.Errorf("the contract does not name the server: %v", err)
+		t.Errorf("the contract lacks the URL of the server: %v", err)
 	}
 }
 

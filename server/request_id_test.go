@@ -18,14 +18,14 @@ func withIDs(values ...string) servertest.Option {
 
 // A well-formed ID from the client is used in the header, in the log and in a problem. Any other ID
 // is replaced.
-func TestRequestIDOfTheClientIsKept(t *testing.T) {
+func TestWellFormedRequestIDOfClientIsKept(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	for _, version := range []string{"1", "4", "7", "8"} {
 		id := "0198f6e5-c1a7-" + version + "c3e-9d55-0b1f1c2d3e4f"
 		s.Log.Take()
 		r := s.Anonymous().Do(http.MethodGet, "/accounts/profile", nil, withIDs(id)).Want(t, http.StatusUnauthorized, "credentials_missing")
 		if r.Header.Get("X-Request-Id") != id || r.Text("request_id") != id || !strings.Contains(s.Log.Take(), id) {
-			t.Errorf("%s became %s in the header and %s in the problem", id, r.Header.Get("X-Request-Id"), r.Text("request_id"))
+			t.Errorf("request ID %s is %s in the header and %s in the problem", id, r.Header.Get("X-Request-Id"), r.Text("request_id"))
 		}
 	}
 	const good = "0198f6e5-c1a7-4c3e-9d55-0b1f1c2d3e4f"
@@ -37,7 +37,7 @@ func TestRequestIDOfTheClientIsKept(t *testing.T) {
 		r := s.Anonymous().Do(http.MethodGet, "/accounts/profile", nil, withIDs(values...)).Want(t, http.StatusUnauthorized, "credentials_missing")
 		id, err := uuid.Parse(r.Header.Get("X-Request-Id"))
 		if err != nil || id.Version() != 7 || seen[id.String()] || r.Text("request_id") != id.String() {
-			t.Errorf("%.50q: the id %s: %v", values, r.Header.Get("X-Request-Id"), err)
+			t.Errorf("%.50q: got the request ID %s, want a new UUIDv7 (%v)", values, r.Header.Get("X-Request-Id"), err)
 		}
 		seen[id.String()] = true
 	}
@@ -45,7 +45,7 @@ func TestRequestIDOfTheClientIsKept(t *testing.T) {
 
 // A hundred requests of several users may share one ID. All of them succeed, and each of their
 // events contains it.
-func TestRequestIDCanOccurTwice(t *testing.T) {
+func TestRequestIDMayBeSharedByRequests(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		const id = "00000000-0000-4000-8000-000000000001"
 		a, b := s.NewUser(), s.NewUser()
@@ -66,7 +66,7 @@ func TestRequestIDCanOccurTwice(t *testing.T) {
 				}
 			}
 			if own != 5 {
-				t.Errorf("%d events with the id, want 5", own)
+				t.Errorf("got %d events with the ID, want 5", own)
 			}
 		}
 	})
@@ -79,7 +79,7 @@ func TestNilRequestIDIsReplaced(t *testing.T) {
 	post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, withIDs(uuid.Nil.String())).Want(t, http.StatusOK, "")
 	for _, e := range eventsOf(t, s, s.Login(u, accounts.Hybrid)) {
 		if e["kind"] != models.EventRegistered && (e["actor"] != "self" || e["request_id"] == nil) {
-			t.Errorf("an event of the user is of actor %v, request %v", e["actor"], e["request_id"])
+			t.Errorf("an event of the user has the actor %v and the request %v", e["actor"], e["request_id"])
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 			wait := wantLimited(t, request())
 			s.Clock.Advance(2 * time.Second) // the cached decision has expired
 			if again := wantLimited(t, request()); again > wait || again < wait-3*time.Second {
-				t.Errorf("Retry-After %v, and %v two seconds later", wait, again)
+				t.Errorf("got Retry-After %v, and %v two seconds later", wait, again)
 			}
 			s.Clock.Advance(wait - 5*time.Second)
 			wantLimited(t, request())
@@ -97,7 +97,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 // While guesses that use up a limit are being verified, the server cannot determine whether the
 // next request may succeed in a moment or only after a quarter of an hour. It responds with 503, so
 // that the first 429 is correct, and records no event.
-func TestUndecidedLimitIsUnavailable(t *testing.T) {
+func TestRequestIsUnavailableWhileLimitIsUndecided(t *testing.T) {
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
@@ -114,17 +114,17 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 		inFlight(0)
 		for _, request := range []func() *servertest.Response{login, again} {
 			if r := request().Want(t, http.StatusServiceUnavailable, "service_unavailable"); r.Header.Get("Retry-After") != "1" {
-				t.Errorf("Retry-After %s", r.Header.Get("Retry-After"))
+				t.Errorf("Retry-After is %s, want 1", r.Header.Get("Retry-After"))
 			}
 		}
 		flush(t, s)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'rate_limited'", u.ID); n != 0 {
-			t.Errorf("%d events of a limit that is perhaps not exceeded", n)
+			t.Errorf("%d rate_limited events were recorded although the limit is undecided, want 0", n)
 		}
 		inFlight(6 * time.Second) // the replica has stopped, so its guesses count
 		for _, request := range []func() *servertest.Response{login, again} {
 			if wait := wantLimited(t, request()); wait < 14*time.Minute {
-				t.Errorf("Retry-After %v", wait)
+				t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 			}
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=3/15m", trusted)
@@ -133,7 +133,7 @@ func TestUndecidedLimitIsUnavailable(t *testing.T) {
 // If a request exceeds several limits, Retry-After is the longest of their times, regardless of the
 // order of their IDs. Of the two limits of a name that apply to its owner, the one that ends sooner
 // counts.
-func TestRetryAfterOfSeveralLimits(t *testing.T) {
+func TestRetryAfterIsLongestOfExceededLimits(t *testing.T) {
 	ends := func(s *servertest.Server, kind string, minutes int) {
 		s.Database.Exec(t, "UPDATE rate_limits SET hits = 1000, last_at = ?, ends_at = ? WHERE kind = ?", time.Unix(0, 0).UTC(), time.Now().UTC().Truncate(time.Microsecond).Add(inMinutes(minutes)), kind)
 	}
@@ -155,7 +155,7 @@ func TestRetryAfterOfSeveralLimits(t *testing.T) {
 				ends(s, kind, in)
 			}
 			if wait := wantLimited(t, login(ip, u.Password)); wait > inMinutes(minutes) || wait < inMinutes(minutes)-30*time.Second {
-				t.Errorf("%s with %v: Retry-After %v", ip, limits, wait)
+				t.Errorf("%s with %v: Retry-After is %v", ip, limits, wait)
 			}
 		}
 		want(stranger, 9, map[string]int{"login_account": 9, "login_client": 7, "passwords_client": 5})

@@ -106,7 +106,7 @@ func mixed() []scenario {
 		{name: "token in the body, other cookies", body: []string{"live refresh body"}, refresh: []string{"other refresh hybrid"}},
 		{name: "bad token in the body, good cookies", body: bad, refresh: refresh, csrf: "own"},
 		{name: "empty token in the body, good cookies", body: []string{"empty"}, refresh: refresh, csrf: "own"},
-		{name: "a Bearer beside a token in the body", body: []string{"live refresh body"}, bearer: []string{"expired access body"}},
+		{name: "a bearer token and a token in the body", body: []string{"live refresh body"}, bearer: []string{"expired access body"}},
 	}
 }
 

@@ -112,7 +112,7 @@ func (b both) Send(ctx context.Context, m mail.Message) error {
 	return b.refuses.Send(ctx, m)
 }
 
-func TestSecretsStayInside(t *testing.T) {
+func TestSecretsAppearInNoLogMailOrResponse(t *testing.T) {
 	t.Attr("control", "89")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		mails := &servertest.Mails{}
@@ -141,7 +141,7 @@ func TestSecretsStayInside(t *testing.T) {
 		k.absent(t, "the log", s.Log.String(), true)
 		for what, words := range map[string]string{"log": `"msg":"request"`, "panic": `"msg":"panic"`, "faults": `"request failed"`, "mails given up": "will not be retried"} {
 			if !strings.Contains(s.Log.String(), words) {
-				t.Errorf("there is no %s in the log to look at", what)
+				t.Errorf("the log must contain %s for this test to be meaningful", what)
 			}
 		}
 	})

@@ -20,8 +20,6 @@ const (
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 120 * time.Second
 	maxHeaderBytes    = 16 << 10
-	maxConnections    = 10_000 // further ones wait to be accepted until one of these is closed
-	maxOfOneClient    = maxConnections / 4
 )
 
 // Serve serves requests on the listener until ctx ends, and then shuts down. CheckReadiness fails
@@ -33,9 +31,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	srv := s.bounded(s.lastAnswers(handler))
+	srv := s.newHTTPServer(s.closeWhenDraining(handler))
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(netutil.LimitListener(s.shared(listener), maxConnections)) }()
+	go func() {
+		failed <- srv.Serve(netutil.LimitListener(newLimitedListener(listener, s.addresses, s.Log, s.Now), maxConnections))
+	}()
 	select {
 	case err := <-failed:
 		return err
@@ -51,9 +51,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return s.shutDown(srv)
 }
 
-// lastAnswers adds "Connection: close" to every response during a shutdown. Otherwise a client
+// closeWhenDraining adds "Connection: close" to every response during a shutdown. Otherwise a client
 // might send its next request at the moment when the server closes the connection.
-func (s *Server) lastAnswers(handler http.Handler) http.Handler {
+func (s *Server) closeWhenDraining(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
@@ -62,7 +62,7 @@ func (s *Server) lastAnswers(handler http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) bounded(handler http.Handler) *http.Server {
+func (s *Server) newHTTPServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,

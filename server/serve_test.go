@@ -65,7 +65,7 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 			_, _ = c.Write([]byte("a"))
 		}
 		if time.Since(began) > time.Minute {
-			t.Error("a connection was held for a minute")
+			t.Error("the server held a connection for more than a minute")
 			return time.Since(began)
 		}
 	}
@@ -73,7 +73,7 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 
 // Hundreds of connections that send a byte now and then are closed. Until then they do not delay
 // other clients.
-func TestSlowClientsAreCut(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Attr("control", "82")
 	t.Parallel()
 	addr, _ := listening(t)
@@ -90,7 +90,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 		for range each {
 			all.Go(func() {
 				if took := drip(t, addr, c.begin, 500*time.Millisecond); took > c.most {
-					t.Errorf("%s: held for %v", name, took)
+					t.Errorf("%s: the server held the connection for %v", name, took)
 				}
 			})
 		}
@@ -107,7 +107,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 		if took := time.Since(began); answer.StatusCode != http.StatusOK || took > time.Second {
-			t.Errorf("somebody else: status %d after %v", answer.StatusCode, took)
+			t.Errorf("another client: got status %d after %v, want 200 within a second", answer.StatusCode, took)
 		}
 		time.Sleep(100 * time.Millisecond) // spread over the time of the slow requests
 	}
@@ -116,9 +116,9 @@ func TestSlowClientsAreCut(t *testing.T) {
 
 // Limits that would take minutes to reach have the documented values: for idle connections, for
 // responses that are not read and for the number of connections.
-func TestBounds(t *testing.T) {
+func TestConnectionLimitsHaveDocumentedValues(t *testing.T) {
 	t.Attr("control", "82")
-	srv := servertest.Start(t, servertest.Options{}).Bounded()
+	srv := servertest.Start(t, servertest.Options{}).HTTPServer()
 	for name, c := range map[string]struct{ is, most time.Duration }{
 		"headers": {srv.ReadHeaderTimeout, 5 * time.Second}, "request": {srv.ReadTimeout, 15 * time.Second},
 		"answer": {srv.WriteTimeout, 30 * time.Second}, "idle": {srv.IdleTimeout, 2 * time.Minute},
@@ -127,8 +127,8 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%s: %v", name, c.is)
 		}
 	}
-	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 || server.MaxOfOneClient > server.MaxConnections/2 {
-		t.Errorf("%d bytes of headers, %d connections, %d of one client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxOfOneClient)
+	if srv.MaxHeaderBytes <= 0 || srv.MaxHeaderBytes > 16<<10 || server.MaxConnections > 10_000 || server.MaxConnectionsPerClient > server.MaxConnections/2 {
+		t.Errorf("%d bytes of headers, %d connections, %d of one client", srv.MaxHeaderBytes, server.MaxConnections, server.MaxConnectionsPerClient)
 	}
 }
 
@@ -158,12 +158,12 @@ func (c caller) RemoteAddr() net.Addr {
 }
 
 // A client that opens many idle connections leaves the connections of other clients available.
-func TestConnectionsOfOneClient(t *testing.T) {
+func TestConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
 	t.Attr("control", "82")
 	t.Attr("control", "189")
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_TRUSTED_PROXIES=10.0.0.0/8"}})
 	var queue callers
-	listener := s.Shared(&queue, 2)
+	listener := s.LimitListener(&queue, 2)
 	kept := func(addresses ...string) (ports []int, conns []net.Conn) {
 		queue = addresses
 		for {
@@ -181,21 +181,21 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		"10.1.2.3:9", "10.1.2.3:10", "10.1.2.3:11", // a proxy's
 		"127.0.0.1:12", "127.0.0.1:13", "[::1]:14", "[::1]:15", "[::1]:16")
 	if want := []int{1, 2, 5, 6, 7, 19, 9, 10, 11, 12, 13, 14, 15, 16}; !slices.Equal(ports, want) {
-		t.Errorf("kept %v, want %v", ports, want)
+		t.Errorf("kept connections: got %v, want %v", ports, want)
 	}
 	if n := strings.Count(s.Log.String(), "too many open connections"); n != 1 { // logged once a minute
-		t.Errorf("%d lines in the log", n)
+		t.Errorf("got %d log lines, want 1", n)
 	}
 	for range 2 { // closing a connection twice frees one place
 		_ = conns[0].Close()
 	}
 	if ports, _ := kept("203.0.113.7:17", "203.0.113.7:18"); !slices.Equal(ports, []int{17}) {
-		t.Errorf("kept %v after one was closed, want the first", ports)
+		t.Errorf("kept connections after one was closed: got %v, want the first", ports)
 	}
 }
 
 // Headers that are too large are rejected before they are read completely.
-func TestHeadersAreBounded(t *testing.T) {
+func TestHeadersTooLargeAreRejected(t *testing.T) {
 	t.Attr("control", "82")
 	addr, _ := listening(t)
 	for name, header := range map[string]string{
@@ -217,4 +217,38 @@ func TestHeadersAreBounded(t *testing.T) {
 		}
 		_ = c.Close()
 	}
+}
+
+// raw sends parts over a new connection and reads one response.
+func raw(t *testing.T, s *servertest.Server, parts ...func(net.Conn)) *http.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for _, part := range parts {
+		part(conn)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer
+}
+
+func line(format string, args ...any) func(net.Conn) {
+	return func(c net.Conn) { _, _ = fmt.Fprintf(c, format, args...) }
+}
+
+func waitFor(t *testing.T, ready func() bool) {
+	t.Helper()
+	for range 500 {
+		if ready() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the condition did not hold within 5 s")
 }

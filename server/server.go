@@ -3,7 +3,6 @@ package server
 import (
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
-	"example.com/accounts/server/web"
+	"example.com/accounts/server/problem"
 )
 
 // Options are the settings and dependencies of a Server.
@@ -24,29 +23,29 @@ type Options struct {
 	Now     func() time.Time
 }
 
-// Server implements the operations of the contract.
+// Server serves the contract and the pages. A request passes the steps that [Server.Handler] lists,
+// from top to bottom; each step is a type of its own with what it needs.
 type Server struct {
 	Options
-	contract *contract
-	settings cacheable            // the response of getSettings
-	problems map[string]cacheable // the responses of listProblems, by language
-	cookies  cookieNames
-	cors     gin.HandlerFunc
-	origins  *http.CrossOriginProtection
-	loopback []string    // see loopbackOrigins
-	draining atomic.Bool // set at the start of a shutdown; CheckReadiness then fails with 503
-
-	unreadableHeader sync.Once
+	addresses *clientAddresses
+	origins   *originPolicy
+	contract  *contract
+	cookies   cookieNames
+	problems  *problemWriter
+	settings  cacheable            // the response of getSettings
+	catalogs  map[string]cacheable // the responses of listProblems, by language
+	draining  atomic.Bool          // set at the start of a shutdown; CheckReadiness then fails with 503
 }
 
 // New returns a server. Errors: the contract requires security that the server cannot enforce, or
 // an origin in the settings is malformed.
 func New(o Options) (*Server, error) {
+	problems := &problemWriter{publicURL: o.Config.PublicURL, log: o.Log}
 	contract, err := loadContract(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	origins, err := newOriginProtection(o.Config.PublicURL, o.Config.CORSOrigins)
+	origins, err := newOriginPolicy(o.Config, problems)
 	if err != nil {
 		return nil, err
 	}
@@ -54,100 +53,95 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	problems, err := problemCatalogs()
+	catalogs, err := problemCatalogs()
 	if err != nil {
 		return nil, err
 	}
 	return &Server{
-		Options: o, contract: contract, settings: settings, problems: problems, cookies: newCookieNames(o.Config), cors: newCORS(o.Config.CORSOrigins), origins: origins,
-		loopback: loopbackOrigins(o.Config),
+		Options: o, addresses: newClientAddresses(o.Config, o.Log), origins: origins, contract: contract, cookies: newCookieNames(o.Config),
+		problems: problems, settings: settings, catalogs: catalogs,
 	}, nil
 }
 
 // Handler returns the routes and middleware, in the order in which a request passes them. It
 // returns an error if a route is not in the contract or an operation of the contract has no route.
-func (s *Server) Handler() (http.Handler, error) { return s.handler(handlers{s}) }
+func (s *Server) Handler() (http.Handler, error) { return s.handler(s.newHandlers()) }
+
+// newHandlers returns the handlers of all operations.
+func (s *Server) newHandlers() handlers {
+	return handlers{
+		sessionHandlers{s.Service, s.cookies},
+		registrationHandlers{s.Service, s.cookies},
+		passwordHandlers{s.Service, s.cookies},
+		profileHandlers{s.Service, s.cookies},
+		adminHandlers{s.Service, s.cookies},
+		systemHandlers{s.Service, s.settings, s.catalogs, s.contract, &s.draining},
+	}
+}
+
+// handlers implements the operations, with one type and one file per tag.
+type handlers struct {
+	sessionHandlers
+	registrationHandlers
+	passwordHandlers
+	profileHandlers
+	adminHandlers
+	systemHandlers
+}
+
+var _ api.StrictServerInterface = handlers{}
 
 func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, error) {
+	engine, err := newEngine()
+	if err != nil {
+		return nil, err
+	}
+	calls := middleware{addresses: s.addresses, metrics: s.Metrics, log: s.Log, now: s.Now, isSecure: s.Config.IsSecure(), problems: s.problems}
+	engine.Use(
+		calls.beginCall,          // request id, time, client address
+		calls.logAccess,          // one log line and the metrics, for every outcome
+		calls.recoverPanic,       // a panic is a 500 problem
+		calls.setSecurityHeaders, // the security headers of every response
+		s.origins.allowReads,     // CORS: pages that may read responses
+		s.origins.rejectSends,    // pages that may send unsafe requests
+	)
+	engine.NoRoute(func(c *gin.Context) { s.problems.send(c, problemOf(problem.ResourceNotFound)) })
+	engine.NoMethod(func(c *gin.Context) { s.problems.send(c, problemOf(problem.MethodNotAllowed)) })
+	mountPages(engine, s.Config, s.problems)
+
+	bodies := decoder{s.problems}
+	routes := engine.Group("",
+		operationFinder{s.contract, s.problems}.findOperation,
+		bodies.decodeFirst, // before authentication if a token may be in the body
+		authenticator{s.Service, s.cookies, s.problems}.authenticate,
+		bodies.decodeRest, // otherwise after it
+		validator{s.Service, s.problems}.validate,
+	)
+	around := []api.StrictMiddlewareFunc{clientLimiter{s.Service}.limitClient, copyContext} // each around those before it
+	strict := api.NewStrictHandlerWithOptions(operations, around, api.StrictGinServerOptions{
+		RequestErrorHandlerFunc: s.problems.send, HandlerErrorFunc: s.problems.send, ResponseErrorHandlerFunc: s.problems.send,
+	})
+	api.RegisterHandlersWithOptions(withHead{routes}, strict, api.GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problems.send(c, malformed(err)) },
+	})
+	return engine, s.contract.matches(engine.Routes())
+}
+
+func newEngine() (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.ContextWithFallback = true // canceling the request cancels the context of its handler
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.RedirectFixedPath = false
-	// gin must not read proxy headers, because clientAddress does.
+	// gin must not read proxy headers, because clientAddresses does.
 	engine.ForwardedByClientIP = false
-	if err := engine.SetTrustedProxies(nil); err != nil {
-		return nil, err
-	}
-
-	engine.Use(
-		s.beginCall,              // request id, time, client address
-		s.logAccess,              // one log line and the metrics, for every outcome
-		s.recoverPanic,           // a panic is a 500 problem
-		s.setSecurityHeaders,     // the security headers of every response
-		s.allowCrossOriginReads,  // CORS: pages that may read responses
-		s.rejectCrossOriginSends, // pages that may send unsafe requests
-	)
-	engine.NoRoute(func(c *gin.Context) { s.problem(c, problemOf(codeResourceNotFound)) })
-	engine.NoMethod(func(c *gin.Context) { s.problem(c, problemOf(codeMethodNotAllowed)) })
-
-	s.mountPages(engine)
-	routes := engine.Group("",
-		s.findOperation,
-		s.decodeFirst, // before authentication if a token may be in the body
-		s.authenticate,
-		s.validate,
-	)
-	api.RegisterHandlersWithOptions(withHead{routes}, api.NewStrictHandlerWithOptions(operations, []api.StrictMiddlewareFunc{s.limitClient, copyContext}, api.StrictGinServerOptions{
-		RequestErrorHandlerFunc:  s.problem,
-		HandlerErrorFunc:         s.problem,
-		ResponseErrorHandlerFunc: s.problem,
-	}), api.GinServerOptions{
-		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, malformed(err)) },
-	})
-	return engine, s.contract.matches(engine.Routes())
+	return engine, engine.SetTrustedProxies(nil)
 }
 
-// withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication,
-// validation, limits and logging are the same, and net/http omits the body.
-type withHead struct{ gin.IRouter }
-
-func (r withHead) GET(path string, handlers ...gin.HandlerFunc) gin.IRoutes {
-	r.HEAD(path, handlers...)
-	return r.IRouter.GET(path, handlers...)
+// copyContext passes an operation a copy of gin's context. gin reuses the original for the next
+// request as soon as this one is answered, while a database driver may still check whether it has
+// been canceled.
+func copyContext(operation api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return operation(c.Copy(), request) }
 }
-
-// mountPages adds the pages for people, which are not in the contract.
-func (s *Server) mountPages(engine *gin.Engine) {
-	fail := func(w http.ResponseWriter, r *http.Request, status int) {
-		code := codeResourceNotFound
-		if status == http.StatusMethodNotAllowed {
-			code = codeMethodNotAllowed
-		}
-		s.writeProblem(w, callOf(r.Context()), problemOf(code))
-	}
-	mount := func(handler http.Handler, paths ...string) {
-		for _, path := range paths {
-			withHead{engine}.GET(path, gin.WrapH(handler))
-		}
-	}
-	mount(web.Pages(fail), "/pages/*path")
-	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
-	if s.Config.Docs {
-		mount(web.Docs(fail), "/docs", "/docs/*path")
-	}
-	if s.Config.Console {
-		mount(web.Console(fail), "/console", "/console/*path")
-	}
-	// The demo is for trying the server on one's own machine. Elsewhere it would be one more front
-	// end to protect.
-	if s.Config.IsLoopback() {
-		mount(web.Demo(fail), "/demo", "/demo/*path")
-	}
-}
-
-// handlers implements the operations, with one file per tag.
-type handlers struct{ *Server }
-
-var _ api.StrictServerInterface = handlers{}

@@ -1,11 +1,9 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,147 +34,7 @@ func login(c *servertest.Client, u servertest.User, transport accounts.Transport
 
 const rotation = 40 * time.Second // age after which a refresh rotates the token, with the default settings
 
-// Each transport returns the members listed in the table of the contract's description.
-func TestMembersOfTheTransports(t *testing.T) {
-	t.Attr("control", "28")
-	common := []string{"expires_in", "generation", "refresh_in", "session", "token_transport"}
-	members := map[accounts.Transport][]string{
-		accounts.Hybrid: {"access_token", "csrf_token", "token_type"}, accounts.Cookies: {"csrf_token"}, accounts.ServerHeld: {"csrf_token"},
-		accounts.BodyTokens: {"access_token", "refresh_token", "token_type"},
-	}
-	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		want := func(r *servertest.Response, extra ...string) {
-			t.Helper()
-			names := slices.Concat(common, members[transport], extra)
-			slices.Sort(names)
-			if diff := cmp.Diff(names, slices.Sorted(maps.Keys(r.JSON))); diff != "" {
-				t.Errorf("members (-want +got):\n%s", diff)
-			}
-			if r.Text("token_transport") != string(transport) || r.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%q, Cache-Control %q", r.Text("token_transport"), r.Header.Get("Cache-Control"))
-			}
-			for _, c := range r.Cookies() { // no token is in both
-				if c.Name != "csrftoken" && c.Value != "" && bytes.Contains(r.Raw, []byte(c.Value)) {
-					t.Errorf("the cookie %s is in the body too", c.Name)
-				}
-			}
-		}
-		c := s.Anonymous()
-		r := login(c, u, transport).Want(t, http.StatusOK, "")
-		want(r, "user")
-		if user := r.JSON["user"].(map[string]any); user["username"] != u.Username || user["password"] != nil {
-			t.Errorf("user: %v", user)
-		}
-		want(c.RefreshTokens().Want(t, http.StatusOK, ""))
-		s.Database.Age(t, rotation)
-		want(c.RefreshTokens().Want(t, http.StatusOK, ""))
-	})
-}
-
-func TestLoginChoosesHybridAndTakesTheAddress(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		s := servertest.Start(t, servertest.Options{Engine: engine})
-		u := s.NewUser()
-		for _, name := range []string{u.Username, u.Email, strings.ToUpper(u.Username), strings.ToUpper(u.Email)} {
-			r := s.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": u.Password}).Want(t, http.StatusOK, "")
-			if r.Text("token_transport") != "hybrid" {
-				t.Errorf("%s: %s", name, r.Raw)
-			}
-		}
-	})
-}
-
-var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
-
-// The failed logins of unknown, inactive, deleted, unverified and pending users and with a wrong
-// password get identical responses, including the headers, each time.
-func TestUniformLoginFailure(t *testing.T) {
-	t.Attr("control", "12")
-	life(t, func(t *testing.T, s *servertest.Server) {
-		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
-		setActive(t, s, inactive, false)
-		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
-		s.Login(deleted, accounts.BodyTokens).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
-		pending := address(newName())
-		register(t, s, 1, object{"email": pending, "password": password})
-		sessions := s.Database.Count(t, "SELECT COUNT(*) FROM sessions")
-		first := ""
-		for _, c := range slices.Repeat([][2]string{
-			{active.Username, "wrong"}, {active.Email, "wrong"}, {strings.ToUpper(active.Email), "wrong"},
-			{"nobody", active.Password}, {"nobody@example.com", active.Password}, {deleted.Username, deleted.Password}, {deleted.Email, deleted.Password},
-			{inactive.Username, inactive.Password}, {inactive.Email, inactive.Password}, {inactive.Username, "wrong"}, {pending, password}, {pending, "wrong"},
-			{unverified.Username, unverified.Password}, {unverified.Username, "wrong"}, {active.Username + " ", active.Password}, {"\x00", "x"}, {"a\u202eb", "x"}, {strings.Repeat("😀", 254), "x"},
-			{"admin", "admin"}, {"' OR 1=1 --", "x"}, {"@", "x"}, {"a@b@c", "x"}, {"ſ", "x"}, {"%", "%"}, {active.Username, active.Password + " "}, {active.Username, strings.ToUpper(active.Password)},
-			{active.Username, active.Password + "\x00"}, {active.Username, strings.Repeat("é", 1024)},
-		}, 20) {
-			r := signIn(s, c[0], c[1]).Want(t, http.StatusUnauthorized, "credentials_invalid")
-			got := alike(r)
-			if first == "" {
-				first = got
-			}
-			if diff := cmp.Diff(first, got); diff != "" || len(r.Cookies()) != 0 || r.Header.Get("WWW-Authenticate") != `Bearer realm="accounts"` {
-				t.Errorf("%q: the answer differs, or sets a cookie, or has no challenge:\n%s", c[0], diff)
-			}
-		}
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM sessions"); n != sessions {
-			t.Errorf("%d sessions", n-sessions)
-		}
-	})
-}
-
-// expires_in and refresh_in are seconds from now, rounded down: exp − now, and max(0.8 × access
-// TTL, W+M) − age. The generation is that of the returned tokens, so only a rotation increases it.
-func TestSecondsOfTheTokens(t *testing.T) {
-	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		c := s.Anonymous()
-		about := func(r *servertest.Response, expires, refresh, generation int) {
-			t.Helper()
-			e, f := r.JSON["expires_in"].(float64), r.JSON["refresh_in"].(float64)
-			if int(e) > expires || int(e) < max(0, expires-3) || int(f) > refresh || int(f) < max(0, refresh-3) {
-				t.Errorf("expires_in %v, refresh_in %v, want about %d and %d", e, f, expires, refresh)
-			}
-			if r.JSON["generation"] != float64(generation) {
-				t.Errorf("generation %v, want %d", r.JSON["generation"], generation)
-			}
-		}
-		about(login(c, u, transport), 300, 240, 0)
-		s.Database.Age(t, 20*time.Second)
-		old := c.Copy()
-		about(c.RefreshTokens().Want(t, http.StatusOK, ""), 280, 220, 0)
-		s.Database.Age(t, rotation)
-		about(old.RefreshTokens().Want(t, http.StatusOK, ""), 300, 240, 1) // the next generation is new
-		s.Database.Age(t, 20*time.Second)
-		about(old.Copy().RefreshTokens().Want(t, http.StatusOK, ""), 280, 220, 1)
-	})
-}
-
-// The values are exact to the second, including when the session ends before the access token. The
-// clock stands still.
-func TestSecondsExactly(t *testing.T) {
-	now := time.Now().Truncate(time.Second)
-	s := servertest.Start(t, servertest.Options{Now: func() time.Time { return now },
-		Settings: []string{"ACCOUNTS_ACCESS_TTL=2m", "ACCOUNTS_REFRESH_IDLE_TTL=4m", "ACCOUNTS_SERVER_HELD_IDLE_TTL=4m", "ACCOUNTS_SESSION_MAX_AGE=4m"}})
-	c := s.Anonymous()
-	want := func(r *servertest.Response, expires, refresh float64) {
-		t.Helper()
-		if r.JSON["expires_in"] != expires || r.JSON["refresh_in"] != refresh {
-			t.Errorf("%v and %v, want %v and %v", r.JSON["expires_in"], r.JSON["refresh_in"], expires, refresh)
-		}
-	}
-	want(login(c, s.NewUser(), accounts.BodyTokens), 120, 96)
-	s.Clock.Advance(34*time.Second + 500*time.Millisecond)
-	want(c.RefreshTokens(), 85, 61) // W+M is 35 s
-	s.Clock.Advance(500 * time.Millisecond)
-	want(c.RefreshTokens(), 120, 96)
-	s.Clock.Advance(175 * time.Second) // 210 of 240 s have passed
-	want(c.RefreshTokens(), 30, 96)
-	s.Clock.Advance(29 * time.Second)
-	want(c.RefreshTokens(), 1, 67)
-	s.Clock.Advance(time.Second)
-	c.RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired")
-}
-
-func TestLifeOfASession(t *testing.T) {
+func TestSessionWorksFromLoginToLogout(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		if got := c.Profile().Want(t, http.StatusOK, "").JSON["user"].(map[string]any); got["username"] != u.Username || got["id"] != float64(u.ID) || got["last_login"] == nil {
@@ -190,23 +48,23 @@ func TestLifeOfASession(t *testing.T) {
 
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		if accessOf(c) != accessOf(first) || row(t, s, c).Generation != 0 {
-			t.Error("a young token was rotated")
+			t.Error("the refresh rotated a token that was not due")
 		}
 		s.Database.Age(t, rotation)
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		if accessOf(c) == accessOf(first) || row(t, s, c).Generation != 1 {
-			t.Error("an old token was not rotated")
+			t.Error("the refresh did not rotate a token that was due")
 		}
 		again := first.Copy()
 		again.RefreshTokens().Want(t, http.StatusOK, "") // the response was lost, or a second tab refreshes
 		if accessOf(again) != accessOf(c) || refreshOf(again) != refreshOf(c) {
-			t.Error("the predecessor was answered with other tokens")
+			t.Error("the superseded token returned other tokens than its rotation")
 		}
 		first.Profile().Want(t, http.StatusOK, "") // an access token is valid until its exp
 		dump := s.Database.Dump(t)
 		for _, secret := range []string{accessOf(c), refreshOf(c), accessOf(first), c.CSRF} {
 			if secret != "" && strings.Contains(dump+s.Log.String(), secret) {
-				t.Error("a token is in the database or in the log")
+				t.Error("the database or the log contains a token")
 			}
 		}
 		s.Database.Age(t, rotation)
@@ -215,14 +73,14 @@ func TestLifeOfASession(t *testing.T) {
 		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'refresh_reused'", u.ID); n != 1 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh_reused events, want 1", n)
 		}
 	})
 }
 
 // Every authentic token logs out: current, superseded or expired. A second logout succeeds too.
 // Afterwards no token of the session works, and no other session has ended.
-func TestLogout(t *testing.T) {
+func TestLogoutAcceptsEveryAuthenticToken(t *testing.T) {
 	t.Attr("control", "46")
 	t.Attr("control", "47")
 	t.Attr("control", "48")
@@ -242,7 +100,7 @@ func TestLogout(t *testing.T) {
 			at := row(t, s, c).RevokedAt
 			shown.Copy().Logout().Want(t, http.StatusNoContent, "")
 			if again := row(t, s, c).RevokedAt; at == nil || again == nil || !at.Equal(*again) {
-				t.Errorf("%s: revoked at %v, then at %v", name, at, again)
+				t.Errorf("%s: the revocation time changed from %v to %v", name, at, again)
 			}
 			for _, dead := range []*servertest.Client{c, old} {
 				dead.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
@@ -288,7 +146,7 @@ func aged(c *servertest.Client) *servertest.Client {
 
 // An expired access token is accepted only as the handle of server_held, and only by the three
 // operations about the session itself (control 27).
-func TestExpiredTokens(t *testing.T) {
+func TestExpiredAccessTokenIsAcceptedAsServerHeldHandleOnly(t *testing.T) {
 	t.Attr("control", "27")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := aged(s.Login(u, transport))
@@ -325,7 +183,7 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 			return strings.Replace(header, change[0], change[1], 1), strings.Replace(claims, change[0], change[1], 1)
 		})
 		if wrong == handle {
-			t.Fatalf("%s was not changed", name)
+			t.Fatalf("%s did not change the token", name)
 		}
 		s.Anonymous().RefreshTokens(servertest.Cookie("access", wrong), servertest.Header("X-CSRFToken", c.CSRF)).Want(t, http.StatusUnauthorized, "refresh_invalid")
 	}
@@ -334,22 +192,12 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	first.RefreshTokens().Want(t, http.StatusOK, "")
 	again.RefreshTokens().Want(t, http.StatusOK, "")
 	if first.CookieValue("access") == handle || first.CookieValue("access") != again.CookieValue("access") {
-		t.Error("an expired handle was not answered with one successor")
+		t.Error("the expired handle did not return one successor each time")
 	}
 }
 
-// A client may attach its expired bearer token to every request, so refresh and logout ignore it.
-func TestRefreshIgnoresAuthorization(t *testing.T) {
-	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		c := s.Login(u, transport)
-		bearer := servertest.Header("Authorization", "Bearer "+expired(accessOf(c)))
-		c.RefreshTokens(bearer).Want(t, http.StatusOK, "")
-		c.Logout(bearer).Want(t, http.StatusNoContent, "")
-	})
-}
-
 // After a user is deactivated or deletes the account, none of the user's sessions is valid.
-func TestUserDeactivated(t *testing.T) {
+func TestDeactivatedUserHasNoValidSession(t *testing.T) {
 	t.Attr("control", "35")
 	t.Attr("control", "76")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
@@ -390,7 +238,7 @@ func ids(sessions []map[string]any) []string {
 	return list
 }
 
-func TestListSessions(t *testing.T) {
+func TestListSessionsShowsLiveSessionsOfUser(t *testing.T) {
 	t.Attr("control", "68")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		s.Login(s.NewUser(), transport)
@@ -410,7 +258,7 @@ func TestListSessions(t *testing.T) {
 		}
 		used, err := time.Parse(time.RFC3339, got["last_used_at"].(string))
 		if stored := row(t, s, c).LastUsedAt; err != nil || !used.Equal(stored.Truncate(time.Hour)) || used.Location() != time.UTC {
-			t.Errorf("last_used_at %v of %v", got["last_used_at"], stored)
+			t.Errorf("last_used_at: got %v, want the hour of %v", got["last_used_at"], stored)
 		}
 		names := slices.Sorted(maps.Keys(got)) // neither the generation nor the idle expiry
 		if diff := cmp.Diff([]string{"created_at", "current", "expires_at", "id", "ip", "last_used_at", "token_transport", "user_agent"}, names); diff != "" {
@@ -419,14 +267,14 @@ func TestListSessions(t *testing.T) {
 		raw := string(c.Copy().Do(http.MethodGet, "/accounts/sessions", nil).Raw)
 		for _, secret := range []string{accessOf(c), refreshOf(c), csrfOf(t, c), accessOf(first), refreshOf(first), first.CSRF} {
 			if secret != "" && strings.Contains(raw, secret) {
-				t.Error("a token is in the list")
+				t.Error("the list of sessions contains a token")
 			}
 		}
 	})
 }
 
 // The fifty-first login revokes the oldest session (control 70).
-func TestAtMostFiftySessions(t *testing.T) {
+func TestFiftyFirstLoginRevokesOldestSession(t *testing.T) {
 	t.Attr("control", "70")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: engine})
@@ -441,15 +289,15 @@ func TestAtMostFiftySessions(t *testing.T) {
 		first.RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 		second.Profile().Want(t, http.StatusOK, "")
 		if got := list(t, last); len(got) != 50 || got[0]["id"] != last.SessionID || got[49]["id"] != second.SessionID {
-			t.Errorf("%d sessions: %v", len(got), ids(got))
+			t.Errorf("got %d sessions, want 50: %v", len(got), ids(got))
 		}
 		if e := eventsOf(t, s, last)[0]; e["kind"] != models.EventSessionRevoked || e["session_id"] != first.SessionID {
-			t.Errorf("the last event is %v", e)
+			t.Errorf("last event: got %v, want the revocation of the first session", e)
 		}
 	})
 }
 
-func TestEndOneSession(t *testing.T) {
+func TestUserEndsOwnSessionOnly(t *testing.T) {
 	t.Attr("control", "69")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, other, stranger := s.Login(u, transport), s.Login(u, accounts.Hybrid), s.Login(s.NewUser(), transport)
@@ -459,7 +307,7 @@ func TestEndOneSession(t *testing.T) {
 		theirs := end(stranger.SessionID).Want(t, http.StatusNotFound, "resource_not_found")
 		nobodys := end("01980f6e-5c1a-7c3e-9d55-0b1f1c2d3e4f").Want(t, http.StatusNotFound, "resource_not_found")
 		if diff := cmp.Diff(requestID.ReplaceAllString(string(theirs.Raw), ""), requestID.ReplaceAllString(string(nobodys.Raw), "")); diff != "" {
-			t.Errorf("somebody else's session is not answered like none:\n%s", diff)
+			t.Errorf("the responses for another user's session and for a missing one differ:\n%s", diff)
 		}
 		stranger.Profile().Want(t, http.StatusOK, "") // control 69
 		end(other.SessionID).Want(t, http.StatusNoContent, "")
@@ -472,7 +320,7 @@ func TestEndOneSession(t *testing.T) {
 	})
 }
 
-func TestEndAllSessions(t *testing.T) {
+func TestEndAllSessionsMayKeepCurrent(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c, stranger := s.Login(u, transport), s.Login(s.NewUser(), transport)
 		var others []*servertest.Client
@@ -502,7 +350,7 @@ func TestEndAllSessions(t *testing.T) {
 }
 
 // After a change of the secret, as after a leak, no token from before works.
-func TestAnotherSecret(t *testing.T) {
+func TestTokensFromBeforeSecretChangeAreRejected(t *testing.T) {
 	t.Attr("control", "93")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
@@ -514,13 +362,13 @@ func TestAnotherSecret(t *testing.T) {
 }
 
 // A session that the cleanup has removed stays ended (control 52).
-func TestCleanUpRevivesNothing(t *testing.T) {
+func TestCleanedUpSessionStaysEnded(t *testing.T) {
 	t.Attr("control", "52")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		s.Database.Exec(t, "UPDATE sessions SET expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-(30*24+1)*time.Hour), u.ID)
 		if n, err := s.Service.CleanUp(context.Background()); err != nil || n == 0 {
-			t.Fatalf("%d deleted: %v", n, err)
+			t.Fatalf("CleanUp deleted %d sessions: %v", n, err)
 		}
 		c.Copy().Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")

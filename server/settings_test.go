@@ -17,7 +17,7 @@ func settingsOf(t *testing.T, s *servertest.Server) object {
 	return s.Anonymous().Do(http.MethodGet, "/accounts/settings", nil).Want(t, http.StatusOK, "").JSON["settings"].(object)
 }
 
-func TestSettingsAreThoseOfTheOperator(t *testing.T) {
+func TestSettingsEqualThoseOfOperator(t *testing.T) {
 	want := object{
 		"registration": "open", "email_verification": "required",
 		"password": object{"min_length": 12., "max_length": 256., "max_bytes": 1024.},
@@ -38,7 +38,7 @@ func TestSettingsAreThoseOfTheOperator(t *testing.T) {
 
 // The settings show the bounds that the server enforces, whether the operator's minimum is longer
 // or shorter than the contract's own.
-func TestSettingsShowTheEnforcedBoundsOfPasswords(t *testing.T) {
+func TestSettingsShowEnforcedPasswordBounds(t *testing.T) {
 	const long = "qvxzjkwp mhtgrfbn 7294 ldyc ueoa isxq 5031 zpvk"
 	for _, length := range []int{8, 12, 30} {
 		s := servertest.Start(t, servertest.Options{Settings: []string{fmt.Sprint("ACCOUNTS_PASSWORD_MIN_LENGTH=", length)}})
@@ -53,13 +53,13 @@ func TestSettingsShowTheEnforcedBoundsOfPasswords(t *testing.T) {
 		register(longest+"x").Want(t, http.StatusAccepted, "")
 		wantField(t, register(longest+"xy"), "/password", "too_long")
 		if len(strings.Repeat("😀", most)) != bytes {
-			t.Errorf("%d characters of four bytes are not %d bytes", most, bytes)
+			t.Errorf("%d characters of four bytes do not have %d bytes", most, bytes)
 		}
 	}
 }
 
 // The pages support the languages that the settings list.
-func TestSettingsListTheLanguagesOfThePages(t *testing.T) {
+func TestSettingsListLanguagesOfPages(t *testing.T) {
 	texts, err := os.ReadFile("web/pages/texts.js")
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +69,6 @@ func TestSettingsListTheLanguagesOfThePages(t *testing.T) {
 		locales = append(locales, each.(string))
 	}
 	if want := "export const texts = { " + strings.Join(locales, ", ") + " };"; !strings.Contains(string(texts), want) {
-		t.Errorf("texts.js has no %q", want)
+		t.Errorf("texts.js lacks %q", want)
 	}
 }

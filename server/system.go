@@ -5,30 +5,41 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
+	"example.com/accounts/server/problem"
 )
 
-func (h handlers) CheckHealth(context.Context, api.CheckHealthRequestObject) (api.CheckHealthResponseObject, error) {
+// systemHandlers has the handlers for the server itself.
+type systemHandlers struct {
+	service  *accounts.Service
+	settings cacheable
+	catalogs map[string]cacheable // by language
+	contract *contract
+	draining *atomic.Bool
+}
+
+func (h systemHandlers) CheckHealth(context.Context, api.CheckHealthRequestObject) (api.CheckHealthResponseObject, error) {
 	return api.CheckHealth200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
 var errDraining = errors.New("shutting down")
 
-func (h handlers) CheckReadiness(ctx context.Context, _ api.CheckReadinessRequestObject) (api.CheckReadinessResponseObject, error) {
+func (h systemHandlers) CheckReadiness(ctx context.Context, _ api.CheckReadinessRequestObject) (api.CheckReadinessResponseObject, error) {
 	if h.draining.Load() {
-		return nil, &problemResponse{code: codeServiceUnavailable, cause: errDraining}
+		return nil, &problemResponse{code: problem.ServiceUnavailable, cause: errDraining}
 	}
-	if err := h.Service.CheckReadiness(ctx); err != nil {
+	if err := h.service.CheckReadiness(ctx); err != nil {
 		return nil, err
 	}
 	return api.CheckReadiness200JSONResponse{Status: api.HealthStatusOk}, nil
 }
 
-func (h handlers) GetSettings(_ context.Context, r api.GetSettingsRequestObject) (api.GetSettingsResponseObject, error) {
-	return h.settings.answer(r.Params.IfNoneMatch), nil
+func (h systemHandlers) GetSettings(_ context.Context, r api.GetSettingsRequestObject) (api.GetSettingsResponseObject, error) {
+	return h.settings.respond(r.Params.IfNoneMatch), nil
 }
 
 // publicSettings renders the response of GetSettings, which does not change while the server runs.
@@ -52,12 +63,12 @@ func transports() (list []api.TokenTransport) {
 	return list
 }
 
-func (h handlers) ListProblems(_ context.Context, r api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
-	return h.problems[accounts.Language(textOf(r.Params.Locale))].answer(r.Params.IfNoneMatch), nil
+func (h systemHandlers) ListProblems(_ context.Context, r api.ListProblemsRequestObject) (api.ListProblemsResponseObject, error) {
+	return h.catalogs[accounts.Language(textOf(r.Params.Locale))].respond(r.Params.IfNoneMatch), nil
 }
 
-func (h handlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
-	return signingKeys(jwks(h.Service.GetSigningKeys())), nil
+func (h systemHandlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
+	return signingKeys(jwks(h.service.GetSigningKeys())), nil
 }
 
 // signingKeys is a 200 response that verifiers may cache.
@@ -68,10 +79,10 @@ func (k signingKeys) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
 	return api.GetSigningKeys200JSONResponse(k).VisitGetSigningKeysResponse(w)
 }
 
-func (h handlers) GetOpenapiJSON(_ context.Context, r api.GetOpenapiJSONRequestObject) (api.GetOpenapiJSONResponseObject, error) {
-	return h.contract.json.answer(r.Params.IfNoneMatch), nil
+func (h systemHandlers) GetOpenapiJSON(_ context.Context, r api.GetOpenapiJSONRequestObject) (api.GetOpenapiJSONResponseObject, error) {
+	return h.contract.json.respond(r.Params.IfNoneMatch), nil
 }
 
-func (h handlers) GetOpenapiYaml(_ context.Context, r api.GetOpenapiYamlRequestObject) (api.GetOpenapiYamlResponseObject, error) {
-	return h.contract.yaml.answer(r.Params.IfNoneMatch), nil
+func (h systemHandlers) GetOpenapiYaml(_ context.Context, r api.GetOpenapiYamlRequestObject) (api.GetOpenapiYamlResponseObject, error) {
+	return h.contract.yaml.respond(r.Params.IfNoneMatch), nil
 }

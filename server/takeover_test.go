@@ -16,13 +16,13 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 	t.Helper()
 	user := r.Want(t, http.StatusOK, "").JSON["user"].(object)
 	if user["email"] != email || user["email_verified"] != verified || user["pending_email"] != pending {
-		t.Errorf("%v verified %v, pending %v; want %s %v, %v", user["email"], user["email_verified"], user["pending_email"], email, verified, pending)
+		t.Errorf("got %v verified %v, pending %v; want %s %v, %v", user["email"], user["email_verified"], user["pending_email"], email, verified, pending)
 	}
 }
 
 // A staff member cannot make an unverified address appear verified. So the staff member can neither
 // persuade a superuser to promote the account nor take it over by a password reset.
-func TestStaffPutsNoAddressIntoForce(t *testing.T) {
+func TestStaffMemberCannotMakeAddressVerified(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		fresh := s.invited() // has never signed in
@@ -42,7 +42,7 @@ func TestStaffPutsNoAddressIntoForce(t *testing.T) {
 		wantAddress(t, edit(s.asRoot, s.una, object{"email": another}), s.una.Email, true, another)
 		wantMails(t, s.Server, s.una.Email, mail.EmailChangeNotice)
 		if m := s.Mails.To(s.una.Email)[0]; m.NewEmail != another {
-			t.Errorf("the notice is %+v", m)
+			t.Errorf("notice: got %+v", m)
 		}
 		s.asUna.Profile().Want(t, http.StatusOK, "")
 		// The owner's password reset cancels it.
@@ -64,7 +64,7 @@ func (s staffed) invited() servertest.User {
 // A missing last login does not prove that an account is unused: simplejwt records none, and a user
 // with a password may be about to log in for the first time. Staff members must not be able to take
 // over such accounts.
-func TestStaffMovesNoAccountThatMayBeInUse(t *testing.T) {
+func TestStaffMemberCannotTakeOverAccountInUse(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		for name, change := range map[string]string{
@@ -84,7 +84,7 @@ func TestStaffMovesNoAccountThatMayBeInUse(t *testing.T) {
 }
 
 // Mails to one address that staff members cause are limited.
-func TestStaffCannotFloodAnAddress(t *testing.T) {
+func TestMailsOfStaffToOneAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
 		moved := address(newName())
@@ -96,7 +96,7 @@ func TestStaffCannotFloodAnAddress(t *testing.T) {
 
 // A stranger has registered with the owner's address. The owner's first reset clears the data that
 // the stranger entered.
-func TestFirstResetClearsWhatASquatterTyped(t *testing.T) {
+func TestFirstResetClearsDataOfStranger(t *testing.T) {
 	t.Attr("control", "184")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
@@ -112,11 +112,11 @@ func TestFirstResetClearsWhatASquatterTyped(t *testing.T) {
 		confirmReset(s, requestReset(t, s, email, 2), otherPassword).Want(t, http.StatusNoContent, "")
 		squatter.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 		if until, err := s.Store.KnownNetwork(t.Context(), email, far, now); err != nil || !until.IsZero() {
-			t.Errorf("the squatter's network is known until %v, %v", until, err)
+			t.Errorf("the network of the stranger's registration is known until %v, %v", until, err)
 		}
 		u := stored(t, s, email)
 		if u.FirstName != "" || u.LastName != "" || u.Locale != "" || !generated.MatchString(u.Username) || u.UsernameNorm != u.Username || u.EmailVerifiedAt == nil {
-			t.Errorf("the owner's account is %+v", u)
+			t.Errorf("the account of the owner is %+v", u)
 		}
 		owner := s.Login(servertest.User{User: u, Password: otherPassword}, accounts.Hybrid)
 		change := object{"username": name, "first_name": "Vera", "last_name": "Owner"}
@@ -124,13 +124,13 @@ func TestFirstResetClearsWhatASquatterTyped(t *testing.T) {
 		// A later reset keeps what the owner has entered.
 		confirmReset(s, requestReset(t, s, email, 4), password).Want(t, http.StatusNoContent, "")
 		if u := stored(t, s, email); u.Username != name || u.FirstName != "Vera" || u.LastName != "Owner" {
-			t.Errorf("after the second reset: %+v", u)
+			t.Errorf("after the second reset: got %+v", u)
 		}
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }
 
 // The first reset keeps data that was entered by staff members or imported from Django.
-func TestDataOfInvitedAndImportedUsersStays(t *testing.T) {
+func TestFirstResetKeepsDataOfInvitedAndImportedUsers(t *testing.T) {
 	t.Attr("control", "184")
 	withStaff(t, func(t *testing.T, s staffed) {
 		name := newName()
@@ -141,10 +141,10 @@ func TestDataOfInvitedAndImportedUsersStays(t *testing.T) {
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL, imported_epoch = session_epoch WHERE id = ?", imported.ID)
 		confirmReset(s.Server, requestReset(t, s.Server, imported.Email, 1), otherPassword).Want(t, http.StatusNoContent, "")
 		if u := stored(t, s.Server, email); u.Username != name || u.FirstName != "Grace" || u.Locale != "ko" {
-			t.Errorf("invited: %+v", u)
+			t.Errorf("invited user: got %+v", u)
 		}
 		if u := stored(t, s.Server, imported.Email); u.Username != imported.Username || u.FirstName != imported.FirstName {
-			t.Errorf("imported: %+v", u)
+			t.Errorf("imported user: got %+v", u)
 		}
 	}, "ACCOUNTS_EMAIL_VERIFICATION=optional")
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 	}
 	var list []way
 	for _, op := range servertest.Operations() {
-		if isOptional(op) { // it rejects nothing: see TestGetSessionWithoutAValidCredential
+		if isOptional(op) { // it rejects nothing: see TestGetSessionRejectsInvalidCredentialsAlike
 			continue
 		}
 		for _, p := range []place{atBearer, atAccess, atRefresh, atBody} {
@@ -79,7 +80,7 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 		}
 	}
 	if len(list) < 10 {
-		t.Fatalf("only %d ways in", len(list))
+		t.Fatalf("only %d combinations of operation and location were tested", len(list))
 	}
 	return list
 }
@@ -118,7 +119,7 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	t.Helper()
 	if isOptional(w.op) {
 		if outcomeOf(w.op, r) != signedOut {
-			t.Errorf("%s: %s: %d %s, want no session", w, name, r.Status, r.Raw)
+			t.Errorf("%s: %s: got %d %s, want no session", w, name, r.Status, r.Raw)
 		}
 		return
 	}
@@ -126,10 +127,10 @@ func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
 	if r.Status == http.StatusUnauthorized && (r.Code() == want || cookie && r.Code() == "credentials_missing") {
 		return
 	}
-	t.Errorf("%s: %s: %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
+	t.Errorf("%s: %s: got %d %s, want 401 %s", w, name, r.Status, r.Code(), want)
 }
 
-func TestHostileTokens(t *testing.T) {
+func TestHostileTokensAreRejectedEverywhere(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -161,7 +162,7 @@ func TestHostileTokens(t *testing.T) {
 			}
 		}
 		if carried < sent*8/10 {
-			t.Errorf("%s: only %d of %d were sent", w, carried, sent)
+			t.Errorf("%s: only %d of %d tokens were presented", w, carried, sent)
 		}
 	}
 	unchanged(t, s, before)
@@ -169,7 +170,7 @@ func TestHostileTokens(t *testing.T) {
 		if !unsafeMethod(w.op.Method) {
 			w.refused(t, "nothing", w.invalid(), w.show(t, s, ""))
 			if r := send(w.session.Copy(), exampleOf(t, w.op)); r.Status != http.StatusOK || outcomeOf(w.op, r) != "" {
-				t.Errorf("%s: the good token: %d %s", w, r.Status, r.Raw)
+				t.Errorf("%s: the valid token: got %d %s, want it accepted", w, r.Status, r.Raw)
 			}
 		}
 	}
@@ -177,7 +178,7 @@ func TestHostileTokens(t *testing.T) {
 
 // Authentic tokens that were never issued for a session of this server are rejected. Only the row
 // reveals that (invariants 8 and 14).
-func TestUnbackedTokens(t *testing.T) {
+func TestTokenWithoutIssuedSessionIsRejected(t *testing.T) {
 	t.Attr("control", "21")
 	t.Attr("control", "32")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -192,7 +193,7 @@ func TestUnbackedTokens(t *testing.T) {
 					continue
 				}
 				if r := w.show(t, s, cases[i].Raw); outcomeOf(w.op, r) != want && (want != "" || r.Status >= 300) {
-					t.Errorf("%s: %s: %d %s, want %q", w, cases[i].Name, r.Status, outcomeOf(w.op, r), want)
+					t.Errorf("%s: %s: got %d %s, want %q", w, cases[i].Name, r.Status, outcomeOf(w.op, r), want)
 				}
 			}
 			unchanged(t, s, before)
@@ -214,7 +215,7 @@ func (w way) takesNoOther(t *testing.T, s *servertest.Server, theirs *servertest
 		return header, strings.ReplaceAll(claims, w.session.SessionID, theirs.SessionID)
 	}))
 	if outcome := outcomeOf(w.op, r); outcome != want || want == "" && r.Status >= 300 {
-		t.Errorf("%s: sid of another user's session: %d %s, want %q", w, r.Status, outcome, want)
+		t.Errorf("%s: sid of another user's session: got %d %s, want %q", w, r.Status, outcome, want)
 	}
 	unchanged(t, s, before)
 }
@@ -245,7 +246,7 @@ func (w way) unbacked() [3]string {
 }
 
 // Random text of 1 byte to 8 KiB is rejected.
-func TestGarbageCredentials(t *testing.T) {
+func TestRandomCredentialsAreRejected(t *testing.T) {
 	t.Attr("control", "32")
 	s := servertest.Start(t, servertest.Options{})
 	ways := waysIn(t, s)
@@ -285,5 +286,56 @@ func TestGarbageCredentials(t *testing.T) {
 			}
 		}
 		unchanged(t, s, before)
+	}
+}
+
+// A token whose header names a key URL is rejected, and the server does not connect to that URL. A
+// token that is too long for a header or a body is not parsed.
+func TestKeyURLOfTokenIsNotFetched(t *testing.T) {
+	t.Attr("control", "19")
+	s := servertest.Start(t, servertest.Options{})
+	there, visitors := keyServer(t)
+	for _, w := range waysIn(t, s) {
+		for _, member := range []string{`"jku":"` + there + `"`, `"x5u":"` + there + `"`, `"kid":"` + there + `"`, `"jku":"` + there + `","x5u":"` + there + `","crit":["jku"]`} {
+			r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) { return "{" + member + "," + header[1:], claims }))
+			w.refused(t, member, w.invalid(), r)
+		}
+	}
+	if n := visitors(); n != 0 {
+		t.Errorf("the server opened %d connections to fetch a key, want 0", n)
+	}
+	front, _, _ := served(t, s)
+	huge := strings.Repeat("k", 70_000)
+	for _, header := range []string{"Authorization: Bearer ", "Cookie: refreshtoken="} {
+		if answer := raw(t, front, line("POST /accounts/refresh_token HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n\r\n", header, huge)); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: %d", header, answer.StatusCode)
+		}
+	}
+	front.Anonymous().Do(http.MethodPost, "/accounts/refresh_token", map[string]any{"refresh_token": huge}).Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+}
+
+// keyServer starts a listener that closes every connection. visitors stops it and returns the
+// number of connections.
+func keyServer(t *testing.T) (url string, visitors func() int) {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	count := make(chan int, 1)
+	go func() {
+		for n := 0; ; n++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				count <- n
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	return "http://" + listener.Addr().String() + "/keys", func() int {
+		_ = listener.SetDeadline(time.Now().Add(100 * time.Millisecond)) // until then, pending connections are accepted
+		return <-count
 	}
 }

@@ -4,20 +4,16 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"net/http"
-	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/gin-gonic/gin"
 
 	"example.com/accounts/api"
+	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/problem"
 )
 
 // requestOptions are the options of the validator. Security is already enforced by authenticate.
@@ -33,148 +29,66 @@ var requestOptions = &openapi3filter.Options{
 	},
 }
 
+// validator checks requests against the contract.
+type validator struct {
+	service  *accounts.Service
+	problems *problemWriter
+}
+
 // validate checks the request against the contract's schemas. The problem lists all errors.
-func (s *Server) validate(c *gin.Context) {
+func (v validator) validate(c *gin.Context) {
 	call := callOf(c)
-	if !call.decoded {
-		if err := s.decode(c, call); err != nil {
-			s.problem(c, err)
-			return
-		}
-	}
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
 	}
 	faults, err := checkParameters(call.operation.route.Operation, c.Request, params)
 	if err != nil {
-		s.problem(c, err)
+		v.problems.send(c, err)
 		return
 	}
 	err = openapi3filter.ValidateRequest(c, &openapi3filter.RequestValidationInput{
 		Request: c.Request, PathParams: params, Route: call.operation.route, Options: requestOptions,
 	})
 	if err != nil || len(faults) > 0 {
-		s.problem(c, s.validationProblem(c, call, params, faults, err))
+		v.problems.send(c, v.validationProblem(c, call, params, faults, err))
 		return
 	}
-	if err := call.checkTransport(); err != nil {
-		s.problem(c, err)
+	if err := checkTransport(call); err != nil {
+		v.problems.send(c, err)
 		return
 	}
 	c.Next()
 }
 
-// checkParameters finds the errors that the validator accepts: unknown query parameters, and values
-// in more than one spelling. It rejects a parameter that is empty or occurs twice, "1" or "T" for
-// true, and "+2" for 2, so that the sender cannot choose which spelling counts.
-func checkParameters(op *openapi3.Operation, r *http.Request, path map[string]string) ([]api.FieldError, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // other readers drop a malformed part, for example keep_current
-		return nil, malformed(err)
+// checkTransport rejects a login by a page of another site that requests cookies. The browser would
+// accept the cookies but never send them back. An error now is clearer than failing requests later.
+func checkTransport(call *call) error {
+	object, _ := call.body.(map[string]any)
+	if call.crossSite && call.operation.startsSession && object["token_transport"] != string(accounts.BodyTokens) {
+		return problemOf(problem.TransportUnusable)
 	}
-	faults := unknownParameters(op, query)
-	for _, ref := range op.Parameters {
-		p := ref.Value
-		values := map[string][]string{
-			openapi3.ParameterInQuery: query[p.Name], openapi3.ParameterInHeader: r.Header.Values(p.Name), openapi3.ParameterInPath: {path[p.Name]},
-		}[p.In]
-		if code, keyword := spellingFault(p.Schema.Value, values); code != "" {
-			faults = append(faults, bounded(parameterError(p, code), p.Schema.Value, keyword))
-		}
-	}
-	return faults, nil
-}
-
-// unknownParameters returns the errors of the query parameters that an operation does not have.
-// They are rejected, because a request with a misspelled parameter would not do what the sender
-// intends.
-func unknownParameters(op *openapi3.Operation, query url.Values) (faults []api.FieldError) {
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		if len(faults) == maxFieldErrors {
-			break
-		}
-		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) != nil {
-			continue
-		}
-		f := fieldError(api.FieldErrorCodeParameterUnknown)
-		if len(name) <= maxPointer && utf8.ValidString(name) { // the sender chooses the name
-			f.Parameter = &name
-		}
-		faults = append(faults, f)
-	}
-	return faults
-}
-
-// spellingFault returns the code for a parameter that occurs too often or has a misspelled value,
-// or "". The items of a list are repeated parameters with distinct values. The second result is the
-// keyword of the schema that is violated, or "".
-func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErrorCode, keyword string) {
-	switch {
-	case len(values) == 0:
-		return "", ""
-	case schema.Type.Is(openapi3.TypeArray):
-		return listFault(schema.Items.Value, values), ""
-	case len(values) > 1:
-		return api.FieldErrorCodeParameterDuplicate, ""
-	case isWellSpelled(schema, values[0]):
-		return "", ""
-	case schema.Type.Is(openapi3.TypeInteger) && longInteger.MatchString(values[0]):
-		if strings.HasPrefix(values[0], "-") {
-			return api.FieldErrorCodeOutOfRange, "minimum"
-		}
-		return api.FieldErrorCodeOutOfRange, "maximum"
-	}
-	return api.FieldErrorCodeFormatInvalid, ""
-}
-
-// listFault returns the code of spellingFault for the items of a list.
-func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
-	if slices.ContainsFunc(values, func(value string) bool { return !isWellSpelled(item, value) }) {
-		return api.FieldErrorCodeFormatInvalid
-	}
-	if distinct := slices.Compact(slices.Sorted(slices.Values(values))); len(distinct) < len(values) {
-		return api.FieldErrorCodeParameterDuplicate
-	}
-	return ""
-}
-
-// longInteger matches integers with so many digits that they may not fit into 64 bits.
-var longInteger = regexp.MustCompile(`^-?[1-9][0-9]{18,}$`)
-
-// isWellSpelled reports whether the value is present and has the only spelling that its type
-// permits.
-func isWellSpelled(schema *openapi3.Schema, value string) bool {
-	switch {
-	case schema.Type.Is(openapi3.TypeBoolean):
-		return value == "true" || value == "false"
-	case schema.Type.Is(openapi3.TypeInteger):
-		n, err := strconv.ParseInt(value, 10, 64)
-		return err == nil && strconv.FormatInt(n, 10) == value
-	}
-	// A NUL is rejected, because some readers end a text at it and others do not. In SQLite, a
-	// search for such a text would match all users.
-	return value != "" && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
+	return nil
 }
 
 // validationProblem converts the errors of the parameters and the error of the validator to a
 // problem: 400 for parameters, and 422 for members of the body. It uses only the pointer, code and
 // bounds of an error, because the text contains submitted values.
-func (s *Server) validationProblem(ctx context.Context, call *call, path map[string]string, parameters []api.FieldError, err error) error {
+func (v validator) validationProblem(ctx context.Context, call *call, path map[string]string, parameters []api.FieldError, err error) error {
 	faults := slices.Concat(parameters, withoutKnown(parameters, fieldErrors(err)))
 	if len(faults) == 0 {
-		return problemOf(codeRequestMalformed)
+		return problemOf(problem.RequestMalformed)
 	}
 	isParameter := func(f api.FieldError) bool { return f.Parameter != nil }
 	if len(parameters) > 0 || slices.ContainsFunc(faults, isParameter) {
-		return problemOf(codeRequestMalformed, faults[:min(len(faults), maxFieldErrors)]...)
+		return problemOf(problem.RequestMalformed, faults[:min(len(faults), maxFieldErrors)]...)
 	}
-	values, err := s.valueErrors(ctx, call, path, faults)
+	values, err := valueChecker{v.service}.valueErrors(ctx, call, path, faults)
 	if err != nil {
 		return err
 	}
 	faults = append(faults, values...)
-	return problemOf(codeValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
+	return problemOf(problem.ValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
 }
 
 // withoutKnown returns the errors of the validator, without those of parameters in known.
@@ -184,8 +98,7 @@ func withoutKnown(known, faults []api.FieldError) []api.FieldError {
 	})
 }
 
-const maxFieldErrors = 100
-
+// fieldErrors returns the field errors in the error of the validator.
 func fieldErrors(err error) []api.FieldError {
 	var list []api.FieldError
 	collectFieldErrors(err, nil, &list)
@@ -231,11 +144,11 @@ func collectFieldErrors(err error, parameter *openapi3.Parameter, list *[]api.Fi
 		code := fieldCode(e)
 		switch {
 		case parameter != nil:
-			*list = append(*list, bounded(parameterError(parameter, code), e.Schema, e.SchemaField))
+			*list = append(*list, withBound(parameterError(parameter, code), e.Schema, e.SchemaField))
 		case e.SchemaField == "properties", e.SchemaField == "additionalProperties":
 			*list = append(*list, unknownMembers(e, *list)...)
 		default:
-			*list = append(*list, bounded(memberError(e.JSONPointer(), code), e.Schema, e.SchemaField))
+			*list = append(*list, withBound(memberError(e.JSONPointer(), code), e.Schema, e.SchemaField))
 		}
 	}
 }

@@ -7,37 +7,19 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
-
-	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/problem"
 )
 
-// values are the schemas of the contract whose texts have rules that a schema cannot express.
-var values = []accounts.Value{accounts.NewEmail, accounts.NewPassword, accounts.PersonName, accounts.Username}
-
-// valuesOf returns the members of an operation's body that have one of these schemas.
-func valuesOf(op *openapi3.Operation) map[string]accounts.Value {
-	if op.RequestBody == nil {
-		return nil
-	}
-	members := map[string]accounts.Value{}
-	for name, property := range op.RequestBody.Value.Content["application/json"].Schema.Value.Properties {
-		value := accounts.Value(strings.TrimPrefix(property.Ref, "#/components/schemas/"))
-		if slices.Contains(values, value) {
-			members[name] = value
-		}
-	}
-	return members
-}
+// valueChecker checks the rules that a schema cannot express.
+type valueChecker struct{ service *accounts.Service }
 
 // valueErrors checks the rules of the members that the schemas accept. It is called for requests
 // that are rejected for other errors, so that the problem lists all errors. For other requests, the
 // operations check all rules themselves.
-func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
+func (v valueChecker) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
 	object, _ := call.body.(map[string]any)
 	var present map[string]string
 	var list []api.FieldError
@@ -46,10 +28,10 @@ func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]st
 		if !isText || slices.ContainsFunc(faults, func(f api.FieldError) bool { return f.Pointer != nil && *f.Pointer == "/"+name }) {
 			continue
 		}
-		found := s.Service.CheckValue(call.operation.values[name], text)
+		found := v.service.CheckValue(call.operation.values[name], text)
 		if len(found) > 0 && present == nil {
 			var err error
-			if present, err = s.presentValues(ctx, call, path); err != nil {
+			if present, err = v.presentValues(ctx, call, path); err != nil {
 				return nil, err
 			}
 		}
@@ -65,7 +47,7 @@ func (s *Server) valueErrors(ctx context.Context, call *call, path map[string]st
 
 // presentValues returns the names that a PATCH may repeat unchanged even if a rule was added after
 // they were set: those of the user in the path, or of the caller. It is empty for other methods.
-func (s *Server) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
+func (v valueChecker) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
 	if call.operation.route.Method != http.MethodPatch {
 		return map[string]string{}, nil
 	}
@@ -76,7 +58,7 @@ func (s *Server) presentValues(ctx context.Context, call *call, path map[string]
 			return nil, malformed(err)
 		}
 	}
-	d, err := s.Service.GetUser(ctx, id)
+	d, err := v.service.GetUser(ctx, id)
 	if errors.Is(err, &problem.Error{Code: problem.ResourceNotFound}) { // the errors of the body are reported first
 		return map[string]string{}, nil
 	}

@@ -16,7 +16,7 @@ import (
 // While a row is locked, the writes of one client network wait, even after their clients have
 // disconnected. Beyond its share the network's requests are rejected at once, and other networks
 // can still read. After the lock is released, both networks can write again.
-func TestCanceledWritesOfOneNetworkAreBounded(t *testing.T) {
+func TestWaitingWritesOfOneNetworkAreBounded(t *testing.T) {
 	t.Attr("control", "186")
 	life(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
@@ -48,7 +48,7 @@ func TestCanceledWritesOfOneNetworkAreBounded(t *testing.T) {
 			took = time.Since(began)
 		}
 		if took > time.Second {
-			t.Errorf("refused after %v", took)
+			t.Errorf("the request was rejected only after %v", took)
 		}
 		other.Do(http.MethodGet, "/accounts/profile", nil, from("2001:db8:2::1")).Want(t, http.StatusOK, "")
 		unlock()

@@ -17,14 +17,14 @@ import (
 	"example.com/accounts/api/client"
 )
 
-func TestLifeOfASession(t *testing.T) {
+func TestClientWorksFromLoginToLogout(t *testing.T) {
 	w := newWorld(t)
 	a := w.program()
 	wantCode(t, profile(a), client.ProblemCodeCredentialsMissing)
 	_, err := a.Login(ctx, w.user.Username, "something else altogether")
 	wantCode(t, err, client.ProblemCodeCredentialsInvalid)
 	if w.tokens() != nil {
-		t.Error("a refused login left tokens")
+		t.Error("a rejected login stored tokens")
 	}
 	result, err := a.Login(ctx, w.user.Username, w.user.Password)
 	must(t, err)
@@ -44,18 +44,18 @@ func TestLifeOfASession(t *testing.T) {
 	}
 	must(t, a.Logout(ctx))
 	if w.tokens() != nil {
-		t.Error("the log-out left tokens")
+		t.Error("the logout left tokens")
 	}
 	wantCode(t, profile(a), client.ProblemCodeCredentialsMissing)
 	must(t, a.Logout(ctx))
 	if access, err := a.AccessToken(ctx); access != "" || err != nil {
-		t.Errorf("%q, %v after the log-out", access, err)
+		t.Errorf("%q, %v after the logout", access, err)
 	}
 	must(t, func() error { _, err := a.Login(ctx, w.user.Username, w.user.Password); return err }())
 	must(t, profile(a))
 }
 
-func TestRestart(t *testing.T) {
+func TestRestartedProgramContinuesSession(t *testing.T) {
 	w := newWorld(t)
 	must(t, profile(w.loggedIn()))
 	for range 3 {
@@ -73,7 +73,7 @@ func TestRestart(t *testing.T) {
 
 // When refresh_in has passed, requests still use the current token, while one refresh runs in the
 // background.
-func TestRefreshAhead(t *testing.T) {
+func TestDueTokensAreRefreshedInBackground(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
 	before := w.tokens()
@@ -103,7 +103,7 @@ func TestRefreshAhead(t *testing.T) {
 // A hundred goroutines have an expired access token. There is one refresh and one rotation, and no
 // goroutine gets a 401: if the client knows the expiry by its clock, if it learns it from the
 // server, and if the response is lost.
-func TestHundredGoroutines(t *testing.T) {
+func TestConcurrentRequestsShareOneRefresh(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		behind time.Duration // delay of the client's clock
@@ -146,7 +146,7 @@ func TestHundredGoroutines(t *testing.T) {
 
 // After a 503, a response is lost after the server has decided. The client retries with the same
 // attempt.
-func TestLostAnswerAndUnavailable(t *testing.T) {
+func TestLostRefreshIsRetriedWithSameAttempt(t *testing.T) {
 	t.Parallel() // waits for seconds
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -178,7 +178,7 @@ func TestLostAnswerAndUnavailable(t *testing.T) {
 // The program crashes between the server's response and the save. It continues as the same client,
 // although it presents the superseded token hours later. A second client with only the token would
 // end the session.
-func TestCrashBeforeSave(t *testing.T) {
+func TestCrashBeforeSaveKeepsSession(t *testing.T) {
 	t.Attr("control", "196")
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -209,7 +209,7 @@ func TestCrashBeforeSave(t *testing.T) {
 }
 
 // Tokens are used only after they were saved, in each of twenty generations and across restarts.
-func TestSavedBeforeUsed(t *testing.T) {
+func TestTokensAreSavedBeforeUse(t *testing.T) {
 	w := newWorld(t)
 	w.storage.slow = 20 * time.Millisecond
 	a := w.loggedIn()
@@ -234,7 +234,7 @@ func TestSavedBeforeUsed(t *testing.T) {
 }
 
 // Two programs share a storage, and one of them is rarely awake. Neither is logged out.
-func TestSharedStorage(t *testing.T) {
+func TestProgramsWithSharedStorageStayLoggedIn(t *testing.T) {
 	w := newWorld(t)
 	busy := w.loggedIn()
 	seldom := w.program()
@@ -252,7 +252,7 @@ func TestSharedStorage(t *testing.T) {
 	must(t, seldom.Logout(ctx))
 	w.Clock.Advance(6 * time.Minute)
 	if err := profile(busy); !errors.Is(err, client.ErrSignedOut) {
-		t.Errorf("after the other's log-out: %v", err)
+		t.Errorf("after the other's logout: %v", err)
 	}
 	_, err := seldom.Login(ctx, w.user.Username, w.user.Password)
 	must(t, err)
@@ -260,7 +260,7 @@ func TestSharedStorage(t *testing.T) {
 
 // A program sleeps during a refresh, and another one that shares its storage refreshes two
 // generations. The tokens of the first program are long superseded when it retries.
-func TestAsleepWhileAsking(t *testing.T) {
+func TestSleepDuringRefreshKeepsSession(t *testing.T) {
 	w := newWorld(t)
 	sleeper, other := w.loggedIn(), w.program()
 	w.Clock.Advance(6 * time.Minute)
@@ -283,7 +283,7 @@ func TestAsleepWhileAsking(t *testing.T) {
 
 // A program sleeps with a response that it has not saved yet. Another one that shares its storage
 // refreshes two generations. The older tokens do not overwrite the newer ones.
-func TestAsleepBeforeSaving(t *testing.T) {
+func TestOlderTokensDoNotOverwriteNewerOnes(t *testing.T) {
 	t.Attr("control", "196")
 	w := newWorld(t)
 	sleeper, other := w.loggedIn(), w.program()
@@ -308,7 +308,7 @@ func TestAsleepBeforeSaving(t *testing.T) {
 }
 
 // While the server is unavailable, the session is kept. It continues when the server is back.
-func TestServerAway(t *testing.T) {
+func TestSessionSurvivesOutageOfServer(t *testing.T) {
 	t.Parallel() // waits for seconds
 	w := newWorld(t)
 	a := w.loggedIn()
@@ -332,7 +332,7 @@ func TestServerAway(t *testing.T) {
 	soon, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := a.Logout(soon); err == nil {
-		t.Error("a log-out that nobody heard")
+		t.Error("the logout succeeded without the server")
 	}
 	w.network.mu.Lock()
 	w.network.fault = nil
@@ -345,7 +345,7 @@ func TestServerAway(t *testing.T) {
 
 // A request that was given up may rotate the tokens after its own retry was answered with the
 // current ones (invariant 6). The client refreshes once more after ten seconds.
-func TestAsksOnceMoreAfterAGivenUpRequest(t *testing.T) {
+func TestClientRefreshesAgainAfterAbandonedRequest(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
 	attempt := w.tokens().Attempt
@@ -365,7 +365,7 @@ func TestAsksOnceMoreAfterAGivenUpRequest(t *testing.T) {
 	}
 }
 
-func TestEndedElsewhere(t *testing.T) {
+func TestSessionEndedElsewhereIsForgotten(t *testing.T) {
 	w := newWorld(t)
 	a, other := w.loggedIn(), w.Login(w.user, "body")
 	other.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, 204, "")
@@ -400,7 +400,7 @@ func TestEndedElsewhere(t *testing.T) {
 }
 
 // Operations with other names that end the client's own session, and those that start another one.
-func TestOwnSessionEnds(t *testing.T) {
+func TestOperationsThatEndOwnSessionForgetTokens(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
 	first := w.tokens().SessionID
@@ -430,7 +430,7 @@ func TestOwnSessionEnds(t *testing.T) {
 }
 
 // Deleting the account and logging out everywhere end the client's own session too.
-func TestOwnSessionEndsWithAccount(t *testing.T) {
+func TestDeletedAccountForgetsTokens(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
 	keep := true
@@ -453,7 +453,7 @@ func TestOwnSessionEndsWithAccount(t *testing.T) {
 }
 
 // The token is sent only to the API's origin, and is not printed.
-func TestTokensStayInside(t *testing.T) {
+func TestTokensAreSentToOriginOnlyAndNotPrinted(t *testing.T) {
 	w := newWorld(t)
 	a := w.loggedIn()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -51,7 +51,7 @@ func TestEveryListHasAnIterator(t *testing.T) {
 }
 
 // The lists of a real server, in pages of two.
-func TestListsOfARealServer(t *testing.T) {
+func TestListsIterateOverPagesOfServer(t *testing.T) {
 	w := newWorld(t)
 	w.Database.Exec(t, "UPDATE users SET is_staff = ? WHERE id = ?", true, w.user.ID)
 	var names []string
@@ -137,7 +137,7 @@ func TestListPassesFiltersAndLimitToEveryPage(t *testing.T) {
 	}
 }
 
-func TestListRequestsNoPageThatIsNotReached(t *testing.T) {
+func TestListRequestsOnlyReachedPages(t *testing.T) {
 	a, queries := pagesOfUsers(t, 3, nil)
 	for user, err := range a.Users(ctx, nil) {
 		must(t, err)
@@ -168,7 +168,7 @@ func ends(t *testing.T, list iter.Seq2[client.User, error]) (ids []int64, failur
 	return ids, failure
 }
 
-func TestErrorEndsListAndIsYieldedOnce(t *testing.T) {
+func TestErrorIsYieldedOnceAndEndsList(t *testing.T) {
 	a, _ := pagesOfUsers(t, 3, func(w http.ResponseWriter, page int) bool {
 		if page == 2 {
 			w.Header().Set("Content-Type", "application/problem+json")
@@ -185,7 +185,7 @@ func TestErrorEndsListAndIsYieldedOnce(t *testing.T) {
 }
 
 // A page of a captive portal is not a list of users.
-func TestListOfSomethingElseIsAnError(t *testing.T) {
+func TestListRejectsForeignPage(t *testing.T) {
 	a, _ := pagesOfUsers(t, 3, func(w http.ResponseWriter, _ int) bool {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = fmt.Fprint(w, "<h1>Welcome aboard</h1>")
@@ -210,7 +210,7 @@ func TestCanceledContextEndsList(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, _, ok := next(); ok {
-		t.Error("the list goes on after its error")
+		t.Error("the list continues after its error")
 	}
 	if len(*queries) != 1 {
 		t.Errorf("requested %q", *queries)
@@ -218,7 +218,7 @@ func TestCanceledContextEndsList(t *testing.T) {
 }
 
 // A later version of the server has members, kinds and codes that are unknown to this package.
-func TestUnknownValuesSurvive(t *testing.T) {
+func TestUnknownValuesAreKept(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/accounts/events" {
 			w.Header().Set("Content-Type", "application/json")

@@ -56,7 +56,7 @@ type bareUser struct {
 func serveBare(ctx context.Context, addr string) error {
 	seed, err := hex.DecodeString(os.Getenv(bareKey))
 	if err != nil || len(seed) != ed25519.SeedSize {
-		return errors.New(bareKey + " is no seed")
+		return errors.New(bareKey + " is not a valid seed")
 	}
 	db, err := sql.Open("mysql", os.Getenv(bareDatabase))
 	if err != nil {

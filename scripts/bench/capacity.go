@@ -162,7 +162,7 @@ func (s *site) fill(ctx context.Context) error {
 	users := s.size / devices
 	err = s.insert(ctx, "users", "id, username, username_norm, email, email_norm, first_name, last_name, password, is_active, is_staff, is_superuser, session_epoch, date_joined", users,
 		func(i int) []any {
-			name := fmt.Sprintf("somebody.%07d", i)
+			name := fmt.Sprintf("user.%07d", i)
 			return []any{firstUser + i, name, name, name + "@example.com", name + "@example.com", "Ada", "Lovelace", hash, true, false, false, epoch, s.born}
 		})
 	if err != nil {
@@ -325,7 +325,7 @@ func (s *site) busy(ctx context.Context, d time.Duration) (turn, error) {
 type cleaned struct {
 	expired, gone, left int64
 	took                time.Duration
-	beside              turn // refreshes during the clean-up
+	inParallel          turn // refreshes during the clean-up
 }
 
 // cleanUp expires a tenth of the sessions, long enough ago that they are no longer kept. It removes
@@ -354,7 +354,7 @@ func (s *site) cleanUp(ctx context.Context) (c cleaned, err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	during, end := context.WithCancel(ctx)
 	defer end()
-	beside, failed := make(chan turn, 1), make(chan error, 1)
+	parallel, failed := make(chan turn, 1), make(chan error, 1)
 	go func() {
 		rounds := s.around((*session).refreshes)
 		ask := rounds.request
@@ -365,14 +365,14 @@ func (s *site) cleanUp(ctx context.Context) (c cleaned, err error) {
 			return ask()
 		}
 		t, err := drive(ctx, s.product, s.database, []step{rounds}, time.Hour)
-		beside <- t
+		parallel <- t
 		failed <- err
 	}()
 	began := time.Now()
 	c.gone, err = accounts.New(accounts.Options{Store: store, Now: time.Now, Settings: accounts.Settings{EventRetention: long}}).CleanUp(ctx)
 	c.took = time.Since(began)
 	end()
-	c.beside = <-beside
+	c.inParallel = <-parallel
 	return c, errors.Join(err, <-failed, s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sessions").Scan(&c.left))
 }
 

@@ -31,24 +31,24 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 	say("")
 	row("sessions", number("%.0f", func(s *site) float64 { return float64(s.size) }))
 	row("users", number("%.0f", func(s *site) float64 { return float64(s.size / devices) }))
-	row("bytes a session, with indexes", number("%.0f", func(s *site) float64 { return s.perSess }))
-	row("bytes a user, with indexes", number("%.0f", func(s *site) float64 { return s.perUser }))
-	row("written in s", number("%.1f", func(s *site) float64 { return s.filled.Seconds() }))
+	row("bytes per session, with indexes", number("%.0f", func(s *site) float64 { return s.perSess }))
+	row("bytes per user, with indexes", number("%.0f", func(s *site) float64 { return s.perUser }))
+	row("seconds to write", number("%.1f", func(s *site) float64 { return s.filled.Seconds() }))
 	for _, kind := range []string{"profile", "refresh"} {
 		row(kind+", p50 ms, one client", number("%.2f", func(s *site) float64 { return median(s.turns[kind], p50) }))
-		row("  by that of the fewest", number("%.2f", func(s *site) float64 { return s.more(first, kind) }))
+		row("  ratio to the smallest size", number("%.2f", func(s *site) float64 { return s.more(first, kind) }))
 		row("  CPU µs of the server", number("%.0f", func(s *site) float64 { return median(s.turns[kind], func(t turn) float64 { return t.perOp(t.cpu) }) }))
 		row("  CPU µs of the database", number("%.0f", func(s *site) float64 { return median(s.turns[kind], func(t turn) float64 { return t.perOp(t.dbCPU) }) }))
 	}
-	row("server's RSS MiB", number("%.1f", func(s *site) float64 { return mebibytes(s.product.PID().RSS()) }))
+	row("RSS of the server, MiB", number("%.1f", func(s *site) float64 { return mebibytes(s.product.PID().RSS()) }))
 
 	alone := median(largest.turns["refresh"], p50)
-	say("\na commit takes %.2f ms here; a refresh by one client %.2f ms, %.1f commits", milliseconds(commit), alone, alone/milliseconds(commit))
-	say("%d clients at once: %.0f refreshes a second, %.1f in the time of a commit; p99 %s ms", refreshers, busy.rate(), busy.rate()*commit.Seconds(), at(latencies([]turn{busy}), 0.99))
-	say("so 1 GB holds %.1f million sessions with their users, and this machine serves %.1f million clients in use, each of which refreshes every %v",
+	say("\na commit takes %.2f ms; a refresh by one client takes %.2f ms, as long as %.1f commits", milliseconds(commit), alone, alone/milliseconds(commit))
+	say("%d concurrent clients: %.0f refreshes per second, %.1f in the time of one commit; p99 %s ms", refreshers, busy.rate(), busy.rate()*commit.Seconds(), at(latencies([]turn{busy}), 0.99))
+	say("1 GB stores %.1f million sessions with their users; this machine serves %.1f million active clients that refresh every %v",
 		1e3/(largest.perSess+largest.perUser/devices), busy.rate()*refreshEvery.Seconds()/1e6, refreshEvery)
-	say("clean-up: %d sessions in %.1f s, %.0f a second; refreshes beside it: p50 %s ms, p99 %s ms, %d answered 503", c.gone, c.took.Seconds(),
-		float64(c.gone)/c.took.Seconds(), at(latencies([]turn{c.beside}), 0.50), at(latencies([]turn{c.beside}), 0.99), c.beside.refused)
+	say("cleanup: %d sessions in %.1f s, %.0f per second; refreshes during cleanup: p50 %s ms, p99 %s ms, %d with status 503", c.gone, c.took.Seconds(),
+		float64(c.gone)/c.took.Seconds(), at(latencies([]turn{c.inParallel}), 0.50), at(latencies([]turn{c.inParallel}), 0.99), c.inParallel.refused)
 
 	say("")
 	var missed error
@@ -62,11 +62,11 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 	for _, kind := range []string{"profile", "refresh"} {
 		for _, s := range sites[1:] {
 			more := s.more(first, kind)
-			verdict(more <= mostMore, "%s with %d sessions costs %.2f of what it does with %d, at most %.1f", kind, s.size, more, first.size, mostMore)
+			verdict(more <= mostMore, "%s with %d sessions takes %.2f times as long as with %d, bound %.1f", kind, s.size, more, first.size, mostMore)
 		}
 	}
-	verdict(c.gone >= c.expired && c.expired > 0 && c.left == int64(largest.size)-c.expired, "%d sessions that are over are removed, and the %d others stay: %d are left", c.expired, int64(largest.size)-c.expired, c.left)
-	verdict(busy.refused+c.beside.refused == 0, "no refresh is answered 503")
+	verdict(c.gone >= c.expired && c.expired > 0 && c.left == int64(largest.size)-c.expired, "%d expired sessions are deleted and %d others are kept: %d rows remain", c.expired, int64(largest.size)-c.expired, c.left)
+	verdict(busy.refused+c.inParallel.refused == 0, "no refresh has status 503")
 	return missed
 }
 

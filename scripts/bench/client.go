@@ -78,7 +78,7 @@ func (s *session) refreshes() step {
 				return err
 			}
 			if got := cmp.Or(s.refresh, s.access); got == shown || got == "" {
-				return errors.New("a refresh gave no new token")
+				return errors.New("a refresh returned no new token")
 			}
 			return nil
 		},

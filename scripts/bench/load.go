@@ -119,9 +119,9 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	return &conn{Conn: c, answers: bufio.NewReader(c)}, nil
 }
 
-// errUnavailable means that a request was answered 503: on a busy machine, a login may not get a
+// errUnavailable means that a request had status 503: on a busy machine, a login may not get a
 // hashing slot in time.
-var errUnavailable = errors.New("a request was answered 503")
+var errUnavailable = errors.New("a request had status 503")
 
 // exchange sends a request and reads its response. Errors: any status other than 200.
 func (c *conn) exchange(request []byte) (http.Header, []byte, error) {
@@ -140,7 +140,7 @@ func (c *conn) exchange(request []byte) (http.Header, []byte, error) {
 		return nil, nil, errUnavailable
 	}
 	if answer.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("a request was answered %s: %.300s", answer.Status, body)
+		return nil, nil, fmt.Errorf("a request had status %s: %.300s", answer.Status, body)
 	}
 	return answer.Header, body, nil
 }

@@ -39,14 +39,14 @@ type settings struct {
 
 func main() {
 	var s settings
-	flag.IntVar(&s.rounds, "rounds", 5, "how often each pair takes turns")
-	flag.DurationVar(&s.round, "round", 3*time.Second, "how long each turn is")
-	flag.StringVar(&s.transport, "transport", "hybrid", "of the sessions that are refreshed: hybrid, cookies, server_held or body")
-	flag.StringVar(&s.only, "only", "", "measure only what begins with this: profile, refresh or login")
-	flag.StringVar(&s.log, "log", os.DevNull, "where the product's log goes")
+	flag.IntVar(&s.rounds, "rounds", 5, "number of rounds per pair")
+	flag.DurationVar(&s.round, "round", 3*time.Second, "duration of a turn")
+	flag.StringVar(&s.transport, "transport", "hybrid", "transport of the refreshed sessions: hybrid, cookies, server_held or body")
+	flag.StringVar(&s.only, "only", "", "measure only pairs that begin with: profile, refresh or login")
+	flag.StringVar(&s.log, "log", os.DevNull, "file for the log of the product")
 	flag.StringVar(&s.engine, "engine", "mysql", "with -capacity: mysql or sqlite")
-	flag.StringVar(&s.sizes, "capacity", "", "measure the product alone, with so many sessions in its database: 10000,100000,1000000")
-	flag.StringVar(&s.bare, "bare", "", "internal: be the bare server at this address")
+	flag.StringVar(&s.sizes, "capacity", "", "measure only the product, with these numbers of sessions in its database: 10000,100000,1000000")
+	flag.StringVar(&s.bare, "bare", "", "internal: run the minimal baseline at this address")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -95,7 +95,7 @@ func measure(ctx context.Context, s settings) (err error) {
 		}
 	}
 	report(os.Stdout, pairs)
-	fmt.Printf("\nproduct: ready %.0f ms after its start (schema current, median of %d), RSS %.1f MiB idle\n", milliseconds(start), starts, mebibytes(idle))
+	fmt.Printf("\nproduct: ready %.0f ms after start (schema current, median of %d), idle RSS %.1f MiB\n", milliseconds(start), starts, mebibytes(idle))
 	verdicts(os.Stdout, pairs)
 	fmt.Printf("took %.0f s\n", time.Since(began).Seconds())
 	return refusals(pairs)

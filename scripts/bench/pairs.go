@@ -68,7 +68,7 @@ func (p *prepared) pairs(ctx context.Context, s settings) ([]*pair, error) {
 		name string
 		make func(context.Context, settings) (*pair, error)
 	}{
-		{"profile", p.profilePair}, {"profile, token never seen", p.unseenPair}, {"refresh", p.refreshPair}, {"login", p.loginPair},
+		{"profile", p.profilePair}, {"profile, uncached token", p.unseenPair}, {"refresh", p.refreshPair}, {"login", p.loginPair},
 	} {
 		if !strings.HasPrefix(each.name, s.only) {
 			continue
@@ -158,7 +158,7 @@ func (p *prepared) unseenPair(ctx context.Context, _ settings) (*pair, error) {
 	m := &minter{issuer: token.NewIssuer(ring, p.publicURL(), tokenLife), sessions: sessions, rate: 8000}
 	theirs, err := p.bareReads(ctx, "/profile/unseen")
 	return &pair{
-		name: fmt.Sprintf("profile read, token never seen, c=%d", readers), target: 0.8,
+		name: fmt.Sprintf("profile read, uncached token, c=%d", readers), target: 0.8,
 		product: side{"product", func(ctx context.Context, d time.Duration) (turn, error) {
 			steps, err := m.steps(d)
 			if err != nil {

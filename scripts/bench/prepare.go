@@ -243,7 +243,7 @@ func (p *prepared) environment(ctx context.Context) string {
 	text := fmt.Sprintf("%s, %d cores, load average %.14s; %s, innodb_flush_log_at_trx_commit=%d\n",
 		runtime.Version(), runtime.NumCPU(), load, version, durable)
 	if durable != 1 {
-		text += "NOT DURABLE: the figures of refresh and login are too good\n"
+		text += "NOT DURABLE: refresh and login are faster than in production\n"
 	}
 	return text
 }

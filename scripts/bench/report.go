@@ -35,7 +35,7 @@ func refusals(pairs []*pair) error {
 		}
 	}
 	if n > 0 {
-		return fmt.Errorf("%d requests were answered 503", n)
+		return fmt.Errorf("%d requests had status 503", n)
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func verdicts(out io.Writer, pairs []*pair) {
 		if p.ratio() >= p.target {
 			word = "reached"
 		}
-		_, _ = fmt.Fprintf(out, "%-38s %.2f of the bare counterpart, target %.2f: %s\n", p.name, p.ratio(), p.target, word)
+		_, _ = fmt.Fprintf(out, "%-38s %.2f of the minimal baseline, target %.2f: %s\n", p.name, p.ratio(), p.target, word)
 	}
 }
 

@@ -212,17 +212,17 @@ async function inTabs(leg, transport, where) {
   await sleep(2 * life);
   const byClock = leg.refreshes.length - calm.refreshes;
   const most = origins.length * (Math.ceil((now() - calm.at) / ahead) + 1);
-  assert.ok(byClock >= 2 && byClock <= most, `${byClock} refreshes in ${2 * life} s in which nobody did anything`);
+  assert.ok(byClock >= 2 && byClock <= most, `${byClock} refreshes in ${2 * life} s without activity`);
   assert.deepEqual(await each(pages, read), pages.map(() => "200"));
 
   const seconds = now() - began;
-  assert.deepEqual(leg.ends, [], "a tab was logged out");
+  assert.deepEqual(leg.ends, [], "a tab was signed out");
   const asked = [...leg.refreshes];
   assert.deepEqual(asked.filter(({ status }) => status !== 200 && !(status >= 502 && status <= 504)), []);
   const rotations = generations(leg).size;
   assert.ok(rotations <= Math.ceil(seconds / rotation) + 1, `${rotations} rotations in ${seconds.toFixed(0)} s`);
   oneAttemptEach(asked, origins.length);
-  if (where === "same") assert.equal(leg.asked, 0, "a page of the API's own host asked for what is in its cookie");
+  if (where === "same") assert.equal(leg.asked, 0, "a page on the API host requested a CSRF token that is in its cookie");
 
   // A logout in one tab reaches the other tabs of its origin immediately, and the tabs of the other
   // origin with their next response.
@@ -238,7 +238,7 @@ async function inTabs(leg, transport, where) {
   assert.deepEqual(new Set(await each(group(pages[5]), read)), new Set(["200"]));
   leg.figures = {
     tabs, lives: (seconds / life).toFixed(1), ...count, refreshes: asked.length, "of them by the clock in two quiet lives": byClock,
-    "refreshes per tab-hour": (asked.length / tabs / seconds * 3600).toFixed(0), rotations, "log-outs": 0,
+    "refreshes per tab-hour": (asked.length / tabs / seconds * 3600).toFixed(0), rotations, "sign-outs": 0,
   };
 }
 
@@ -265,7 +265,7 @@ async function sleepTogether(leg, pages, origins) {
   await sleep(1); // pending requests complete
   const asleep = leg.refreshes.length;
   await sleep(life + 1);
-  assert.equal(leg.refreshes.length, asleep, `a frozen tab refreshed (${asleep - before} were on their way)`);
+  assert.equal(leg.refreshes.length, asleep, `a frozen tab refreshed (${asleep - before} were in flight)`);
   await each(pages, thaw);
   await sleep(1.5);
   const woken = leg.refreshes.length - asleep;
@@ -321,8 +321,8 @@ async function inTheft(leg, transport) {
   assert.ok(seen <= theft.ahead + 1, `it took ${seen} s, longer than one refresh`);
   await verdictToOne(leg, pages);
   leg.figures = {
-    tabs, "late thief refused after s": detected.toFixed(2), "all tabs out after s": ended.toFixed(1),
-    "early thief seen, and all tabs out, after s": seen.toFixed(1),
+    tabs, "late thief rejected after s": detected.toFixed(2), "all tabs signed out after s": ended.toFixed(1),
+    "early theft detected and all tabs signed out after s": seen.toFixed(1),
   };
 }
 
@@ -429,7 +429,7 @@ async function inHistory(leg) {
   await leg.context.clearCookies({ name });
   await page.reload();
   assert.deepEqual(await page.evaluate(() => accounts.restore()), { status: "signed-out", reason: null });
-  leg.figures = { "back/forward cache": persisted ? "had" : "not to be had: the page was loaded anew", "log-outs": 0 };
+  leg.figures = { "back/forward cache": persisted ? "used" : "not used: the page was reloaded", "sign-outs": 0 };
 }
 
 const back = (page) => page.goBack({ waitUntil: "commit" });
@@ -456,7 +456,7 @@ async function inHolder(leg) {
   await thaw(holder);
   assert.equal(await read(holder), "200");
   assert.deepEqual(leg.ends, []);
-  leg.figures = { "waited for the lock s": waited.toFixed(1), "log-outs": 0 };
+  leg.figures = { "waited for the lock s": waited.toFixed(1), "sign-outs": 0 };
 }
 
 // ---------------------------------------------------------------- tabs that cannot communicate
@@ -524,11 +524,11 @@ async function inStrangers(leg) {
   for (const state of await pages[0].evaluate(() => states)) {
     assert.ok(state.session === before.session && state.generation >= before.generation, `${JSON.stringify(before)}, then ${JSON.stringify(state)}`);
   }
-  assert.deepEqual(leg.ends, [], "a tab was logged out");
+  assert.deepEqual(leg.ends, [], "a tab was signed out");
   const seconds = now() - began;
   const rotations = generations(leg).size;
   assert.ok(rotations <= Math.ceil(seconds / rotation) + 3, `${rotations} rotations in ${seconds} s`);
-  leg.figures = { tabs: pages.length, refreshes: leg.refreshes.length, rotations, "log-outs": 0 };
+  leg.figures = { tabs: pages.length, refreshes: leg.refreshes.length, rotations, "sign-outs": 0 };
 }
 
 /**
@@ -548,7 +548,7 @@ async function inHaste(leg) {
   // On a very slow machine a message may be too late. Eight independent tabs would refresh 16 times
   // or more.
   const most = 2 * (Math.ceil((now() - calm.at) / ahead) + 1);
-  assert.ok(byClock >= 2 && byClock <= most, `${byClock} refreshes in ${2 * life} s in which nobody did anything`);
+  assert.ok(byClock >= 2 && byClock <= most, `${byClock} refreshes in ${2 * life} s without activity`);
   // All tabs come online at the same time.
   await leg.context.setOffline(true);
   await sleep(life + 1);
@@ -559,7 +559,7 @@ async function inHaste(leg) {
   assert.ok(back >= 1 && back <= tabs, `${back} refreshes of ${tabs} tabs that came online together`); // usually 1
   assert.deepEqual(await each(pages, read), pages.map(() => "200"));
   assert.deepEqual(leg.ends, []);
-  leg.figures = { tabs: pages.length, refreshes: byClock, "when online again": back, "log-outs": 0 };
+  leg.figures = { tabs: pages.length, refreshes: byClock, "when online again": back, "sign-outs": 0 };
 }
 
 /**
@@ -587,9 +587,9 @@ async function inBodies(leg) {
   const unseen = await open(leg, app, { transport: "body" });
   await shared[0].evaluate(() => accounts.logout());
   await reaches(shared[1], "signed-out");
-  assert.equal((await stateOf(unseen)).status, "unknown", "it has not looked into its own storage yet");
+  assert.equal((await stateOf(unseen)).status, "unknown", "the tab has not read its storage yet");
   assert.deepEqual(await each([...own, hybrid], read), ["200", "200", "200"]);
-  leg.figures = { tabs: pages.length, sessions: 4, "log-outs": 0 };
+  leg.figures = { tabs: pages.length, sessions: 4, "sign-outs": 0 };
 }
 
 // ---------------------------------------------------------------- other origins and sites
@@ -616,7 +616,7 @@ async function inForeign(leg) {
   const stranger = await open(leg, elsewhere);
   const sent = stranger.waitForRequest((request) => request.url().endsWith("/accounts/session"));
   assert.equal((await stranger.evaluate(() => accounts.restore())).status, "signed-out");
-  assert.equal((await (await sent).allHeaders()).cookie, undefined, "a cookie went to another site's page");
+  assert.equal((await (await sent).allHeaders()).cookie, undefined, "a cookie was sent from a page of another site");
   const refused = await stranger.evaluate(async (ada) => (await accounts.login({ username: ada.username, password: ada.password })).error, ada);
   assert.equal(refused.code, "transport_unusable");
   assert.match(refused.detail, /another site.*"token_transport":"body".*reverse proxy/);

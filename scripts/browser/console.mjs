@@ -1,12 +1,11 @@
 // Uses the console at /console/ like a staff member, with the keyboard and with the mouse, with
-// 100,000 users in the database: find a user by a part of the e-mail address, deactivate the user,
+// 100,000 users in the database: find a user by a part of the email address, deactivate the user,
 // and see that the sessions end; edit, invite, delete; pages, filters and errors; and the limits of
 // ordinary users and of staff members.
 //
 //   node scripts/browser/console.mjs [ACCOUNTSD]
 //
 // VIEW        only the views whose name contains this
-// VIEW        only the views whose name holds this
 // SHOTS       directory for the screenshots (default .cache/shots)
 // CHROMIUM    the browser (default /usr/bin/chromium)
 //
@@ -56,7 +55,7 @@ async function sees(v, text, what = "") {
   try {
     await v.page.getByText(text, { exact: false }).locator("visible=true").first().waitFor();
   } catch {
-    check(false, `${v.view.name} ${what}: "${text}" is expected, it says: ${(await v.page.locator("body").innerText()).slice(0, 700)}`);
+    check(false, `${v.view.name} ${what}: "${text}" was expected, the page shows: ${(await v.page.locator("body").innerText()).slice(0, 700)}`);
   }
 }
 
@@ -66,7 +65,7 @@ const names = (v) => v.page.locator("#users td.name a").allTextContents();
 
 async function is(v, what, got, want) {
   const value = await got;
-  check(JSON.stringify(value) === JSON.stringify(want), `${v.view.name} ${what}: ${JSON.stringify(value)} instead of ${JSON.stringify(want)}`);
+  check(JSON.stringify(value) === JSON.stringify(want), `${v.view.name} ${what}: ${JSON.stringify(value)} want ${JSON.stringify(want)}`);
 }
 
 /** Waits until the condition holds. */
@@ -75,7 +74,7 @@ async function until(v, what, holds) {
     if (await holds()) return;
     await v.page.waitForTimeout(50);
   }
-  check(false, `${v.view.name}: ${what} does not come`);
+  check(false, `${v.view.name}: timeout waiting for ${what}`);
 }
 
 const arrived = (v) => v.page.locator("#users-list:not([aria-busy]) td.name a").first().waitFor();
@@ -126,7 +125,7 @@ async function arrive(v) {
   await v.page.locator("#signin").waitFor();
   await still(v, "sign-in");
   await is(v, "title", v.page.title(), "Sign in – accounts console");
-  await is(v, "focus at the beginning", focused(v), "login-username");
+  await is(v, "initial focus", focused(v), "login-username");
 }
 
 /** Signs in with the keyboard. */
@@ -153,7 +152,7 @@ async function elsewhere(v, username, secret = password) {
 
 /** Enters the password when the console asks for it. */
 async function prove(v, secret = password) {
-  await v.page.locator("#prove[open]").waitFor();
+  await v.page.locator("#reauth[open]").waitFor();
   await v.page.keyboard.type(secret);
   await v.page.keyboard.press("Enter");
 }
@@ -161,7 +160,7 @@ async function prove(v, secret = password) {
 // ---------------------------------------------------------------- a new staff member
 
 /**
- * With the keyboard only, finds a user by a part of the e-mail address, deactivates the user, and
+ * With the keyboard only, finds a user by a part of the email address, deactivates the user, and
  * sees that the sessions have ended.
  */
 async function newcomer(v) {
@@ -175,12 +174,12 @@ async function newcomer(v) {
   const began = Date.now();
   allow(v, 401, "accounts/login");
   await signIn(v, "root", "someone else's guess");
-  await sees(v, "The name or the password is wrong", "sign-in");
-  await is(v, "what was typed", page.locator("#login-username").inputValue(), "root");
+  await sees(v, "The username or password is incorrect", "sign-in");
+  await is(v, "the typed value", page.locator("#login-username").inputValue(), "root");
   await page.locator("#login-password").fill("");
   await signIn(v, "root");
   await arrived(v);
-  await is(v, "focus after the sign-in", focused(v), "users-title");
+  await is(v, "focus after sign-in", focused(v), "users-title");
   await shot(v, "users");
   age(server, "root");
 
@@ -188,7 +187,7 @@ async function newcomer(v) {
   await page.keyboard.type(`${v.view.name}@harb`);
   await until(v, "one user", async () => (await names(v)).join() === victim);
   await is(v, "the search in the address", query(v).get("q"), `${v.view.name}@harb`);
-  await is(v, "what is read out", page.locator("#heard").textContent(), "1 user");
+  await is(v, "announced text", page.locator("#heard").textContent(), "1 user");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await sees(v, "Sessions (1)", "the user");
@@ -211,10 +210,10 @@ async function newcomer(v) {
   await page.keyboard.press("Enter");
   allow(v, 422, "accounts/reauthenticate");
   await prove(v, "someone else's guess");
-  await sees(v, "This is not the password.", "the password once more");
+  await sees(v, "The password is incorrect.", "password dialog");
   await shot(v, "password");
   await page.keyboard.press("Escape");
-  await page.locator("#prove").waitFor({ state: "hidden" });
+  await page.locator("#reauth").waitFor({ state: "hidden" });
   await is(v, "without the password", request(), "alive");
   await page.locator("#activity").focus();
   await page.keyboard.press("Enter");
@@ -222,16 +221,16 @@ async function newcomer(v) {
   allow(v, 403, "admin/users/\\d+");
   await page.keyboard.press("Enter");
   await prove(v);
-  await sees(v, "No live session", "after the deactivation");
-  await sees(v, "is deactivated, and every session has ended", "after the deactivation");
+  await sees(v, "There are no active sessions", "after the deactivation");
+  await sees(v, "is deactivated. All sessions have ended", "after the deactivation");
   await is(v, "badge", page.locator("#user-badges .bad").textContent(), "Deactivated");
   await is(v, "the victim's session", request(), "session_revoked");
-  console.log(`  ${v.view.name}: signed in, found, deactivated after ${((Date.now() - began) / 1000).toFixed(1)} s, two wrong passwords and the pictures included`);
+  console.log(`  ${v.view.name}: signed in, found, deactivated after ${((Date.now() - began) / 1000).toFixed(1)} s, including two wrong passwords and screenshots`);
   await shot(v, "deactivated");
 
   await page.locator("#activity").click();
   await sees(v, "is active again", "activation");
-  await is(v, "a session of before", request(), "session_revoked");
+  await is(v, "an earlier session", request(), "session_revoked");
   await page.goBack();
   await is(v, "the search after going back", page.locator("#q").inputValue(), `${v.view.name}@harb`);
   await page.locator("#users-clear").click();
@@ -254,7 +253,7 @@ async function look(v) {
   await shot(v, "invite");
   await page.keyboard.press("Escape");
   await page.goto(`${server.origin}/console/?view=users&q=nobody+of+this+name&role=staff,superuser`);
-  await sees(v, "Nobody fits");
+  await sees(v, "No users found");
   await still(v, "nobody");
   await shot(v, "nobody");
   await page.goto(`${server.origin}/console/?view=user&id=1`);
@@ -266,7 +265,7 @@ async function look(v) {
   await shot(v, "events");
 }
 
-// ---------------------------------------------------------------- the daily work
+// ---------------------------------------------------------------- daily work
 
 async function work(v) {
   await newcomer(v);
@@ -292,7 +291,7 @@ async function search(v) {
   await page.locator("#q").pressSequentially(".9");
   await until(v, "the later search", async () => (await names(v))[0]?.includes("hopper.9"));
   await page.waitForTimeout(1_400);
-  check((await names(v)).every((name) => name.includes("hopper.9")), `${v.view.name}: an older answer has the last word`);
+  check((await names(v)).every((name) => name.includes("hopper.9")), `${v.view.name}: an outdated response replaced a newer one`);
   await page.unroute(/q=hopper$/);
 
   await page.locator("[name=is_active]").selectOption("false");
@@ -307,11 +306,11 @@ async function search(v) {
   await is(v, "filter after a reload", page.locator("[name=is_active]").inputValue(), "false");
   await shot(v, "filters");
   await page.goBack();
-  await until(v, "the filter before", async () => (await page.locator("[name=email_verified]").inputValue()) === "");
+  await until(v, "the previous filter", async () => (await page.locator("[name=email_verified]").inputValue()) === "");
   await page.locator("#q").fill("nobody of this name");
-  await sees(v, "Nobody fits");
+  await sees(v, "No users found");
   await shot(v, "nobody");
-  await page.getByRole("button", { name: "Clear the filters" }).click();
+  await page.getByRole("button", { name: "Clear filters" }).click();
   await arrived(v);
   await is(v, "cleared", [query(v).get("q"), query(v).get("is_active"), await page.locator("#q").inputValue()], [null, null, ""]);
 }
@@ -319,11 +318,11 @@ async function search(v) {
 /** Tests paging forward and back, after a reload, and the sort order. */
 async function pages(v) {
   const { page } = v;
-  await page.getByRole("button", { name: "E-mail" }).click();
+  await page.getByRole("button", { name: "Email" }).click();
   await until(v, "the order", () => query(v).get("sort") === "email");
-  await page.getByRole("button", { name: "E-mail" }).click();
-  await is(v, "aria-sort", page.getByRole("columnheader", { name: "E-mail" }).getAttribute("aria-sort"), "descending");
-  await page.getByRole("button", { name: "Last login" }).click();
+  await page.getByRole("button", { name: "Email" }).click();
+  await is(v, "aria-sort", page.getByRole("columnheader", { name: "Email" }).getAttribute("aria-sort"), "descending");
+  await page.getByRole("button", { name: "Last sign-in" }).click();
   await until(v, "the order", () => query(v).get("sort") === "-last_login");
   await page.getByRole("button", { name: "Username" }).click();
   await until(v, "a first page", async () => query(v).get("sort") === null && (await names(v))[0] === "ada.allen.0");
@@ -342,12 +341,12 @@ async function pages(v) {
   await sees(v, "Users 51–100", "back");
   await is(v, "the second page", names(v), seen[1]);
   await page.goBack();
-  await sees(v, "Users 101–150", "by the browser");
+  await sees(v, "Users 101–150", "forward in the history");
   await page.locator("#users td.name a").first().click();
   await page.locator("#user-name", { hasText: seen[2][0] }).waitFor();
   await page.locator("#user-back").click();
-  await sees(v, "Users 101–150", "by the way back");
-  await is(v, "the third page by the way back", names(v), seen[2]);
+  await sees(v, "Users 101–150", "back link");
+  await is(v, "the third page by the back link", names(v), seen[2]);
   await page.evaluate(() => history.replaceState(null, "")); // like a link from another page
   await page.reload();
   await page.getByRole("button", { name: "First page" }).click();
@@ -362,14 +361,14 @@ async function faults(v) {
   }) });
   await page.route(/\/admin\/users\?/, busy);
   await page.locator("#users-filters [name=role]").selectOption("superuser");
-  await sees(v, "The server is busy. Please try again in 30 s.", "503");
+  await sees(v, "The server is busy. Try again in 30 seconds.", "503");
   await shot(v, "busy");
   await page.unroute(/\/admin\/users\?/);
   await page.getByRole("button", { name: "Try again" }).click();
   await arrived(v);
 
   await page.locator("#users td.name a").first().click();
-  await sees(v, "Details");
+  await sees(v, "Recent events");
   await page.locator("#details-last").fill("Typed Offline");
   await v.context.setOffline(true);
   await page.locator("#details button[type=submit]").click();
@@ -390,31 +389,31 @@ async function edit(v) {
   await page.locator("#details-username").fill("root");
   allow(v, 409, "admin/users/\\d+");
   await page.keyboard.press("Enter");
-  await sees(v, "This username belongs to somebody else.", "edit");
-  await is(v, "focus on the fault", focused(v), "details-username");
+  await sees(v, "This username is already taken.", "edit");
+  await is(v, "focus on the invalid field", focused(v), "details-username");
   await page.locator("#details-username").fill("not @ name");
   allow(v, 422, "admin/users/\\d+");
   await page.keyboard.press("Enter");
-  await sees(v, "This cannot be used.", "edit");
+  await sees(v, "This value is not valid.", "edit");
   await shot(v, "refused");
   await page.locator("#details-username").fill("grace");
   await page.locator("#details-last").fill("Hopper");
   await page.locator("#details-locale").selectOption("ko");
   await page.getByRole("link", { name: "Users" }).first().click();
-  await sees(v, "What you typed for grace is not saved. It waits there.", "unsaved");
+  await sees(v, "Your changes to grace are not saved.", "unsaved");
   await page.goBack();
   await page.locator("#user-name", { hasText: "grace" }).waitFor();
-  await until(v, "what was typed", async () => (await page.locator("#details-last").inputValue()) === "Hopper");
+  await until(v, "the typed value", async () => (await page.locator("#details-last").inputValue()) === "Hopper");
   await page.locator("#details button[type=submit]").click();
   await sees(v, "Saved.");
-  await is(v, "what is sent", page.evaluate(() => window.patched), { last_name: "Hopper", locale: "ko" });
+  await is(v, "the request body", page.evaluate(() => window.patched), { last_name: "Hopper", locale: "ko" });
   await until(v, "the new name", async () => (await page.locator("#user-badges").innerText()).includes("Hopper"));
-  await sees(v, "Profile changed", "newest events");
-  await sees(v, "Language: none → ko", "newest events");
+  await sees(v, "Profile changed", "recent events");
+  await sees(v, "Language: none → ko", "recent events");
   await page.locator("#all-events").click();
-  await until(v, "the events of one", async () => query(v).get("view") === "events" && (await page.locator("#events td.what").count()) === 2);
+  await until(v, "the events of one user", async () => query(v).get("view") === "events" && (await page.locator("#events td.what").count()) === 2);
   await shot(v, "events-of-one");
-  await is(v, "by whom", page.locator("#events td.by").first().textContent(), "you");
+  await is(v, "the actor", page.locator("#events td.by").first().textContent(), "you");
   await page.locator("#events td.by a").first().click();
   await page.locator("#user-name", { hasText: "root" }).waitFor();
 }
@@ -429,18 +428,18 @@ async function twoEditors(v) {
   sql(server, "UPDATE users SET first_name = 'Amazing', version = version + 1 WHERE username = 'grace';");
   allow(v, 412, "admin/users/\\d+");
   await page.locator("#details button[type=submit]").click();
-  await sees(v, "Somebody else has changed this in the meantime", "two editors");
-  await until(v, "the other's change", async () => (await page.locator("#details-first").inputValue()) === "Amazing");
-  await is(v, "what was typed", page.locator("#details-locale").inputValue(), "");
+  await sees(v, "This was changed in another session", "two editors");
+  await until(v, "the change of the other editor", async () => (await page.locator("#details-first").inputValue()) === "Amazing");
+  await is(v, "the typed value", page.locator("#details-locale").inputValue(), "");
   await shot(v, "two-editors");
   await page.locator("#details button[type=submit]").click();
   await sees(v, "Saved.", "two editors");
-  await is(v, "what is sent", page.evaluate(() => window.patched), { locale: null });
+  await is(v, "the request body", page.evaluate(() => window.patched), { locale: null });
   sql(server, "UPDATE users SET first_name = 'Elsewhere', version = version + 1 WHERE username = 'grace';");
   await page.locator("#roles [name=is_staff]").check();
   allow(v, 412, "admin/users/\\d+");
   await page.locator("#roles button").click();
-  await sees(v, "Somebody else has changed this in the meantime", "roles of two editors");
+  await sees(v, "This was changed in another session", "roles of two editors");
 }
 
 /** The log can be filtered by several kinds and by days. */
@@ -454,7 +453,7 @@ async function log(v) {
   await until(v, "two kinds", async () => query(v).get("kind") === "profile_changed,deactivated");
   await page.locator("#events-list:not([aria-busy])").waitFor();
   await is(v, "kinds in the list", page.locator("#events td.what").allTextContents().then((all) => [...new Set(all)].sort()), ["Deactivated", "Profile changed"]);
-  await is(v, "the menu says", page.locator("#kinds-chosen").textContent(), "2 kinds");
+  await is(v, "the text of the menu", page.locator("#kinds-chosen").textContent(), "2 kinds");
   await is(v, "the user's name", page.locator("#events td.id a", { hasText: "grace" }).count().then((n) => n > 0), true);
   await shot(v, "kinds");
   await page.keyboard.press("Escape");
@@ -463,10 +462,10 @@ async function log(v) {
   await until(v, "the day in the address", async () => query(v).get("from") === day(0));
   await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
   await page.locator("[name=to]").fill(day(-1));
-  await sees(v, "Nothing of the kind", "days");
+  await sees(v, "No events found", "days");
   await page.locator("[name=from]").fill(day(-2));
   await until(v, "both days", async () => query(v).get("from") === day(-2));
-  await sees(v, "Nothing of the kind", "days");
+  await sees(v, "No events found", "days");
   await page.locator("[name=to]").fill(day(0));
   await page.locator("#events-list:not([aria-busy]) td.what").first().waitFor();
   await page.reload();
@@ -474,7 +473,7 @@ async function log(v) {
   await is(v, "kinds after a reload", page.locator("#kinds input:checked").count(), 2);
   await page.locator("#events-clear").click();
   await until(v, "cleared", async () => query(v).get("kind") === null && query(v).get("from") === null);
-  await is(v, "the menu after clearing", page.locator("#kinds-chosen").textContent(), "Everything");
+  await is(v, "the menu after clearing", page.locator("#kinds-chosen").textContent(), "All events");
 }
 
 /** A newer server responds with values and members that this console does not know. */
@@ -489,8 +488,8 @@ async function unknowns(v) {
   await open(v, "?view=events");
   await sees(v, "Passkey added", "an unknown kind");
   await sees(v, "Robot arm", "an unknown actor");
-  await sees(v, "Shoe size: none → 44", "an unknown member");
-  await is(v, "events beside an unknown one", page.locator("#events td.what").count(), 2);
+  await sees(v, "Shoe size: none → 44", "an unknown field");
+  await is(v, "all events, including an unknown one", page.locator("#events td.what").count(), 2);
   await shot(v, "unknown");
   await page.unroute(/\/admin\/events\?/);
 
@@ -524,7 +523,7 @@ async function invite(v) {
   await page.locator("#invite-email").fill("cfo@c\u043erp.example"); // contains a Cyrillic о
   allow(v, 422, "admin/users");
   await page.keyboard.press("Enter");
-  await sees(v, "This cannot be used.", "a look-alike domain");
+  await sees(v, "This value is not valid.", "a look-alike domain");
   await page.locator("#invite-email").fill("");
   await page.keyboard.press("Escape");
   await open(v, "?view=users");
@@ -533,7 +532,7 @@ async function invite(v) {
   allow(v, 409, "admin/users");
   await page.keyboard.type("grace@harbour.example");
   await page.keyboard.press("Enter");
-  await sees(v, "This address belongs to another account.", "invitation");
+  await sees(v, "This email address belongs to another account.", "invitation");
   await page.locator("#invite-email").fill("hedy@harbour.example");
   await page.locator("#invite-username").fill("hedy");
   await page.locator("#invite-first").fill("Hedy");
@@ -544,7 +543,7 @@ async function invite(v) {
   await is(v, "typed before Escape", page.locator("#invite-username").inputValue(), "hedy");
   await page.locator("#invite button[type=submit]").click();
   await page.locator("#user-name", { hasText: "hedy" }).waitFor();
-  await sees(v, "Invited. A mail to hedy@harbour.example is on its way.", "invitation");
+  await sees(v, "An invitation was sent to hedy@harbour.example.", "invitation");
   await sees(v, "Invited, no password yet", "invitation");
   check((await link(v.server, "hedy@harbour.example", "reset")).length > 20, `${v.view.name}: the invitation has no link`);
 }
@@ -564,7 +563,7 @@ async function lookAlike(v) {
   await shot(v, "look-alike");
   await open(v, "?view=users&q=grace@harbour");
   await page.getByRole("link", { name: "grace", exact: true }).waitFor();
-  await is(v, "an ASCII domain, twice", page.locator("#users .ascii").count(), 0);
+  await is(v, "ASCII domains shown twice", page.locator("#users .ascii").count(), 0);
 }
 
 /** Before an irreversible action, the name must be typed. */
@@ -574,17 +573,17 @@ async function remove(v) {
   await is(v, "focus before a deletion", focused(v), "ask-input");
   await page.keyboard.type("headhunter");
   await page.keyboard.press("Enter");
-  await is(v, "another name", page.locator("#ask-input-fault").textContent(), "This is not hedy.");
+  await is(v, "wrong name", page.locator("#ask-input-fault").textContent(), "This does not match hedy.");
   await shot(v, "delete");
   await page.locator("#ask-input").fill("hedy");
   const gone = page.url();
   await page.keyboard.press("Enter");
-  await sees(v, "hedy is deleted.", "deletion");
+  await sees(v, "hedy was deleted.", "deletion");
   allow(v, 404, "admin/users/\\d+");
   allow(v, 404, "admin/users/\\d+/sessions");
   await page.goto(gone);
-  await sees(v, "There is no such user", "deletion");
-  await is(v, "focus where nobody is", focused(v), "There is no such user");
+  await sees(v, "User not found", "deletion");
+  await is(v, "focus if there is no user", focused(v), "User not found");
   await shot(v, "gone");
 }
 
@@ -593,17 +592,17 @@ async function mails(v) {
   await open(v, "?view=users&q=grace@harbour");
   await page.getByRole("link", { name: "grace", exact: true }).click();
   await page.locator("#send-mail:enabled").click();
-  await sees(v, "A mail to grace@harbour.example is on its way.", "mails");
+  await sees(v, "An email was sent to grace@harbour.example.", "emails");
   allow(v, 429, "admin/users/\\d+/password_reset");
   await page.locator("#send-mail").click();
-  await sees(v, "Too many tries. Please wait 60 minutes.", "mails");
+  await sees(v, "Too many attempts. Try again in 60 minutes.", "emails");
   // A network from which grace has signed in before is allowed ten more attempts.
   for (let i = 0; i < 21; i++) await elsewhere(v, "grace", "someone else's guess");
   await page.reload();
-  await sees(v, "Login paused", "throttled");
-  await shot(v, "throttled");
+  await sees(v, "Sign-in blocked", "sign-in limit");
+  await shot(v, "sign-in limit");
   await page.locator("#unthrottle").click();
-  await sees(v, "The next login is judged again.", "throttled");
+  await sees(v, "This user can sign in again.", "sign-in limit");
   await page.locator("#unthrottle").waitFor({ state: "hidden" });
 }
 
@@ -616,7 +615,7 @@ async function roles(v) {
   await page.locator("#roles [name=is_superuser]").uncheck();
   await page.locator("#roles [name=is_staff]").check();
   await page.locator("#roles button").click();
-  await sees(v, "The roles are saved.", "roles");
+  await sees(v, "Roles saved.", "roles");
   await is(v, "role", page.locator("#user-badges .role").textContent(), "Staff");
 
   const two = [await elsewhere(v, "grace"), await elsewhere(v, "grace")];
@@ -627,7 +626,7 @@ async function roles(v) {
   await is(v, "one of two", (await Promise.all(two.map((ask) => ask()))).sort(), ["alive", "session_revoked"]);
   await page.locator("#end-all").click();
   await page.locator("#ask-yes").click();
-  await sees(v, "No live session", "sessions");
+  await sees(v, "There are no active sessions", "sessions");
   await is(v, "both", Promise.all(two.map((ask) => ask())), ["session_revoked", "session_revoked"]);
 }
 
@@ -639,27 +638,27 @@ async function ends(v) {
   await open(v, "?view=user&id=1");
   await page.locator("#user-name", { hasText: "root" }).waitFor();
   await page.locator("#activity").click();
-  await sees(v, "This is your own account", "the own account");
+  await sees(v, "This is your own account", "own account");
   await shot(v, "own");
   await page.keyboard.press("Escape");
   await page.locator("#details-first").fill("Not Saved");
   sql(server, "UPDATE sessions SET revoked_at = created_at, revoke_reason = 'logout' WHERE user_id = 1;");
   allow(v, 401, "admin/users/1/password_reset");
   await page.locator("#send-mail").click();
-  await sees(v, "Your session was ended", "the end");
-  await is(v, "focus at the end", focused(v), "signin-title");
+  await sees(v, "Your session was ended", "end of the session");
+  await is(v, "focus at the end of the session", focused(v), "signin-title");
   await shot(v, "ended");
   await signIn(v, "root");
   await page.locator("#user-name", { hasText: "root" }).waitFor();
-  await until(v, "what was typed before the end", async () => (await page.locator("#details-first").inputValue()) === "Not Saved");
+  await until(v, "the value typed before the session ended", async () => (await page.locator("#details-first").inputValue()) === "Not Saved");
   const other = await v.context.newPage();
   await other.goto(`${server.origin}/console/`);
   await other.locator("#users td.name a").first().waitFor();
   await other.locator("#logout").click();
   await page.locator("#signin").waitFor();
-  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a log-out is no alarm`);
+  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a sign-out shows an alert`);
   const left = await page.evaluate(() => document.body.textContent + [...document.querySelectorAll("input")].map((e) => e.value).join());
-  await is(v, "what a log-out leaves behind", left.match(/.{0,20}(root|Not Saved|Chrome on Linux).{0,20}/), null);
+  await is(v, "data left after a sign-out", left.match(/.{0,20}(root|Not Saved|Chrome on Linux).{0,20}/), null);
 }
 
 // ---------------------------------------------------------------- the limits of other users
@@ -671,34 +670,34 @@ async function limits(v) {
   sql(server, "UPDATE users SET is_staff = 1 WHERE username = 'sam';");
   await arrive(v);
   await signIn(v, "plain");
-  await sees(v, "You are signed in as plain, who is not a member of staff.", "an ordinary user");
-  await shot(v, "outsider");
-  await page.locator("#outsider-logout").click();
+  await sees(v, "You are signed in as plain, which is not a staff account.", "an ordinary user");
+  await shot(v, "forbidden");
+  await page.locator("#forbidden-logout").click();
   await page.locator("#signin").waitFor();
 
   await signIn(v, "sam");
   await arrived(v);
   await shot(v, "users");
   await open(v, "?view=user&id=1");
-  await sees(v, "only superusers change members of staff", "staff looks at staff");
-  for (const name of ["#activity", "#send-mail", "#delete", "#details-username", "#roles button"]) check(await page.locator(name).isDisabled(), `${v.view.name}: ${name} can be used`);
+  await sees(v, "only superusers can change it", "staff member views a staff account");
+  for (const name of ["#activity", "#send-mail", "#delete", "#details-username", "#roles button"]) check(await page.locator(name).isDisabled(), `${v.view.name}: ${name} is enabled`);
   await shot(v, "staff");
   await open(v, "?view=users&q=plain@harbour");
   await page.getByRole("link", { name: "plain", exact: true }).click();
   await page.locator("#activity:enabled").waitFor();
-  await sees(v, "Only superusers give and take roles.", "staff looks at an ordinary user");
-  check(await page.locator("#roles button").isDisabled(), `${v.view.name}: roles can be given`);
+  await sees(v, "Only superusers can change roles.", "staff member views an ordinary user");
+  check(await page.locator("#roles button").isDisabled(), `${v.view.name}: the roles form is enabled`);
   await shot(v, "user");
   await page.locator("#invite-open").waitFor({ state: "hidden" });
   await open(v, "?view=users");
   await page.locator("#invite-open").click();
-  check(!(await page.locator("#invite-roles").isVisible()), `${v.view.name}: an invitation offers roles`);
+  check(!(await page.locator("#invite-roles").isVisible()), `${v.view.name}: the invitation form offers roles`);
   await page.keyboard.press("Escape");
 
   sql(server, "UPDATE users SET is_staff = 0 WHERE username = 'sam';");
   allow(v, 403, "admin/users");
   await page.locator("[name=is_active]").selectOption("true");
-  await sees(v, "You are signed in as sam, who is not a member of staff.", "a role that was taken");
+  await sees(v, "You are signed in as sam, which is not a staff account.", "a removed role");
 }
 
 // ---------------------------------------------------------------- main

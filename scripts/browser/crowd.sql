@@ -13,9 +13,9 @@ SELECT n, f.name AS first, l.name AS last, lower(f.name || '.' || l.name) || '.'
   strftime('%Y-%m-%d %H:%M:%S', 'now', '-' || (n * 37 % 700) || ' hours') || '.0+00:00' AS seen
 FROM numbers JOIN firsts f ON f.k = n % 11 JOIN lasts l ON l.k = n % 13;
 INSERT INTO users (id, username, username_norm, email, email_norm, first_name, last_name, locale, password, is_active, is_staff, is_superuser,
-  email_verified_at, session_epoch, last_login, date_joined, search)
+  email_verified_at, session_epoch, version, lock_count, last_login, date_joined, search)
 WITH RECURSIVE hundreds(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM hundreds WHERE n < 699)
-SELECT id, username, username, email, email, first, last, '', '!', id % 23 <> 5, id % 9973 = 0, 0, iif(id % 11 = 3, NULL, joined), 1, iif(id % 5 = 1, NULL, seen), joined,
+SELECT id, username, username, email, email, first, last, '', '!', id % 23 <> 5, id % 9973 = 0, 0, iif(id % 11 = 3, NULL, joined), 1, 1, 0, iif(id % 5 = 1, NULL, seen), joined,
   lower(username || char(10) || email || char(10) || first || char(10) || last)
 FROM (
   SELECT 1000 + h.n * 143 + k.n AS id, name || h.n AS username, name || h.n || host AS email, first, last, joined, seen

@@ -1,5 +1,5 @@
-// Uses the demo at /demo/ like a new visitor, with the mouse: sign up, find the mail, verify, log
-// in in each of the four transports, edit the profile, change the password, end sessions, read the
+// Uses the demo at /demo/ like a new visitor, with the mouse: sign up, find the mail, verify,
+// sign in with each of the four transports, edit the profile, change the password, end sessions, read the
 // security log, and lose a session to a thief.
 //
 //   node scripts/browser/demo.mjs [ACCOUNTSD]
@@ -29,8 +29,8 @@ const settings = {
 const rotation = 1_300; // the rotation interval and its margin, rounded up
 
 // The credentials that each transport sends with a read and with a refresh.
-const access = "cookie access (no script can read it)";
-const refresh = "cookie refreshtoken (no script can read it)";
+const access = "cookie access (hidden from scripts)";
+const refresh = "cookie refreshtoken (hidden from scripts)";
 const transports = {
   hybrid: { read: ["Authorization: Bearer", refresh], renew: ["X-CSRFToken", "Refresh-Attempt", refresh] },
   cookies: { read: [access, refresh], renew: ["X-CSRFToken", "Refresh-Attempt", access, refresh] },
@@ -65,7 +65,7 @@ async function sees(v, text, what = "") {
   try {
     await v.page.getByText(text, { exact: false }).locator("visible=true").first().waitFor();
   } catch {
-    check(false, `${v.view.name} ${what}: "${text}" is expected, it says: ${(await v.page.locator("#stage").innerText()).slice(0, 600)}`);
+    check(false, `${v.view.name} ${what}: "${text}" was expected, the page shows: ${(await v.page.locator("#stage").innerText()).slice(0, 600)}`);
   }
 }
 
@@ -96,12 +96,12 @@ async function carries(v, line, wanted, what) {
 async function arrive(v) {
   await v.page.goto(`${v.server.origin}/demo/`);
   await v.page.locator("#signup").waitFor();
-  check((await wired(v, "GET /accounts/session")).status === "200", `${v.view.name}: no session is no fault`);
-  await sees(v, "At least 12 characters, such as", "the minimum length");
+  check((await wired(v, "GET /accounts/session")).status === "200", `${v.view.name}: the session request fails without a session`);
+  await sees(v, "At least 12 characters. A few", "the minimum length");
   await still(v, "start");
   await shot(v, "start");
   await submit(v, "signup");
-  check(await v.page.evaluate(() => document.activeElement.id) === "signup-email", `${v.view.name}: the focus is on the first empty field`);
+  check(await v.page.evaluate(() => document.activeElement.id) === "signup-email", `${v.view.name}: the focus is not on the first empty field`);
   await submit(v, "signup", { email: v.email, username: v.username, password: "short" });
   allow(v, 422, "register");
   await sees(v, "This is too short: at least 12 characters.", "sign up");
@@ -110,7 +110,7 @@ async function arrive(v) {
 
 async function signUp(v) {
   await submit(v, "signup", { email: v.email, username: v.username, password });
-  await sees(v, "This prints the newest link:", "sign up");
+  await sees(v, "This command prints the newest link:", "sign up");
   const token = await link(v.server, v.email, "verify");
   const command = (await v.page.locator("#command").innerText()).replaceAll("data/mail", join(v.server.dataDir, "mail"));
   const printed = execFileSync("sh", ["-c", command], { encoding: "utf8" }).trim();
@@ -121,8 +121,8 @@ async function signUp(v) {
   await sees(v, "This link is no longer valid", "verify");
   await submit(v, "verify", { token: ` ${printed}&lang=en ` });
   await sees(v, `Hello, ${v.username}`, "verify");
-  check(await v.page.evaluate(() => document.activeElement.matches("#inside h1")), `${v.view.name}: the focus is on the new heading`);
-  check(!(await v.page.locator("input").evaluateAll((all, secret) => all.some((e) => e.value === secret), password)), `${v.view.name}: the password is left in a field`);
+  check(await v.page.evaluate(() => document.activeElement.matches("#signed-in h1")), `${v.view.name}: the focus is not on the new heading`);
+  check(!(await v.page.locator("input").evaluateAll((all, secret) => all.some((e) => e.value === secret), password)), `${v.view.name}: the password remains in a field`);
 }
 
 async function live(v) {
@@ -135,33 +135,33 @@ async function live(v) {
   await tab(v, "password");
   await submit(v, "password", { current_password: "someone else's guess", new_password: v.password });
   allow(v, 422, "password/change");
-  await sees(v, "This is not the password.", "password");
+  await sees(v, "The password is incorrect.", "password");
   await submit(v, "password", { current_password: password, new_password: v.password });
-  await sees(v, "The password is changed.", "password");
+  await sees(v, "Password changed.", "password");
   await shot(v, "password");
 
   const other = await call(v, "login", { username: v.username, password: v.password, token_transport: "body" });
   await tab(v, "sessions");
-  await page.locator("#sessions li:not(.ghost)").nth(1).waitFor();
+  await page.locator("#sessions li:not(.placeholder)").nth(1).waitFor();
   await shot(v, "sessions");
   await page.locator("#sessions button").click();
-  await sees(v, "Ended: its next request is refused.", "sessions");
+  await sees(v, "The session has ended.", "sessions");
   await page.waitForFunction(() => document.querySelectorAll("#sessions li").length === 1);
   const after = await call(v, "refresh_token", { refresh_token: other.body.refresh_token });
-  check(after.body.code === "session_revoked", `${v.view.name}: the other device is answered ${after.status}`);
+  check(after.body.code === "session_revoked", `${v.view.name}: the other device gets status ${after.status}`);
 
   await sleep(1_200); // events without a change are written to the log once a second
   await tab(v, "events");
-  for (const event of ["Account made", "Wrong password given", "Password changed", "A session ended"]) await sees(v, event, "security log");
+  for (const event of ["Signed up", "Wrong password", "Password changed", "Session ended"]) await sees(v, event, "security log");
   await shot(v, "events");
 
   await strange(v);
 
   await page.locator("#clear").click();
-  await sees(v, "Each request of this page will be listed here", "requests");
+  await sees(v, "Every request of this page is listed here", "requests");
   await page.locator("#logout").click();
   await page.locator("#login").waitFor();
-  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a log-out is no alarm`);
+  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a sign-out shows an alert`);
 }
 
 /** A newer server responds with values and members that the demo does not know. */
@@ -174,7 +174,7 @@ async function strange(v) {
   await page.route(/\/accounts\/events/, (route) => route.fulfill({ json: { flavors: [], events: [event, { ...event, kind: "login" }], next_cursor: null } }));
   await tab(v, "events");
   await sees(v, "Passkey added", "an unknown kind");
-  check(await page.locator("#events li").count() === 2, `${v.view.name}: an unknown kind takes the list away`);
+  check(await page.locator("#events li").count() === 2, `${v.view.name}: an unknown kind of event removed the list`);
   await page.unroute(/\/accounts\/events/);
   const headers = { "Content-Type": "application/problem+json" };
   const problem = { type: "http://localhost/problems/x", title: "X", detail: "Feed the cat first.", request_id: "x" };
@@ -206,21 +206,21 @@ async function moves(v) {
   age(server, v.username);
   allow(v, 403, "email/change");
   await submit(v, "address", { email: next });
-  await page.locator("#prove[open]").waitFor();
+  await page.locator("#reauth[open]").waitFor();
   await shot(v, "password-once-more");
   await page.keyboard.type(password);
   await page.keyboard.press("Enter");
-  await sees(v, `${next} is waiting for its confirmation.`, "change of address");
+  await sees(v, `${next} is not confirmed yet.`, "change of address");
   const first = await link(server, next, "email-change");
   await page.locator("#pending-resend").click();
-  await sees(v, "Sent again: the older links no longer work.", "change of address");
+  await sees(v, "A new link was sent. Older links no longer work.", "change of address");
   const second = await link(server, next, "email-change");
   check(first !== second, `${v.view.name}: the same link was sent again`);
   await shot(v, "pending");
   await page.locator("#pending-cancel").click();
-  await sees(v, "Canceled: the address stays as it is.", "change of address");
+  await sees(v, "The change was canceled.", "change of address");
   await page.locator("#pending").waitFor({ state: "hidden" });
-  check((await call(v, "email/change/confirm", { token: second, password })).body.code === "link_invalid", `${v.view.name}: a canceled change is confirmed`);
+  check((await call(v, "email/change/confirm", { token: second, password })).body.code === "link_invalid", `${v.view.name}: a canceled change was confirmed`);
 }
 
 /**
@@ -237,13 +237,13 @@ async function vanish(v) {
   await shot(v, "delete");
   allow(v, 403, "profile");
   await page.keyboard.press("Enter");
-  await page.locator("#prove[open]").waitFor();
+  await page.locator("#reauth[open]").waitFor();
   await page.keyboard.type(v.password);
   await page.keyboard.press("Enter");
-  await sees(v, "The account is deleted.", "deletion");
+  await sees(v, "Your account was deleted.", "deletion");
   await page.locator("#login").waitFor();
-  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a deletion is no alarm`);
-  check((await call(v, "login", { username: v.username, password: v.password })).body.code === "credentials_invalid", `${v.view.name}: the user is still there`);
+  check(!(await page.locator("#ended").isVisible()), `${v.view.name}: a deletion shows an alert`);
+  check((await call(v, "login", { username: v.username, password: v.password })).body.code === "credentials_invalid", `${v.view.name}: the user still exists`);
 }
 
 /** Logs in with the keyboard. */
@@ -265,8 +265,8 @@ async function neighbour(v) {
   await page.getByText("Hello, grace").waitFor();
   await tab(v, "sessions");
   await tab(v, "profile");
-  await carries(v, "GET /accounts/profile", transports.body.read, "beside a neighbour");
-  await sees(v, "Hello, Ada", "beside a neighbour");
+  await carries(v, "GET /accounts/profile", transports.body.read, "with a neighbor");
+  await sees(v, "Hello, Ada", "with a neighbor");
   await page.close();
 }
 
@@ -276,11 +276,11 @@ async function everyTransport(v) {
     const { read, renew } = transports[transport];
     allow(v, 401, "login");
     await logIn(v, transport, "someone else's guess");
-    await sees(v, "The name or the password is wrong", transport);
+    await sees(v, "The username or password is incorrect", transport);
     await page.locator("#login-password").fill("");
     await logIn(v, transport, v.password);
     await sees(v, "Hello, Ada", transport);
-    check(await page.locator("#in-force").innerText() === transport, `${v.view.name}: the session is said to be ${await page.locator("#in-force").innerText()}`);
+    check(await page.locator("#in-force").innerText() === transport, `${v.view.name}: the page shows the transport ${await page.locator("#in-force").innerText()}`);
     await carries(v, "GET /accounts/profile", read, transport);
     await sleep(rotation);
     await page.locator("#refresh").click();
@@ -302,7 +302,7 @@ async function everyTransport(v) {
   await page.locator("#everywhere").click();
   await page.locator("#login").waitFor();
   const { status } = await wired(v, "DELETE /accounts/sessions?keep_current=false");
-  check(status === "204", `${v.view.name}: log out everywhere answers ${status}`);
+  check(status === "204", `${v.view.name}: the status of sign out everywhere is ${status}`);
 }
 
 /** A thief copies the refresh token and uses it first. */
@@ -313,17 +313,17 @@ async function theft(v) {
   const stolen = await page.evaluate(() => JSON.parse(sessionStorage.getItem("accounts demo session")).refreshToken);
   await sleep(rotation);
   const thief = await call(v, "refresh_token", { refresh_token: stolen });
-  check(thief.body.generation === 1, `${v.view.name}: the thief is answered ${thief.status}`);
+  check(thief.body.generation === 1, `${v.view.name}: the thief gets status ${thief.status}`);
   await sleep(rotation);
   allow(v, 401, "refresh_token");
   await page.locator("#refresh").click();
-  await sees(v, "Somebody else had your session", "theft");
-  check(await page.evaluate(() => sessionStorage.getItem("accounts demo session")) === null, `${v.view.name}: the dead token is kept`);
+  await sees(v, "Your session may have been stolen", "theft");
+  check(await page.evaluate(() => sessionStorage.getItem("accounts demo session")) === null, `${v.view.name}: the revoked token is still stored`);
   const { status } = await wired(v, "POST /accounts/refresh_token");
   check(status === "401", `${v.view.name}: the refresh is listed as ${status}`);
   await sees(v, "refresh_reused", "theft");
   await shot(v, "theft");
-  check((await call(v, "refresh_token", { refresh_token: thief.body.refresh_token })).status === 401, `${v.view.name}: the thief goes on`);
+  check((await call(v, "refresh_token", { refresh_token: thief.body.refresh_token })).status === 401, `${v.view.name}: the thief can still refresh`);
 }
 
 async function call(v, path, body) {
@@ -348,8 +348,8 @@ async function closed(browser) {
     for (const view of views.slice(0, 1)) {
       const v = await visitor(browser, server, { ...view, name: `closed-${view.name}` });
       await v.page.goto(`${server.origin}/demo/`);
-      await sees(v, "Registration is closed on this server", "closed");
-      check(!(await v.page.locator("#signup-email").isVisible()), `${v.view.name}: the form is offered`);
+      await sees(v, "Sign-up is closed on this server", "closed");
+      check(!(await v.page.locator("#signup-email").isVisible()), `${v.view.name}: the sign-up form is visible`);
       check(await v.page.locator("#password-new-hint").textContent() === "At least 15 characters.", `${v.view.name}: the minimum length`);
       await shot(v, "start");
       await leave(v);

@@ -77,7 +77,7 @@ async function walk(page, view, transport, first) {
   check((await state.textContent()) === "not signed in", `${title}: the page says "${await state.textContent()}"`);
 
   const after = await operation(page, "profile", "getProfile", "/accounts/profile");
-  check(after.status === 401, `${title}: profile afterwards answers ${after.status}, expected 401`);
+  check(after.status === 401, `${title}: profile afterward has status ${after.status}, expected 401`);
   check(after.headers.authorization === undefined, `${title}: no Authorization is sent with it`);
 }
 

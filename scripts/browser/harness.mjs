@@ -26,7 +26,7 @@ function withoutSettings(env) {
 
 // startServer returns once the server is ready. Stop it with stopServer.
 export async function startServer(binary, settings = {}) {
-  if (!existsSync(binary)) throw new Error(`there is no server at ${binary}`);
+  if (!existsSync(binary)) throw new Error(`server binary not found: ${binary}`);
   const dataDir = mkdtempSync(join(tmpdir(), "accounts-browser-"));
   const port = await freePort();
   const env = { ...withoutSettings(process.env), ACCOUNTS_ADDR: `localhost:${port}`, ACCOUNTS_DATA_DIR: dataDir, ...settings };
@@ -58,7 +58,7 @@ async function serve(server) {
     await new Promise((done) => setTimeout(done, 100));
   }
   await stopServer(server);
-  throw new Error(`the server does not get ready\n${server.log.slice(-3000)}`);
+  throw new Error(`the server did not become ready\n${server.log.slice(-3000)}`);
 }
 
 async function end(server) {
@@ -85,7 +85,7 @@ export function inviteUser(server, { username, email, password }, ...more) {
 // `hosts` maps to it.
 export function launch({ hosts = [], ...options } = {}) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  if (!existsSync(executablePath)) throw new Error(`there is no browser at ${executablePath}`);
+  if (!existsSync(executablePath)) throw new Error(`browser not found: ${executablePath}`);
   const rules = [...hosts.map((host) => `MAP ${host} 127.0.0.1`), "MAP * ~NOTFOUND", "EXCLUDE localhost"];
   return chromium.launch({
     executablePath,
@@ -150,7 +150,7 @@ export async function link(server, address, name) {
     }
     await new Promise((done) => setTimeout(done, 100));
   }
-  throw new Error(`no mail to ${address} with a link to ${name}`);
+  throw new Error(`no email to ${address} with a link to ${name}`);
 }
 
 const faults = [];
@@ -170,7 +170,7 @@ export async function conclude(name, shots, walk) {
     faults.push(String(error));
     console.error(error);
   }
-  console.log(faults.length === 0 ? `${name}: all of it held; screenshots in ${shots}` : `${name}: ${faults.length} FAILED`);
+  console.log(faults.length === 0 ? `${name}: all checks passed; screenshots in ${shots}` : `${name}: ${faults.length} FAILED`);
   process.exit(faults.length === 0 ? 0 : 1);
 }
 
@@ -207,7 +207,7 @@ export async function visitor(browser, server, view) {
 // still checks that the layout of the page has not shifted while it loaded, before any interaction.
 export async function still(v, what) {
   const shifted = await v.page.evaluate(() => window.shifted);
-  check(shifted < 0.02, `${v.view.name} ${what}: the content has jumped, by ${shifted.toFixed(3)}`);
+  check(shifted < 0.02, `${v.view.name} ${what}: the layout shifted by ${shifted.toFixed(3)}`);
 }
 
 // shot takes a screenshot of the whole page or of the window. It checks that the page fits into its
@@ -218,7 +218,7 @@ export async function shot(v, file, name, fullPage = true) {
   check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
   const nameless = await page.locator("input:visible, button:visible").evaluateAll((all) =>
     all.filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
-  check(nameless.length === 0, `${view.name} ${name}: controls without a name ${nameless.join()}`);
+  check(nameless.length === 0, `${view.name} ${name}: controls without a name: ${nameless.join()}`);
   await page.screenshot({ path: file, fullPage });
 }
 
@@ -226,10 +226,10 @@ export async function shot(v, file, name, fullPage = true) {
 // password.
 export async function leave(v) {
   const { other, missing } = unlike(v.seen.errors, v.expected);
-  check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
-  check(missing.length === 0, `${v.view.name}: lines that did not come ${missing.join(" | ")}`);
-  check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
-  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
+  check(other.length === 0, `${v.view.name}: unexpected console lines: ${other.join(" | ")}`);
+  check(missing.length === 0, `${v.view.name}: missing console lines: ${missing.join(" | ")}`);
+  check(v.seen.violations.length === 0, `${v.view.name}: policy violations: ${v.seen.violations.join(" | ")}`);
+  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts: ${v.seen.foreign.join(" | ")}`);
   check(!v.seen.lines.some((line) => line.includes(v.password)), `${v.view.name}: a secret is in the console`);
   await v.context.close();
 }

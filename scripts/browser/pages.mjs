@@ -88,7 +88,7 @@ async function expect(v, shot, heading, key, values) {
     await card.getByRole("heading", { name: title, exact: true }).waitFor();
     if (key) await card.getByText(v.say(key, values), { exact: true }).waitFor();
   } catch {
-    check(false, `${v.view.name} ${shot}: "${title}", "${key ? v.say(key, values) : ""}" is expected, it says: ${await card.innerText()}`);
+    check(false, `${v.view.name} ${shot}: "${title}", "${key ? v.say(key, values) : ""}" was expected, the page shows: ${await card.innerText()}`);
   }
   check(await v.page.title() === `${title} – accounts`, `${v.view.name} ${shot}: the title is ${await v.page.title()}`);
   const width = await v.page.evaluate(() => document.documentElement.scrollWidth);
@@ -105,9 +105,9 @@ async function focused(v, selector, what) {
 // once per status in expected.
 async function leave(v) {
   const { other } = unlike(v.seen.errors, v.expected);
-  check(other.length === 0, `${v.view.name}: lines in the console ${other.join(" | ")}`);
-  check(v.seen.violations.length === 0, `${v.view.name}: policy violations ${v.seen.violations.join(" | ")}`);
-  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts ${v.seen.foreign.join(" | ")}`);
+  check(other.length === 0, `${v.view.name}: unexpected console lines: ${other.join(" | ")}`);
+  check(v.seen.violations.length === 0, `${v.view.name}: policy violations: ${v.seen.violations.join(" | ")}`);
+  check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts: ${v.seen.foreign.join(" | ")}`);
   for (const request of v.seen.requests) {
     const sent = request.url().split("#")[0] + JSON.stringify(request.headers());
     check(!v.secrets.some((token) => sent.includes(token)), `${v.view.name}: a token is in the address or headers of ${request.url().split("#")[0]}`);
@@ -139,7 +139,7 @@ async function answers(v, path, wanted, list) {
     check(request.headers().referer === undefined, `${v.view.name}: ${path} sends a Referer`);
     check(request.postData() === JSON.stringify(wanted), `${v.view.name}: ${path} sends ${request.postData()}`);
     if (answer === undefined) {
-      check(false, `${v.view.name}: one POST too many to ${path}`);
+      check(false, `${v.view.name}: unexpected POST to ${path}`);
       return route.abort("failed");
     }
     if (answer === "lost") {
@@ -273,25 +273,25 @@ async function manners(v) {
   await open(v, "reset", secret);
   await submit(v, { new_password: password, repeat: "another" });
   await page.locator(`[data-language=${other}]`).click();
-  check(await page.locator("#repeat-fault").innerText() === texts[other]["fault.mismatch"], `${v.view.name}: the fault speaks ${other}`);
-  check(await page.locator("html").getAttribute("lang") === other, `${v.view.name}: lang follows the switch`);
-  check(await page.locator("#password").inputValue() === password, `${v.view.name}: what was typed stays`);
-  check(await page.title() === `${texts[other]["reset.title"]} – accounts`, `${v.view.name}: the title follows the switch`);
+  check(await page.locator("#repeat-fault").innerText() === texts[other]["fault.mismatch"], `${v.view.name}: the error message is not in ${other}`);
+  check(await page.locator("html").getAttribute("lang") === other, `${v.view.name}: the lang attribute did not change`);
+  check(await page.locator("#password").inputValue() === password, `${v.view.name}: the typed password was lost`);
+  check(await page.title() === `${texts[other]["reset.title"]} – accounts`, `${v.view.name}: the title did not change`);
   const blank = await page.locator("[data-view]:visible [data-text]").evaluateAll((all) => all.filter((e) => !e.textContent).length);
-  check(blank === 0, `${v.view.name}: ${blank} elements without a word`);
+  check(blank === 0, `${v.view.name}: ${blank} elements without a text`);
 
   await page.locator(".peek").click();
-  check(await page.locator("#repeat").getAttribute("type") === "text", `${v.view.name}: the passwords are shown`);
-  check(await page.locator(".peek").getAttribute("aria-label") === texts[other]["hide.label"], `${v.view.name}: the button offers to hide them`);
+  check(await page.locator("#repeat").getAttribute("type") === "text", `${v.view.name}: the passwords are not shown`);
+  check(await page.locator(".peek").getAttribute("aria-label") === texts[other]["hide.label"], `${v.view.name}: the button has the wrong label`);
   await submit(v, { repeat: "another one" });
-  check(await page.locator("#password").getAttribute("type") === "text", `${v.view.name}: a typing error stays in sight`);
+  check(await page.locator("#password").getAttribute("type") === "text", `${v.view.name}: the password was hidden after an error`);
   await page.locator(".peek").click();
 
   // Opens the link of another mail in the same tab, which does not load a new document.
   await page.evaluate((token) => { location.hash = `#token=${token}&lang=en`; }, `${secret}2`);
   v.secrets.push(`${secret}2`);
   await page.waitForFunction(() => location.hash === "" && document.documentElement.lang === "en");
-  check(await page.locator("#password").inputValue() === "", `${v.view.name}: another link begins anew`);
+  check(await page.locator("#password").inputValue() === "", `${v.view.name}: another link does not reset the form`);
   await answers(v, "password/reset/confirm", { token: `${secret}2`, new_password: password }, [ok(204)]);
 
   await page.locator("[data-language=ko]").focus();
@@ -307,7 +307,7 @@ async function manners(v) {
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: texts.ko["reset.done.title"] }).waitFor();
   await focused(v, "h1", "Enter");
-  check(await page.locator("#password").evaluate((e) => e.type === "password" && e.value === ""), `${v.view.name}: nothing of the password is left`);
+  check(await page.locator("#password").evaluate((e) => e.type === "password" && e.value === ""), `${v.view.name}: the password remains in the field`);
 }
 
 async function scripted(browser, origin) {
@@ -326,7 +326,7 @@ function checkTexts() {
   for (const [language, all] of Object.entries(texts)) check(Object.keys(all).sort().join() === keys, `${language} has other keys than en`);
   for (const name of ["verify", "reset", "email-change"]) {
     const page = readFileSync(join(root, "server/web/pages", `${name}.html`), "utf8");
-    for (const [, key] of page.matchAll(/data-text="([^"]*)"/g)) check(Object.hasOwn(texts.en, key), `${name}: there is no text ${key}`);
+    for (const [, key] of page.matchAll(/data-text="([^"]*)"/g)) check(Object.hasOwn(texts.en, key), `${name}: unknown text ${key}`);
   }
 }
 
@@ -347,7 +347,7 @@ async function must(status, promise, what) {
 
 async function live(browser, server, view) {
   const { language } = view;
-  console.log(`${view.name}, the server's answers`);
+  console.log(`${view.name}, with the server`);
   const v = await visitor(browser, server.origin, { ...view, name: `live-${view.name}` });
   const email = `ada-${language}@example.com`;
   const username = `ada-${language}`;

@@ -34,7 +34,7 @@ import (
 func main() {
 	survivors, err := check(context.Background())
 	for _, survivor := range survivors {
-		fmt.Println("no guard objects:", survivor)
+		fmt.Println("not detected:", survivor)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "contract-mutations:", err)
@@ -77,11 +77,11 @@ func mutated(contract string, m mutation) (string, error) {
 	for _, e := range m.edits {
 		start := strings.Index(contract, e.after)
 		if start < 0 {
-			return "", fmt.Errorf("%s: there is no %q in openapi.yaml", m.name, e.after)
+			return "", fmt.Errorf("%s: openapi.yaml does not contain %q", m.name, e.after)
 		}
 		head, tail := contract[:start], contract[start:]
 		if !strings.Contains(tail, e.from) {
-			return "", fmt.Errorf("%s: there is no %q after %q in openapi.yaml", m.name, e.from, e.after)
+			return "", fmt.Errorf("%s: openapi.yaml does not contain %q after %q", m.name, e.from, e.after)
 		}
 		times := 1
 		if e.all {

@@ -35,10 +35,10 @@ func TestEveryControlHasATest(t *testing.T) {
 		case c.pending:
 			pending = append(pending, c.number)
 		default:
-			t.Errorf("control %d (%s) has no test: one that calls t.Attr(\"control\", \"%d\")", c.number, c.text, c.number)
+			t.Errorf("control %d (%s) has no test that calls t.Attr(\"control\", \"%d\")", c.number, c.text, c.number)
 		}
 	}
-	t.Logf("of %d controls these have no numbered test yet: %v", len(controls), pending)
+	t.Logf("of %d controls, these have no test yet: %v", len(controls), pending)
 }
 
 func TestFindReadsTheAttributes(t *testing.T) {
@@ -115,8 +115,8 @@ func TestReport(t *testing.T) {
 		"fails":          {[]outcome{both, {"m/p.Test4", []int{4}, failing}}, false, "FAILED          1  4\n"},
 		"skipped":        {[]outcome{both, {"m/p.Test4", []int{4}, skipped}}, false, "FAILED          1  4\n"},
 		"no test":        {[]outcome{{"m/p.Test4", []int{4}, passed}}, false, "NO TEST         1  1\n"},
-		"unknown":        {[]outcome{both, {"m/p.Test5", []int{5}, passed}}, false, "FAULT m/p.Test5: there is no control 5\n"},
-		"zero":           {[]outcome{both, {"m/p.Test0", []int{0}, passed}}, false, "there is no control 0\n"},
+		"unknown":        {[]outcome{both, {"m/p.Test5", []int{5}, passed}}, false, "FAULT m/p.Test5: control 5 does not exist\n"},
+		"zero":           {[]outcome{both, {"m/p.Test0", []int{0}, passed}}, false, "control 0 does not exist\n"},
 		"out of scope":   {[]outcome{both, {"m/p.Test3", []int{3}, passed}}, false, "control 3 is out of scope\n"},
 	} {
 		var text strings.Builder

@@ -66,7 +66,7 @@ func numbersOf(test *ast.FuncDecl) (numbers []int, err error) {
 		}
 		number, err := strconv.Atoi(text(call.Args[1]))
 		if err != nil {
-			return nil, fmt.Errorf("%s: the number of a control is a literal such as \"30\"", test.Name.Name)
+			return nil, fmt.Errorf("%s: the number of a control must be a literal such as \"30\"", test.Name.Name)
 		}
 		numbers = append(numbers, number)
 	}

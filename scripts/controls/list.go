@@ -44,11 +44,11 @@ func readList(text string) (controls []control, err error) {
 func readRow(row string) (control, error) {
 	fields := strings.Split(row, "\t")
 	if len(fields) < 4 || len(fields) > 5 || slices.Contains(fields, "") {
-		return control{}, fmt.Errorf("a control has four columns or five, none of them empty: %q", row)
+		return control{}, fmt.Errorf("a control has four or five columns, and none is empty: %q", row)
 	}
 	number, err := strconv.Atoi(fields[0])
 	if err != nil {
-		return control{}, fmt.Errorf("not a number: %q", fields[0])
+		return control{}, fmt.Errorf("%q is not a number", fields[0])
 	}
 	c := control{number: number, section: fields[1], text: fields[2], reference: fields[3]}
 	if len(fields) == 4 {
@@ -60,7 +60,7 @@ func readRow(row string) (control, error) {
 	case c.pending:
 		c.outOfScope = ""
 	case !out || reason == "":
-		return c, fmt.Errorf("control %d: a note is `pending` or `out of scope: ` and a reason, not %q", number, fields[4])
+		return c, fmt.Errorf("control %d: the note must be `pending` or `out of scope: ` with a reason, not %q", number, fields[4])
 	}
 	return c, nil
 }
@@ -82,7 +82,7 @@ func assign(controls []control, outcomes []outcome) (tests map[int][]outcome, fa
 			i := slices.IndexFunc(controls, func(c control) bool { return c.number == number })
 			switch {
 			case i < 0:
-				faults = append(faults, fmt.Sprintf("%s: there is no control %d", o.test, number))
+				faults = append(faults, fmt.Sprintf("%s: control %d does not exist", o.test, number))
 			case controls[i].outOfScope != "":
 				faults = append(faults, fmt.Sprintf("%s: control %d is out of scope", o.test, number))
 			default:

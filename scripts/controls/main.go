@@ -66,7 +66,7 @@ func report(w io.Writer, controls []control, outcomes []outcome) (ok bool) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NUMBER\tCONTROL\tREFERENCE\tTEST\tRESULT")
 	for _, c := range controls {
-		verdict := judge(c, tests[c.number])
+		verdict := evaluate(c, tests[c.number])
 		of[verdict] = append(of[verdict], fmt.Sprint(c.number))
 		printRow(table, c, tests[c.number], verdict)
 	}
@@ -93,7 +93,7 @@ func report(w io.Writer, controls []control, outcomes []outcome) (ok bool) {
 	return len(of[failing])+len(of[untested])+len(faults) == 0
 }
 
-func judge(c control, tests []outcome) string {
+func evaluate(c control, tests []outcome) string {
 	switch {
 	case c.outOfScope != "":
 		return notInScope

@@ -53,7 +53,7 @@ func (s *story) send(ctx context.Context, method, path string, with tokens, stat
 		return a, errTooSlow
 	}
 	if a.status != status || a.Code != code {
-		return a, fmt.Errorf("%s %s was answered %d %s, not %d %s", method, path, a.status, a.Code, status, code)
+		return a, fmt.Errorf("%s %s has status %d %s, want %d %s", method, path, a.status, a.Code, status, code)
 	}
 	if a.Session.ID != "" {
 		a.tokens = s.held(a)

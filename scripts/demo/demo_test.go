@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden transcript anew")
+var update = flag.Bool("update", false, "write the golden transcript")
 
 const golden = "testdata/transcript.golden"
 
@@ -32,7 +32,7 @@ func TestTranscript(t *testing.T) {
 	}
 	for line := range strings.Lines(out.String()) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
-			t.Errorf("a line of %d characters: %s", n, line)
+			t.Errorf("a line has %d characters: %s", n, line)
 		}
 	}
 	got := mask(out.String())
@@ -46,7 +46,7 @@ func TestTranscript(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("the transcript has changed (-want +got; go test ./scripts/demo -update writes it anew):\n%s", diff)
+		t.Errorf("the transcript has changed (-want +got; go test ./scripts/demo -update updates it):\n%s", diff)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Command demo shows the life of a session in each of the four transports. It builds the real
-// program, starts it on a throwaway SQLite database, sends it HTTP requests, and prints requests
+// program, starts it on a temporary SQLite database, sends it HTTP requests, and prints requests
 // and responses.
 //
 //	go run ./scripts/demo
@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// run starts the server, plays the four stories at the same time, because each mostly waits, and
+// run starts the server, runs the four transports at the same time, because each mostly waits, and
 // prints them one after the other.
 func run(ctx context.Context, out io.Writer) (err error) {
 	s, err := startServer(ctx)
@@ -45,7 +45,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 	all.Wait()
 
-	write(out, "The life of a session, in four transports")
+	write(out, "The life of a session in each of the four transports")
 	paragraph(out, "", fmt.Sprintf(intro, inSeconds(accessTTL), inSeconds(rotation), inSeconds(margin), inSeconds(rotation+margin)))
 	for i := range texts {
 		if _, err := texts[i].WriteTo(out); err != nil {
@@ -59,10 +59,10 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
-const intro = `This is "accountsd serve" on a throwaway SQLite database, with settings that make it quick to watch: access tokens live %s,
-and the rotation interval W is %s (30 s by default; the margin M goes with it and is %s). A refresh token rotates once it is
-W+M = %s old, and its predecessor is honoured for W after that. Of each token only the end is shown, so that you can
-follow it. Of a request you see what it carried, of an answer what matters in it. The four stories run at the same time.`
+const intro = `This demo runs "accountsd serve" on a temporary SQLite database with short lifetimes: access tokens expire after %s, and
+the rotation interval W is %s (default 30 s) with a margin M of %s. A refresh token rotates once it is W+M = %s old. The
+superseded token is accepted for another W. The transcript shows the last characters of each token, the credentials of
+each request, and the relevant part of each response. The four transports run at the same time.`
 
 // tell plays the story of one transport. If the machine is so busy that the second of two requests
 // arrives more than W after the first, the server's response differs from the story, so tell plays

@@ -15,29 +15,29 @@ type transport struct {
 	bearer         bool     // the access token is in the body of responses and is sent in the Authorization header
 	refreshInBody  bool     // the refresh token is in the body of responses and of requests
 	cookies        []string // names of the cookies that contain tokens
-	old, oldHolder string   // the replayed token, and the person who could have it
+	old, oldHolder string   // the replayed token, and a party that could have it
 }
 
 var transports = []transport{
 	{
-		name: "hybrid", about: "The default, for single-page apps: the access token comes in the answer and is sent as a Bearer token; the refresh token is in a cookie that scripts cannot read.",
+		name: "hybrid", about: "The default, for single-page apps. The access token is in the response body and is sent as a Bearer token. The refresh token is in a cookie that scripts cannot read.",
 		bearer: true, cookies: []string{"refreshtoken"},
-		old: "the first refresh cookie", oldHolder: "whoever copied the browser's cookies",
+		old: "the first refresh cookie", oldHolder: "an attacker who has copied the cookies",
 	},
 	{
-		name: "cookies", about: "For classic browser apps: both tokens are in cookies that scripts cannot read, and none is ever in a body.",
+		name: "cookies", about: "For traditional web apps. Both tokens are in cookies that scripts cannot read, and never in a body.",
 		cookies: []string{"access", "refreshtoken"},
-		old:     "the first refresh cookie", oldHolder: "whoever copied the browser's cookies",
+		old:     "the first refresh cookie", oldHolder: "an attacker who has copied the cookies",
 	},
 	{
-		name: "server_held", about: "For browser apps that want no refresh token outside the server: the access cookie alone stands for the session, also after the token in it has expired.",
+		name: "server_held", about: "For browser apps that must not hold a refresh token. The access cookie identifies the session, even after the token in it has expired.",
 		cookies: []string{"access"},
-		old:     "the first access cookie", oldHolder: "whoever copied the browser's cookies",
+		old:     "the first access cookie", oldHolder: "an attacker who has copied the cookies",
 	},
 	{
-		name: "body", about: "For mobile, desktop and command line: both tokens come in the answer, no cookie is ever set, and so there is no CSRF.",
+		name: "body", about: "For mobile, desktop and command-line apps. Both tokens are in the response body. The server sets no cookies, so CSRF is not possible.",
 		bearer: true, refreshInBody: true,
-		old: "the first refresh token", oldHolder: "whoever read the app's storage",
+		old: "the first refresh token", oldHolder: "an attacker who has read the app's storage",
 	},
 }
 
@@ -54,7 +54,7 @@ type story struct {
 	now  tokens // the latest tokens
 }
 
-var errTooSlow = errors.New("the machine is too busy for so short a rotation interval")
+var errTooSlow = errors.New("the machine is too busy for such a short rotation interval")
 
 func (s *story) play(ctx context.Context) error {
 	s.title()
@@ -68,16 +68,16 @@ func (s *story) play(ctx context.Context) error {
 
 // beginning logs in, uses the token, refreshes it, and repeats the same refresh.
 func (s *story) beginning(ctx context.Context) error {
-	s.say("Log in. A new session begins, and the answer says where it stands.")
+	s.say("Log in. This starts a session.")
 	login, err := s.login(ctx)
 	if err != nil {
 		return err
 	}
-	s.say("Read the profile with the access token. The server verifies it and looks at the session's row.")
+	s.say("Read the profile with the access token. The server verifies the token and reads the session from the database.")
 	if _, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusOK, ""); err != nil {
 		return err
 	}
-	s.say("Wait %d s, which is what refresh_in said, then refresh. The token is older than W+M by now, so it rotates: these are new tokens of the same session.", login.RefreshIn)
+	s.say("Wait %d s, as refresh_in specifies, and refresh. The token is now older than W+M, so it rotates: the response has new tokens of the same session.", login.RefreshIn)
 	if err := login.wait(ctx, time.Duration(login.RefreshIn)*time.Second); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (s *story) beginning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("The same refresh again, with the token just replaced: a second tab, or a client whose answer was lost. Within W it gets the very same tokens as the first time, and nobody is logged out.")
+	s.say("Repeat the refresh with the superseded token, like a second tab or a client that lost the response. Within W, the server returns the same tokens again, and the session continues.")
 	again, err := s.refresh(ctx, old, http.StatusOK, "")
 	switch {
 	case err == nil && again.tokens == first.tokens && first.tokens.refresh != old.refresh:
@@ -94,7 +94,7 @@ func (s *story) beginning(ctx context.Context) error {
 	case time.Since(begin) > rotation:
 		return errTooSlow
 	case err == nil:
-		return errors.New("the second refresh did not give the tokens of the first")
+		return errors.New("the second refresh returned other tokens than the first")
 	}
 	return err
 }
@@ -102,7 +102,7 @@ func (s *story) beginning(ctx context.Context) error {
 // replay presents the superseded token after its grace period.
 func (s *story) replay(ctx context.Context, rotated answer, old tokens) error {
 	const pause = rotation + rotation/2
-	s.say("Wait %s (W, and half a second to be sure) and show %s once more. No honest client does that; %s might. The server cannot tell which of the two it hears, so it ends the session for both.", inSeconds(pause), s.old, s.oldHolder)
+	s.say("Wait %s (1.5 W) and present %s again. An honest client never does this, but %s might. The server cannot distinguish them, so it revokes the session.", inSeconds(pause), s.old, s.oldHolder)
 	if err := rotated.wait(ctx, pause); err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (s *story) replay(ctx context.Context, rotated answer, old tokens) error {
 
 // theft shows that the replay has revoked the session.
 func (s *story) theft(ctx context.Context) error {
-	s.say("The whole session is dead: the newest tokens are refused as well, on the next request, for a read and for a refresh.")
+	s.say("The session is revoked, so its newest tokens are rejected too, for a read and for a refresh.")
 	if _, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusUnauthorized, "session_revoked"); err != nil {
 		return err
 	}
@@ -122,15 +122,15 @@ func (s *story) theft(ctx context.Context) error {
 
 // ending starts a new session and logs out.
 func (s *story) ending(ctx context.Context) error {
-	s.say("Log in again: a new session, which the old one's end does not touch.")
+	s.say("Log in again. The new session is independent of the revoked one.")
 	if _, err := s.login(ctx); err != nil {
 		return err
 	}
-	s.say("Log out. The session ends at once%s.", map[bool]string{true: ", and its cookies are cleared"}[len(s.cookies) > 0])
+	s.say("Log out. The session is revoked immediately%s.", map[bool]string{true: ", and its cookies are cleared"}[len(s.cookies) > 0])
 	if _, err := s.send(ctx, http.MethodPost, "/accounts/logout", s.now, http.StatusNoContent, ""); err != nil {
 		return err
 	}
-	s.say("A copy of the access token, kept against the rules, is worth nothing any more, though it has not expired.")
+	s.say("A copy of the access token is rejected, although it has not expired.")
 	_, err := s.send(ctx, http.MethodGet, "/accounts/profile", s.now, http.StatusUnauthorized, "session_revoked")
 	return err
 }

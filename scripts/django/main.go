@@ -56,10 +56,10 @@ func main() {
 
 func run(ctx context.Context) error {
 	if os.Getenv("TEST_MYSQL_URL") == "" {
-		return errors.New("django: there is no database: scripts/with-mysql.sh -- go run ./scripts/django")
+		return errors.New("django: no database is configured: run scripts/with-mysql.sh -- go run ./scripts/django")
 	}
 	if err := command(ctx, nil, python, "-c", "import django, rest_framework, rest_framework_simplejwt, argon2, bcrypt, MySQLdb, jwt").Run(); err != nil {
-		return fmt.Errorf("django: Debian's Django is not installed, so nothing can be proved against it. Type:\n  apt-get install -y --no-install-recommends %s", packages)
+		return fmt.Errorf("django: Debian's Django is not installed. Run:\n  apt-get install -y --no-install-recommends %s", packages)
 	}
 	dir, err := os.MkdirTemp("", "accounts-django-")
 	if err != nil {
@@ -107,7 +107,7 @@ func oldService(ctx context.Context, dir string) (service, string, error) {
 	}
 	var s service
 	if err := json.Unmarshal(text, &s); err != nil {
-		return service{}, "", fmt.Errorf("django: what seed prints: %w", err)
+		return service{}, "", fmt.Errorf("django: cannot read the output of seed: %w", err)
 	}
 	dump := filepath.Join(dir, "dump.json")
 	_, err = manage("dumpdata", "auth.user", "token_blacklist", "--output="+dump)

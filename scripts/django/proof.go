@@ -99,7 +99,7 @@ func (p *proof) serve(ctx context.Context, env []string) (stop func() error, err
 		err := errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait())
 		for _, secret := range p.old.Secrets {
 			if strings.Contains(log.String(), secret) {
-				err = errors.Join(err, errors.New("the log holds a secret of the old service"))
+				err = errors.Join(err, errors.New("the log contains a secret of the old service"))
 			}
 		}
 		if len(p.faults) > 0 {
@@ -143,7 +143,7 @@ func (p *proof) arrives(ctx context.Context, u user) {
 	var verified, role bool
 	err := p.db.QueryRowContext(ctx, "SELECT email_verified_at IS NOT NULL, is_staff OR is_superuser FROM `"+p.database+"`.users WHERE id = ?", u.ID).Scan(&verified, &role)
 	wanted := u.Proved || p.stated
-	p.is(u, err == nil && verified == wanted && role == (u.Role && wanted), "arrives with an address verified %t and a role %t (%v)", verified, role, err)
+	p.is(u, err == nil && verified == wanted && role == (u.Role && wanted), "was imported with verified address %t and role %t (%v)", verified, role, err)
 }
 
 // logsIn checks that only the old password opens the account, and that it is then stored with the
@@ -159,14 +159,14 @@ func (p *proof) logsIn(ctx context.Context, u user, good bool) {
 				p.expect(u, "a login", login(u.Username, password), http.StatusUnauthorized, "credentials_invalid")
 			}
 		}
-		p.hash(u, "after a login that was refused", u.Password == "" || u.Stored == p.stored(ctx, u))
+		p.hash(u, "after a rejected login", u.Password == "" || u.Stored == p.stored(ctx, u))
 		return
 	}
 	a := login(u.Username, u.Password)
 	p.expect(u, "the old password", a, http.StatusOK, "")
-	p.is(u, a.User.ID == u.ID && a.User.Username == u.Username && a.User.Email == u.Email && a.User.FirstName == "Zoë", "is %+v at login", a.User)
+	p.is(u, a.User.ID == u.ID && a.User.Username == u.Username && a.User.Email == u.Email && a.User.FirstName == "Zoë", "has the profile %+v at login", a.User)
 	p.hash(u, "after the first login", strings.HasPrefix(p.stored(ctx, u), "$argon2id$"))
-	p.expect(u, "the old password, again, by e-mail", login(strings.ToUpper(u.Email), u.Password), http.StatusOK, "")
+	p.expect(u, "the old password, again, by email", login(strings.ToUpper(u.Email), u.Password), http.StatusOK, "")
 }
 
 // exchanges checks that only a good refresh token becomes a session, and only once.
@@ -176,10 +176,10 @@ func (p *proof) exchanges(ctx context.Context, u user, what string, r request, t
 		p.expect(u, what, a, http.StatusUnauthorized, "refresh_invalid")
 	} else {
 		p.expect(u, what, a, http.StatusOK, "")
-		p.is(u, a.TokenTransport == transport, "%s: a session in %q", what, a.TokenTransport)
+		p.is(u, a.TokenTransport == transport, "%s: the session has the transport %q", what, a.TokenTransport)
 		profile := p.ask(ctx, request{method: http.MethodGet, path: "/accounts/profile", bearer: a.AccessToken})
 		p.expect(u, what+": the profile", profile, http.StatusOK, "")
-		p.is(u, profile.User.ID == u.ID && profile.User.Username == u.Username, "%s: is %+v", what, profile.User)
+		p.is(u, profile.User.ID == u.ID && profile.User.Username == u.Username, "%s: the profile is %+v", what, profile.User)
 		next := byBody(a.RefreshToken)
 		if transport == "hybrid" {
 			next = request{method: http.MethodPost, path: r.path, cookie: a.cookie, csrf: a.CSRFToken}
@@ -196,11 +196,11 @@ func (p *proof) stored(ctx context.Context, u user) (hash string) {
 }
 
 func (p *proof) hash(u user, when string, good bool) {
-	p.is(u, good, "%s the stored hash is not what it should be", when)
+	p.is(u, good, "the stored hash %s is wrong", when)
 }
 
 func (p *proof) expect(u user, what string, a answer, status int, code string) {
-	p.is(u, a.status == status && a.Code == code, "%s: %d %s, not %d %s", what, a.status, a.Code, status, code)
+	p.is(u, a.status == status && a.Code == code, "%s: %d %s, want %d %s", what, a.status, a.Code, status, code)
 }
 
 func (p *proof) is(u user, good bool, format string, args ...any) {

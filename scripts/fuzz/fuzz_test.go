@@ -25,7 +25,7 @@ func TestFuzz(t *testing.T) {
 			t.Error(err)
 		}
 		if len(missing) > 0 {
-			t.Errorf("the contract promises what no request has met: %v", missing)
+			t.Errorf("no request got these documented responses: %v", missing)
 		}
 	})
 }
@@ -48,52 +48,52 @@ type fault struct {
 }
 
 var faults = map[string]fault{
-	"a status that is not documented": {"a status that the operation does not document", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+	"undocumented status": {"a status that the operation does not document", func(_ *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusCreated || r.URL.Path == "/accounts/login" && a.Code == http.StatusOK, func() { a.Code = http.StatusCreated })
 	}},
-	"another member in an answer": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"unknown field in a response": {"violates the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `{"user":{`, `{"user":{"password":"x",`)
 	}},
-	"another member in a problem": {`property "sql" is unsupported`, func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"unknown field in a problem": {`property "sql" is unsupported`, func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return a.Code == http.StatusConflict && replace(a, `{"code":`, `{"sql":"x","code":`)
 	}},
-	"a 401 without a challenge": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"401 without a challenge": {"violates the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusUnauthorized, func() { a.Result().Header.Del("WWW-Authenticate") })
 	}},
-	"an error that is no problem": {"against the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"error with another media type": {"violates the contract", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusUnsupportedMediaType, func() { a.Result().Header.Set("Content-Type", "application/json") })
 	}},
-	"a cookie of a refusal": {"a Set-Cookie", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"cookie in a rejection": {"a Set-Cookie", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusForbidden, func() { a.Result().Header.Set("Set-Cookie", "access=") })
 	}},
-	"a 500 for a name": {"a 500", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"500 for a name": {"a 500", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusUnprocessableEntity && strings.Contains(a.Body.String(), "first_name"), func() { a.Code = http.StatusInternalServerError })
 	}},
 	"a 503": {"a 503", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusAccepted, func() { a.Code = http.StatusServiceUnavailable })
 	}},
-	"a row that a refusal writes": {"refused, and yet an UPDATE of users", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"write by a rejected request": {"rejected, but caused an UPDATE of users", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(a.Code == http.StatusUnprocessableEntity, func() { f.world.s.Database.Exec(f.world.t, "UPDATE users SET last_login = last_login") })
 	}},
-	"a row of a reading": {"a GET with an INSERT of events", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+	"write by a read": {"a GET caused an INSERT of events", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(r.URL.Path == "/accounts/session" && a.Code == http.StatusOK, func() {
 			f.world.s.Database.Exec(f.world.t, "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES ('0123456789abcdef', 1, '', '', '', '', '2026-01-01')")
 		})
 	}},
-	"a row of another user": {"an UPDATE of sessions of another user", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+	"write to another user": {"an UPDATE of sessions of another user", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
 		return change(r.Method == http.MethodDelete && a.Code == http.StatusNoContent, func() { f.world.s.Database.Exec(f.world.t, "UPDATE sessions SET ip = ''") })
 	}},
-	"another user": {"shows another user", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
+	"data of another user": {"reveals another user", func(f *fuzzer, r *http.Request, a *httptest.ResponseRecorder) bool {
 		u, next := f.world.users[0].id, f.world.users[1].id
 		return r.Method == http.MethodGet && replace(a, fmt.Sprintf(`"id":%d,`, u), fmt.Sprintf(`"id":%d,`, next))
 	}},
-	"an address of another user": {"shows an address of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"address of another user": {"reveals an address of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `"detail":"The path or the resource does not exist`, `"detail":"`+f.world.users[2].email)
 	}},
-	"a session of another user": {"shows a session of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"session of another user": {"reveals a session of another user", func(f *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		return replace(a, `"detail":"The access token has expired.`, `"detail":"`+f.world.sessions[0].id)
 	}},
-	"a handler that breaks off": {"broken off", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
+	"aborted response": {"aborted the response", func(_ *fuzzer, _ *http.Request, a *httptest.ResponseRecorder) bool {
 		if a.Code == http.StatusRequestEntityTooLarge {
 			panic(http.ErrAbortHandler)
 		}
@@ -124,11 +124,11 @@ func eachFault(t *testing.T, scope scope, engine servertest.Engine) error {
 	whole := f.world.handler
 	for name, each := range faults {
 		t.Run(name, func(t *testing.T) {
-			spoilt := 0
+			modified := 0
 			f.world.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				whole.ServeHTTP(w, r)
 				if each.spoil(f, r, w.(*httptest.ResponseRecorder)) {
-					spoilt++
+					modified++
 				}
 			})
 			for seed := range 100 {
@@ -139,7 +139,7 @@ func eachFault(t *testing.T, scope scope, engine servertest.Engine) error {
 					return
 				}
 			}
-			t.Errorf("not found in 100 runs, with %d spoilt answers", spoilt)
+			t.Errorf("not found in 100 runs with %d modified responses", modified)
 		})
 	}
 	return nil

@@ -234,5 +234,5 @@ func (n *tally) report(w io.Writer, operations []servertest.Operation) {
 	for _, code := range slices.Sorted(maps.Keys(n.codes)) {
 		_, _ = fmt.Fprintf(w, " %s:%d", code, n.codes[code])
 	}
-	_, _ = fmt.Fprintf(w, "\n  the slowest answer took %s (%s)\n", n.slowest.Round(time.Microsecond), n.slowestOf)
+	_, _ = fmt.Fprintf(w, "\n  slowest response: %s (%s)\n", n.slowest.Round(time.Microsecond), n.slowestOf)
 }

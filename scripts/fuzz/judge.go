@@ -34,7 +34,7 @@ var mayWrite = map[string][]string{
 func (f *fuzzer) verdict(r *request, a *answer) string {
 	switch {
 	case a.aborted != nil:
-		return "the handler has broken off"
+		return "the handler aborted the response"
 	case a.Status >= 500:
 		return fmt.Sprintf("a %d", a.Status)
 	case a.took > slowest:
@@ -46,7 +46,7 @@ func (f *fuzzer) verdict(r *request, a *answer) string {
 		return ""
 	}
 	if err := servertest.Judge(r.http, a.Response); err != nil {
-		return "against the contract: " + firstLine(err)
+		return "violates the contract: " + firstLine(err)
 	}
 	for _, judge := range []func(*request, *answer) string{f.judgeChanges, f.judgePrivacy} {
 		if fault := judge(r, a); fault != "" {
@@ -75,10 +75,10 @@ func (f *fuzzer) judgeChanges(r *request, a *answer) string {
 		switch {
 		case a.Status >= 400:
 			if !slices.Contains(mayWrite[a.Code()], c.Op+" "+c.Table) {
-				return fmt.Sprintf("refused, and yet an %s of %s", c.Op, c.Table)
+				return fmt.Sprintf("rejected, but caused an %s of %s", c.Op, c.Table)
 			}
 		case r.http.Method == http.MethodGet:
-			return fmt.Sprintf("a GET with an %s of %s", c.Op, c.Table)
+			return fmt.Sprintf("a GET caused an %s of %s", c.Op, c.Table)
 		}
 		if !f.mine(r, a, c.UserID) {
 			return fmt.Sprintf("an %s of %s of another user", c.Op, c.Table)
@@ -136,7 +136,7 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 	if u, ok := a.JSON["user"].(map[string]any); ok {
 		id, _ := u["id"].(float64)
 		if !f.mine(r, a, int64(id)) {
-			return "shows another user"
+			return "reveals another user"
 		}
 	}
 	if r.op.Path == "/openapi.json" || r.op.Path == "/openapi.yaml" {
@@ -150,12 +150,12 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 	}
 	for _, u := range f.world.users {
 		if !u.gone && strings.Contains(said, u.email) && !f.mine(r, a, u.id) && !strings.Contains(r.raw, u.email) {
-			return "shows an address of another user"
+			return "reveals an address of another user"
 		}
 	}
 	for _, s := range f.world.sessions {
 		if id := f.world.users[s.who].id; strings.Contains(said, s.id) && !f.mine(r, a, id) {
-			return "shows a session of another user"
+			return "reveals a session of another user"
 		}
 	}
 	return ""

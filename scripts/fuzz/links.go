@@ -33,7 +33,7 @@ func (w *world) addLinks() {
 	}
 	go func() {
 		defer close(done)
-		w.s.Service.SendMails(ctx, mails, func(f accounts.MailFault) { w.t.Errorf("a mail of kind %s: %v", f.Kind, f.Err) })
+		w.s.Service.SendMails(ctx, mails, func(f accounts.MailFault) { w.t.Errorf("an email of kind %s: %v", f.Kind, f.Err) })
 	}()
 	for _, u := range w.kept.users {
 		mails.Wait(w.t, u.email, 1)

@@ -41,7 +41,7 @@ func main() {
 	var s settings
 	flags := flag.NewFlagSet("fuzz", flag.ExitOnError)
 	flags.IntVar(&s.n, "n", 100_000, "requests")
-	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()%1e9), "of what is drawn; the same seed draws the same")
+	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()%1e9), "seed of the random requests; the same seed repeats them")
 	flags.StringVar(&s.engine, "engine", string(servertest.SQLite), "sqlite, or mysql with TEST_MYSQL_URL set")
 	_ = flags.Parse(os.Args[1:]) // exits on an error
 	debug.SetGCPercent(400)      // most garbage is short-lived
@@ -136,7 +136,7 @@ func (p *progress) line(f *fuzzer, failures int, end bool) {
 	if now := time.Now(); now.Sub(p.last) > 5*time.Second || end {
 		p.last = now
 		n, took := &f.tally, now.Sub(p.begin)
-		_, _ = fmt.Fprintf(p.out, "%7d requests, %5.0f/s; 2xx %d, 3xx %d, 4xx %d, 5xx %d; failures %d; resident %d MB; seed %d\n",
+		_, _ = fmt.Fprintf(p.out, "%7d requests, %5.0f/s; 2xx %d, 3xx %d, 4xx %d, 5xx %d; failures %d; RSS %d MB; seed %d\n",
 			n.requests, float64(n.requests)/took.Seconds(), n.classes[2], n.classes[3], n.classes[4], n.classes[5], failures, resident(), p.seed)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -47,7 +48,7 @@ func (f *fuzzer) build(p plan) *request {
 		}
 	}
 	var err error
-	if r.http, err = http.NewRequestWithContext(w.t.Context(), method, target.String(), body); err != nil {
+	if r.http, err = http.NewRequestWithContext(context.Background(), method, target.String(), body); err != nil {
 		w.t.Fatal(err)
 	}
 	switch {

@@ -116,7 +116,7 @@ func (w *world) reset() {
 	w.forget()
 }
 
-// forget discards the recorded changes, so that counting starts anew.
+// forget discards the recorded changes, so that counting starts again.
 func (w *world) forget() {
 	w.s.Database.Exec(w.t, "DELETE FROM changes")
 	w.seq = 0

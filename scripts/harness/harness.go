@@ -101,13 +101,13 @@ func Start(ctx context.Context, o Program) (*Process, error) {
 		}
 		select {
 		case <-p.ended:
-			return nil, fmt.Errorf("%s has ended: %w", filepath.Base(o.Path), p.failure)
+			return nil, fmt.Errorf("%s exited: %w", filepath.Base(o.Path), p.failure)
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), p.Stop())
 		case <-time.After(pollEvery):
 		}
 	}
-	return nil, errors.Join(fmt.Errorf("%s is not ready", filepath.Base(o.Path)), p.Stop())
+	return nil, errors.Join(fmt.Errorf("%s did not become ready", filepath.Base(o.Path)), p.Stop())
 }
 
 // IsReady reports whether the server at an address answers GET /readyz with 200.
@@ -129,7 +129,7 @@ func IsReady(ctx context.Context, client *http.Client, addr string) bool {
 func (p *Process) Stop() error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("the server has ended before: %w", p.failure)
+		return fmt.Errorf("the server exited early: %w", p.failure)
 	default:
 	}
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {

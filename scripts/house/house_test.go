@@ -12,13 +12,13 @@ import (
 func TestHouseFindsEachFault(t *testing.T) {
 	long := "func long() {\n" + strings.Repeat("\tprintln()\n", 60) + "}\n"
 	for name, c := range map[string]struct{ text, fault string }{
-		"a long function":      {long, "server/x.go:3 long: 62"},
-		"many parameters":      {"func f(a, b, c, d, e, f, g int) {}\n", "server/x.go:3 f: 7"},
-		"a long file":          {strings.Repeat("// x\n", 401), "server/x.go: 403"},
-		"a type of many jobs":  {"type t int\n" + manyMethods(21), "server.t: 21"},
-		"many interfaces":      {strings.Repeat("type i interface{ m() }\n", 5), "server/x.go:3 i"},
-		"an exported function": {"func F() {}\n", "server/x.go:3 F"},
-		"an exported type":     {"type T int\n", "server/x.go:3 T"},
+		"a long function":          {long, "server/x.go:3 long: 62"},
+		"many parameters":          {"func f(a, b, c, d, e, f, g int) {}\n", "server/x.go:3 f: 7"},
+		"a long file":              {strings.Repeat("// x\n", 401), "server/x.go: 403"},
+		"a type with many methods": {"type t int\n" + manyMethods(21), "server.t: 21"},
+		"many interfaces":          {strings.Repeat("type i interface{ m() }\n", 5), "server/x.go:3 i"},
+		"an exported function":     {"func F() {}\n", "server/x.go:3 F"},
+		"an exported type":         {"type T int\n", "server/x.go:3 T"},
 	} {
 		if faults := faultsOf(t, c.text, "few words"); !slices.Contains(faults, c.fault) {
 			t.Errorf("%s: %q, want %q", name, faults, c.fault)
@@ -58,7 +58,7 @@ func faultsOf(t *testing.T, text, readme string) (faults []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range judge(m) {
+	for _, r := range evaluate(m) {
 		faults = append(faults, r.faults...)
 	}
 	return faults

@@ -39,8 +39,8 @@ func (r row) verdict() string {
 	return "ok"
 }
 
-// judge compares the measurements with the limits.
-func judge(m measurements) []row {
+// evaluate compares the measurements with the limits.
+func evaluate(m measurements) []row {
 	lengths := make([]int, 0, len(m.functions))
 	for _, f := range m.functions {
 		lengths = append(lengths, f.value)

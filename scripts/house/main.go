@@ -22,7 +22,7 @@ func main() {
 		_, _ = fmt.Fprintln(os.Stderr, "house:", err)
 		os.Exit(1)
 	}
-	rows := judge(m)
+	rows := evaluate(m)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	faults := 0
 	for _, r := range rows {

@@ -112,7 +112,7 @@ slot s[NS];
 byte tage, ptage, ratt;   /* row: age of this generation and of the one before (ghost), attempt of the rotation */
 short rsk;
 byte minted = 1;          /* different tokens of the current generation (ghost) */
-bit dead, acked, rec;     /* revoked; log-out acknowledged; the jar has had the current token (ghost) */
+bit dead, acked, rec;     /* revoked; logout acknowledged; the jar has had the current token (ghost) */
 byte jar, jatt;
 typedef tab { bit busy; byte out; byte since; byte att; byte lag; bit chgd }
 tab c[TABS];
@@ -327,8 +327,8 @@ active proctype Thief() {
 
 #if LOGOUT
 active proctype Logout() {
-  d_step { dead = 1; printf("  log-out commits\n") }
-  d_step { acked = 1; printf("  log-out acknowledged\n") }
+  d_step { dead = 1; printf("  logout commits\n") }
+  d_step { acked = 1; printf("  logout acknowledged\n") }
 }
 #endif
 

@@ -25,7 +25,7 @@ func main() {
 
 func run(args []string, statements io.Reader) (err error) {
 	if len(args) != 1 {
-		return errors.New("the name of one database file is expected")
+		return errors.New("pass the name of one database file")
 	}
 	if _, err := os.Stat(args[0]); err != nil { // the driver would create a missing file
 		return err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// One client network sends right passwords as fast as it can, which no limit of wrong passwords
+// One client network sends correct passwords as fast as it can, which no rate limit of failed logins
 // counts. The flood measures the effect on the logins of others.
 const (
 	floodLoops  = 36
@@ -73,6 +73,6 @@ func (f share) print(verdict func(bool) string) {
 		total += n
 	}
 	part := float64(f.honest[http.StatusOK]) / float64(max(1, total))
-	fmt.Printf("one net   while it floods with right passwords (%v): honest logins %v, %.0f %% answered 200, p50 %v, p99 %v, bound %.0f %%  %s\n",
+	fmt.Printf("flood     one network with correct passwords (%v): honest logins %v, %.0f %% with status 200, p50 %v, p99 %v, bound %.0f %%  %s\n",
 		f.flood, f.honest, 100*part, quantile(f.took, 0.5), quantile(f.took, 0.99), 100*honestShare, verdict(total > 0 && part >= honestShare))
 }

@@ -98,7 +98,7 @@ func (s *storms) logIn(ctx context.Context, n int) ([]*regular, error) {
 		r := &regular{http: newClient(), url: s.url}
 		a := s.login(ctx, r.http, userName(i), password)
 		if a.status != http.StatusOK {
-			return nil, fmt.Errorf("a login was answered %d: %.200s", a.status, a.body)
+			return nil, fmt.Errorf("the login failed with status %d: %.200s", a.status, a.body)
 		}
 		if err := r.take(a.body); err != nil {
 			return nil, err
@@ -113,7 +113,7 @@ func (s *storms) logIn(ctx context.Context, n int) ([]*regular, error) {
 func (s *storms) warmUp(ctx context.Context) error {
 	var all sync.WaitGroup
 	for range 2 * s.slots {
-		all.Go(func() { s.login(ctx, s.http, userName(0), "a wrong one") })
+		all.Go(func() { s.login(ctx, s.http, userName(0), "wrong password") })
 	}
 	all.Wait()
 	return ctx.Err()
@@ -171,9 +171,9 @@ func (r *regular) live(ctx context.Context, end time.Time) day {
 
 // logins is the result of the storm.
 type logins struct {
-	statuses map[int]int
-	refused  []time.Duration // times of 503 and 429 responses
-	rude     int             // rejections without Retry-After
+	statuses          map[int]int
+	rejected          []time.Duration // times of 503 and 429 responses
+	withoutRetryAfter int             // rejections
 }
 
 // storm logs in as users other than the regular ones, because the fifty-first session of a user
@@ -186,9 +186,9 @@ func storm(ctx context.Context, s *storms, clients int) logins {
 		all.Go(func() {
 			l, c := logins{statuses: map[int]int{}}, newClient()
 			for ctx.Err() == nil {
-				name, word := userName(regularUsers+i%regularUsers), []string{password, "a wrong one", "a wrong one"}[i%3]
+				name, word := userName(regularUsers+i%regularUsers), []string{password, "wrong password", "wrong password"}[i%3]
 				if i%3 == 2 {
-					name = fmt.Sprintf("nobody%d", i)
+					name = fmt.Sprintf("unknown%d", i)
 				}
 				l.note(ctx, s.login(ctx, c, name, word))
 			}
@@ -198,7 +198,7 @@ func storm(ctx context.Context, s *storms, clients int) logins {
 	all.Wait()
 	sum := logins{statuses: map[int]int{}}
 	for _, l := range results {
-		sum.refused, sum.rude = append(sum.refused, l.refused...), sum.rude+l.rude
+		sum.rejected, sum.withoutRetryAfter = append(sum.rejected, l.rejected...), sum.withoutRetryAfter+l.withoutRetryAfter
 		for status, n := range l.statuses {
 			sum.statuses[status] += n
 		}
@@ -214,9 +214,9 @@ func (l *logins) note(ctx context.Context, a answer) {
 	if a.status != http.StatusServiceUnavailable && a.status != http.StatusTooManyRequests {
 		return
 	}
-	l.refused = append(l.refused, a.took)
+	l.rejected = append(l.rejected, a.took)
 	if a.retryAfter == 0 {
-		l.rude++
+		l.withoutRetryAfter++
 	}
 	select {
 	case <-ctx.Done():
@@ -236,7 +236,7 @@ func (s *storms) probe(ctx context.Context) probe {
 		if i%2 == 1 {
 			into, name = &p.unknown, fmt.Sprintf("nothere%d", i%regularUsers)
 		}
-		if a := s.login(ctx, c, name, "a wrong one"); a.status == http.StatusUnauthorized {
+		if a := s.login(ctx, c, name, "wrong password"); a.status == http.StatusUnauthorized {
 			*into = append(*into, a.took)
 		} else if ctx.Err() == nil {
 			time.Sleep(20 * time.Millisecond) // rejected: send it again

@@ -168,7 +168,7 @@ func (s *storms) floodMails(ctx context.Context) map[int]int {
 
 // print prints the measurements; verdict records whether every bound holds.
 func (m mailStorm) print(verdict func(good bool) string) {
-	fmt.Printf("mails     %d clients ask for unknown addresses: by status %v\n", mailClients, m.statuses)
-	fmt.Printf("resets    of %d users %d arrived, p50 %v, longest %v, bound %v  %s\n", m.asked, len(m.delays), quantile(m.delays, 0.5),
+	fmt.Printf("mails     %d clients request emails to unknown addresses, by status %v\n", mailClients, m.statuses)
+	fmt.Printf("resets    %d requested, %d emails arrived, p50 %v, max %v, bound %v  %s\n", m.asked, len(m.delays), quantile(m.delays, 0.5),
 		quantile(m.delays, 1), resetBound, verdict(m.asked > 0 && len(m.delays) == m.asked && quantile(m.delays, 1) <= resetBound))
 }

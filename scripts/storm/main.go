@@ -1,6 +1,6 @@
 // Storm makes a thousand clients log in at once, repeatedly, and measures the effect on others: the
 // memory of the server, the time of its rejections, and refresh and profile with and without the
-// same storm. Then one client network floods with right passwords, and the successful logins of
+// same storm. Then one client network floods with correct passwords, and the successful logins of
 // others are counted. At the end clients flood the server with requests for mails to unknown
 // addresses, and the delay of resets is measured.
 //
@@ -22,8 +22,8 @@ import (
 
 func main() {
 	clients := flag.Int("clients", 1000, "clients that log in")
-	seconds := flag.Int("seconds", 60, "how long each of the two loads lasts")
-	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database; without it SQLite")
+	seconds := flag.Int("seconds", 60, "duration of each load")
+	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database (default SQLite)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -54,10 +54,10 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	if err := s.warmUp(ctx); err != nil {
 		return false, err
 	}
-	fmt.Printf("%d regular clients for %v, each %v: refresh, then profile\n", len(regulars), d, pace)
+	fmt.Printf("%d regular clients for %v: a refresh and a profile read every %v\n", len(regulars), d, pace)
 	quiet := everyday(ctx, regulars, d)
 	base := s.process.PID().RSS()
-	fmt.Printf("the same, and %d clients that log in\n", clients)
+	fmt.Printf("the same with %d clients that log in\n", clients)
 	probing, storming := make(chan probe, 1), make(chan logins, 1)
 	during, end := context.WithTimeout(ctx, d)
 	defer end()
@@ -65,9 +65,9 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	go func() { probing <- s.probe(during) }()
 	stormy := everyday(ctx, regulars, d)
 	r := report{slots: s.slots, base: base, peak: s.process.PID().PeakRSS(), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
-	fmt.Printf("%d loops of one client network that log in for %v, and others every %v\n", floodLoops, floodTime, honestPace)
+	fmt.Printf("%d loops of one client network that log in for %v, and a login of another user every %v\n", floodLoops, floodTime, honestPace)
 	r.share = s.floodOneNetwork(ctx)
-	fmt.Printf("%d clients that ask for mails to unknown addresses, and a reset of a user each %v\n", mailClients, resetEvery)
+	fmt.Printf("%d clients that request emails to unknown addresses, and a reset of a user every %v\n", mailClients, resetEvery)
 	r.mails = s.mailStorm(ctx, d)
 	return r.print(), ctx.Err()
 }

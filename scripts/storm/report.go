@@ -44,26 +44,26 @@ func (r report) print() bool {
 			fault += n
 		}
 	}
-	fmt.Printf("          %d answered otherwise than 200, 401, 429 or 503, %d refused without Retry-After  %s\n", fault, r.logins.rude, verdict(fault+r.logins.rude == 0))
-	fmt.Printf("refused   %d, p50 %v, p99 %v, longest %v, bound %v for p99  %s\n", len(r.logins.refused), quantile(r.logins.refused, 0.5), quantile(r.logins.refused, 0.99),
-		quantile(r.logins.refused, 1), refusal, verdict(quantile(r.logins.refused, 0.99) <= refusal))
+	fmt.Printf("          %d with a status other than 200, 401, 429 or 503, %d rejected without Retry-After  %s\n", fault, r.logins.withoutRetryAfter, verdict(fault+r.logins.withoutRetryAfter == 0))
+	fmt.Printf("rejected  %d, p50 %v, p99 %v, max %v, bound %v for p99  %s\n", len(r.logins.rejected), quantile(r.logins.rejected, 0.5), quantile(r.logins.rejected, 0.99),
+		quantile(r.logins.rejected, 1), refusal, verdict(quantile(r.logins.rejected, 0.99) <= refusal))
 	for _, each := range []struct {
 		name          string
 		quiet, stormy []time.Duration
 	}{{"refresh", r.quiet.refresh, r.stormy.refresh}, {"profile", r.quiet.profile, r.stormy.profile}} {
 		q, s := quantile(each.quiet, 0.99), quantile(each.stormy, 0.99)
-		fmt.Printf("%s   %d and %d; p50 %v and %v, p99 %v and %v in the storm, ratio %.1f\n", each.name, len(each.quiet), len(each.stormy),
+		fmt.Printf("%s   %d requests without and %d with the storm; p50 %v and %v, p99 %v and %v, ratio %.1f\n", each.name, len(each.quiet), len(each.stormy),
 			quantile(each.quiet, 0.5), quantile(each.stormy, 0.5), q, s, float64(s)/float64(max(1, q)))
 	}
-	fmt.Printf("          not answered 200: %v and %v  %s\n", r.quiet.failures, r.stormy.failures, verdict(len(r.quiet.failures)+len(r.stormy.failures) == 0))
+	fmt.Printf("          other statuses: %v without and %v with the storm  %s\n", r.quiet.failures, r.stormy.failures, verdict(len(r.quiet.failures)+len(r.stormy.failures) == 0))
 	r.share.print(verdict)
 	r.mails.print(verdict)
 	if min(len(r.probe.known), len(r.probe.unknown)) == 0 {
-		fmt.Printf("names     no answer to compare  %s\n", verdict(false))
+		fmt.Printf("names     no responses to compare  %s\n", verdict(false))
 		return ok
 	}
 	c := statistics.Compare(r.probe.known, r.probe.unknown)
-	fmt.Printf("names     known, unknown, difference, p of %d and %d in the storm: %s  %s\n", len(r.probe.known), len(r.probe.unknown), c, verdict(c.Same()))
+	fmt.Printf("names     known, unknown, difference, p-value (%d and %d requests): %s  %s\n", len(r.probe.known), len(r.probe.unknown), c, verdict(c.Same()))
 	return ok
 }
 

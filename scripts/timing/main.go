@@ -42,14 +42,14 @@ type settings struct {
 // chance, and there are ten operations. A real difference appears each time.
 const tries = 2
 
-var errTold = errors.New("known and unknown addresses can be told apart")
+var errTold = errors.New("response times distinguish known from unknown addresses")
 
 func main() {
 	var s settings
 	flag.IntVar(&s.n, "n", 1000, "requests of each kind, of each operation")
-	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the order of the requests")
-	flag.DurationVar(&s.pause, "pause", 10*time.Millisecond, "between two requests, in which the mail worker gets on")
-	flag.StringVar(&s.only, "only", "", "measure only what begins with this: login, register, resend or reset")
+	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "seed for the order of the requests")
+	flag.DurationVar(&s.pause, "pause", 10*time.Millisecond, "pause between two requests, for the mail worker")
+	flag.StringVar(&s.only, "only", "", "measure only operations that begin with: login, register, resend or reset")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := measure(ctx, s)
@@ -62,7 +62,7 @@ func main() {
 
 func measure(ctx context.Context, s settings) (err error) {
 	if s.n < 20 {
-		return errors.New("-n is at least 20: below that the statistics mean nothing")
+		return errors.New("-n must be at least 20 for the statistics to be meaningful")
 	}
 	dir, err := os.MkdirTemp("", "accounts-timing-")
 	if err != nil {

@@ -131,7 +131,7 @@ func (p *probe) ask(o operation, which int) (answer, error) {
 		return answer{}, err
 	}
 	if response.StatusCode != o.status {
-		return answer{}, fmt.Errorf("%s is answered %d, not %d: %s", o.name, response.StatusCode, o.status, body)
+		return answer{}, fmt.Errorf("%s has status %d, want %d: %s", o.name, response.StatusCode, o.status, body)
 	}
 	var header bytes.Buffer
 	if err := response.Header.Write(&header); err != nil {

@@ -47,7 +47,7 @@ func broken(ctx context.Context, only string) (bool, error) {
 		all = all && len(found) > 0
 	}
 	if tried == 0 {
-		return false, fmt.Errorf("no break %q", only)
+		return false, fmt.Errorf("unknown break %q", only)
 	}
 	return all, nil
 }
@@ -123,7 +123,7 @@ func patched(ctx context.Context, dir, patch string) (string, error) {
 	c := exec.CommandContext(ctx, "git", "apply", "--whitespace=nowarn")
 	c.Dir, c.Stdin, c.Env = dir, strings.NewReader(patch), append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	if out, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the patch does not fit any more: %w\n%s", err, out)
+		return "", fmt.Errorf("the patch no longer applies: %w\n%s", err, out)
 	}
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {

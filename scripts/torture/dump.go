@@ -78,11 +78,11 @@ func (t *torture) reuseEvents(ctx context.Context, counts map[string]int) error 
 	return rows.Err()
 }
 
-// rowsOf returns the complete rows of the canaries.
+// rowsOf returns the complete rows of the decoys.
 func (t *torture) rowsOf(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
 	err := t.each(ctx, "SELECT * FROM sessions", func(values []string) {
-		if id, err := uuid.FromBytes([]byte(values[0])); err == nil && slices.ContainsFunc(t.canaries, func(h held) bool { return h.session == id.String() }) {
+		if id, err := uuid.FromBytes([]byte(values[0])); err == nil && slices.ContainsFunc(t.decoys, func(h held) bool { return h.session == id.String() }) {
 			found[id.String()] = strings.Join(values, "|")
 		}
 	})
@@ -99,7 +99,7 @@ func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 			return nil, err
 		}
 		if found {
-			list = append(list, "the table "+table+" holds a token of the history")
+			list = append(list, "the table "+table+" contains a token of the history")
 		}
 	}
 	for _, r := range t.site.Replicas {
@@ -108,7 +108,7 @@ func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 			return nil, err
 		}
 		if inLog {
-			list = append(list, fmt.Sprintf("the log of server %d holds a token of the history", r.Number))
+			list = append(list, fmt.Sprintf("the log of server %d contains a token of the history", r.Number))
 		}
 	}
 	return list, nil

@@ -206,7 +206,7 @@ func (j *jar) refresh(ctx context.Context) {
 	case r.ok():
 		j.take(r.held)
 	case r.status == http.StatusUnauthorized:
-		j.bury(r.code)
+		j.keepEnded(r.code)
 		j.drop(h.session)
 	case r.status == 0: // abandoned: the server may still rotate
 		j.mu.Lock()
@@ -222,12 +222,12 @@ func (j *jar) profile(ctx context.Context, h held) {
 	}
 }
 
-// bury adds the tokens of a session that has ended to the graveyard.
-func (j *jar) bury(why string) {
+// keepEnded keeps the tokens of a session that has ended, for replay.
+func (j *jar) keepEnded(why string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.now.session != "" && (why == "ended" || why == "session_revoked" || why == "refresh_reused") {
-		j.t.graves.add(grave{tokens: append(slices.Clone(j.past), j.now), attempt: j.attempt})
+		j.t.ended.add(endedSession{tokens: append(slices.Clone(j.past), j.now), attempt: j.attempt})
 	}
 }
 
@@ -257,7 +257,7 @@ func (j *jar) end(ctx context.Context, a asking, h held) {
 	for range 5 {
 		r := j.t.ask(ctx, a)
 		if r.ok() {
-			j.bury("ended")
+			j.keepEnded("ended")
 		}
 		if r.ok() || r.status == http.StatusUnauthorized {
 			break
@@ -279,7 +279,7 @@ func (j *jar) changePassword(ctx context.Context, h held) {
 	switch {
 	case r.ok():
 		j.user.add(next, true)
-		j.bury("ended")
+		j.keepEnded("ended")
 		j.begin(r.held)
 	case r.status == 0 || r.status >= 500:
 		j.user.add(next, false)

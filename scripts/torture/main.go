@@ -1,5 +1,5 @@
 // Command torture runs replicas of the server with a database of their own, and sends them requests
-// of honest clients, thieves, ghosts and forgers. During this time it kills and stops the servers,
+// of honest clients, thieves, replayers and forgers. During this time it kills and stops the servers,
 // cuts their connections and changes their clocks. It records all requests and responses. A checker
 // that knows only this history decides whether every invariant of the refresh protocol was kept.
 //
@@ -34,17 +34,17 @@ func main() {
 	var o options
 	flag.StringVar(&o.engine, "engine", "sqlite", "sqlite, mariadb, mysql or galera")
 	minutes := flag.Float64("minutes", 1, "how long")
-	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "of the faults")
-	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database, or one for each node, with commas")
-	flag.IntVar(&o.replicas, "replicas", 0, "servers; one on SQLite, else three")
-	flag.IntVar(&o.sessions, "sessions", 60, "jars, each with a session at a time")
-	flag.IntVar(&o.tabs, "tabs", 3, "clients that share a jar")
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of the faults")
+	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database, or one per node, separated by commas")
+	flag.IntVar(&o.replicas, "replicas", 0, "number of servers (default 1 on SQLite, otherwise 3)")
+	flag.IntVar(&o.sessions, "sessions", 60, "cookie jars, each with one session at a time")
+	flag.IntVar(&o.tabs, "tabs", 3, "clients per jar")
 	flag.DurationVar(&o.rotation, "rotation", 2*time.Second, "W")
-	flag.DurationVar(&o.pace, "pace", 300*time.Millisecond, "how long a tab rests between two requests, on the average")
-	flag.StringVar(&o.keep, "history", "", "keep the history in this file")
-	rounds := flag.Int("race", 0, "instead, let a hundred clients refresh with one token at once, so many times")
-	breaking := flag.String("broken", "", "torture a server that is broken on purpose: a name of breaks/, or all")
-	check := flag.String("check", "", "judge this history, and run nothing")
+	flag.DurationVar(&o.pace, "pace", 300*time.Millisecond, "average pause of a tab between two requests")
+	flag.StringVar(&o.keep, "history", "", "write the history to this file")
+	rounds := flag.Int("race", 0, "instead, refresh with one token from a hundred clients at once; the number of rounds")
+	breaking := flag.String("broken", "", "test a deliberately broken server: a name in breaks/, or all")
+	check := flag.String("check", "", "only check this history")
 	flag.Parse()
 	o.d = time.Duration(*minutes * float64(time.Minute))
 	if o.replicas == 0 {
@@ -70,7 +70,7 @@ func main() {
 
 func do(ctx context.Context, o options, check, breaking string, rounds int) (bool, error) {
 	if check != "" {
-		v, err := judge(check)
+		v, err := checkHistory(check)
 		for _, b := range v.Breaks {
 			fmt.Println(b)
 		}

@@ -14,19 +14,19 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// grave contains the tokens of a session that has ended, the newest last.
-type grave struct {
+// endedSession contains the tokens of a session that has ended, the newest last.
+type endedSession struct {
 	tokens  []held
 	attempt string
 }
 
-// graveyard contains the sessions that ghosts use, at most 300; the oldest are dropped.
-type graveyard struct {
+// endedSessions contains the sessions that replayers use, at most 300; the oldest are dropped.
+type endedSessions struct {
 	mu   sync.Mutex
-	list []grave
+	list []endedSession
 }
 
-func (g *graveyard) add(one grave) {
+func (g *endedSessions) add(one endedSession) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.list = append(g.list, one); len(g.list) > 300 {
@@ -34,31 +34,31 @@ func (g *graveyard) add(one grave) {
 	}
 }
 
-// one returns a random grave, half of the time one of the five most recent.
-func (g *graveyard) one() (grave, bool) {
+// random returns a random session, half of the time one of the five most recent.
+func (g *endedSessions) random() (endedSession, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := len(g.list)
 	switch {
 	case n == 0:
-		return grave{}, false
+		return endedSession{}, false
 	case chance(0.5):
 		return g.list[n-1-rand.IntN(min(n, 5))], true
 	}
 	return g.list[rand.IntN(n)], true
 }
 
-// ghosts present tokens of ended sessions: the newest, or the one before it, which would be within
+// replayers present tokens of ended sessions: the newest, or the one before it, which would be within
 // its grace period if the session were live.
-func (t *torture) ghosts(ctx context.Context) {
+func (t *torture) replayers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/4)
-		g, ok := t.graves.one()
+		g, ok := t.ended.random()
 		if !ok {
 			continue
 		}
 		h := g.tokens[len(g.tokens)-1]
-		a := asking{client: "ghost", role: history.Ghost, op: history.Refresh}
+		a := asking{client: "replayer", role: history.Replayer, op: history.Refresh}
 		switch n := len(g.tokens); rand.IntN(4) {
 		case 0:
 			a.op, a.method, a.path, a.as, a.raw, a.location = history.Profile, http.MethodGet, "/accounts/profile", h, h.access, "access"
@@ -104,10 +104,10 @@ func (t *torture) thieves(ctx context.Context) {
 func (t *torture) forgers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/2)
-		if time.Since(t.hatched) > t.site.Config.SessionMaxAge/2 && t.look(ctx) == nil {
+		if time.Since(t.decoysSince) > t.site.Config.SessionMaxAge/2 && t.look(ctx) == nil {
 			t.fresh(ctx)
 		}
-		h := t.canaries[rand.IntN(len(t.canaries))]
+		h := t.decoys[rand.IntN(len(t.decoys))]
 		a := asking{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
 		switch rand.IntN(4) {
 		case 0: // the right token through a wrong transport
@@ -126,12 +126,12 @@ func (t *torture) forgers(ctx context.Context) {
 	}
 }
 
-// fresh creates new canaries before the old ones expire. If a fault prevents that, it tries again
+// fresh creates new decoys before the old ones expire. If a fault prevents that, it tries again
 // next time.
 func (t *torture) fresh(ctx context.Context) {
-	old, forged, untouched := t.canaries, t.forged, t.untouched
-	if err := t.hatch(ctx); err != nil {
-		t.canaries, t.forged, t.untouched = old, forged, untouched
+	old, forged, untouched := t.decoys, t.forged, t.untouched
+	if err := t.logInDecoys(ctx); err != nil {
+		t.decoys, t.forged, t.untouched = old, forged, untouched
 	}
 }
 
@@ -147,7 +147,7 @@ func (t *torture) forge(h held) (list []string) {
 	use, access := tokentest.Refresh, h.access
 	refresh := h.refresh
 	if h.transport == token.ServerHeld {
-		use, refresh = tokentest.Access, t.canaries[0].refresh
+		use, refresh = tokentest.Access, t.decoys[0].refresh
 	}
 	for _, c := range tokentest.Hostile(use, t.site.Signer(), access, refresh, time.Now()) {
 		if sendable(c.Raw) && !c.Expired && !strings.Contains(c.Name, "in the future") {

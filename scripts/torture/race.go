@@ -80,7 +80,7 @@ func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
 				for k := i; k < min(n, i+perUser); k++ {
 					answer, err := r.post(ctx, r.pick(), "/accounts/login", map[string]any{"username": name, "password": firstPassword, "token_transport": token.Body})
 					if err != nil || answer.status != http.StatusOK {
-						failed <- errors.Join(fmt.Errorf("a login was answered %d", answer.status), err)
+						failed <- errors.Join(fmt.Errorf("a login had status %d", answer.status), err)
 						return
 					}
 					list[k] = answer.held
@@ -89,7 +89,7 @@ func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
 		})
 	}
 	all.Wait()
-	fmt.Printf("%d sessions of %d users made in %.0f s\n", n, (n+perUser-1)/perUser, time.Since(began).Seconds())
+	fmt.Printf("created %d sessions of %d users in %.0f s\n", n, (n+perUser-1)/perUser, time.Since(began).Seconds())
 	pause(ctx, raceW+raceW/5+100*time.Millisecond)
 	select {
 	case err := <-failed:
@@ -141,7 +141,7 @@ func (r *racing) round(ctx context.Context, h held) {
 			continue
 		}
 		if one.status != http.StatusOK || one.held.generation != 1 {
-			r.broken(fmt.Sprintf("round %d: answered %d %s with generation %d", r.rounds, one.status, one.code, one.held.generation))
+			r.broken(fmt.Sprintf("round %d: response %d %s with generation %d", r.rounds, one.status, one.code, one.held.generation))
 			continue
 		}
 		successors[one.held.access+one.held.refresh] = true
@@ -150,7 +150,7 @@ func (r *racing) round(ctx context.Context, h held) {
 		r.broken(fmt.Sprintf("round %d: %d successors", r.rounds, len(successors)))
 	}
 	if r.rounds%500 == 0 {
-		fmt.Printf("%4.0f s  %d rounds, by status %s, the longest took %v\n", time.Since(r.began).Seconds(), r.rounds, list(r.statuses), r.longest.Round(time.Millisecond))
+		fmt.Printf("%4.0f s  %d rounds, by status %s, slowest %v\n", time.Since(r.began).Seconds(), r.rounds, list(r.statuses), r.longest.Round(time.Millisecond))
 	}
 }
 
@@ -162,9 +162,9 @@ func (r *racing) verdict(ctx context.Context) bool {
 		r.broken(err.Error())
 	}
 	if further > 0 || revoked > r.slow {
-		r.broken(fmt.Sprintf("%d rows have gone further, %d were revoked", further, revoked))
+		r.broken(fmt.Sprintf("%d rows have a later generation, %d are revoked", further, revoked))
 	}
-	fmt.Printf("race         %s, %d replicas, %d rounds of %d clients, by status %s; the longest took %v; %d rounds took W or longer, and there a refusal is no fault\n",
+	fmt.Printf("race         %s, %d replicas, %d rounds of %d clients, by status %s; slowest %v; %d rounds took W or longer, so a rejection is allowed there\n",
 		r.engine, len(r.site.Replicas), r.rounds, racers, list(r.statuses), r.longest.Round(time.Millisecond), r.slow)
 	for _, text := range r.others[:min(len(r.others), breaksShown)] {
 		fmt.Println(" ", text)
@@ -173,6 +173,6 @@ func (r *racing) verdict(ctx context.Context) bool {
 		fmt.Println("verdict      BROKEN")
 		return false
 	}
-	fmt.Println("verdict      exactly one successor in each round")
+	fmt.Println("verdict      each round has exactly one successor")
 	return true
 }

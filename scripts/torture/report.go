@@ -72,7 +72,7 @@ func (t *torture) progress(ctx context.Context) {
 			return
 		}
 		t.counting.Lock()
-		fmt.Printf("%4.0f s  %d requests, %d refreshes, %d answered with a newer generation, by status %v; killed: %d servers, %d databases\n",
+		fmt.Printf("%4.0f s  %d requests, %d refreshes, %d rotated, by status %v; killed: %d servers, %d databases\n",
 			time.Since(t.began).Seconds(), t.requests, t.refreshes, t.rotations, t.statuses, t.site.Kills.Load(), t.site.DBKills.Load())
 		t.counting.Unlock()
 	}
@@ -85,25 +85,25 @@ func (t *torture) report(v history.Verdict) bool {
 	t.counting.Lock()
 	defer t.counting.Unlock()
 	fmt.Printf("engine       %s, %d replicas, %d jars of %d tabs, W %v, M %v, %.0f s\n", t.engine, len(t.site.Replicas), len(t.jars), t.tabs, t.site.Config.RotationInterval, t.site.Config.Margin(), time.Since(t.began).Seconds())
-	fmt.Printf("requests     %d, of them %d refreshes; %d by thieves\n", t.requests, t.refreshes, t.thefts)
+	fmt.Printf("requests     %d, including %d refreshes; %d by thieves\n", t.requests, t.refreshes, t.thefts)
 	fmt.Printf("sessions     %d, with %d rotations\n", v.Sessions, v.Rotations)
-	fmt.Printf("by status    %s (0 is no answer)\n", list(t.statuses))
-	fmt.Printf("refused      refreshes, by code: %s\n", list(t.codes))
+	fmt.Printf("by status    %s (0: no response)\n", list(t.statuses))
+	fmt.Printf("rejected     refreshes, by code: %s\n", list(t.codes))
 	fmt.Printf("killed       %d servers, %d databases\n", t.site.Kills.Load(), t.site.DBKills.Load())
 	fmt.Printf("faults       %s\n", list(t.mets))
-	fmt.Printf("alarms       %d families revoked for reuse, %d of them beyond the bounds of invariant 6\n", v.Alarms, v.Excused)
+	fmt.Printf("reuse        %d sessions revoked for token reuse, %d of them outside the bounds of invariant 6\n", v.Alarms, v.Excused)
 	honest := map[string]bool{}
 	for _, b := range v.Breaks {
 		if b.Invariant == 5 || b.Invariant == 6 {
 			honest[b.Session] = true
 		}
 	}
-	fmt.Printf("honest log-outs  %d\n", len(honest))
+	fmt.Printf("honest clients logged out  %d\n", len(honest))
 	return t.verdict(v)
 }
 
 func (t *torture) verdict(v history.Verdict) bool {
-	fmt.Printf("invariant breaks %d\n", len(v.Breaks)+len(t.others))
+	fmt.Printf("invariant violations  %d\n", len(v.Breaks)+len(t.others))
 	var texts []string
 	shown := map[int]int{}
 	for _, b := range v.Breaks {
@@ -115,9 +115,9 @@ func (t *torture) verdict(v history.Verdict) bool {
 	for _, text := range texts[:min(len(texts), breaksShown)] {
 		fmt.Printf("  %s\n", text)
 	}
-	word := "every promise was kept"
+	word := "all invariants hold"
 	if len(texts) > 0 {
-		word = "BROKEN"
+		word = "VIOLATED"
 		t.faultLines()
 	}
 	fmt.Printf("verdict      %s; seed %d\n", word, t.seed)

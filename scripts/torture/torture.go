@@ -35,19 +35,19 @@ type options struct {
 // torture is a run.
 type torture struct {
 	options
-	site      *site.Site
-	record    *history.Recorder
-	http      []*http.Client
-	users     []*user
-	jars      []*jar
-	canaries  []held
-	canary    *user
-	hatched   time.Time
-	forged    map[string][]string // forged tokens by the session of a canary
-	untouched map[string]string   // rows of the canaries after their login
-	changed   []string            // canaries whose row has changed
-	graves    graveyard
-	secrets   secrets
+	site        *site.Site
+	record      *history.Recorder
+	http        []*http.Client
+	users       []*user
+	jars        []*jar
+	decoys      []held
+	decoyUser   *user
+	decoysSince time.Time
+	forged      map[string][]string // forged tokens by the session of a decoy
+	untouched   map[string]string   // rows of the decoys after their login
+	changed     []string            // decoys whose row has changed
+	ended       endedSessions
+	secrets     secrets
 	figures
 
 	mu    sync.Mutex
@@ -112,14 +112,14 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err := errors.Join(t.dump(), t.record.Close()); err != nil {
 		return false, err
 	}
-	verdict, err := judge(path)
+	verdict, err := checkHistory(path)
 	if err != nil {
 		return false, err
 	}
 	return t.report(verdict), nil
 }
 
-func judge(path string) (history.Verdict, error) {
+func checkHistory(path string) (history.Verdict, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return history.Verdict{}, err
@@ -156,19 +156,19 @@ func (t *torture) prepare(ctx context.Context) error {
 	for i := range t.sessions {
 		t.jars = append(t.jars, &jar{t: t, name: fmt.Sprintf("jar%d", i), user: t.users[i%len(t.users)], transport: transports[i%len(transports)], victim: i%5 == 4, careful: i%3 != 2})
 	}
-	u, err := t.site.Operator.CreateUser(ctx, accounts.NewUser{Username: "canary", Email: "canary@example.com", Password: firstPassword})
+	u, err := t.site.Operator.CreateUser(ctx, accounts.NewUser{Username: "decoy", Email: "decoy@example.com", Password: firstPassword})
 	if err != nil {
 		return err
 	}
-	t.canary = &user{id: u.ID, name: "canary", passwords: []string{firstPassword}}
-	return t.hatch(ctx)
+	t.decoyUser = &user{id: u.ID, name: "decoy", passwords: []string{firstPassword}}
+	return t.logInDecoys(ctx)
 }
 
-// hatch logs the canaries in. Only forgers present their tokens.
-func (t *torture) hatch(ctx context.Context) error {
-	var canaries []held
+// logInDecoys logs the decoys in. Only forgers present their tokens.
+func (t *torture) logInDecoys(ctx context.Context) error {
+	var decoys []held
 	for _, transport := range transports {
-		j := &jar{t: t, name: "canary", user: t.canary, transport: transport}
+		j := &jar{t: t, name: "decoy", user: t.decoyUser, transport: transport}
 		for range 20 { // the clocks may still change
 			if j.login(ctx); j.held().session != "" {
 				break
@@ -179,10 +179,10 @@ func (t *torture) hatch(ctx context.Context) error {
 		if h.session == "" {
 			return errors.New("no login")
 		}
-		canaries = append(canaries, h)
+		decoys = append(decoys, h)
 	}
-	t.canaries, t.forged, t.hatched = canaries, map[string][]string{}, time.Now()
-	for _, h := range canaries {
+	t.decoys, t.forged, t.decoysSince = decoys, map[string][]string{}, time.Now()
+	for _, h := range decoys {
 		t.forged[h.session] = t.forge(h)
 	}
 	var err error
@@ -190,7 +190,7 @@ func (t *torture) hatch(ctx context.Context) error {
 	return err
 }
 
-// look compares the canaries' rows with their original state. Expired canaries may have been
+// look compares the decoys' rows with their original state. Expired decoys may have been
 // deleted.
 func (t *torture) look(ctx context.Context) error {
 	now, err := t.rowsOf(ctx)
@@ -211,7 +211,7 @@ func (t *torture) live(ctx context.Context) error {
 			all.Go(func() { j.tab(living, n) })
 		}
 	}
-	for _, f := range []func(context.Context){t.ghosts, t.thieves, t.forgers, t.operator, t.progress, t.stalls} {
+	for _, f := range []func(context.Context){t.replayers, t.thieves, t.forgers, t.operator, t.progress, t.stalls} {
 		all.Go(func() { f(living) })
 	}
 	err := t.faults(ctx, t.d, t.seed)

@@ -127,7 +127,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	if err == nil {
 		r = t.learn(a, response, e.Call)
 		if err := servertest.Judge(request, response); err != nil {
-			t.broken(fmt.Sprintf("%s %s answers %d against the contract: %v", a.method, a.path, response.Status, err))
+			t.broken(fmt.Sprintf("%s %s: response %d violates the contract: %v", a.method, a.path, response.Status, err))
 		}
 	}
 	t.count(a, r)

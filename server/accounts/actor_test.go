@@ -3,12 +3,8 @@ package accounts_test
 import (
 	"context"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +24,7 @@ type write func(ctx context.Context, s *accounts.Service, p accounts.Principal, 
 const rightPassword = "correct horse battery"
 
 // ownWrites are the writes of a user to the user's own account, and staffWrites those of a staff
-// member. TestEveryWriteIsGuarded fails if one is missing.
+// member. TestEveryWriteOfPrincipalIsGuarded fails if one is missing.
 var ownWrites = map[string]write{
 	"UpdateProfile": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
 		name := "Eve"
@@ -143,9 +139,9 @@ func principal(t *testing.T, s *servertest.Server, c *servertest.Client) account
 	return p
 }
 
-// A write in flight fails once its session or role is gone: a superuser who is being removed cannot
+// A write in flight fails once its session or role has ended: a superuser who is being removed cannot
 // promote an accomplice.
-func TestWriteInFlightEndsWithItsActor(t *testing.T) {
+func TestWriteInFlightFailsAfterActorIsRemoved(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -209,7 +205,7 @@ func TestRejectedWriteChangesNoRow(t *testing.T) {
 
 // A request that ends all other sessions moves its own session to the next epoch. Another request
 // of that session, in flight at that moment, must not be answered that the session has ended.
-func TestKeptSessionIsNotRevoked(t *testing.T) {
+func TestRequestsOfKeptSessionAreNotRejected(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -251,117 +247,9 @@ func codeOf(err error) problem.Code {
 
 func decimal(id int64) string { return strconv.FormatInt(id, 10) }
 
-// Every operation of a principal is a read, or is in one of the tables above and writes through
-// forUser or forStaff, itself or in a function that it calls. No function that takes a principal
-// opens a transaction without its guard.
-func TestEveryWriteIsGuarded(t *testing.T) {
-	t.Attr("control", "181")
-	reads := map[string]bool{"GetProfile": true, "ListSessions": true, "ListEvents": true, "ExportProfile": true}
-	tried := map[string]bool{}
-	for _, table := range []map[string]write{ownWrites, staffWrites} {
-		for name := range table {
-			method, _, _ := strings.Cut(name, ",")
-			tried[method] = true
-		}
-	}
-	found := 0
-	functions := functionsOfPackage(t)
-	for _, f := range functions {
-		name := f.Name.Name
-		if !takesPrincipal(f) {
-			continue
-		}
-		if opensUnguarded(f) {
-			t.Errorf("%s must open its transactions through forUser or forStaff", name)
-		}
-		if f.Recv == nil || !f.Name.IsExported() || reads[name] {
-			continue
-		}
-		found++
-		if !tried[name] {
-			t.Errorf("%s takes a principal: add it to ownWrites or staffWrites, or to the reads here", name)
-		}
-		if !reaches(functions, f, "forUser", "forStaff") {
-			t.Errorf("%s must write through forUser or forStaff", name)
-		}
-	}
-	if found != len(tried) {
-		t.Errorf("found %d operations, but %d are in the tables", found, len(tried))
-	}
-}
-
-// functionsOfPackage returns the functions and methods of this package, without those of tests.
-func functionsOfPackage(t *testing.T) (functions []*ast.FuncDecl) {
-	t.Helper()
-	files, err := filepath.Glob("*.go")
-	must(t, err)
-	for _, path := range files {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		must(t, err)
-		for _, declaration := range file.Decls {
-			if f, ok := declaration.(*ast.FuncDecl); ok {
-				functions = append(functions, f)
-			}
-		}
-	}
-	return functions
-}
-
-// reaches reports whether f calls one of the names, itself or in a function that it passes its
-// principal to.
-func reaches(functions []*ast.FuncDecl, f *ast.FuncDecl, names ...string) bool {
-	if calls(f, names...) {
-		return true
-	}
-	for _, other := range functions {
-		if other != f && !other.Name.IsExported() && takesPrincipal(other) && calls(f, other.Name.Name) && reaches(functions, other, names...) {
-			return true
-		}
-	}
-	return false
-}
-
-// opensUnguarded reports whether f calls Tx of the field store itself.
-func opensUnguarded(f *ast.FuncDecl) (found bool) {
-	ast.Inspect(f.Body, func(n ast.Node) bool {
-		tx, ok := n.(*ast.SelectorExpr)
-		if !ok || tx.Sel.Name != "Tx" {
-			return true
-		}
-		store, ok := tx.X.(*ast.SelectorExpr)
-		found = found || ok && store.Sel.Name == "store"
-		return true
-	})
-	return found
-}
-
-func takesPrincipal(f *ast.FuncDecl) bool {
-	for _, p := range f.Type.Params.List {
-		if name, ok := p.Type.(*ast.Ident); ok && name.Name == "Principal" {
-			return true
-		}
-	}
-	return false
-}
-
-func calls(f *ast.FuncDecl, names ...string) (found bool) {
-	ast.Inspect(f.Body, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok {
-			for _, name := range names {
-				found = found || s.Sel.Name == name
-			}
-		}
-		return true
-	})
-	return found
-}
-
 // A new role works in sessions that begin after it. A superuser who changes their own roles keeps
 // the session.
-func TestNewRoleEndsOldSessions(t *testing.T) {
+func TestGrantedRoleRevokesOlderSessions(t *testing.T) {
 	t.Attr("control", "183")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -389,7 +277,7 @@ func TestNewRoleEndsOldSessions(t *testing.T) {
 // A granted role cancels a change of address that a staff member started while the user was an
 // ordinary one, and so does the first sign-in. Otherwise the mailbox that a staff member chose
 // could take over the account with its later privileges.
-func TestPendingChangeByStaffEnds(t *testing.T) {
+func TestGrantedRoleCancelsEmailChangeByStaff(t *testing.T) {
 	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -412,7 +300,7 @@ func TestPendingChangeByStaffEnds(t *testing.T) {
 				moved := "moved-" + u.Email
 				r := asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(u.ID), map[string]any{"email": moved}).Want(t, http.StatusOK, "")
 				if pending := r.JSON["user"].(map[string]any)["pending_email"]; pending != moved {
-					t.Errorf("pending: %s", r.Raw)
+					t.Errorf("pending_email: got %s, want the new address", r.Raw)
 				}
 				link := servertest.Token(t, s.Mails.Wait(t, moved, 1))
 				end(u)
@@ -425,7 +313,7 @@ func TestPendingChangeByStaffEnds(t *testing.T) {
 
 // A pending change of address that a staff member started ends with that staff member's role and
 // sessions. A change that the user has started since stays.
-func TestPendingChangeEndsWithItsActor(t *testing.T) {
+func TestRemovedStaffMemberLosesPendingEmailChanges(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -456,7 +344,7 @@ func TestPendingChangeEndsWithItsActor(t *testing.T) {
 				end.remove(t, s, boss, asBoss, principal(t, s, asRoot))
 				for address, status := range map[string]int{"evil-" + u.Email: http.StatusUnprocessableEntity, "my-" + own.Email: http.StatusNoContent} {
 					if r := s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": links[address], "password": rightPassword}); r.Status != status {
-						t.Errorf("%s: status %d, want %d", address, r.Status, status)
+						t.Errorf("%s: got status %d, want %d", address, r.Status, status)
 					}
 				}
 			})
@@ -466,7 +354,7 @@ func TestPendingChangeEndsWithItsActor(t *testing.T) {
 
 // A grant is on its way through a slow database while its actor is removed on another replica.
 // Nothing is granted after the removal has been answered.
-func TestNothingIsGrantedAfterTheRemoval(t *testing.T) {
+func TestRemovedSuperuserGrantsNoRole(t *testing.T) {
 	t.Attr("control", "181")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		superuser := func() servertest.User {
@@ -495,7 +383,7 @@ func TestNothingIsGrantedAfterTheRemoval(t *testing.T) {
 				status := <-done
 				f.proxy.Delay(0)
 				if after := isSuperuser(); after != before {
-					t.Errorf("%s, round %d: granted after the removal, answered %d", name, round, status)
+					t.Errorf("%s, round %d: the role was granted after the removal, with status %d", name, round, status)
 				}
 				if status == http.StatusOK {
 					granted++

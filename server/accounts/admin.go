@@ -150,6 +150,33 @@ func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 	return true
 }
 
+// UpdateUser changes a user. A member that already has the requested value is no change and leaves
+// no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
+// SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
+func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := s.changeManageable(ctx, p, id, func(u models.User) error {
+		if c.IfVersion != nil && !c.IfVersion(u.Version) {
+			return problem.New(problem.PreconditionFailed)
+		}
+		update, err := s.planUpdate(ctx, p, u, c, client)
+		if err != nil || update.patch == (models.UserPatch{}) {
+			return err
+		}
+		err = s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return update.apply(tx, p, u) })
+		if errors.Is(err, models.ErrConflict) { // the address is not changed here
+			return problem.UsernameConflict()
+		}
+		return s.limitError(err)
+	})
+	if err != nil {
+		return UserDetail{}, err
+	}
+	s.outbox.Wake()
+	return s.GetUser(ctx, id)
+}
+
 // DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
 // RoleRequired, SuperuserLast, ServiceUnavailable.
 func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {

@@ -20,7 +20,7 @@ import (
 
 // A replica whose clock is off by more than its tolerance decides nothing and answers so. A replica
 // within its tolerance works.
-func TestClockGuard(t *testing.T) {
+func TestReplicaWithWrongClockRejectsRequests(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e != servertest.MySQL {
@@ -59,7 +59,7 @@ func (s *site) works(off *servertest.Server) {
 		s.age(c, interval+margin+2*time.Second)
 		c.Copy().RefreshTokens().Want(s.t, http.StatusOK, "")
 		if s.row(c).Generation != 1 {
-			s.t.Error("nothing was rotated")
+			s.t.Error("the refresh did not rotate the token")
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 		wantUnavailable(s.t, off.Anonymous().Do(http.MethodGet, "/readyz", nil))
 	})
 	if observed(s.t, off, "clock_off") == "0" {
-		s.t.Error("no metric says so")
+		s.t.Error("the metrics do not count the wrong clock")
 	}
 	off.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(s.t, http.StatusOK, "")
 	s.replicas[0].Anonymous().Do(http.MethodGet, "/readyz", nil).Want(s.t, http.StatusOK, "")
@@ -99,7 +99,7 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 
 // The age of an authentication is also measured by the database's clock, so that it is recent for
 // the same time on every replica.
-func TestOneClockForPasswords(t *testing.T) {
+func TestRecentAuthenticationIsMeasuredByDatabaseClock(t *testing.T) {
 	t.Attr("control", "72")
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -119,7 +119,7 @@ func TestOneClockForPasswords(t *testing.T) {
 			c.Do(http.MethodPost, "/accounts/reauthenticate", map[string]any{"password": s.user.Password}).Want(t, http.StatusOK, "")
 			invite().Want(t, http.StatusUnprocessableEntity, "validation_failed")
 			if n := s.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE authenticated_at > UTC_TIMESTAMP(6)"); n != 0 {
-				t.Errorf("off by %v: the password will have been shown", offset)
+				t.Errorf("off by %v: the authentication is recorded in the future", offset)
 			}
 		}
 	})
@@ -136,7 +136,7 @@ func frozenSite(t *testing.T, settings ...string) *site {
 }
 
 // An idle session expires, exactly to the second, also for its access token.
-func TestIdleEnd(t *testing.T) {
+func TestIdleSessionExpiresToTheSecond(t *testing.T) {
 	t.Attr("control", "34")
 	for tr, idle := range map[token.Transport]time.Duration{
 		token.Hybrid: 7 * 24 * time.Hour, token.Cookies: 7 * 24 * time.Hour, token.Body: 7 * 24 * time.Hour, token.ServerHeld: 30 * time.Minute,
@@ -162,7 +162,7 @@ func TestIdleEnd(t *testing.T) {
 
 // Reading does not count as use of a session: it does not postpone the idle end, and writes
 // nothing.
-func TestReadingDoesNotProlong(t *testing.T) {
+func TestReadingDoesNotPostponeIdleEnd(t *testing.T) {
 	t.Attr("control", "71")
 	s := frozenSite(t)
 	c := s.login(token.ServerHeld)
@@ -177,7 +177,7 @@ func TestReadingDoesNotProlong(t *testing.T) {
 }
 
 // The absolute end is the same in every answer, and the session expires then.
-func TestAbsoluteEnd(t *testing.T) {
+func TestAbsoluteEndOfSessionDoesNotMove(t *testing.T) {
 	t.Attr("control", "34")
 	for _, tr := range transports {
 		t.Run(string(tr), func(t *testing.T) {
@@ -194,15 +194,15 @@ func TestAbsoluteEnd(t *testing.T) {
 				r := c.RefreshTokens().Want(t, http.StatusOK, "")
 				session, _ := r.JSON["session"].(map[string]any)
 				if got, _ := session["expires_at"].(string); got != end.Format(time.RFC3339) {
-					t.Fatalf("the end has moved to %s", got)
+					t.Fatalf("expires_at has moved to %s", got)
 				}
 				for _, cookie := range r.Cookies() {
 					if left := end.Sub(clock.Now()); time.Duration(cookie.MaxAge)*time.Second > left {
-						t.Errorf("cookie %s lives %d s, the session %v", cookie.Name, cookie.MaxAge, left)
+						t.Errorf("cookie %s lasts %d s, but the session ends in %v", cookie.Name, cookie.MaxAge, left)
 					}
 				}
 				if l := s.row(c); !l.ExpiresAt.Equal(end) || l.IdleExpiresAt.After(end) {
-					t.Fatalf("ends %v and %v", l.IdleExpiresAt, l.ExpiresAt)
+					t.Fatalf("the session ends at %v and %v", l.IdleExpiresAt, l.ExpiresAt)
 				}
 			}
 			clock.Advance(24*time.Hour - time.Second)
@@ -211,7 +211,7 @@ func TestAbsoluteEnd(t *testing.T) {
 			clock.Advance(time.Second)
 			s.unchanged(func() { c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, expired) })
 			if r := c.Profile().Want(t, http.StatusUnauthorized, ""); r.Code() != "access_expired" && r.Code() != expired {
-				t.Errorf("code %s", r.Code())
+				t.Errorf("got code %s, want access_expired or session_expired", r.Code())
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func TestAbsoluteEnd(t *testing.T) {
 
 // An access token identifies the user and contains no other personal data. It lives for five
 // minutes. An expired one is rejected except as the refresh credential of server_held.
-func TestAccessTokenExpires(t *testing.T) {
+func TestAccessTokenExpiresAfterFiveMinutes(t *testing.T) {
 	t.Attr("control", "24")
 	for _, tr := range transports {
 		s := frozenSite(t)
@@ -251,18 +251,18 @@ func (s *site) saysWho(raw string) {
 		s.t.Errorf("claims (-want +got):\n%s", diff)
 	}
 	if life := claims["exp"].(float64) - claims["iat"].(float64); life != 300 {
-		s.t.Errorf("a life of %v s", life)
+		s.t.Errorf("the access token is valid for %v s, want 300", life)
 	}
 	for _, personal := range []string{s.user.Username, s.user.Email, s.user.FirstName, s.user.LastName} {
 		if strings.Contains(strings.ToLower(string(text)), strings.ToLower(personal)) {
-			s.t.Errorf("%q is in the token", personal)
+			s.t.Errorf("the access token contains %q", personal)
 		}
 	}
 }
 
 // After a clock is set back, no reuse is concluded from it, and no session that has ended comes
 // back.
-func TestClockSetBack(t *testing.T) {
+func TestClockSetBackRevivesNoSessionAndProvesNoReuse(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
 	for _, tr := range []token.Transport{token.Hybrid, token.Cookies, token.Body} {
@@ -290,7 +290,7 @@ func TestClockSetBack(t *testing.T) {
 }
 
 // Sessions that ended a month ago are deleted; their tokens are still rejected.
-func TestDeleteExpired(t *testing.T) {
+func TestTokensOfDeletedSessionsAreRejected(t *testing.T) {
 	t.Attr("control", "52")
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock
@@ -314,7 +314,7 @@ func TestDeleteExpired(t *testing.T) {
 }
 
 // Activation of a user does not revive sessions, because the epoch has changed.
-func TestActivationRevivesNothing(t *testing.T) {
+func TestActivationRevivesNoSession(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Hybrid)
 		for _, active := range []bool{false, true} {

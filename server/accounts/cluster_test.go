@@ -50,7 +50,7 @@ func onCluster(t *testing.T) (*site, []*node) {
 		}
 	}
 	if len(nodes) != len(dirs) {
-		t.Fatalf("%d replicas at %d nodes", len(nodes), len(dirs))
+		t.Fatalf("got %d replicas at %d nodes", len(nodes), len(dirs))
 	}
 	return s, nodes
 }
@@ -85,7 +85,7 @@ func (s *site) inStep() {
 				break
 			}
 			if time.Since(began) > time.Minute {
-				s.t.Fatalf("the cluster does not come back: wsrep_ready is %q, %v", ready, err)
+				s.t.Fatalf("the cluster has not recovered: wsrep_ready is %q, %v", ready, err)
 			}
 		}
 	}
@@ -140,14 +140,14 @@ func (g *guests) ask(n *node, c *servertest.Client, method, path string, body an
 		return 0
 	}
 	if took > answers {
-		g.t.Errorf("%s %s at %s: %d after %v", method, path, filepath.Base(n.dir), r.Status, took)
+		g.t.Errorf("%s %s at %s: got %d only after %v", method, path, filepath.Base(n.dir), r.Status, took)
 	}
 	switch r.Status {
 	case http.StatusOK, http.StatusNoContent:
 	case http.StatusServiceUnavailable:
 		wantUnavailable(g.t, r)
 	default:
-		g.t.Errorf("%s %s at %s: %d %s", method, path, filepath.Base(n.dir), r.Status, r.Code())
+		g.t.Errorf("%s %s at %s: got %d %s", method, path, filepath.Base(n.dir), r.Status, r.Code())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -175,7 +175,7 @@ func (g *guests) leave() { g.end(); g.wait.Wait() }
 
 // A node is killed. Clients of the other nodes continue. Its own clients are answered with 503 and
 // continue when it is back.
-func TestClusterLosesANode(t *testing.T) {
+func TestClusterContinuesWithoutOneNode(t *testing.T) {
 	s, nodes := onCluster(t)
 	g := s.invite(nodes)
 	victim := nodes[1]
@@ -185,7 +185,7 @@ func TestClusterLosesANode(t *testing.T) {
 	time.Sleep(time.Second)
 	for name, n := range g.served(http.StatusOK) {
 		if dead := name == filepath.Base(victim.dir); dead != (n == 0) {
-			t.Errorf("%s served %d while %s was dead", name, n, filepath.Base(victim.dir))
+			t.Errorf("%s sent %d successful responses while %s was down", name, n, filepath.Base(victim.dir))
 		}
 	}
 	victim.start()
@@ -194,7 +194,7 @@ func TestClusterLosesANode(t *testing.T) {
 	g.served(http.StatusOK)
 	time.Sleep(time.Second)
 	if told := g.served(http.StatusOK); len(told) != len(nodes) || told[filepath.Base(victim.dir)] == 0 {
-		t.Errorf("served after the return: %v", told)
+		t.Errorf("successful responses after the recovery: got %v, want some of each node", told)
 	}
 	g.leave()
 	for _, c := range g.clients {
@@ -204,7 +204,7 @@ func TestClusterLosesANode(t *testing.T) {
 
 // Two of three nodes do not answer. The third has no quorum and returns error 1047. Clients get
 // only 503, and no acknowledged revocation is lost.
-func TestClusterLosesItsQuorum(t *testing.T) {
+func TestClusterWithoutQuorumIsUnavailable(t *testing.T) {
 	s, nodes := onCluster(t)
 	g := s.invite(nodes)
 	out := s.login(token.Body).At(nodes[0].replica)
@@ -223,7 +223,7 @@ func TestClusterLosesItsQuorum(t *testing.T) {
 	time.Sleep(time.Second)
 	for name, n := range g.served(http.StatusOK) {
 		if n > 0 {
-			t.Errorf("%s served %d without a quorum", name, n)
+			t.Errorf("%s sent %d successful responses without a quorum", name, n)
 		}
 	}
 	wantUnavailable(t, out.Profile())
@@ -241,7 +241,7 @@ func TestClusterLosesItsQuorum(t *testing.T) {
 
 // All writes of one user's rows run at every node at once. Certification rolls back the losing
 // transactions, and the server repeats them or answers 503, but never 500.
-func TestClusterConflicts(t *testing.T) {
+func TestClusterConflictsCauseNoInternalError(t *testing.T) {
 	s, nodes := onCluster(t)
 	var wait sync.WaitGroup
 	end := time.Now().Add(4 * time.Second)
@@ -286,7 +286,7 @@ func TestClusterConflicts(t *testing.T) {
 
 // A user is deleted on one node while another node writes events of that user. Certification
 // accepts one of the two, and the other is repeated. No event remains of the deleted user.
-func TestEventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
+func TestClusterKeepsNoEventsOfDeletedUser(t *testing.T) {
 	s, nodes := onCluster(t)
 	for range 60 {
 		u := s.replicas[0].NewUser()
@@ -305,6 +305,6 @@ func TestEventsDoNotOutliveTheirUserOnACluster(t *testing.T) {
 		wait.Wait()
 	}
 	if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id NOT IN (SELECT id FROM users)"); n != 0 {
-		t.Errorf("%d events of deleted users remain", n)
+		t.Errorf("%d events of deleted users are left, want 0", n)
 	}
 }

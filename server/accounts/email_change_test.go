@@ -58,7 +58,7 @@ func pendingEmail(t *testing.T, c *servertest.Client) any {
 
 // A stranger starts a change of the stranger's account to the address of a victim, who opens the
 // link. The victim does not know the stranger's password, so nothing is verified.
-func TestConfirmEmailChangeNeedsThePassword(t *testing.T) {
+func TestConfirmEmailChangeRequiresPassword(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -89,7 +89,7 @@ func TestConfirmEmailChangeNeedsThePassword(t *testing.T) {
 		}
 		must(t, s.Service.FlushEvents(t.Context()))
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'password_wrong' AND user_id = ?", stranger.ID); n != 1 {
-			t.Errorf("%d events of a wrong password", n)
+			t.Errorf("got %d password_wrong events, want 1", n)
 		}
 		right := map[string]any{"token": link, "password": stranger.Password}
 		confirm(right).Want(t, http.StatusNoContent, "")
@@ -101,7 +101,7 @@ func TestConfirmEmailChangeNeedsThePassword(t *testing.T) {
 }
 
 // An address that another user has taken since is no valid link, and the token is not used up.
-func TestConfirmEmailChangeOfATakenAddress(t *testing.T) {
+func TestConfirmEmailChangeRejectsTakenAddress(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -117,7 +117,7 @@ func TestConfirmEmailChangeOfATakenAddress(t *testing.T) {
 
 // A user who was invited and has no password yet confirms with the token alone. Once a password is
 // set, the earlier link does not work.
-func TestConfirmEmailChangeWithoutAPassword(t *testing.T) {
+func TestConfirmEmailChangeOfUserWithoutPassword(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -184,7 +184,7 @@ func duringRequest(t *testing.T, e servertest.Engine) (s *servertest.Server, cal
 
 // A login that renews the hash between the comparison and the write does not make the confirmation
 // fail: the password is the same.
-func TestConfirmEmailChangeDuringARehash(t *testing.T) {
+func TestConfirmEmailChangeSucceedsDuringRehash(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)
@@ -202,16 +202,16 @@ func TestConfirmEmailChangeDuringARehash(t *testing.T) {
 		err := s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{})
 		stop()
 		if err != nil || reads.Load() == 0 {
-			t.Errorf("%v after %d reads of the clock", err, reads.Load())
+			t.Errorf("got %v after %d reads of the clock", err, reads.Load())
 		}
 		if got := userOf(t, s, u.ID); got.Email != "moved@example.com" || got.Password == hashes[0] {
-			t.Errorf("the address is %s, the hash changed: %v", got.Email, got.Password != hashes[0])
+			t.Errorf("the address is %s; the hash was replaced: %v", got.Email, got.Password != hashes[0])
 		}
 	})
 }
 
 // A confirmation writes nothing if the password was replaced between the comparison and the write.
-func TestConfirmEmailChangeIsGuarded(t *testing.T) {
+func TestConfirmEmailChangeFailsIfPasswordWasReplaced(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)
@@ -224,11 +224,11 @@ func TestConfirmEmailChangeIsGuarded(t *testing.T) {
 		err := s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{})
 		stop()
 		if got := userOf(t, s, u.ID); codeOf(err) != problem.ServiceUnavailable || got.Email != u.Email || pendingTokens(t, s, u.ID) != 1 {
-			t.Errorf("%v, the address is %s, %d links are open", err, got.Email, pendingTokens(t, s, u.ID))
+			t.Errorf("got %v, the address %s and %d open links, want 503 and no change", err, got.Email, pendingTokens(t, s, u.ID))
 		}
 		must(t, s.Service.ConfirmEmailChange(t.Context(), link, u.Password, accounts.Client{}))
 		if n := pendingTokens(t, s, u.ID); n != 0 {
-			t.Errorf("%d links are open after the confirmation", n)
+			t.Errorf("%d links are open after the confirmation, want 0", n)
 		}
 	})
 }
@@ -241,7 +241,7 @@ func pendingTokens(t *testing.T, s *servertest.Server, id int64) int64 {
 
 // A canceled change is not pending, and its links do not work. Canceling is idempotent, and
 // recorded only if something was pending.
-func TestCancelEmailChange(t *testing.T) {
+func TestCancelEmailChangeIsIdempotent(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -273,7 +273,7 @@ func TestCancelEmailChange(t *testing.T) {
 				c.Do(http.MethodDelete, changePath, nil).Want(t, http.StatusNoContent, "")
 			}
 			if got := pendingEmail(t, c); got != nil || canceled() != int64(i+1) {
-				t.Errorf("pending is %v after the end, %d events", got, canceled())
+				t.Errorf("pending is %v after the cancellation, with %d events", got, canceled())
 			}
 			s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 			c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusNotFound, "resource_not_found")
@@ -282,7 +282,7 @@ func TestCancelEmailChange(t *testing.T) {
 }
 
 // A mail that waits when its change is canceled is not sent.
-func TestCancelEmailChangeDropsItsMail(t *testing.T) {
+func TestCancelEmailChangeDropsWaitingMail(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		held := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
@@ -294,14 +294,14 @@ func TestCancelEmailChangeDropsItsMail(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Engine: e, Database: held.Database})
 		outcomes := settled(t, s.Database)
 		if outcomes[models.MailDropped] != 2 || len(s.Mails.To("moved@example.com")) != 0 {
-			t.Errorf("outcomes %v, mails %v", outcomes, s.Mails.To("moved@example.com"))
+			t.Errorf("got the outcomes %v and the mails %v, want two dropped mails", outcomes, s.Mails.To("moved@example.com"))
 		}
 	})
 }
 
 // The link of a resent mail replaces the one before. The notice to the present address is not
 // repeated.
-func TestResendEmailChange(t *testing.T) {
+func TestResendEmailChangeReplacesLink(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -314,7 +314,7 @@ func TestResendEmailChange(t *testing.T) {
 		settled(t, s.Database)
 		notices := slices.DeleteFunc(s.Mails.To(u.Email), func(m mail.Message) bool { return m.Kind != mail.EmailChangeNotice })
 		if got := pendingEmail(t, c); got != "moved@example.com" || first == second || len(notices) != 1 {
-			t.Errorf("pending is %v, %d notices", got, len(notices))
+			t.Errorf("pending is %v, with %d notices, want 1", got, len(notices))
 		}
 		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": first, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": second, "password": u.Password}).Want(t, http.StatusNoContent, "")
@@ -324,7 +324,7 @@ func TestResendEmailChange(t *testing.T) {
 
 // Changes and resends together lead to no more mails to an address, and of a user, than changes
 // alone. A stranger's mailbox gets one mail a minute and five an hour, from any number of users.
-func TestResendEmailChangeIsLimited(t *testing.T) {
+func TestResendEmailChangeIsRateLimited(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e, Settings: []string{"ACCOUNTS_MAILS_PER_RECIPIENT=5/1h"}})
@@ -337,16 +337,16 @@ func TestResendEmailChangeIsLimited(t *testing.T) {
 			}
 			r := c.Do(http.MethodPost, resendPath, nil).Want(t, http.StatusTooManyRequests, "rate_limited")
 			if r.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
+				t.Error("the response has no Retry-After")
 			}
 			c.Do(http.MethodPost, changePath, map[string]any{"email": victim}).Want(t, http.StatusTooManyRequests, "rate_limited")
 			if got := pendingEmail(t, c); got != victim {
-				t.Errorf("pending is %v", got)
+				t.Errorf("pending is %v, want the address of the victim", got)
 			}
 		}
 		settled(t, s.Database)
 		if n := len(s.Mails.To(victim)); n != 1 {
-			t.Errorf("%d mails in a minute", n)
+			t.Errorf("got %d mails in a minute, want 1", n)
 		}
 		for range 5 {
 			c := s.Login(s.NewUser(), accounts.Hybrid)
@@ -361,14 +361,14 @@ func TestResendEmailChangeIsLimited(t *testing.T) {
 			}
 		}
 		if n := len(s.Mails.To(victim)); n != 5 {
-			t.Errorf("%d mails in an hour", n)
+			t.Errorf("got %d mails in an hour, want 5", n)
 		}
 	})
 }
 
 // A change that a staff member started stays that staff member's when the user has it resent: it
 // ends with the staff member's role.
-func TestResentChangeEndsWithItsActor(t *testing.T) {
+func TestResentEmailChangeEndsWithStaffMember(t *testing.T) {
 	t.Attr("control", "181")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -383,7 +383,7 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 		link := servertest.Token(t, s.Mails.Wait(t, "moved@example.com", 2))
 		asRoot.Do(http.MethodPatch, "/admin/users/"+decimal(boss.ID), map[string]any{"is_superuser": false}).Want(t, http.StatusOK, "")
 		if got := pendingEmail(t, c); got != nil {
-			t.Errorf("pending is %v", got)
+			t.Errorf("pending is %v, want nothing", got)
 		}
 		s.Anonymous().Do(http.MethodPost, confirmPath, map[string]any{"token": link, "password": u.Password}).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 	})
@@ -391,7 +391,7 @@ func TestResentChangeEndsWithItsActor(t *testing.T) {
 
 // The profile shows whether the user has a password, the pending address and the language. null
 // clears the language.
-func TestProfileShowsWhatIsStored(t *testing.T) {
+func TestProfileShowsStoredData(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -412,7 +412,7 @@ func TestProfileShowsWhatIsStored(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		if stored := userOf(t, s, u.ID); stored.Locale != "" {
-			t.Errorf("the language %q is stored", stored.Locale)
+			t.Errorf("the stored language is %q, want none", stored.Locale)
 		}
 		s.Database.Exec(t, "UPDATE users SET password = ? WHERE id = ?", credentials.Unusable, u.ID)
 		if user, _ := c.Profile().JSON["user"].(map[string]any); user["has_password"] != false {
@@ -423,7 +423,7 @@ func TestProfileShowsWhatIsStored(t *testing.T) {
 
 // Of two changes at the same moment that require the same version, one is made and one is rejected
 // with 412.
-func TestIfMatchIsRaceProof(t *testing.T) {
+func TestOneOfConcurrentChangesWithIfMatchSucceeds(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		_, asRoot := newSuperuser(t, s.replicas[0])
 		path := "/admin/users/" + decimal(s.user.ID)
@@ -440,14 +440,14 @@ func TestIfMatchIsRaceProof(t *testing.T) {
 					r := c.Do(http.MethodPatch, path, map[string]any{"first_name": fmt.Sprint(round, " ", i)}, servertest.Header("If-Match", tag))
 					statuses[i], tags[i] = r.Status, r.Header.Get("ETag")
 					if r.Status != http.StatusOK && r.Code() != "precondition_failed" {
-						t.Errorf("round %d: %d %s", round, r.Status, r.Raw)
+						t.Errorf("round %d: got %d %s, want 200 or 412", round, r.Status, r.Raw)
 					}
 				})
 			}
 			close(start)
 			both.Wait()
 			if statuses[0]+statuses[1] != http.StatusOK+http.StatusPreconditionFailed || slices.Contains(tags[:], tag) {
-				t.Fatalf("round %d: statuses %v, tags %v after %s", round, statuses, tags, tag)
+				t.Fatalf("round %d: got statuses %v and tags %v after %s, want one 200 and one 412", round, statuses, tags, tag)
 			}
 		}
 	})

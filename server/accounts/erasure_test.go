@@ -15,7 +15,7 @@ import (
 
 // A deleted account leaves nothing in the files of SQLite: free pages are overwritten, and a clean
 // shutdown removes the WAL.
-func TestErasedDataLeavesTheFile(t *testing.T) {
+func TestDeletedAccountLeavesNothingInDatabaseFiles(t *testing.T) {
 	t.Attr("control", "200")
 	s := servertest.Start(t, servertest.Options{})
 	const address, name = "zerubabel@erasure.example", "Quetzalcoatlus"
@@ -42,14 +42,14 @@ func TestErasedDataLeavesTheFile(t *testing.T) {
 	files, err := filepath.Glob(path + "*")
 	must(t, err)
 	if len(files) != 1 {
-		t.Errorf("a clean shutdown leaves %v", files)
+		t.Errorf("the files after a clean shutdown are %v, want the database only", files)
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		must(t, err)
 		for _, value := range []string{address, name, u.Username, u.Password, changed.Password} {
 			if n := bytes.Count(content, []byte(value)); n > 0 {
-				t.Errorf("%s contains %.20q %d times", filepath.Base(file), value, n)
+				t.Errorf("%s contains %.20q %d times, want 0", filepath.Base(file), value, n)
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func TestErasedDataLeavesTheFile(t *testing.T) {
 
 // The mail about the deletion of an account is the last row with its address, and keeps the address
 // only until it is sent.
-func TestGoodbyeKeepsNoAddress(t *testing.T) {
+func TestMailAboutDeletionKeepsAddressUntilSent(t *testing.T) {
 	t.Attr("control", "200")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -66,14 +66,14 @@ func TestGoodbyeKeepsNoAddress(t *testing.T) {
 		s.Mails.Wait(t, u.Email, 1)
 		s.StopMails()
 		if dump := s.Database.Dump(t); strings.Contains(dump, u.Username) || !strings.Contains(dump, "outbox.kind=account_deleted") {
-			t.Errorf("the address of the deleted user remains:\n%s", dump)
+			t.Errorf("the database still contains the address of the deleted user:\n%s", dump)
 		}
 	})
 }
 
 // The server rejects a database if every user of the machine can read one of its files. It creates
 // new files as private.
-func TestDatabaseFilesOfOthersAreRefused(t *testing.T) {
+func TestDatabaseFilesReadableByOthersAreRejected(t *testing.T) {
 	t.Attr("control", "200")
 	path := filepath.Join(t.TempDir(), "accounts.db")
 	open := func() error {
@@ -92,7 +92,7 @@ func TestDatabaseFilesOfOthersAreRefused(t *testing.T) {
 			must(t, os.Chmod(name, mode))
 			err := open()
 			if refused := err != nil && strings.Contains(err.Error(), filepath.Base(name)+" can be read by others: chmod 600 it"); refused != (mode&0o007 != 0) {
-				t.Errorf("%s with mode %o: %v", filepath.Base(name), mode, err)
+				t.Errorf("%s with mode %o: got %v", filepath.Base(name), mode, err)
 			}
 			must(t, os.Chmod(path, 0o600))
 			if name != path {

@@ -39,7 +39,7 @@ func recorded(t *testing.T, s *servertest.Server, userID int64) (list []string) 
 
 // An event that the operator causes has no request. Its changes are the roles of a new user, and no
 // event is recorded if the user was in that state before.
-func TestEventsOfAnOperator(t *testing.T) {
+func TestEventsOfOperatorHaveNoRequest(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		u, err := s.Service.CreateUser(t.Context(), accounts.NewUser{Username: "grace", Email: "grace@example.com", Password: secret, Superuser: true})

@@ -4,23 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
 )
-
-// ListEvents returns the newest events of the principal's user that match the query. next is the
-// event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
-func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	q.UserID = &p.User.ID
-	return s.audit.List(ctx, q)
-}
 
 // WriteEvents writes the events of rejected requests every second until ctx ends. It calls report
 // with each error.

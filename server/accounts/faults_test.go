@@ -56,12 +56,12 @@ func (f *faulty) due(tr token.Transport) *servertest.Client {
 func (f *faulty) oneStep(c *servertest.Client) {
 	f.t.Helper()
 	if l := f.row(c); l.Generation != 1 || l.RevokedAt != nil {
-		f.t.Errorf("generation %d, revoked at %v", l.Generation, l.RevokedAt)
+		f.t.Errorf("got generation %d, revoked at %v, want generation 1 of a live session", l.Generation, l.RevokedAt)
 	}
 }
 
 // The answer to the UPDATE is lost with its connection. The row shows whether the UPDATE was made.
-func TestLostAnswerIsReadBack(t *testing.T) {
+func TestRefreshReadsRowBackAfterLostResponse(t *testing.T) {
 	t.Attr("control", "33")
 	t.Attr("control", "36")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
@@ -78,11 +78,11 @@ func TestLostAnswerIsReadBack(t *testing.T) {
 					f.proxy.happened(len(faults))
 					f.oneStep(old)
 					if held(c) == held(old) {
-						t.Error("the tokens of before")
+						t.Error("the refresh returned the previous tokens")
 					}
 					again := old.Copy().RefreshTokens().Want(t, http.StatusOK, "")
 					if handed(again) != handed(first) {
-						t.Errorf("another successor:\n%s\nthan\n%s", handed(again), handed(first))
+						t.Errorf("the repeated refresh returned other tokens:\n%s\nwant\n%s", handed(again), handed(first))
 					}
 					f.at(c).Profile().Want(t, http.StatusOK, "")
 					f.oneStep(old)
@@ -93,7 +93,7 @@ func TestLostAnswerIsReadBack(t *testing.T) {
 }
 
 // In the strict profile, only reading the row back prevents a false alarm after a lost answer.
-func TestLostAnswerInTheStrictProfile(t *testing.T) {
+func TestStrictProfileReadsRowBackAfterLostResponse(t *testing.T) {
 	eachFaulty(t, []string{"ACCOUNTS_ROTATION_INTERVAL=0"}, func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{
 			"never made": {cutBefore}, "made": {cutAfter}, "made later than the next try": {holdBack, cutBefore},
@@ -115,7 +115,7 @@ func TestLostAnswerInTheStrictProfile(t *testing.T) {
 
 // The database does not answer and does not close the connection: the answer is a 503 in time, and
 // the same token works afterwards.
-func TestStalledAnswer(t *testing.T) {
+func TestStalledDatabaseResponseIsUnavailableInTime(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for _, tr := range []token.Transport{token.Hybrid, token.ServerHeld, token.Body} {
 			t.Run(string(tr), func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestStalledAnswer(t *testing.T) {
 				began := time.Now()
 				r := old.Copy().RefreshTokens()
 				if took := time.Since(began); took > answers {
-					t.Errorf("answered after %v", took)
+					t.Errorf("the server responded only after %v", took)
 				}
 				if r.Status != http.StatusOK {
 					wantUnavailable(t, r)
@@ -141,7 +141,7 @@ func TestStalledAnswer(t *testing.T) {
 }
 
 // The database has closed the idle connections: no request fails.
-func TestIdleConnectionsAreCut(t *testing.T) {
+func TestClosedIdleConnectionsFailNoRequest(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for _, tr := range transports {
 			c := f.due(tr)
@@ -155,7 +155,7 @@ func TestIdleConnectionsAreCut(t *testing.T) {
 }
 
 // The answers to COMMIT are lost.
-func TestLostCommit(t *testing.T) {
+func TestLostCommitHasConsistentResult(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		const commit = "COMMIT"
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
@@ -166,12 +166,12 @@ func TestLostCommit(t *testing.T) {
 				f.proxy.next(commit, fault)
 				r := r0.Copy().At(f.far).RefreshTokens()
 				if r.Status != http.StatusUnauthorized || r.Code() != reused && r.Code() != revoked {
-					t.Errorf("status %d %s", r.Status, r.Code())
+					t.Errorf("got status %d %s, want 401 because of the reuse", r.Status, r.Code())
 				}
 				f.proxy.happened(1)
 				f.dead(r2, r0)
 				if n := f.events(r0, "refresh_reused"); n != 1 {
-					t.Errorf("%d events", n)
+					t.Errorf("got %d refresh_reused events, want 1", n)
 				}
 			})
 			t.Run("login, "+name, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestLostCommit(t *testing.T) {
 
 // COMMIT is not answered and the connection is not closed: the answer is a 503 in time, and the
 // same request works afterwards.
-func TestStalledCommit(t *testing.T) {
+func TestStalledCommitIsUnavailableAndRepeatable(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		c, u := f.login(token.Cookies).At(f.far), f.replicas[0].NewUser()
 		for name, ask := range map[string]func() *servertest.Response{
@@ -211,11 +211,11 @@ func TestStalledCommit(t *testing.T) {
 			began := time.Now()
 			wantUnavailable(t, ask())
 			if took := time.Since(began); took > answers {
-				t.Errorf("%s: answered after %v", name, took)
+				t.Errorf("%s: the server responded only after %v", name, took)
 			}
 			f.proxy.happened(1)
 			if r := ask(); r.Status >= 300 {
-				t.Errorf("%s: %d %s afterwards", name, r.Status, r.Code())
+				t.Errorf("%s: after the recovery: got %d %s, want success", name, r.Status, r.Code())
 			}
 		}
 		f.dead(c)
@@ -224,7 +224,7 @@ func TestStalledCommit(t *testing.T) {
 
 // The answer to the COMMIT of queued events is lost. They are written once, and later events are
 // not held up.
-func TestLostCommitOfEvents(t *testing.T) {
+func TestEventsAreWrittenOnceAfterLostCommit(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
 			t.Run(name, func(t *testing.T) {
@@ -236,14 +236,14 @@ func TestLostCommitOfEvents(t *testing.T) {
 				fail(first)
 				f.proxy.next("COMMIT", fault)
 				if err := f.far.Service.FlushEvents(t.Context()); err == nil {
-					t.Error("the lost answer is no error")
+					t.Error("FlushEvents returned no error after the lost response")
 				}
 				f.proxy.happened(1)
 				fail(second)
 				must(t, f.far.Service.FlushEvents(t.Context()))
 				for _, u := range []servertest.User{first, second} {
 					if n := f.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'login_failed' AND user_id = ?", u.ID); n != 1 {
-						t.Errorf("%d events", n)
+						t.Errorf("got %d login_failed events, want 1", n)
 					}
 				}
 			})
@@ -253,7 +253,7 @@ func TestLostCommitOfEvents(t *testing.T) {
 
 // The answer to the COMMIT of a reset is lost. If the reset was made, it is answered as successful:
 // a repetition would be rejected, because the link has been used.
-func TestLostCommitOfAReset(t *testing.T) {
+func TestResetSucceedsIfItsCommitWasLost(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, fault := range map[string]fault{"made": cutAfter, "never made": cutBefore} {
 			t.Run(name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestLostCommitOfAReset(t *testing.T) {
 
 // The database is unavailable: every answer is a 503 in time that sets no cookies, and no row
 // changes. When the database is back, the server works again without a restart.
-func TestDatabaseAway(t *testing.T) {
+func TestUnreachableDatabaseIsUnavailableAndRecovers(t *testing.T) {
 	t.Attr("control", "36")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		for name, away := range map[string]func(){"refuses": f.proxy.away, "is silent": f.proxy.silence} {
@@ -293,7 +293,7 @@ func TestDatabaseAway(t *testing.T) {
 				away()
 				f.allUnavailable(clients)
 				if f.db.Dump(t) != before {
-					t.Error("rows changed while the database was away")
+					t.Error("rows changed while the database was unavailable")
 				}
 				f.proxy.back()
 				f.allRecover(clients)
@@ -327,7 +327,7 @@ func (f *faulty) allUnavailable(clients []*servertest.Client) {
 			began := time.Now()
 			r := call()
 			if took := time.Since(began); took > answers {
-				f.t.Errorf("answered after %v", took)
+				f.t.Errorf("the server responded only after %v", took)
 			}
 			wantUnavailable(f.t, r)
 		})
@@ -343,7 +343,7 @@ func (f *faulty) allRecover(clients []*servertest.Client) {
 	back := time.Now()
 	for f.far.Anonymous().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK {
 		if time.Since(back) > recovers {
-			f.t.Fatal("not ready again")
+			f.t.Fatal("the server is not ready after the database has recovered")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -357,7 +357,7 @@ func (f *faulty) allRecover(clients []*servertest.Client) {
 
 // A replica that has prepared no statements yet meets a database that does not answer. No request
 // waits for the timeout of another one.
-func TestSilentDatabaseAtTheFirstRequest(t *testing.T) {
+func TestFirstRequestsToSilentDatabaseTimeOutAlone(t *testing.T) {
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		clients := []*servertest.Client{f.due(token.Hybrid), f.due(token.Body)}
 		f.proxy.silence()
@@ -369,7 +369,7 @@ func TestSilentDatabaseAtTheFirstRequest(t *testing.T) {
 				began := time.Now()
 				r := c.RefreshTokens()
 				if took := time.Since(began); took > answers {
-					t.Errorf("request %d is answered after %v", i, took)
+					t.Errorf("request %d: the server responded only after %v", i, took)
 				}
 				wantUnavailable(t, r)
 			})

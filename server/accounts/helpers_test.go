@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/accounts/server/mail"
+	"example.com/accounts/server/servertest/mysqlproxy"
+
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
@@ -111,7 +114,7 @@ func (s *site) next(c *servertest.Client, options ...servertest.Option) *servert
 	n := s.at(c)
 	n.RefreshTokens(options...).Want(s.t, http.StatusOK, "")
 	if held(n) == held(c) {
-		s.t.Fatal("nothing was rotated")
+		s.t.Fatal("the refresh did not rotate the token")
 	}
 	return n
 }
@@ -229,3 +232,98 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+const secret = "correct horse battery"
+
+// senderFunc is a sender whose result the test chooses.
+type senderFunc func(ctx context.Context, m mail.Message) error
+
+func (f senderFunc) Send(ctx context.Context, m mail.Message) error { return f(ctx, m) }
+
+func register(t testing.TB, s *servertest.Server, email string) {
+	t.Helper()
+	s.Anonymous().Do(http.MethodPost, "/accounts/register", map[string]any{"email": email, "password": secret}).Want(t, http.StatusAccepted, "")
+}
+
+func requestReset(t testing.TB, s *servertest.Server, email string) {
+	t.Helper()
+	s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": email}).Want(t, http.StatusAccepted, "")
+}
+
+// settled waits until every mail has an outcome, and returns the number of mails by outcome.
+func settled(t testing.TB, db *servertest.Database) map[string]int {
+	t.Helper()
+	eventually(t, "every mail has an outcome", func() bool { return db.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
+	outcomes := map[string]int{}
+	rows, err := db.SQL.QueryContext(t.Context(), "SELECT outcome FROM outbox WHERE email_norm <> 'nobody@example.com'")
+	must(t, err)
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var outcome string
+		must(t, rows.Scan(&outcome))
+		outcomes[outcome]++
+	}
+	must(t, rows.Err())
+	return outcomes
+}
+
+// eventually waits until a condition holds, usually the effect of a worker.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("did not happen in time: " + what)
+		}
+	}
+}
+
+type fault = mysqlproxy.Fault
+
+const (
+	cutBefore = mysqlproxy.CutBefore
+	cutAfter  = mysqlproxy.CutAfter
+	stall     = mysqlproxy.Stall
+	holdBack  = mysqlproxy.HoldBack
+)
+
+// proxy is a proxy between a replica and its MySQL server.
+type proxy struct {
+	*mysqlproxy.Proxy
+	t *testing.T
+}
+
+// throughProxy returns a proxy to the database, and the database as reached through it.
+func throughProxy(t *testing.T, db *servertest.Database) (*proxy, *servertest.Database) {
+	t.Helper()
+	other := *db
+	p, url, err := mysqlproxy.New(db.URL, true)
+	must(t, err)
+	t.Cleanup(p.Away)
+	other.URL = url
+	return &proxy{p, t}, &other
+}
+
+// away rejects new connections and closes the existing ones; back ends that.
+func (p *proxy) away() { p.Away() }
+
+func (p *proxy) back() { must(p.t, p.Back()) }
+
+// silence accepts connections and answers nothing, also on existing ones.
+func (p *proxy) silence() { p.Silence() }
+
+// cut ends every connection.
+func (p *proxy) cut() { p.Cut() }
+
+// next applies the faults to the next statements that contain the text, one each.
+func (p *proxy) next(match string, faults ...fault) { p.Next(match, faults...) }
+
+// happened checks that n faults have been applied.
+func (p *proxy) happened(n int) {
+	p.t.Helper()
+	if met := p.Met(); met != n {
+		p.t.Errorf("%d faults happened, want %d", met, n)
+	}
+}
+
+// statements returns the statements since the last call, without their values.
+func (p *proxy) statements() []string { return p.Statements() }

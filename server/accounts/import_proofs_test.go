@@ -46,7 +46,7 @@ var (
 // An address counts as verified only if the source proves it, and a role is kept only with a
 // verified address: a stranger can have typed a colleague's address in Django. The operator can
 // state that other addresses are verified, but cannot override django-allauth.
-func TestImportTakesNoUnprovedAddressForVerified(t *testing.T) {
+func TestImportVerifiesOnlyProvenAddresses(t *testing.T) {
 	t.Attr("control", "182")
 	tests := map[string]struct {
 		stated          bool
@@ -95,7 +95,7 @@ func TestImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 					t.Errorf("verified users, users with a role: -want +got:\n%s", diff)
 				}
 				if u := userOf(t, s, 7); u.Email != "late@example.com" || userOf(t, s, 6).Email != "" {
-					t.Errorf("%+v: the owner does not have the address", u)
+					t.Errorf("%+v: the address does not belong to its owner", u)
 				}
 			})
 		}
@@ -105,7 +105,7 @@ func TestImportTakesNoUnprovedAddressForVerified(t *testing.T) {
 // An imported user whose address is not verified logs in as in Django, also by the address. No
 // notice is sent to a mailbox that may be a stranger's. A reset by mail verifies the address; after
 // that a superuser can grant a role.
-func TestImportedUserBecomesVerifiedByAReset(t *testing.T) {
+func TestResetVerifiesAddressOfImportedUser(t *testing.T) {
 	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -121,7 +121,7 @@ func TestImportedUserBecomesVerifiedByAReset(t *testing.T) {
 		ada := s.Login(servertest.User{User: userOf(t, s, 1), Password: oldPassword}, token.Body)
 		ada.Do(http.MethodPost, "/accounts/password/change", map[string]any{"current_password": oldPassword, "new_password": secret}).Want(t, http.StatusOK, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox"); n != 0 {
-			t.Errorf("%d notices were sent to an address that is not verified", n)
+			t.Errorf("%d notices were sent to an unverified address, want 0", n)
 		}
 		requestReset(t, s, "ada@example.com")
 		link := servertest.Token(t, s.Mails.Wait(t, "ada@example.com", 1))
@@ -135,7 +135,7 @@ func TestImportedUserBecomesVerifiedByAReset(t *testing.T) {
 
 // A stranger who has registered another user's username as an address does not lock that user out:
 // an address takes precedence over a username only if it is verified.
-func TestUnverifiedAddressShadowsNoUsername(t *testing.T) {
+func TestUnverifiedAddressDoesNotShadowUsername(t *testing.T) {
 	t.Attr("control", "182")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})

@@ -86,7 +86,7 @@ func userOf(t *testing.T, s *servertest.Server, id int64) models.User {
 // For every kind of hash in Django, the old password logs in by the username and by the address,
 // and the hash is then replaced by one of this server. A wrong password does not log in and changes
 // nothing.
-func TestImportedHashesLogIn(t *testing.T) {
+func TestImportedHashesLogInAndAreReplaced(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		id := int64(100)
@@ -108,7 +108,7 @@ func TestImportedHashesLogIn(t *testing.T) {
 				}
 				wantLogin(t, s, name, password, id)
 				if u := userOf(t, s, id); !strings.HasPrefix(u.Password, "$argon2id$v=19$m=64,t=1,p=1$") || *u.ImportedEpoch != u.SessionEpoch {
-					t.Errorf("after the login: %+v", u)
+					t.Errorf("user after the login: got %+v", u)
 				}
 				wantLogin(t, s, strings.ToUpper(name)+"@Example.com", password, id)
 			})
@@ -116,157 +116,9 @@ func TestImportedHashesLogIn(t *testing.T) {
 	})
 }
 
-// importCases holds irregular data of Django, one case per user.
-var importCases = []accounts.DjangoUser{
-	djangoRow(1, "ada", "Ada@Example.com"),
-	djangoRow(2, "grace", ""),
-	djangoRow(3, "alan", "no address"),
-	djangoRow(4, "ADA", "ada@example.COM"), // both names are taken
-	djangoRow(5, "alonzo@example.com", "alonzo@example.com"),
-	djangoRow(6, "kurt@example.com", "kurt.g@example.com"),
-	djangoRow(7, "haskell", "kurt@example.com"), // the username of 6
-	djangoRow(8, "alonzo@example.COM", ""),      // the username of 5
-	djangoRow(9, "", "nine@example.com"),
-	djangoRow(10, "user-9", "ten@example.com"),
-	djangoRow(11, "Emmy Noether", "emmy@example.com"),
-	djangoRow(12, "p\u0430ul", "paul@example.com"), // in two scripts
-	djangoRow(13, " paul ", "paul2@example.com"),   // not usable unchanged
-	djangoRow(14, "a\u200bb\x00", "fourteen@example.com"),
-	djangoRow(15, "maria@localhost", "maria@example.com"),
-	with(djangoRow(16, "sofia", "sofia@example.com"), func(u *accounts.DjangoUser) {
-		u.FirstName, u.LastName = strings.Repeat("\u00e9", 200), "Ko\u202eva\nlevskaya"
-	}),
-	with(djangoRow(17, "henri", "henri@example.com"), func(u *accounts.DjangoUser) {
-		far := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-		u.DateJoined, u.LastLogin = nil, &far
-	}),
-	with(djangoRow(18, "david", "david@example.com"), func(u *accounts.DjangoUser) { u.Password, u.DateJoined = "!abcdef", &time.Time{} }),
-	with(djangoRow(19, "emil", ""), func(u *accounts.DjangoUser) { u.Password = "" }),
-	with(djangoRow(20, "bernhard", "bernhard@example.com"), func(u *accounts.DjangoUser) { u.Password = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3" }),
-	with(djangoRow(21, "carl", "carl@example.com"), func(u *accounts.DjangoUser) {
-		u.Password = strings.Replace(djangoHashes["bcrypt"], "$04$", "$20$", 1)
-	}),
-	with(djangoRow(22, "pierre", "pierre@example.com"), func(u *accounts.DjangoUser) { u.IsActive, u.IsStaff = false, true }),
-	with(djangoRow(23, "leonhard", "leonhard@example.com"), func(u *accounts.DjangoUser) {
-		at := joined.In(time.FixedZone("", 3600))
-		u.IsStaff, u.IsSuperuser, u.LastLogin = true, true, &at
-	}),
-	djangoRow(24, strings.Repeat("x", 150), "x24@example.com"),
-	djangoRow(25, strings.Repeat("X", 150), "x25@example.com"),
-	with(djangoRow(26, "felix", "felix@example.com"), func(u *accounts.DjangoUser) { // this server's format, which Django never writes
-		u.Password = "$argon2id$v=19$m=262144,t=16,p=16$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
-	}),
-	djangoRow(27, "John@Example.org", ""),
-	djangoRow(0, "zero", "zero@example.com"), djangoRow(-1, "minus", ""), djangoRow(1<<52+1, "far", ""), djangoRow(1<<52, "farthest", ""),
-}
-
-func with(u accounts.DjangoUser, change func(*accounts.DjangoUser)) accounts.DjangoUser {
-	change(&u)
-	return u
-}
-
-func TestImportRules(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
-		s := servertest.Start(t, servertest.Options{Engine: e})
-		dry := importAll(t, s, true, importCases...)
-		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users") + s.Database.Count(t, "SELECT COUNT(*) FROM events"); n != 0 {
-			t.Fatalf("a dry run left %d rows", n)
-		}
-		before := s.Clock.Now()
-		r := importAll(t, s, false, importCases...)
-		if diff := cmp.Diff(dry, r); diff != "" {
-			t.Errorf("a dry run says something else (-dry +run):\n%s", diff)
-		}
-		want := map[string][]int64{
-			"superuser in Django":               {23},
-			"staff in Django":                   {22},
-			"e-mail address empty or not valid": {2, 3, 8, 19, 27, 1 << 52},
-			"username is an e-mail address, and the user has no address": {27},
-			"e-mail address belongs to another user":                     {4},
-			"username belongs to another user":                           {4, 8, 10, 25},
-			"username empty or not usable":                               {9, 13, 14},
-			"username is another user's e-mail address":                  {6},
-			"first or last name too long or with hidden characters":      {16},
-			"date_joined missing or implausible":                         {17, 18},
-			"last_login implausible":                                     {17},
-			"no usable password in Django":                               {18, 19},
-			"password hash of an unknown kind":                           {20, 26},
-			"password hash too costly to verify":                         {21},
-			"neither password nor address":                               {19},
-			"id is not from 1 to 2^52":                                   {0, -1, 1<<52 + 1},
-		}
-		if diff := cmp.Diff(want, found(r)); diff != "" {
-			t.Errorf("-want +got:\n%s", diff)
-		}
-		if r.Read != len(importCases) || r.Imported != len(importCases)-3 || r.LeftOut() != 3 {
-			t.Errorf("%+v", r)
-		}
-		usernames := map[int64]string{1: "ada", 4: "ADA-4", 5: "alonzo@example.com", 6: "kurt@example.com", 8: "user-8", 9: "user-9", 10: "user-9-10", 11: "Emmy Noether",
-			12: "p\u0430ul", 13: "user-13", 14: "user-14", 15: "maria@localhost", 25: strings.Repeat("X", 147) + "-25", 27: "John@Example.org", 1 << 52: "farthest"}
-		for id, name := range usernames {
-			if u := userOf(t, s, id); u.Username != name {
-				t.Errorf("%d is %q, want %q", id, u.Username, name)
-			}
-			if id != 6 {
-				wantLogin(t, s, name, oldPassword, id)
-			}
-		}
-		wantLogin(t, s, "kurt@example.com", oldPassword, 7) // the user with that address
-		wantLogin(t, s, "kurt.g@example.com", oldPassword, 6)
-		wantLogin(t, s, "Alonzo@Example.com", oldPassword, 5)
-		wantLogin(t, s, "ada@example.com", oldPassword, 1)
-		wantLogin(t, s, "EMMY  noether", oldPassword, 11)
-		wantLogin(t, s, "MARIA@LOCALHOST", oldPassword, 15)
-		wantFields(t, s, before)
-		maria := s.Login(servertest.User{User: userOf(t, s, 15), Password: oldPassword}, token.Body)
-		for name, status := range map[string]int{"maria@localhost": http.StatusOK, "maria@elsewhere": http.StatusUnprocessableEntity, "maria gaetana": http.StatusUnprocessableEntity} {
-			if r := maria.Do(http.MethodPatch, "/accounts/profile", map[string]any{"username": name, "first_name": "Maria"}); r.Status != status {
-				t.Errorf("%q is taken as a username with status %d", name, r.Status)
-			}
-		}
-	})
-}
-
-// wantFields checks the fields of single users after the import.
-func wantFields(t *testing.T, s *servertest.Server, began time.Time) {
-	t.Helper()
-	for _, id := range []int64{2, 3, 4, 8, 19} {
-		if u := userOf(t, s, id); u.Email != "" || u.EmailNorm != fmt.Sprint("#", id) || u.EmailVerifiedAt != nil {
-			t.Errorf("without an address: %+v", u)
-		}
-	}
-	if u := userOf(t, s, 1); u.Email != "Ada@Example.com" || u.EmailNorm != "ada@example.com" || u.EmailVerifiedAt.Before(began.Add(-time.Second)) {
-		t.Errorf("%+v", u)
-	}
-	if u := userOf(t, s, 16); u.FirstName != strings.Repeat("\u00e9", 150) || u.LastName != "Kovalevskaya" {
-		t.Errorf("%+v", u)
-	}
-	for _, id := range []int64{17, 18} {
-		if u := userOf(t, s, id); u.LastLogin != nil || u.DateJoined.Before(began.Add(-time.Second)) {
-			t.Errorf("%+v", u)
-		}
-	}
-	for _, id := range []int64{18, 19, 20, 21, 26} {
-		if u := userOf(t, s, id); u.Password != "!" {
-			t.Errorf("%+v", u)
-		}
-	}
-	if u := userOf(t, s, 22); u.IsActive || !u.IsStaff || u.IsSuperuser {
-		t.Errorf("%+v", u)
-	}
-	login(s, "pierre", oldPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
-	if u := userOf(t, s, 23); !u.IsActive || !u.IsStaff || !u.IsSuperuser || !u.LastLogin.Equal(joined) {
-		t.Errorf("%+v", u)
-	}
-	users, events := s.Database.Count(t, "SELECT COUNT(*) FROM users"), s.Database.Count(t, "SELECT COUNT(DISTINCT user_id) FROM events WHERE kind = 'registered' AND detail = 'imported'")
-	if users != events || s.Database.Count(t, "SELECT COUNT(DISTINCT session_epoch) FROM users WHERE imported_epoch = session_epoch") != users {
-		t.Errorf("%d users, %d of them with an event", users, events)
-	}
-}
-
 // Existing users keep everything: the id and the names of a user who was not imported are taken,
 // also in a dry run.
-func TestImportBesideUsers(t *testing.T) {
+func TestImportKeepsExistingUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		own := s.NewUser()
@@ -282,21 +134,21 @@ func TestImportBesideUsers(t *testing.T) {
 			t.Errorf("%+v\n%s", r, diff)
 		}
 		if diff := cmp.Diff(own.User, userOf(t, s, own.ID)); diff != "" {
-			t.Errorf("somebody who was here was changed:\n%s", diff)
+			t.Errorf("the import changed an existing user:\n%s", diff)
 		}
 		wantLogin(t, s, own.Email, own.Password, own.ID)
 		// New ids are beyond the greatest imported one, even if that user has been removed since.
 		importAll(t, s, false, djangoRow(own.ID+5000, "last", ""))
 		s.Database.Exec(t, "DELETE FROM users WHERE id = ?", own.ID+5000)
 		if next := s.NewUser(); next.ID <= own.ID+5000 {
-			t.Errorf("the next user is %d", next.ID)
+			t.Errorf("the next user has the ID %d", next.ID)
 		}
 	})
 }
 
 // A repeated run skips the users that an earlier run imported. It has the same result as an
 // uninterrupted run, also if equal names are on both sides of the interruption.
-func TestImportAgain(t *testing.T) {
+func TestRepeatedImportSkipsImportedUsers(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		whole, broken := servertest.Start(t, servertest.Options{Engine: e}), servertest.Start(t, servertest.Options{Engine: e})
 		importAll(t, whole, false, importCases...)
@@ -304,13 +156,13 @@ func TestImportAgain(t *testing.T) {
 		epoch := userOf(t, broken, 1).SessionEpoch
 		second := importAll(t, broken, false, importCases...)
 		if first.Imported != 6 || second.Here != 6 || second.Imported != len(importCases)-3-6 {
-			t.Errorf("%+v then %+v", first, second)
+			t.Errorf("got the reports %+v and %+v", first, second)
 		}
 		if third := importAll(t, broken, false, importCases...); third.Imported != 0 || third.Here != len(importCases)-3 || len(third.Met) != 0 {
 			t.Errorf("%+v", third)
 		}
 		if userOf(t, broken, 1).SessionEpoch != epoch {
-			t.Error("somebody was imported a second time")
+			t.Error("a user was imported a second time")
 		}
 		for _, c := range importCases {
 			if c.ID < 1 || c.ID > 1<<52 {
@@ -332,7 +184,7 @@ func TestImportAgain(t *testing.T) {
 
 // A user who was deleted here is not imported again: neither the account, nor its old password, nor
 // a used refresh token.
-func TestImportAfterADeletion(t *testing.T) {
+func TestDeletedUserIsNotImportedAgain(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		row, stays := djangoRow(1, "ada", "ada@example.com"), djangoRow(2, "grace", "grace@example.com")
@@ -348,13 +200,13 @@ func TestImportAfterADeletion(t *testing.T) {
 		own := s.NewUser()
 		s.Login(own, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ?", own.ID); n != 0 {
-			t.Errorf("%d rows are left of somebody who was not imported", n)
+			t.Errorf("%d tokens of a user who was not imported are left, want 0", n)
 		}
 	})
 }
 
 // A user without an address can log in, gets no mails, and can add an address.
-func TestImportedWithoutAnAddress(t *testing.T) {
+func TestImportedUserWithoutAddressCanAddOne(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		importAll(t, s, false, djangoRow(1, "ada", ""))
@@ -378,7 +230,7 @@ func TestImportedWithoutAnAddress(t *testing.T) {
 		c.Do(http.MethodPost, "/accounts/email/change", map[string]any{"email": "ada@example.com"}).Want(t, http.StatusAccepted, "")
 		link := s.Mails.Wait(t, "ada@example.com", 1)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email = '' OR email_norm LIKE '#%'"); n != 0 {
-			t.Errorf("%d mails to nobody", n)
+			t.Errorf("%d mails without a recipient were queued, want 0", n)
 		}
 		s.Anonymous().Do(http.MethodPost, "/accounts/email/change/confirm", map[string]any{"token": servertest.Token(t, link), "password": secret}).Want(t, http.StatusNoContent, "")
 		if u := userOf(t, s, 1); u.Email != "ada@example.com" || u.EmailNorm != "ada@example.com" || u.EmailVerifiedAt == nil {
@@ -388,13 +240,13 @@ func TestImportedWithoutAnAddress(t *testing.T) {
 		importAll(t, s, false, djangoRow(2, "grace", ""))
 		s.Login(servertest.User{User: userOf(t, s, 2), Password: oldPassword}, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE email = '' OR email_norm LIKE '#%'"); n != 0 {
-			t.Errorf("%d mails to nobody", n)
+			t.Errorf("%d mails without a recipient were queued, want 0", n)
 		}
 	})
 }
 
 // A user whose hash cannot be verified sets a new password with a reset mail.
-func TestImportedWithoutAPassword(t *testing.T) {
+func TestImportedUserWithoutPasswordResetsIt(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	r := djangoRow(1, "ada", "ada@example.com")
 	r.Password = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3"
@@ -411,7 +263,7 @@ func TestImportedWithoutAPassword(t *testing.T) {
 // A token on simplejwt's blacklist counts as used. One that has expired is not stored. The expiry
 // in the blacklist need not be the token's own: it can be from before the project set another one,
 // or be unreadable.
-func TestImportedTokens(t *testing.T) {
+func TestImportedBlacklistedTokensCountAsUsed(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		soon := s.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)
@@ -420,10 +272,10 @@ func TestImportedTokens(t *testing.T) {
 			run := s.Service.NewImport(accounts.ImportOptions{Dry: dry, EmailsVerified: true})
 			must(t, run.Tokens(t.Context(), batch))
 			if n := run.Report().Tokens; n != 3 {
-				t.Errorf("%d tokens", n)
+				t.Errorf("got %d tokens, want 3", n)
 			}
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens"); dry != (n == 0) || n > 3 {
-				t.Errorf("%d rows", n)
+				t.Errorf("got %d rows", n)
 			}
 		}
 		s.Clock.Advance(399 * 24 * time.Hour) // ACCOUNTS_LEGACY_JWT_UNTIL is at most 400d ahead
@@ -440,7 +292,7 @@ func TestImportedTokens(t *testing.T) {
 }
 
 // Without the database, the import returns ServiceUnavailable, and imports no part of the batch.
-func TestImportWithoutTheDatabase(t *testing.T) {
+func TestImportWithoutDatabaseImportsNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	run := s.Service.NewImport(accounts.ImportOptions{})
 	must(t, run.Users(t.Context(), []accounts.DjangoUser{djangoRow(1, "ada", "")}))
@@ -457,7 +309,7 @@ func TestImportWithoutTheDatabase(t *testing.T) {
 
 // Two runs at once, while a user signs up: the later one finds a name taken, and plans its batch
 // again.
-func TestImportAtTheSameTime(t *testing.T) {
+func TestConcurrentImportsPlanTakenNamesAgain(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e})
 		var rows []accounts.DjangoUser
@@ -466,7 +318,7 @@ func TestImportAtTheSameTime(t *testing.T) {
 		}
 		must(t, s.Service.NewImport(accounts.ImportOptions{Dry: true}).Begin(t.Context(), 5000))
 		if first := s.NewUser(); first.ID > 1000 {
-			t.Errorf("a dry run has kept ids: %d", first.ID)
+			t.Errorf("the dry run reserved IDs: the next user has the ID %d", first.ID)
 		}
 		must(t, s.Service.NewImport(accounts.ImportOptions{}).Begin(t.Context(), rows[len(rows)-1].ID))
 		reports := make(chan accounts.ImportReport, 2)
@@ -489,7 +341,7 @@ func TestImportAtTheSameTime(t *testing.T) {
 		for i := range 20 {
 			u, err := s.Service.CreateUser(t.Context(), accounts.NewUser{Username: fmt.Sprint("person", 20*i+19), Email: fmt.Sprintf("own%d@example.com", i), Password: secret})
 			if err == nil && u.ID < 1400 {
-				t.Errorf("%d was given out, which is somebody's", u.ID)
+				t.Errorf("a new user has the ID %d of an imported user", u.ID)
 			}
 			if err != nil && !errors.Is(err, &problem.Error{Code: problem.UsernameTaken}) {
 				t.Error(err)
@@ -498,7 +350,7 @@ func TestImportAtTheSameTime(t *testing.T) {
 		all.Wait()
 		a, b := <-reports, <-reports
 		if a.Imported+b.Imported != 400 || a.Here+b.Here != 400 || s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE imported_epoch IS NOT NULL") != 400 {
-			t.Errorf("%+v and %+v", a, b)
+			t.Errorf("got the reports %+v and %+v", a, b)
 		}
 	})
 }

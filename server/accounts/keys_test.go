@@ -16,7 +16,7 @@ import (
 // The secret is replaced without a single 401: all replicas get old,new, then new,old, while many
 // clients alternate between both kinds. The signing key was published one step before. After the
 // old secret is removed, its tokens are rejected.
-func TestSecretRotation(t *testing.T) {
+func TestSecretRotationCausesNoUnauthorized(t *testing.T) {
 	t.Attr("control", "93")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -89,11 +89,11 @@ func published(t *testing.T, r *servertest.Server, c *servertest.Client) {
 		found = found || key.KeyID == header.Kid
 	}
 	if !found || header.Kid == "" {
-		t.Errorf("the key %q signs and is not in %s", header.Kid, answer.Raw)
+		t.Errorf("the key %q signs tokens but is not in %s", header.Kid, answer.Raw)
 	}
 	for _, private := range []string{`"d"`, `"k"`, `"p"`, `"q"`} {
 		if strings.Contains(string(answer.Raw), private) {
-			t.Errorf("a private key: %s", answer.Raw)
+			t.Errorf("the JWKS contains a private key: %s", answer.Raw)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func exchange(c *servertest.Client, raw string) *servertest.Response {
 
 // The answer to COMMIT is lost, so it is unknown whether the token has been used. The call finds
 // out itself, also if the client sends no attempt.
-func TestLostCommitOfAnExchange(t *testing.T) {
+func TestExchangeResolvesLostCommit(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {
 		for name, faults := range map[string][]fault{"made": {cutAfter}, "never made": {cutBefore}, "never made, then made": {cutBefore, cutAfter}} {
 			t.Run(name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 				f.proxy.happened(len(faults))
 				f.at(c).Profile().Want(t, http.StatusOK, "")
 				if n := f.db.Count(t, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", u.ID); n != 1 {
-					t.Errorf("%d sessions", n)
+					t.Errorf("got %d sessions, want 1", n)
 				}
 				exchange(f.far.Anonymous(), raw).Want(t, http.StatusUnauthorized, "refresh_invalid")
 			})
@@ -64,7 +64,7 @@ func TestLostCommitOfAnExchange(t *testing.T) {
 
 // An exchange counts as a sign-in. The first one cancels a change of address that a superuser has
 // started.
-func TestFirstExchangeEndsAPendingChange(t *testing.T) {
+func TestFirstExchangeCancelsPendingEmailChange(t *testing.T) {
 	t.Attr("control", "182")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r := s.replicas[0]
@@ -81,7 +81,7 @@ func TestFirstExchangeEndsAPendingChange(t *testing.T) {
 
 // A token that was valid when the request arrived is rejected if LEGACY_JWT_UNTIL or its own expiry
 // passes while the request waits for the database.
-func TestExchangeEndsWhileItWaits(t *testing.T) {
+func TestExchangeFailsIfTokenExpiresWhileItWaits(t *testing.T) {
 	s := newSite(t, servertest.SQLite, 1, oldService()...)
 	now, r := time.Now().Unix(), s.replicas[0]
 	u := s.imported()
@@ -104,7 +104,7 @@ func TestExchangeEndsWhileItWaits(t *testing.T) {
 }
 
 // The database does not answer: the answer is a 503 in time, and the same token works afterwards.
-func TestExchangeOnASilentDatabase(t *testing.T) {
+func TestExchangeOnSilentDatabaseIsUnavailableAndRepeatable(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {
 		u := f.imported()
 		raw := oldToken(u)
@@ -112,7 +112,7 @@ func TestExchangeOnASilentDatabase(t *testing.T) {
 		began := time.Now()
 		wantUnavailable(t, exchange(f.far.Anonymous(), raw))
 		if took := time.Since(began); took > answers {
-			t.Errorf("answered after %v", took)
+			t.Errorf("the server responded only after %v", took)
 		}
 		f.proxy.back()
 		for began := time.Now(); f.far.Anonymous().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK && time.Since(began) < recovers; {
@@ -124,7 +124,7 @@ func TestExchangeOnASilentDatabase(t *testing.T) {
 
 // An exchange in flight does not survive an operation that ends all sessions, and none succeeds
 // afterwards.
-func TestExchangesRaceWithTheEndOfEverything(t *testing.T) {
+func TestExchangeInFlightDoesNotSurviveEndOfSessions(t *testing.T) {
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		for name, end := range map[string]func(u servertest.User) error{
 			"deactivation": func(u servertest.User) error {
@@ -153,7 +153,7 @@ func TestExchangesRaceWithTheEndOfEverything(t *testing.T) {
 				all.Wait()
 				for _, c := range clients {
 					if r := s.at(c).Profile(); r.Status != http.StatusUnauthorized {
-						t.Errorf("%s: a session of before answers %d", name, r.Status)
+						t.Errorf("%s: a session from before: got status %d, want 401", name, r.Status)
 					}
 				}
 				exchange(s.replicas[0].Anonymous(), oldToken(u)).Want(t, http.StatusUnauthorized, "refresh_invalid")

@@ -59,13 +59,13 @@ func TestResetLinkWorksOnce(t *testing.T) {
 		}, problem.LinkInvalid)
 		after := userOf(t, r, s.user.ID)
 		if won != 1 || after.SessionEpoch != before.SessionEpoch+1 || after.Version != before.Version+1 || after.EmailVerifiedAt == nil {
-			t.Errorf("%d of 8 set the password, epoch %d after %d", won, after.SessionEpoch, before.SessionEpoch)
+			t.Errorf("%d of 8 requests set the password; epoch %d after %d", won, after.SessionEpoch, before.SessionEpoch)
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM outbox WHERE user_id = ? AND kind = 'password_changed'", s.user.ID); n != 1 {
-			t.Errorf("%d notices", n)
+			t.Errorf("got %d notices, want 1", n)
 		}
 		if pendingTokens(t, r, s.user.ID) != 0 || pendingTokens(t, r, other.ID) != 1 {
-			t.Errorf("%d links of the user are open, %d of another user", pendingTokens(t, r, s.user.ID), pendingTokens(t, r, other.ID))
+			t.Errorf("%d links of the user are open and %d of another user, want 0 and 1", pendingTokens(t, r, s.user.ID), pendingTokens(t, r, other.ID))
 		}
 	})
 }
@@ -89,13 +89,13 @@ func TestRegistrationLinksCreateOneUser(t *testing.T) {
 		open := s.db.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE email_norm = 'new@example.com' AND used_at IS NULL")
 		registered := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind = 'registered' AND user_id = (SELECT id FROM users WHERE email_norm = 'new@example.com')")
 		if users != 1 || open != 0 || registered != 1 {
-			t.Errorf("%d users, %d open registrations, %d events", users, open, registered)
+			t.Errorf("got %d users, %d open registrations and %d events, want 1, 0 and 1", users, open, registered)
 		}
 	})
 }
 
 // A link whose address another user has is not used up.
-func TestVerifyEmailOfATakenAddressUsesNothing(t *testing.T) {
+func TestVerifyEmailOfTakenAddressDoesNotUseLink(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -111,7 +111,7 @@ func TestVerifyEmailOfATakenAddressUsesNothing(t *testing.T) {
 
 // Of several cancellations at the same moment, all succeed, and one ends the change: there is one
 // event, and one new version.
-func TestCancelEmailChangeAtOnce(t *testing.T) {
+func TestConcurrentCancelEmailChangeEndsItOnce(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		r := s.replicas[0]
 		c := r.Login(s.user, accounts.Hybrid)
@@ -122,14 +122,14 @@ func TestCancelEmailChangeAtOnce(t *testing.T) {
 		})
 		events := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'email_change_canceled'", s.user.ID)
 		if after := userOf(t, r, s.user.ID); n != 4 || events != 1 || after.Version != before.Version+1 || pendingTokens(t, r, s.user.ID) != 0 {
-			t.Errorf("%d of 4 succeeded, %d events, version %d after %d", n, events, after.Version, before.Version)
+			t.Errorf("%d of 4 requests succeeded, with %d events and version %d after %d", n, events, after.Version, before.Version)
 		}
 	})
 }
 
 // A change of the user between the read and the write does not make a request fail: the change is
 // decided again. One that ends all sessions does.
-func TestEmailChangeIsDecidedAgain(t *testing.T) {
+func TestEmailChangeIsDecidedAgainAfterConflict(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)
@@ -153,7 +153,7 @@ func TestEmailChangeIsDecidedAgain(t *testing.T) {
 		err := s.Service.CancelEmailChange(t.Context(), p, accounts.Client{})
 		stop()
 		if codeOf(err) != problem.SessionRevoked || pendingTokens(t, s, u.ID) != 1 {
-			t.Errorf("%v, %d links are open", err, pendingTokens(t, s, u.ID))
+			t.Errorf("got %v and %d open links, want session_revoked and 1", err, pendingTokens(t, s, u.ID))
 		}
 	})
 }

@@ -51,7 +51,7 @@ func openLinks(t *testing.T, s *servertest.Server) map[string]openLink {
 
 // After a leak the operator configures a new secret alone. The attacker has the old secret and the
 // ids of rows, from a backup, and so the value of each link that is still open.
-func TestLinksEndWithTheirSecret(t *testing.T) {
+func TestLinksExpireWithTheirSecret(t *testing.T) {
 	t.Attr("control", "185")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -80,7 +80,7 @@ func TestLinksEndWithTheirSecret(t *testing.T) {
 
 // An id of a row and a leaked secret are enough to compute a link. So no message, no file name and
 // no log line contains the id of a row, neither for mails that are sent nor for mails that fail.
-func TestMailsDoNotNameTheirRow(t *testing.T) {
+func TestMailsAndLogsContainNoRowID(t *testing.T) {
 	t.Attr("control", "185")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
@@ -110,7 +110,7 @@ func TestMailsDoNotNameTheirRow(t *testing.T) {
 		openLinks(t, s)
 		text := log.String() + s.Log.String()
 		if !strings.Contains(text, "could not be sent and will be retried") || !strings.Contains(text, "mail written to a file") {
-			t.Fatalf("the log has no line about a failed and a sent mail:\n%s", text)
+			t.Fatalf("the log lacks a line about a failed or a sent mail:\n%s", text)
 		}
 		paths, err := filepath.Glob(filepath.Join(dir, "*"))
 		must(t, err)
@@ -122,7 +122,7 @@ func TestMailsDoNotNameTheirRow(t *testing.T) {
 		for _, id := range idsOfMails(t, s.Database) {
 			for _, form := range []string{id.String(), strings.ReplaceAll(id.String(), "-", ""), base64.RawURLEncoding.EncodeToString(id[:]), base64.StdEncoding.EncodeToString(id[:])} {
 				if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
-					t.Errorf("%s occurs outside of the database", form)
+					t.Errorf("%s occurs outside the database", form)
 				}
 			}
 		}
@@ -142,14 +142,14 @@ func idsOfMails(t *testing.T, db *servertest.Database) (ids []uuid.UUID) {
 	}
 	must(t, rows.Err())
 	if len(ids) < 4 {
-		t.Fatalf("%d ids", len(ids))
+		t.Fatalf("got %d IDs, want at least 4", len(ids))
 	}
 	return ids
 }
 
 // An invited user has 72 hours to set a password. If a stranger requests a reset for the address, a
 // new link replaces the old one. The new link must not expire earlier.
-func TestStrangersShortenNoInvitation(t *testing.T) {
+func TestResetByStrangerDoesNotShortenInvitation(t *testing.T) {
 	t.Attr("control", "198")
 	const invited, life = "boss@example.com", 72 * time.Hour
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -170,7 +170,7 @@ func TestStrangersShortenNoInvitation(t *testing.T) {
 		}
 		requestReset(t, s, ada.Email)
 		if m := s.Mails.Wait(t, ada.Email, 1); m.ValidFor != time.Hour {
-			t.Errorf("the link of a user with a password lives for %v", m.ValidFor)
+			t.Errorf("the link of a user with a password is valid for %v, want an hour", m.ValidFor)
 		}
 		s.Clock.Advance(life - time.Minute)
 		confirm := func(m mail.Message) *servertest.Response {

@@ -9,7 +9,7 @@ import (
 
 // The first login of a user increments the version once, also if several logins are the first. Later
 // logins and a new hash of the same password do not.
-func TestFirstLoginIncrementsTheVersion(t *testing.T) {
+func TestFirstLoginIncrementsVersion(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		u := s.replicas[0].NewUser()
 		version := func() int64 {

@@ -12,7 +12,7 @@ import (
 // The answer to COMMIT is lost. If the write was applied, the operation succeeds: a retry would be
 // rejected because the session has ended or the username is taken. If it was not applied, the same
 // request works afterwards.
-func TestLostCommitIsResolved(t *testing.T) {
+func TestWriteWithLostCommitSucceedsIfApplied(t *testing.T) {
 	t.Attr("control", "197")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		root := f.replicas[0].NewUser()
@@ -68,7 +68,7 @@ func TestLostCommitIsResolved(t *testing.T) {
 }
 
 // The tokens of a password change whose COMMIT was not acknowledged work.
-func TestTokensOfAResolvedPasswordChangeWork(t *testing.T) {
+func TestPasswordChangeWithLostCommitReturnsValidTokens(t *testing.T) {
 	t.Attr("control", "197")
 	eachFaulty(t, nil, func(t *testing.T, f *faulty) {
 		u := f.replicas[0].NewUser()

@@ -28,7 +28,7 @@ func longNames() map[string]string {
 // half a millisecond. The client is over its limit, which the server remembers, so the cost
 // includes neither a database query nor a hash. The fastest of many tries counts, because the
 // machine may be busy, and the bound grows with the cost of a plain name on a slow machine.
-func TestNamesAreCheap(t *testing.T) {
+func TestNormalizationOfNamesIsCheap(t *testing.T) {
 	t.Attr("control", "192")
 	s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=1/15m"}})
 	cost := func(name string) time.Duration {
@@ -39,7 +39,7 @@ func TestNamesAreCheap(t *testing.T) {
 			_, _, err := s.Service.Login(context.Background(), in)
 			fastest = min(fastest, time.Since(began))
 			if err == nil {
-				t.Fatal("logged in")
+				t.Fatal("the login succeeded")
 			}
 		}
 		return fastest
@@ -48,7 +48,7 @@ func TestNamesAreCheap(t *testing.T) {
 	bound := slowdown * max(500*time.Microsecond, 40*plain)
 	for what, name := range longNames() {
 		if c := cost(name); c > bound {
-			t.Errorf("%s costs %v, more than %v; a plain name costs %v", what, c, bound, plain)
+			t.Errorf("%s costs %v, want at most %v; a plain name costs %v", what, c, bound, plain)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/mail"
@@ -177,6 +179,15 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 	}
 	events, err := s.store.Events(ctx, models.EventQuery{UserID: &p.User.ID, Limit: maxExportedEvents})
 	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, problem.FromStore(err)
+}
+
+// ListEvents returns the newest events of the principal's user that match the query. next is the
+// event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
+func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	q.UserID = &p.User.ID
+	return s.audit.List(ctx, q)
 }
 
 // ChangeEmail sends a link to the new address and a notice to the present one. The contract

@@ -35,11 +35,11 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 				}
 				switch {
 				case late && r.Status == http.StatusOK:
-					s.t.Errorf("200 on a request that began after the end")
+					s.t.Errorf("got 200 for a request that began after the end")
 				case late && r.Code() != revoked:
-					s.t.Errorf("status %d %s after the end", r.Status, r.Code())
+					s.t.Errorf("got status %d %s after the end, want session_revoked", r.Status, r.Code())
 				case r.Status != http.StatusOK && r.Code() != revoked:
-					s.t.Errorf("status %d %s during the storm", r.Status, r.Code())
+					s.t.Errorf("got status %d %s during the refreshes", r.Status, r.Code())
 				}
 				if late {
 					after++
@@ -58,7 +58,7 @@ func (s *site) storm(end func(), clients ...*servertest.Client) {
 }
 
 // Every way to end a session takes effect at once, during a storm of refreshes that are due.
-func TestEndingWinsOverAStorm(t *testing.T) {
+func TestEndedSessionStaysEndedDuringRefreshStorm(t *testing.T) {
 	t.Attr("control", "46")
 	t.Attr("control", "76")
 	eachSite(t, nil, func(t *testing.T, s *site) {
@@ -93,7 +93,7 @@ func TestEndingWinsOverAStorm(t *testing.T) {
 
 // All sessions are revoked during a storm of five sessions, including the caller's. After the 204,
 // no session is accepted.
-func TestEverywhereInAStorm(t *testing.T) {
+func TestLogoutEverywhereRevokesSessionsDuringRefreshStorm(t *testing.T) {
 	t.Attr("control", "50")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		var sessions []*servertest.Client
@@ -112,14 +112,14 @@ func TestEverywhereInAStorm(t *testing.T) {
 
 // A session that one replica has revoked is rejected by the next one at once: a thousand times on
 // each engine.
-func TestEndedOnEveryReplica(t *testing.T) {
+func TestRevokedSessionIsRejectedByEveryReplica(t *testing.T) {
 	t.Attr("control", "51")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := newSite(t, e, 2)
 		want := func(r *servertest.Response, status int, code string) {
 			if r.Status != status || r.Code() != code {
-				t.Errorf("%d %s, want %d %s", r.Status, r.Code(), status, code)
+				t.Errorf("got %d %s, want %d %s", r.Status, r.Code(), status, code)
 			}
 		}
 		var wait sync.WaitGroup
@@ -142,7 +142,7 @@ func TestEndedOnEveryReplica(t *testing.T) {
 }
 
 // keep_current revokes every other session and keeps the caller's, while all of them refresh.
-func TestKeepCurrent(t *testing.T) {
+func TestKeepCurrentRevokesOtherSessionsDuringRefreshes(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		kept := s.login(tr)
 		others := []*servertest.Client{s.login(tr), s.login(token.Body)}
@@ -157,7 +157,7 @@ func TestKeepCurrent(t *testing.T) {
 		next.RefreshTokens().Want(t, http.StatusOK, "")
 		r := s.at(next).Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
 		if list, _ := r.JSON["sessions"].([]any); len(list) != 1 {
-			t.Errorf("%d sessions are left", len(list))
+			t.Errorf("got %d sessions, want 1", len(list))
 		}
 		s.at(kept).Profile().Want(t, http.StatusOK, "")
 		s.at(next).Logout().Want(t, http.StatusNoContent, "")
@@ -166,7 +166,7 @@ func TestKeepCurrent(t *testing.T) {
 
 // Two sessions each revoke all others at once: one succeeds, and the other is answered that it has
 // ended.
-func TestKeepCurrentTwice(t *testing.T) {
+func TestOneOfTwoConcurrentKeepCurrentSucceeds(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for range 5 {
 			clients := []*servertest.Client{s.login(token.Body), s.login(token.Body)}
@@ -178,7 +178,7 @@ func TestKeepCurrentTwice(t *testing.T) {
 			}
 			wait.Wait()
 			if statuses[0]+statuses[1] != http.StatusNoContent+http.StatusUnauthorized {
-				t.Fatalf("statuses %v", statuses)
+				t.Fatalf("got statuses %v, want 204 and 401", statuses)
 			}
 			for i, c := range clients {
 				want := map[int]int{http.StatusNoContent: http.StatusOK, http.StatusUnauthorized: http.StatusUnauthorized}[statuses[i]]
@@ -189,7 +189,7 @@ func TestKeepCurrentTwice(t *testing.T) {
 }
 
 // keep_current runs during refreshes of the kept session: none of them is rejected.
-func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
+func TestKeepCurrentKeepsRefreshesOfItsSession(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		c := s.login(token.Body)
 		s.age(c, interval+margin)
@@ -198,7 +198,7 @@ func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
 			x := s.at(c)
 			wait.Go(func() {
 				if r := x.RefreshTokens(); r.Status != http.StatusOK {
-					t.Errorf("status %d %s", r.Status, r.Code())
+					t.Errorf("got status %d %s, want 200", r.Status, r.Code())
 				}
 			})
 		}
@@ -212,7 +212,7 @@ func TestKeepCurrentSparesItsOwnRefreshes(t *testing.T) {
 
 // A login in flight does not survive an operation that ends all sessions: it verified the old
 // password, or an active user.
-func TestLoginRacesWithTheEndOfEverything(t *testing.T) {
+func TestLoginInFlightDoesNotSurviveEndOfSessions(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for name, end := range map[string]func(u servertest.User){
 			"deactivation": func(u servertest.User) {
@@ -227,7 +227,7 @@ func TestLoginRacesWithTheEndOfEverything(t *testing.T) {
 				clients := s.logins(u, func() { end(u) })
 				for _, c := range clients {
 					if r := s.at(c).RefreshTokens(); r.Status != http.StatusUnauthorized {
-						t.Errorf("%s: a session of before answers %d", name, r.Status)
+						t.Errorf("%s: a session from before: got status %d, want 401", name, r.Status)
 					}
 				}
 			}
@@ -250,7 +250,7 @@ func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Clie
 				clients = append(clients, c)
 				mu.Unlock()
 			case r.Code() != "credentials_invalid":
-				s.t.Errorf("a login answers %d %s", r.Status, r.Code())
+				s.t.Errorf("login: got %d %s, want credentials_invalid", r.Status, r.Code())
 			}
 		})
 	}
@@ -264,7 +264,7 @@ func (s *site) logins(u servertest.User, end func()) (clients []*servertest.Clie
 
 // All sessions are revoked while others log in: earlier sessions are revoked, and later ones are
 // live.
-func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
+func TestLogoutEverywhereRevokesEarlierLoginsOnly(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		for range 4 {
 			u := s.replicas[0].NewUser()
@@ -276,14 +276,14 @@ func TestLoginRacesWithLogoutEverywhere(t *testing.T) {
 			s.at(s.replicas[0].Login(u, token.Body)).Profile().Want(t, http.StatusOK, "")
 			stale := s.db.Count(t, "SELECT COUNT(*) FROM sessions x JOIN users y ON y.id = x.user_id WHERE y.id = ? AND x.epoch > y.session_epoch", u.ID)
 			if stale != 0 {
-				t.Errorf("%d sessions of an epoch to come", stale)
+				t.Errorf("%d sessions have an epoch in the future, want 0", stale)
 			}
 		}
 	})
 }
 
 // The fifty-first session displaces the oldest one.
-func TestFiftySessions(t *testing.T) {
+func TestFiftyFirstSessionReplacesOldest(t *testing.T) {
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		first, second := s.login(token.Body), s.login(token.Body)
 		for range 49 {
@@ -295,7 +295,7 @@ func TestFiftySessions(t *testing.T) {
 }
 
 // Logout accepts any authentic token of the session, any number of times.
-func TestLogoutWithAnyToken(t *testing.T) {
+func TestLogoutAcceptsAnyAuthenticToken(t *testing.T) {
 	t.Attr("control", "48")
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		r0 := s.login(tr)
@@ -306,7 +306,7 @@ func TestLogoutWithAnyToken(t *testing.T) {
 			s.dead(r2)
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE kind LIKE 'refresh%'"); n != 0 {
-			t.Errorf("%d events", n)
+			t.Errorf("got %d refresh events, want 0", n)
 		}
 		other := s.login(tr)
 		s.db.Exec(t, "UPDATE sessions SET idle_expires_at = ?, expires_at = ? WHERE id = ?", time.Now().UTC().Add(-time.Hour), time.Now().UTC().Add(-time.Hour), id(other))
@@ -319,7 +319,7 @@ func TestLogoutWithAnyToken(t *testing.T) {
 // Two requests remove the last two superusers at the same moment, in any way and at any replica.
 // One of them is rejected: two hundred times, on each engine and with two replicas. A superuser
 // whom the other request removes first is rejected as an actor.
-func TestTheLastSuperuserStays(t *testing.T) {
+func TestLastSuperuserIsNotRemoved(t *testing.T) {
 	t.Attr("control", "75")
 	eachSite(t, nil, func(t *testing.T, s *site) {
 		ctx := context.Background()
@@ -366,7 +366,7 @@ func TestTheLastSuperuserStays(t *testing.T) {
 			}
 			left := s.db.Count(t, "SELECT COUNT(*) FROM users WHERE is_superuser AND is_active")
 			if left != 1 || refused != 1 {
-				t.Fatalf("round %d: %d superusers are left, %d requests refused", round, left, refused)
+				t.Fatalf("round %d: got %d superusers and %d rejected requests, want 1 each", round, left, refused)
 			}
 		}
 	})

@@ -15,7 +15,7 @@ import (
 // A client sent a request before the process stood still, and the server reads it afterwards. The
 // same process also acts as the other replica that worked during the standstill, because SQLite has
 // only one.
-func TestRequestsAfterAStandstillAreHeldUp(t *testing.T) {
+func TestRequestReadAfterStandstillCountsAsHeldUp(t *testing.T) {
 	t.Attr("control", "195")
 	const m = 800 * time.Millisecond // W is 4 s
 	settings := append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=4s")
@@ -53,7 +53,7 @@ func TestRequestsAfterAStandstillAreHeldUp(t *testing.T) {
 
 // The decision table allows for a standstill that is no longer than M and a beat. The strict
 // profile has no M.
-func TestShortStandstillsAndTheStrictProfile(t *testing.T) {
+func TestShortStandstillIsNotExcused(t *testing.T) {
 	t.Attr("control", "195")
 	for _, test := range []struct {
 		interval string
@@ -67,7 +67,7 @@ func TestShortStandstillsAndTheStrictProfile(t *testing.T) {
 }
 
 // A legacy token whose request was held up is not exchanged, and works afterwards.
-func TestHeldUpExchange(t *testing.T) {
+func TestHeldUpExchangeDoesNotUseToken(t *testing.T) {
 	t.Attr("control", "199")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r, raw := s.replicas[0], oldToken(s.imported())
@@ -87,7 +87,7 @@ func TestHeldUpExchange(t *testing.T) {
 }
 
 // The strict profile has no M.
-func TestHeldUpExchangeInTheStrictProfile(t *testing.T) {
+func TestStrictProfileDoesNotExcuseHeldUpExchange(t *testing.T) {
 	t.Attr("control", "199")
 	s := newSite(t, servertest.SQLite, 1, append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=0")...)
 	r := s.replicas[0]

@@ -46,7 +46,7 @@ func (s userChanges) reload(u models.User) models.User {
 }
 
 // A deactivated superuser, one without a password and one who was demoted are no other superusers.
-func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
+func TestDeactivatedSuperuserDoesNotCountAsRemaining(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root, bob := s.NewUser().User, s.NewUser().User
 		last, no := problem.New(problem.SuperuserLast), false
@@ -66,13 +66,13 @@ func TestADeactivatedSuperuserIsNoOther(t *testing.T) {
 }
 
 // A deletion that was authorized while there was another superuser cannot delete the last one.
-func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
+func TestDeleteUserKeepsLastSuperuser(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root, judged := s.NewUser().User, s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE, version = version + 1")
 		must(t, s.delete(s.reload(root)))
 		if err := s.delete(judged); err == nil {
-			t.Error("no superuser is left")
+			t.Error("the deletion of the last superuser succeeded")
 		}
 		if err := s.delete(s.reload(judged)); !errors.Is(err, problem.New(problem.SuperuserLast)) {
 			t.Error(err)
@@ -81,7 +81,7 @@ func TestDeleteUserCannotTakeTheLastSuperuser(t *testing.T) {
 }
 
 // Of two superusers who demote each other at the same time, one remains.
-func TestSuperusersCannotRemoveEachOther(t *testing.T) {
+func TestSuperusersWhoDemoteEachOtherLeaveOne(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		no := false
 		for range 10 {
@@ -94,7 +94,7 @@ func TestSuperusersCannotRemoveEachOther(t *testing.T) {
 			go func() { errs <- s.delete(b) }()
 			first, second := <-errs, <-errs
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE is_superuser"); n != 1 || (first == nil) == (second == nil) {
-				t.Fatalf("%d superusers remain: %v, %v", n, first, second)
+				t.Fatalf("got %d superusers, want 1: %v, %v", n, first, second)
 			}
 		}
 	})
@@ -103,7 +103,7 @@ func TestSuperusersCannotRemoveEachOther(t *testing.T) {
 // A deactivation also drops the mails whose links wait to be sent, including an invitation.
 // Otherwise the links would be created after the event that ended all links. A new password does the
 // same, and neither ends a verification.
-func TestWhatEndsWaitingLinks(t *testing.T) {
+func TestDeactivationAndNewPasswordDropWaitingLinks(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		hash, no, name := "new", false, "Eve"
 		for what, c := range map[string]struct {
@@ -139,7 +139,7 @@ func TestWhatEndsWaitingLinks(t *testing.T) {
 }
 
 // A new address ends every link, because all of them were sent to the old one.
-func TestNewAddressEndsEveryLink(t *testing.T) {
+func TestNewAddressInvalidatesEveryLink(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		u, at := s.NewUser().User, time.Now().UTC()
 		must(t, s.Store.Tx(t.Context(), func(tx *models.Tx) error {
@@ -149,13 +149,13 @@ func TestNewAddressEndsEveryLink(t *testing.T) {
 		email := "moved-" + u.Email
 		must(t, s.change(u, models.UserPatch{Email: &email, EmailNorm: &email, EmailVerifiedAt: &at}))
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
-			t.Errorf("%d links are open", n)
+			t.Errorf("%d links are open, want 0", n)
 		}
 	})
 }
 
 // A new password, a new state and a granted role revoke every session. Other changes do not.
-func TestWhatRevokesEverySession(t *testing.T) {
+func TestPasswordStateAndRoleChangesRevokeEverySession(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root := s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
@@ -176,7 +176,7 @@ func TestWhatRevokesEverySession(t *testing.T) {
 			}
 			must(t, s.change(before, c.patch))
 			if after := s.reload(before); (after.SessionEpoch == before.SessionEpoch+1) != c.revokes {
-				t.Errorf("%+v: epoch %d after %d", c.patch, after.SessionEpoch, before.SessionEpoch)
+				t.Errorf("%+v: got epoch %d after %d", c.patch, after.SessionEpoch, before.SessionEpoch)
 			}
 		}
 	})
@@ -184,7 +184,7 @@ func TestWhatRevokesEverySession(t *testing.T) {
 
 // Each removal of an authorization ends the changes of address that the user has started for others.
 // Other changes of the user do not.
-func TestRemovedAuthorizationEndsStartedChanges(t *testing.T) {
+func TestRemovedAuthorizationCancelsStartedEmailChanges(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root := s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
@@ -204,10 +204,10 @@ func TestRemovedAuthorizationEndsStartedChanges(t *testing.T) {
 			}))
 			must(t, s.change(s.reload(boss), c.patch))
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); (n == 0) != c.ends {
-				t.Errorf("%+v: %d open changes", c.patch, n)
+				t.Errorf("%+v: got %d open changes", c.patch, n)
 			}
 			if after := s.reload(u); (after.Version > u.Version) != c.ends {
-				t.Errorf("%+v: version %d after %d", c.patch, after.Version, u.Version)
+				t.Errorf("%+v: got version %d after %d", c.patch, after.Version, u.Version)
 			}
 		}
 	})
@@ -230,7 +230,7 @@ func TestFirstLoginOverridesEarlierDecisions(t *testing.T) {
 
 // The events that staff members caused outlive the user, because a deletion would otherwise hide
 // them. The user's own events, and texts about the user, are removed.
-func TestDeleteUserLeavesWhatStaffDid(t *testing.T) {
+func TestDeleteUserKeepsEventsOfStaff(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		ada, bob := s.NewUser().User, s.NewUser().User
 		s.Database.Exec(t, "DELETE FROM events")

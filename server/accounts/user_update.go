@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"errors"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
@@ -17,33 +16,6 @@ type UserChange struct {
 	Email, Username, FirstName, LastName, Locale *string
 	IsActive, IsStaff, IsSuperuser               *bool
 	IfVersion                                    func(version int64) bool // reports whether to change a user of that version; nil: any
-}
-
-// UpdateUser changes a user. A member that already has the requested value is no change and leaves
-// no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
-// SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
-func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	err := s.changeManageable(ctx, p, id, func(u models.User) error {
-		if c.IfVersion != nil && !c.IfVersion(u.Version) {
-			return problem.New(problem.PreconditionFailed)
-		}
-		update, err := s.planUpdate(ctx, p, u, c, client)
-		if err != nil || update.patch == (models.UserPatch{}) {
-			return err
-		}
-		err = s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return update.apply(tx, p, u) })
-		if errors.Is(err, models.ErrConflict) { // the address is not changed here
-			return problem.UsernameConflict()
-		}
-		return s.limitError(err)
-	})
-	if err != nil {
-		return UserDetail{}, err
-	}
-	s.outbox.Wake()
-	return s.GetUser(ctx, id)
 }
 
 // changeManageable makes a guarded change of a user whom the principal may change. The permission is

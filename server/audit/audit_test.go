@@ -41,9 +41,9 @@ func logged(t *testing.T, s *servertest.Server, userID int64) (list []models.Eve
 	return list
 }
 
-// An event is stored with the instant of its transaction. What it does not have is NULL, and a long
+// An event is stored with the instant of its transaction. Absent values are NULL, and a long
 // detail is cut.
-func TestRecord(t *testing.T) {
+func TestRecordStoresEventWithInstantOfTransaction(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
 		u, session, request := s.NewUser(), uuid.New(), uuid.New()
@@ -72,7 +72,7 @@ func TestRecord(t *testing.T) {
 
 // One event per minute is recorded for the same kind and subjects. An event whose user does not
 // exist is not recorded. If the queue is full, events are dropped and counted.
-func TestRejectedRequests(t *testing.T) {
+func TestRejectedRequestsAreRecordedOncePerMinute(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
 	u := s.NewUser()
 	dropped := 0
@@ -104,7 +104,7 @@ func TestRejectedRequests(t *testing.T) {
 	}
 	for range 2 { // the events of a failed write stay in the queue
 		if err := log.Flush(t.Context()); !errors.Is(err, models.ErrUnavailable) || dropped != 0 {
-			t.Fatalf("%v, %d were dropped", err, dropped)
+			t.Fatalf("got %v and %d dropped events, want ErrUnavailable and 0", err, dropped)
 		}
 	}
 	reject(models.EventLoginFailed, "one more", known)
@@ -113,7 +113,7 @@ func TestRejectedRequests(t *testing.T) {
 	}
 }
 
-func TestMayRecord(t *testing.T) {
+func TestMayRecordExcludesRateLimitedRequests(t *testing.T) {
 	for err, want := range map[error]bool{nil: true, problem.New(problem.RateLimited): false, problem.Unavailable(errors.New("away")): true} {
 		if got := audit.MayRecord(err); got != want {
 			t.Errorf("%v: %v", err, got)
@@ -121,7 +121,7 @@ func TestMayRecord(t *testing.T) {
 	}
 }
 
-func TestNetworkOfAClient(t *testing.T) {
+func TestNetworksOfClientAreItsPrefixes(t *testing.T) {
 	for ip, want := range map[string][2]string{
 		"192.0.2.1": {"192.0.2.1", "192.0.2.1"}, "2001:db8:1:2:3::4": {"2001:db8:1:2::/64", "2001:db8:1::/48"},
 		"fe80::1%eth0": {"fe80::/64", "fe80::/48"}, "": {"", ""},

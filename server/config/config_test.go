@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestSecretsAreRedacted(t *testing.T) {
+func TestSecretsAreNotPrinted(t *testing.T) {
 	c, _ := mustLoad(t, append(production, "ACCOUNTS_LEGACY_JWT_SECRETS=s3cr3t", "ACCOUNTS_LEGACY_JWT_UNTIL=2000-01-01"))
 	var out bytes.Buffer
 	for _, value := range []any{c, &c, c.SecretKeys, c.LegacyJWTSecrets, c.LegacyJWTSecrets[0], c.SecretKeys[0], c.Database, &c.Database, c.Database.Password, c.SMTPURL, &c.SMTPURL,
@@ -42,7 +42,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 	}
 }
 
-func TestLevel(t *testing.T) {
+func TestLogLevelIsParsed(t *testing.T) {
 	for text, want := range map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	} {
@@ -52,7 +52,7 @@ func TestLevel(t *testing.T) {
 	}
 }
 
-func TestParseDuration(t *testing.T) {
+func TestParseDurationAcceptsDays(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"0": 0, "0d": 0, "90s": 90 * time.Second, "7d": 7 * day, "1d12h": 36 * time.Hour, "1d1h1m1s": 25*time.Hour + 61*time.Second, "36500d": maxDays * day,
 	} {
@@ -68,7 +68,7 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-func TestMetricsAddrCollides(t *testing.T) {
+func TestPortConflictIsDetected(t *testing.T) {
 	for _, test := range []struct {
 		a, b string
 		want bool
@@ -91,7 +91,7 @@ func TestMetricsAddrCollides(t *testing.T) {
 
 // The guide to the settings is made from these: each setting has a text that fits into one row and a
 // default, and there are no texts for settings that do not exist.
-func TestSettings(t *testing.T) {
+func TestEverySettingHasDescriptionAndDefault(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
 		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH", "BREACHED_PASSWORDS",
 		"VERIFY_URL", "RESET_URL", "EMAIL_CHANGE_URL", "VERIFY_TTL", "RESET_TTL", "EMAIL_CHANGE_TTL",
@@ -123,7 +123,7 @@ func TestSettings(t *testing.T) {
 }
 
 // Load accepts every default that is described as a value.
-func TestShownDefaultsLoad(t *testing.T) {
+func TestDescribedDefaultsAreAccepted(t *testing.T) {
 	var environ []string
 	for _, s := range Settings() {
 		value := strings.Trim(s.Default, "`")

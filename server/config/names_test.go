@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestSiteNames(t *testing.T) {
+func TestSiteNamesComeFromURLAndSender(t *testing.T) {
 	for _, test := range []struct {
 		settings string
 		more     []string

@@ -133,7 +133,7 @@ func TestBreachedPasswordsAreFoundInEveryFormatOfTheList(t *testing.T) {
 	}
 }
 
-func TestBreachedMinCount(t *testing.T) {
+func TestBreachedBuildKeepsPasswordsFromMinCount(t *testing.T) {
 	dir := t.TempDir()
 	from := write(t, filepath.Join(dir, "list"), sha1Of("often")+":1000\n"+sha1Of("seldom")+":9\n"+sha1Of("once")+"\n"+sha1Of("padding")+":0\n")
 	for least, want := range map[int64][]string{1: {"often", "seldom", "once"}, 9: {"often", "seldom"}, 10: {"often"}} {
@@ -153,7 +153,7 @@ func TestBreachedMinCount(t *testing.T) {
 }
 
 // A build that fails leaves no file behind and keeps an existing one.
-func TestBreachedBuildThatFails(t *testing.T) {
+func TestFailedBreachedBuildLeavesNoFile(t *testing.T) {
 	hash := sha1Of("x")
 	for name, content := range map[string]string{
 		"a password":           hash + "\nhunter2hunter2\n",
@@ -249,7 +249,7 @@ func TestBreachedFileIsCheckedAtStartup(t *testing.T) {
 }
 
 // A file that becomes unreadable causes an error, and never the answer "not in the list".
-func TestBreachedFileThatCannotBeRead(t *testing.T) {
+func TestUnreadableBreachedFileIsAnError(t *testing.T) {
 	t.Attr("control", "201")
 	dir := t.TempDir()
 	to := filepath.Join(dir, "out")
@@ -304,7 +304,7 @@ func TestBreachedReadsAreBounded(t *testing.T) {
 	}
 }
 
-func TestBreachedConcurrently(t *testing.T) {
+func TestBreachedIsSafeForConcurrentUse(t *testing.T) {
 	dir := t.TempDir()
 	var lines strings.Builder
 	for _, p := range passwords(500) {

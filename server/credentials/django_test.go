@@ -29,7 +29,7 @@ const (
 	ofArgon2i      = "argon2$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8"  // password
 )
 
-func TestDjangoHashes(t *testing.T) {
+func TestDjangoHashesAreVerified(t *testing.T) {
 	h := newCheap()
 	const word = "l\u00e8tmein"
 	as := func(n int) string { return strings.Repeat("a", n) }
@@ -60,7 +60,7 @@ func TestDjangoHashes(t *testing.T) {
 			}
 		}
 		if n := h.Stats().Computed - before; n != int64(1+len(test.wrong)) || h.Stats().Running != 0 {
-			t.Errorf("%s: %d computed in slots, %d slots taken", test.encoded, n, h.Stats().Running)
+			t.Errorf("%s: %d computed in slots, %d slots in use", test.encoded, n, h.Stats().Running)
 		}
 		if err := CheckStored(test.encoded); err != nil {
 			t.Errorf("%s: %v", test.encoded, err)
@@ -70,7 +70,7 @@ func TestDjangoHashes(t *testing.T) {
 
 // The hash that Django writes for a user without a password matches no password, and costs the same
 // as a missing user.
-func TestUnusableDjangoPassword(t *testing.T) {
+func TestUnusableDjangoPasswordMatchesNothing(t *testing.T) {
 	t.Attr("control", "13")
 	h := newCheap()
 	for _, encoded := range []string{Unusable, "!VNtKWFjs2ffVYTZg2mY0gWbv3LzPfwtkc8j2Nk7m", "!" + ofPBKDF2, "!$"} {
@@ -85,12 +85,12 @@ func TestUnusableDjangoPassword(t *testing.T) {
 		}
 	}
 	if CheckStored("") == nil {
-		t.Error("the empty text is a hash")
+		t.Error("the empty string is accepted as a hash")
 	}
 }
 
 // If too many passwords are verified at once, the others are rejected, for hashes of any origin.
-func TestDjangoHashesTakeSlots(t *testing.T) {
+func TestDjangoHashesOccupyHashingSlots(t *testing.T) {
 	t.Attr("control", "81")
 	h := NewHasher(cheap, 1, 0, 0)
 	occupy(t, h)
@@ -101,7 +101,7 @@ func TestDjangoHashesTakeSlots(t *testing.T) {
 	}
 }
 
-func TestDjangoHashesAreCapped(t *testing.T) {
+func TestDjangoHashesAreLimitedInCost(t *testing.T) {
 	t.Attr("control", "9")
 	replace := func(encoded string, pairs ...string) string {
 		changed := strings.NewReplacer(pairs...).Replace(encoded)

@@ -26,7 +26,7 @@ func mustHash(t *testing.T, h *Hasher, password string) string {
 	return encoded
 }
 
-func TestHashThenVerify(t *testing.T) {
+func TestVerifyMatchesExactPasswordOnly(t *testing.T) {
 	t.Attr("control", "4")
 	h := newCheap()
 	long := strings.Repeat("a", 72)
@@ -56,7 +56,7 @@ func TestHashIsSaltedPHC(t *testing.T) {
 
 // Hashes of other servers are verified. The vector is from the reference implementation
 // (phc-winner-argon2 test.c).
-func TestVerifyForeignHash(t *testing.T) {
+func TestVerifyAcceptsReferenceHash(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	h := newCheap()
 	if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "password"); !ok || !rehash || err != nil {
@@ -64,7 +64,7 @@ func TestVerifyForeignHash(t *testing.T) {
 	}
 }
 
-func TestRehash(t *testing.T) {
+func TestVerifyReportsWeakerHashForRehash(t *testing.T) {
 	t.Attr("control", "9")
 	for _, test := range []struct {
 		old, now Params
@@ -89,7 +89,7 @@ func TestRehash(t *testing.T) {
 
 // Even a password whose hash equals the dummy hash must not log in a missing user, so the result is
 // always false.
-func TestUnknownUserIsFalse(t *testing.T) {
+func TestUnknownUserMatchesNoPassword(t *testing.T) {
 	h := newCheap()
 	for _, password := range []string{"", "correct horse", strings.Repeat("a", 1<<16)} {
 		if ok, rehash, err := h.Verify(t.Context(), Network{}, "", password); ok || rehash || err != nil {
@@ -104,7 +104,7 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	encoded := mustHash(t, h, "correct horse")
 	known, err := parsePHC(encoded)
 	if unknown := h.dummyHash(); err != nil || unknown.params != known.params || len(unknown.salt) != len(known.salt) || len(unknown.key) != len(known.key) {
-		t.Errorf("for nobody %v is computed, and for a user %v (%v)", unknown.params, known.params, err)
+		t.Errorf("an unknown user costs %v, a known user %v (%v)", unknown.params, known.params, err)
 	}
 	before := h.Stats().Computed
 	for i, each := range []string{encoded, ""} {
@@ -125,20 +125,20 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	}
 	// The tolerance is wide, because the machine is shared. Without the hash, the time differs by a
 	// factor of 1000.
-	took, tookNobody := fastest(encoded), fastest("")
-	if ratio := float64(tookNobody) / float64(took); ratio < 0.5 || ratio > 2 {
-		t.Fatalf("unknown user %v, known user %v", tookNobody, took)
+	took, tookUnknown := fastest(encoded), fastest("")
+	if ratio := float64(tookUnknown) / float64(took); ratio < 0.5 || ratio > 2 {
+		t.Fatalf("unknown user %v, known user %v", tookUnknown, took)
 	}
 }
 
-func TestVerifyRefusesHostileStrings(t *testing.T) {
+func TestVerifyRejectsHostileHashes(t *testing.T) {
 	t.Attr("control", "9")
 	const salt, key = "c29tZXNhbHRzb21lc2FsdA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
 	good := phc("m=64,t=1,p=1", salt, key)
 	h := newCheap()
 	if _, _, err := h.Verify(t.Context(), Network{}, good, "x"); err != nil {
-		t.Fatalf("the string the others are made from is refused: %v", err)
+		t.Fatalf("the unmodified hash is rejected: %v", err)
 	}
 	for encoded, want := range map[string]error{
 		phc("m=4194304,t=2,p=1", salt, key):                       ErrTooCostly,
@@ -196,7 +196,7 @@ func TestVerifyRefusesHostileStrings(t *testing.T) {
 }
 
 // The bounds themselves are accepted, and 16 lanes are computed.
-func TestBoundsAreAccepted(t *testing.T) {
+func TestVerifyAcceptsHighestCost(t *testing.T) {
 	s := storedHash{Params{262144, 16, 16}, make([]byte, 64), make([]byte, 64)}
 	if _, err := parsePHC(s.encode()); err != nil {
 		t.Fatalf("%d bytes: %v", len(s.encode()), err)
@@ -209,7 +209,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 
 // The test counts the goroutines in argon2 by their stacks, so that it checks the computation
 // itself and not a counter of the package.
-func TestNeverMoreThanSlotsComputing(t *testing.T) {
+func TestHashesComputedAtOnceAreBounded(t *testing.T) {
 	t.Attr("control", "81")
 	const slots, callers = 3, 24
 	h := NewHasher(Params{1024, 4, 1}, slots, callers, time.Minute)
@@ -239,7 +239,7 @@ func TestNeverMoreThanSlotsComputing(t *testing.T) {
 				t.Fatalf("%d hashes computed at once, want %d", most, slots)
 			}
 			if running, waiting := h.queue.stats(); running != 0 || waiting != 0 {
-				t.Fatalf("%d slots and %d places still taken", running, waiting)
+				t.Fatalf("%d slots and %d queue places are still in use", running, waiting)
 			}
 			return
 		default:
@@ -266,7 +266,7 @@ func try(ctx context.Context, h *Hasher) <-chan error {
 	return result
 }
 
-func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
+func TestFullQueueIsBusyAtOnce(t *testing.T) {
 	t.Attr("control", "81")
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 2, time.Second)
@@ -282,15 +282,15 @@ func TestQueueOverflowIsBusyAtOnce(t *testing.T) {
 		}
 		h.queue.release()
 		if err := errors.Join(<-first, <-second); err != nil {
-			t.Fatalf("those who waited: %v", err)
+			t.Fatalf("waiting callers: %v", err)
 		}
 		if running, waiting := h.queue.stats(); running != 0 || waiting != 0 {
-			t.Fatal("something is still taken")
+			t.Fatal("a slot or queue place is still in use")
 		}
 	})
 }
 
-func TestWaitEndsInBusy(t *testing.T) {
+func TestLongWaitEndsInBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 1, 700*time.Millisecond)
 		occupy(t, h)
@@ -299,12 +299,12 @@ func TestWaitEndsInBusy(t *testing.T) {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
 		if h.Stats().Waiting != 0 {
-			t.Fatal("its place in the queue is still taken")
+			t.Fatal("its place in the queue is still in use")
 		}
 	})
 }
 
-func TestCancellationLeavesTheQueue(t *testing.T) {
+func TestCanceledCallerLeavesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHasher(cheap, 1, 1, time.Minute)
 		occupy(t, h)
@@ -316,16 +316,16 @@ func TestCancellationLeavesTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h.Stats().Waiting != 0 {
-			t.Fatal("its place in the queue is still taken")
+			t.Fatal("its place in the queue is still in use")
 		}
 		h.queue.release()
 		if err := <-try(ctx, h); !errors.Is(err, context.Canceled) {
-			t.Fatalf("cancelled before it began, slots free: %v", err)
+			t.Fatalf("canceled before it began, with free slots: %v", err)
 		}
 	})
 }
 
-func TestNewHasherRefusesImpossibleBounds(t *testing.T) {
+func TestNewHasherRejectsImpossibleBounds(t *testing.T) {
 	for _, make := range []func(){
 		func() { NewHasher(Params{}, 1, 0, 0) },
 		func() { NewHasher(Params{maxMemory + 1, 1, 1}, 1, 0, 0) },
@@ -360,10 +360,10 @@ func FuzzVerifyEncoded(f *testing.F) {
 		}
 		ok, rehash, verifyErr := h.Verify(t.Context(), Network{}, encoded, "fuzz")
 		if ok || rehash {
-			t.Fatalf("%q lets a password in", encoded)
+			t.Fatalf("%q accepts a password", encoded)
 		}
 		if encoded != "" && fmt.Sprint(verifyErr) != fmt.Sprint(err) {
-			t.Fatalf("parse says %v, Verify says %v", err, verifyErr)
+			t.Fatalf("parse returns %v, Verify returns %v", err, verifyErr)
 		}
 	})
 }

@@ -18,7 +18,7 @@ func varied(letters string, n int) string {
 	return b.String()
 }
 
-func TestCheckPolicy(t *testing.T) {
+func TestCheckPolicyRejectsShortAndCommonPasswords(t *testing.T) {
 	t.Attr("control", "2")
 	t.Attr("control", "3")
 	const letters, pictures = "bdgkmrtwz", "🔑🐎🔋📎🌊🍞🎻"

@@ -150,7 +150,7 @@ func (q *queue) isFull(from Network) bool {
 // narrow network that has most. A network without a place also gets one from the network that has
 // had most slots recently, if those are clearly more.
 //
-// A place moves only if the two networks, or the two parts of one, are more equal afterwards.
+// A place moves only if the two networks, or the two parts of one, are more equal afterward.
 // Without that rule two floods would evict each other's callers all the time.
 func (q *queue) chooseEvicted(from Network) *waiter {
 	own, most := q.lineOf(from), q.longestLine()

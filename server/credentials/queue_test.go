@@ -60,7 +60,7 @@ func (q *testLine) drain() {
 	q.release()
 	q.all.Wait()
 	if running, waiting := q.stats(); running != 0 || waiting != 0 || len(q.lines) != 0 {
-		q.t.Errorf("left: %d running, %d waiting, %d lines", running, waiting, len(q.lines))
+		q.t.Errorf("remaining: %d running, %d waiting, %d lines", running, waiting, len(q.lines))
 	}
 }
 
@@ -70,11 +70,11 @@ func (q *testLine) want(served, gone string) {
 		q.t.Errorf("served %s, want %s", got, served)
 	}
 	if got := fmt.Sprint(q.gone); got != gone {
-		q.t.Errorf("refused %s, want %s", got, gone)
+		q.t.Errorf("rejected %s, want %s", got, gone)
 	}
 }
 
-func TestSlotsGoRoundRobin(t *testing.T) {
+func TestNetworksGetSlotsInTurn(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 10, time.Minute)
@@ -89,7 +89,7 @@ func TestSlotsGoRoundRobin(t *testing.T) {
 	})
 }
 
-func TestFullQueueMakesRoomForOthers(t *testing.T) {
+func TestFullQueueAdmitsOtherNetworks(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, time.Minute)
@@ -113,7 +113,7 @@ func TestFullQueueMakesRoomForOthers(t *testing.T) {
 
 // Flooding networks hold one place each, and fill the queue. A network that has had clearly fewer
 // slots gets a place and is served before them. A network that has had as many gets none.
-func TestManyFloodsGiveWay(t *testing.T) {
+func TestFloodingNetworksGiveWayToOthers(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 3, time.Minute)
@@ -135,7 +135,7 @@ func TestManyFloodsGiveWay(t *testing.T) {
 
 // A count is bounded, and halved from time to time. The entry of a network that had one slot is
 // removed.
-func TestRecentSlotsAreForgotten(t *testing.T) {
+func TestCountsOfSlotsDecay(t *testing.T) {
 	t.Attr("control", "186")
 	var r recentSlots
 	r.add(network("once"))
@@ -153,7 +153,7 @@ func TestRecentSlotsAreForgotten(t *testing.T) {
 
 // Within one /48, the /64 with the most callers loses its newest one, and no /64 gets more than its
 // share.
-func TestPartsOfANetwork(t *testing.T) {
+func TestQueueIsSharedWithinNetwork(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, time.Minute)
@@ -169,7 +169,7 @@ func TestPartsOfANetwork(t *testing.T) {
 	})
 }
 
-func TestWaitIsBounded(t *testing.T) {
+func TestWaitInQueueIsBounded(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
 		q := newLine(t, 4, 700*time.Millisecond)
@@ -191,7 +191,7 @@ func TestWaitIsBounded(t *testing.T) {
 
 // A caller whose wait ends at the same time as it gets a slot either has the slot or has returned
 // it.
-func TestDecidedInTheSameMoment(t *testing.T) {
+func TestTimeoutAndSlotAtOnceLoseNoSlot(t *testing.T) {
 	t.Attr("control", "186")
 	q := &queue{slots: 1, places: 4, wait: time.Minute}
 	if _, err := q.enter(Network{}); err != nil {
@@ -214,7 +214,7 @@ func TestDecidedInTheSameMoment(t *testing.T) {
 
 // Under a random load of networks, cancellations and short waits no slot and no place is lost, and
 // no more callers run than there are slots.
-func TestNoSlotLeaks(t *testing.T) {
+func TestRandomLoadLosesNoSlot(t *testing.T) {
 	t.Attr("control", "186")
 	q := &queue{slots: 3, places: 7, wait: 2 * time.Millisecond}
 	var all sync.WaitGroup

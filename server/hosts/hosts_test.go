@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestIsLoopback(t *testing.T) {
+func TestIsLoopbackAcceptsExactFormsOnly(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost": true, "LOCALHOST": true, "LocalHost": true, "127.0.0.1": true, "127.0.0.2": true, "127.255.255.255": true,
 		"::1": true, "0:0:0:0:0:0:0:1": true,
@@ -25,7 +25,7 @@ func TestIsLoopback(t *testing.T) {
 	}
 }
 
-func TestHostnamesAndDomains(t *testing.T) {
+func TestHostnamesAndDomainsAreValidated(t *testing.T) {
 	labels := func(length int) string { // of 61 letters and a dot each
 		return strings.Repeat(strings.Repeat("b", 61)+".", 5)[:length-2] + "co"
 	}
@@ -44,7 +44,7 @@ func TestHostnamesAndDomains(t *testing.T) {
 	}
 }
 
-func TestFromURL(t *testing.T) {
+func TestFromURLSplitsHostAndPort(t *testing.T) {
 	for text, want := range map[string]struct {
 		host string
 		port uint16

@@ -27,7 +27,7 @@ var addresses = map[string]bool{
 	"a@" + strings.Repeat("b", 64) + ".co":                          false,
 }
 
-func TestIsAddrSpec(t *testing.T) {
+func TestIsAddrSpecAcceptsPlainAddressesOnly(t *testing.T) {
 	t.Attr("control", "67")
 	for address, want := range addresses {
 		if names.IsAddrSpec(address) != want {
@@ -36,7 +36,7 @@ func TestIsAddrSpec(t *testing.T) {
 	}
 }
 
-func TestParseFrom(t *testing.T) {
+func TestCheckFromAcceptsOneSender(t *testing.T) {
 	for _, s := range []string{"no-reply@example.com", "Accounts <no-reply@example.com>", `"Accounts, Inc." <a@b.co>`, "계정 <a@b.co>", "=?utf-8?q?=EA=B3=84?= <a@b.co>"} {
 		if err := CheckFrom(s); err != nil {
 			t.Errorf("%q: %v", s, err)
@@ -45,7 +45,7 @@ func TestParseFrom(t *testing.T) {
 	for _, s := range []string{"", "Accounts", "a@b", "a@b.co, c@d.co", "Accounts <a@b.co>\r\nBcc: x@y.z", "=?utf-8?q?a=0d=0ab?= <a@b.co>", "a b@localhost", `"a b"@localhost`,
 		`"a b"@b.co`, "a@[127.0.0.1]", "a@예시.한국", "\u202eA <a@b.co>", "a@localhost", "Accounts <no-reply@localhost>", "a@localhost.", "@localhost", "a@b.co (c)", "a\t<a@b.co>", "=?utf-8?q?a?=@b.co"} {
 		if err := CheckFrom(s); err == nil {
-			t.Errorf("%q is taken", s)
+			t.Errorf("%q is accepted", s)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
+func TestConnectionsAreClosedAfterLimits(t *testing.T) {
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
 	client.maxMessages, client.maxIdle = 3, 50*time.Millisecond
@@ -133,7 +133,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 }
 
 // The connection is closed after any error, because the state of the server is unknown then.
-func TestConnectionEndsWithAnError(t *testing.T) {
+func TestConnectionIsClosedAfterError(t *testing.T) {
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
 	send(t, client, 1)
@@ -148,7 +148,7 @@ func TestConnectionEndsWithAnError(t *testing.T) {
 	}
 }
 
-func TestConnectionsConcurrently(t *testing.T) {
+func TestConnectionsAreSafeForConcurrentUse(t *testing.T) {
 	const senders, each = 6, 10
 	server := (&smtpServer{slowData: 2 * time.Millisecond}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)

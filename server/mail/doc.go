@@ -17,6 +17,6 @@
 //     the SMTP server.
 //
 // The package must not depend on users, tokens or storage. It does not queue, retry or read a
-// clock: Send makes one attempt, and its error tells whether another attempt can succeed
+// clock: Send makes one attempt, and its error reports whether another attempt can succeed
 // ([ErrPermanent]).
 package mail

@@ -24,7 +24,7 @@ func entries(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestFiles(t *testing.T) {
+func TestFilesWritesEachMailOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data", "mail")
 	var logged bytes.Buffer
 	files, err := NewFiles(dir, sender, slog.New(slog.NewTextHandler(&logged, nil)))
@@ -67,7 +67,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func TestFilesFails(t *testing.T) {
+func TestFilesReportsFailures(t *testing.T) {
 	dir := t.TempDir()
 	files, err := NewFiles(dir, sender, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -75,10 +75,10 @@ func TestFilesFails(t *testing.T) {
 	}
 	m := sample(Reset)
 
-	cancelled, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := files.Send(cancelled, m); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+	if err := files.Send(canceled, m); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
 	}
 	bad := m
 	bad.To = "a@b.co\r\nBcc: x@y.z"
@@ -94,17 +94,17 @@ func TestFilesFails(t *testing.T) {
 		t.Errorf("not writable: %v", err)
 	}
 	if names := entries(t, dir); len(names) != 1 {
-		t.Errorf("left behind: %q", names)
+		t.Errorf("remaining files: %q", names)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := files.Send(t.Context(), m); err == nil || errors.Is(err, ErrPermanent) {
-		t.Errorf("no directory: %v", err)
+		t.Errorf("without a directory: %v", err)
 	}
 	for _, test := range [][2]string{{dir, "nobody"}, {os.DevNull + "/mail", sender}} {
 		if _, err := NewFiles(test[0], test[1], slog.New(slog.DiscardHandler)); err == nil {
-			t.Errorf("%q is taken", test)
+			t.Errorf("%q is accepted", test)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func mustRender(t *testing.T, m Message) rendered {
 	return r
 }
 
-func TestGolden(t *testing.T) {
+func TestRenderedMailsEqualGoldenFiles(t *testing.T) {
 	for kind := range needsLink {
 		for locale, name := range map[string]string{"en": "Gil-dong", "ko": "길동"} {
 			m := sample(kind)
@@ -140,7 +140,7 @@ func parsePage(t *testing.T, text string) page {
 
 // Both alternatives have the same content. The link occurs once as href and once as text, the
 // language is declared, and the mail contains nothing that a mail program would fetch or run.
-func TestHTML(t *testing.T) {
+func TestHTMLHasContentOfText(t *testing.T) {
 	for kind := range needsLink {
 		for _, locale := range []string{"en", "ko"} {
 			m := sample(kind)
@@ -178,7 +178,7 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// firstNames maps first firstNames that users and attackers enter to the part that a greeting contains.
+// firstNames maps first names that users and attackers enter to the part that a greeting contains.
 var firstNames = map[string]string{
 	"Gil-dong":                         "Gil-dong",
 	"O'Brien-Smith":                    "O'Brien-Smith",
@@ -226,7 +226,7 @@ var firstNames = map[string]string{
 	"a\r\n\r\n.\r\nQUIT":              "",
 }
 
-func TestNamesAreNames(t *testing.T) {
+func TestGreetingNameAcceptsNamesOnly(t *testing.T) {
 	t.Attr("control", "202")
 	for name, want := range firstNames {
 		if got := greetingName(name); got != want {
@@ -235,7 +235,7 @@ func TestNamesAreNames(t *testing.T) {
 	}
 }
 
-func TestNamesAreHarmless(t *testing.T) {
+func TestNameInMailIsEscaped(t *testing.T) {
 	t.Attr("control", "67")
 	for name, want := range firstNames {
 		m := sample(Reset)
@@ -254,7 +254,7 @@ func TestNamesAreHarmless(t *testing.T) {
 
 // A mail to an unverified mailbox contains no name, because the same person has entered the address
 // and the name.
-func TestNoNameAtUnprovedAddresses(t *testing.T) {
+func TestMailToUnverifiedAddressHasNoName(t *testing.T) {
 	t.Attr("control", "202")
 	for kind := range needsLink {
 		m := sample(kind)
@@ -267,7 +267,7 @@ func TestNoNameAtUnprovedAddresses(t *testing.T) {
 	}
 }
 
-func TestLanguage(t *testing.T) {
+func TestLanguageOfTag(t *testing.T) {
 	for tag, want := range map[string]string{
 		"": "en", "en": "en", "en-GB": "en", "ko": "ko", "KO": "ko", "ko-KR": "ko", "ko_KR.UTF-8": "ko", "ko-Kore-KR": "ko",
 		"kok": "en", "fr": "en", "*": "en", "../ko": "en", "-ko": "en",
@@ -278,7 +278,7 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-func TestDuration(t *testing.T) {
+func TestDurationIsFormattedInWords(t *testing.T) {
 	for d, want := range map[time.Duration][2]string{
 		24 * time.Hour:                   {"24 hours", "24시간"},
 		time.Hour:                        {"1 hour", "1시간"},
@@ -302,7 +302,7 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestMask(t *testing.T) {
+func TestMaskHidesLocalPart(t *testing.T) {
 	for address, want := range map[string]string{
 		"new.address@example.net": "n***@example.net", "n@example.net": "n***@example.net", "한글@예시.한국": "한***@예시.한국",
 		"\u202ea\r\n@b.co\x00": "a***@b.co", "": "***@",
@@ -313,7 +313,7 @@ func TestMask(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckRejectsInvalidMessages(t *testing.T) {
 	const secret = "s3cr3t"
 	for name, test := range map[string]struct {
 		change func(*Message)
@@ -368,7 +368,7 @@ func readLetter(t *testing.T, data []byte) letter {
 	parts := multipart.NewReader(msg.Body, params["boundary"])
 	l := letter{header: msg.Header, text: readPart(t, parts, "text/plain; charset=UTF-8"), html: readPart(t, parts, "text/html; charset=UTF-8")}
 	if _, err := parts.NextRawPart(); err != io.EOF {
-		t.Errorf("a third part: %v", err)
+		t.Errorf("unexpected third part: %v", err)
 	}
 	return l
 }
@@ -401,7 +401,7 @@ func (l letter) headers() string {
 
 const allHeaders = "Auto-Submitted×1 Content-Language×1 Content-Type×1 Date×1 From×1 Message-Id×1 Mime-Version×1 Subject×1 To×1"
 
-func TestBuild(t *testing.T) {
+func TestBuiltMessageIsWellFormed(t *testing.T) {
 	for _, encoding := range []gomail.Encoding{gomail.EncodingQP, gomail.NoEncoding} {
 		for kind := range needsLink {
 			m := sample(kind)
@@ -420,7 +420,7 @@ func TestBuild(t *testing.T) {
 			l := readLetter(t, data)
 			r, _ := m.render("계정 서비스")
 			if l.text != r.text || l.html != r.html {
-				t.Errorf("%s: the parts are not what was rendered: %s", kind, cmp.Diff(r.text, l.text))
+				t.Errorf("%s: the parts differ from the rendered texts: %s", kind, cmp.Diff(r.text, l.text))
 			}
 			subject, _ := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
 			address, err := netmail.ParseAddress(l.header.Get("From"))

@@ -77,7 +77,7 @@ func TestSMTPDelivers(t *testing.T) {
 
 // Any input where an address is expected reaches the server as one recipient and one To, or not at
 // all.
-func TestSMTPRecipients(t *testing.T) {
+func TestSMTPSendsToOneRecipient(t *testing.T) {
 	t.Attr("control", "67")
 	server := (&smtpServer{}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
@@ -108,7 +108,7 @@ func TestSMTPRecipients(t *testing.T) {
 	}
 }
 
-func TestSMTPRefused(t *testing.T) {
+func TestSMTPClassifiesRejections(t *testing.T) {
 	says := func(code int, enhanced ...int) error {
 		e := &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.NoEnhancedCode, Message: "<hong@example.org> " + link + " " + password}
 		if enhanced != nil {
@@ -139,13 +139,13 @@ func TestSMTPRefused(t *testing.T) {
 			}
 			keepsSecrets(t, err)
 			if len(server.received()) != 0 {
-				t.Error("delivered all the same")
+				t.Error("the message was delivered")
 			}
 		})
 	}
 }
 
-func TestSMTPRefusedLogin(t *testing.T) {
+func TestSMTPReportsRejectedLogin(t *testing.T) {
 	for name, test := range map[string]struct {
 		login string
 		user  *url.Userinfo
@@ -164,14 +164,14 @@ func TestSMTPRefusedLogin(t *testing.T) {
 			}
 			keepsSecrets(t, err)
 			if server.attempts != 0 {
-				t.Error("went on without a login")
+				t.Error("the client continued without a login")
 			}
 		})
 	}
 }
 
 // A server whose identity is not verified gets neither the password nor the message.
-func TestSMTPTLS(t *testing.T) {
+func TestSMTPSendsNothingToUnverifiedServer(t *testing.T) {
 	user := url.UserPassword(username, password)
 	t.Run("STARTTLS not offered", func(t *testing.T) {
 		server := (&smtpServer{login: sasl.Plain}).start(t, clear)
@@ -180,7 +180,7 @@ func TestSMTPTLS(t *testing.T) {
 			t.Errorf("%v, %d attempts", err, server.attempts)
 		}
 	})
-	t.Run("STARTTLS refused", func(t *testing.T) {
+	t.Run("STARTTLS rejected", func(t *testing.T) {
 		address, heard := script(t, "220 hi\r\n", "250-hi\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n", "454 "+password+"\r\n")
 		server := smtpServer{address: address}
 		err := server.client(t, "smtp", "", user).Send(t.Context(), sample(Reset))
@@ -189,7 +189,7 @@ func TestSMTPTLS(t *testing.T) {
 		}
 		keepsSecrets(t, err)
 	})
-	t.Run("answers before the handshake", func(t *testing.T) {
+	t.Run("response before the handshake", func(t *testing.T) {
 		// An attacker has injected the text in the clear after STARTTLS (CVE-2021-33515 and
 		// similar).
 		address, heard := script(t, "220 hi\r\n", "250-hi\r\n250 STARTTLS\r\n", "220 go\r\n250-hi\r\n250 AUTH PLAIN\r\n", "235 ok\r\n")
@@ -213,7 +213,7 @@ func TestSMTPTLS(t *testing.T) {
 			}
 			keepsSecrets(t, err)
 		})
-		t.Run("another's certificate, "+name, func(t *testing.T) {
+		t.Run("certificate of another host, "+name, func(t *testing.T) {
 			server := (&smtpServer{login: sasl.Plain}).start(t, test.mode)
 			_, port, _ := net.SplitHostPort(server.address)
 			server.address = net.JoinHostPort("localhost", port) // the certificate is for 127.0.0.1
@@ -234,7 +234,7 @@ func TestSMTPTLS(t *testing.T) {
 
 // A server that is down, silent, slow or sends invalid answers delays Send for a bounded time, and
 // the mail can be sent again.
-func TestSMTPTrouble(t *testing.T) {
+func TestSMTPFailsInTimeAndIsRepeatable(t *testing.T) {
 	const ready, hello = "220 hi\r\n", "250 hi\r\n"
 	for name, test := range map[string]struct {
 		lines []string
@@ -263,7 +263,7 @@ func TestSMTPTrouble(t *testing.T) {
 			if err == nil || err.Error() != test.want || errors.Is(err, ErrPermanent) {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
-			// only the answer after the message may take longer than a step
+			// only the response after the message may take longer than a step
 			if took := time.Since(start); took > 1800*time.Millisecond != (name == "silent at the end") || took > 3*time.Second {
 				t.Errorf("after %v", took)
 			}
@@ -272,7 +272,7 @@ func TestSMTPTrouble(t *testing.T) {
 	}
 }
 
-func TestSMTPDown(t *testing.T) {
+func TestSMTPReportsUnreachableServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestSMTPDown(t *testing.T) {
 	}
 }
 
-func TestSMTPCancelled(t *testing.T) {
+func TestSMTPStopsWhenContextIsCanceled(t *testing.T) {
 	address, _ := script(t)
 	server := smtpServer{address: address}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -302,7 +302,7 @@ func TestSMTPCancelled(t *testing.T) {
 
 // After the message the server gets more time: it has the mail, and a client that disconnects would
 // send it twice.
-func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
+func TestSMTPWaitsForResponseToMessage(t *testing.T) {
 	server := (&smtpServer{slowData: 800 * time.Millisecond}).start(t, clear)
 	client := server.client(t, "smtp", "starttls=off", nil)
 	client.step, client.total = 500*time.Millisecond, 5*time.Second
@@ -312,7 +312,7 @@ func TestSMTPWaitsForTheLastAnswer(t *testing.T) {
 }
 
 // An accepted mail counts as sent, even if QUIT fails.
-func TestSMTPSilentFarewell(t *testing.T) {
+func TestSMTPIgnoresFailedQuit(t *testing.T) {
 	const ok = "250 ok\r\n"
 	address, heard := script(t, "220 hi\r\n", ok, ok, ok, "354 go\r\n", ok)
 	server := smtpServer{address: address}
@@ -330,7 +330,7 @@ func TestSMTPSilentFarewell(t *testing.T) {
 	}
 }
 
-func TestSMTPConcurrently(t *testing.T) {
+func TestSMTPIsSafeForConcurrentUse(t *testing.T) {
 	server := (&smtpServer{login: sasl.Plain}).start(t, starttls)
 	client := server.client(t, "smtp", "", url.UserPassword(username, password))
 	var wait sync.WaitGroup
@@ -347,7 +347,7 @@ func TestSMTPConcurrently(t *testing.T) {
 	}
 }
 
-func TestNewSMTP(t *testing.T) {
+func TestNewSMTPRejectsInvalidURLs(t *testing.T) {
 	type parsed struct {
 		Host, Port, Username, Password string
 		Implicit, Plain                bool

@@ -12,7 +12,7 @@ import (
 )
 
 // Every constant of the package is exported from the start.
-func TestCountersContainsEveryCounter(t *testing.T) {
+func TestEveryCounterIsExportedFromStart(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "metrics.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)

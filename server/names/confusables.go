@@ -49,7 +49,7 @@ func isHighlyRestrictive(s string) bool {
 }
 
 // isLivingLatin reports whether r is a Latin letter of a living language. It excludes obsolete and
-// phonetic letters, many of which differ from a common letter only by a hook. Phonetic letters that
+// phonetic letters: many differ from a common letter only by a hook. Phonetic letters that
 // languages of Africa have adopted are included.
 func isLivingLatin(r rune) bool {
 	for _, block := range [][2]rune{{0, 0x17f}, {0x1cd, 0x1dc}, {0x1e4, 0x1f0}, {0x1f4, 0x1f5}, {0x1f8, 0x21b}, {0x21e, 0x21f}, {0x226, 0x233}, {0x1e00, 0x1eff}} {

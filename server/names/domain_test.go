@@ -6,7 +6,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-func TestDomainsOfMixedScripts(t *testing.T) {
+func TestDomainsOfMixedScriptsAreRejected(t *testing.T) {
 	t.Attr("control", "203")
 	for domain, plain := range map[string]bool{
 		"example.com": true, "a-1.example": true, "1und1.example": true, "bücher.example": true, "straße.example": true, "łódź.example": true,

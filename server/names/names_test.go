@@ -34,7 +34,7 @@ func spell(t *testing.T, canonical func(string) (string, bool), maxChars int, ta
 }
 
 // The corpus of names that look or compare alike: they are one name, or are rejected.
-func TestCanonicalUsername(t *testing.T) {
+func TestLookAlikeUsernamesAreOneOrRejected(t *testing.T) {
 	spell(t, NormalizeUsername, MaxUsername, []spelling{
 		{"ada", "ada"},
 		{"Ada", "ada"},
@@ -124,7 +124,7 @@ func TestCanonicalUsername(t *testing.T) {
 	})
 }
 
-func TestCanonicalEmail(t *testing.T) {
+func TestEmailSpellingsAreOneOrRejected(t *testing.T) {
 	t.Attr("control", "66")
 	t.Attr("control", "67")
 	local64 := strings.Repeat("l", 64)
@@ -206,7 +206,7 @@ func TestCanonicalEmail(t *testing.T) {
 }
 
 // Domains that Unicode can spell in several ways are one domain, or rejected.
-func TestCanonicalEmailDomainsAlike(t *testing.T) {
+func TestSpellingsOfDomainAreOneOrRejected(t *testing.T) {
 	t.Attr("control", "66")
 	for _, d := range []string{"b.\uff43o", "b\u3002co", "b\uff0eco", "\u212a.co", "b\u200d.co", "b\u00ad.co"} {
 		got, ok := NormalizeEmail("a@" + d)
@@ -226,7 +226,7 @@ func TestCanonicalEmailDomainsAlike(t *testing.T) {
 
 // For every letter, mail goes to the domain that other programs read (UTS 46), or the address is
 // rejected.
-func TestDomainsAsOthersReadThem(t *testing.T) {
+func TestDomainsAreReadAsByOtherPrograms(t *testing.T) {
 	t.Attr("control", "66")
 	taken := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
@@ -270,7 +270,7 @@ func TestUsernamesInAnyCaseAreOne(t *testing.T) {
 }
 
 // A name that is displayed as typed must not look like another name than the one it compares as.
-func TestNewUsernames(t *testing.T) {
+func TestNewUsernameLooksAsItCompares(t *testing.T) {
 	for name, want := range map[string]bool{
 		"ada": true, "\u03b1\u03bd\u03bd\u03b1": true, "\u0391\u039d\u039d\u0391": false, "\u03a4\u039f\u039d\u03a5": false, "\u039d\u03af\u03ba\u03bf\u03c2": true,
 		"a\u4e28ice": false, "b\u3007b": false, "\u4e00\u4e28": true, "a b": false,
@@ -281,7 +281,7 @@ func TestNewUsernames(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestIsPersonNameRejectsControlCharacters(t *testing.T) {
 	for name, want := range map[string]bool{
 		"": true, "Ada": true, "\u00c9lodie-Ma\u00ebl O'Neil": true, "\u5f20\u4f1f": true, strings.Repeat("\u00e9", 150): true,
 		strings.Repeat("a", 151): false, "a\x00": false, "a\r\nBcc: x": false, "a\tb": false, "a\x7f": false, "a\xff": false,

@@ -23,7 +23,7 @@ func named(s *servertest.Server, email string) (list []string) {
 // A stranger who types another person's address types the name too, and the operator's server sends
 // the mail. So only mails to verified addresses contain a name, and no mail contains anything else
 // that the stranger typed.
-func TestNamesGoToProvedAddresses(t *testing.T) {
+func TestOnlyMailsToVerifiedAddressesContainName(t *testing.T) {
 	t.Attr("control", "202")
 	const squatted, fresh = "victim@example.com", "fresh@example.com"
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -58,7 +58,7 @@ func TestNamesGoToProvedAddresses(t *testing.T) {
 			}
 			for _, m := range s.Mails.To(email) {
 				if strings.Contains(m.Link, "18005550") || strings.Contains(m.Name, "Call") {
-					t.Errorf("a %s mail repeats what a stranger typed: %q, %s", m.Kind, m.Name, m.Link[:strings.IndexByte(m.Link, '#')])
+					t.Errorf("a %s mail contains text that a stranger entered: %q, %s", m.Kind, m.Name, m.Link[:strings.IndexByte(m.Link, '#')])
 				}
 				if m.Kind == mail.Verify && !strings.HasSuffix(m.Link, "&lang=en") {
 					t.Error("the link lacks the language of the mail")

@@ -6,11 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
-	netmail "net/mail"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	gosmtp "github.com/emersion/go-smtp"
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
@@ -29,214 +25,10 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-const (
-	longest = 15 * time.Minute // between two attempts
-	lease   = time.Minute
-	secret  = "correct horse battery"
-)
-
-// postOffice is a real SMTP server that can be unavailable, silent or slow, or reject mails. It
-// counts the mails that it receives.
-type postOffice struct {
-	t       testing.TB
-	address string
-
-	mu     sync.Mutex
-	end    func()
-	refuse error
-	data   func()         // called before a message is accepted
-	mails  map[string]int // by Message-ID
-}
-
-func newPostOffice(t testing.TB) *postOffice {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	o := &postOffice{t: t, address: l.Addr().String(), end: func() { _ = l.Close() }, mails: map[string]int{}}
-	t.Cleanup(func() { o.end() })
-	o.away()
-	return o
-}
-
-func (o *postOffice) sender() mail.Sender {
-	o.t.Helper()
-	s, err := mail.NewSMTP("smtp://"+o.address+"?starttls=off", "Accounts <no-reply@example.com>")
-	must(o.t, err)
-	return s
-}
-
-// away rejects connections from now on. silence accepts them without answering. open works.
-func (o *postOffice) away() { o.end() }
-
-func (o *postOffice) listen() net.Listener {
-	o.t.Helper()
-	o.end()
-	l, err := net.Listen("tcp", o.address)
-	must(o.t, err)
-	return l
-}
-
-func (o *postOffice) silence() {
-	o.t.Helper()
-	l := o.listen()
-	var mu sync.Mutex
-	var held []net.Conn
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			held = append(held, c)
-			mu.Unlock()
-		}
-	}()
-	o.end = func() {
-		_ = l.Close()
-		mu.Lock()
-		defer mu.Unlock()
-		for _, c := range held {
-			_ = c.Close()
-		}
-	}
-}
-
-func (o *postOffice) open() *postOffice {
-	o.t.Helper()
-	l := o.listen()
-	server := gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return &delivery{o}, nil }))
-	server.Domain = "127.0.0.1"
-	go func() { _ = server.Serve(l) }()
-	o.end = func() { _ = server.Close() }
-	return o
-}
-
-func (o *postOffice) answer(refuse error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.refuse = refuse
-}
-
-// count returns how many different mails arrived. A mail that arrived more than once is an error.
-func (o *postOffice) count() int {
-	o.t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for id, n := range o.mails {
-		if n != 1 {
-			o.t.Errorf("%s arrived %d times", id, n)
-		}
-	}
-	return len(o.mails)
-}
-
-type delivery struct{ office *postOffice }
-
-func (*delivery) Reset()                                 {}
-func (*delivery) Logout() error                          { return nil }
-func (*delivery) Mail(string, *gosmtp.MailOptions) error { return nil }
-
-func (d *delivery) Rcpt(string, *gosmtp.RcptOptions) error {
-	d.office.mu.Lock()
-	defer d.office.mu.Unlock()
-	return d.office.refuse
-}
-
-func (d *delivery) Data(r io.Reader) error {
-	m, err := netmail.ReadMessage(r)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, m.Body); err != nil {
-		return err
-	}
-	if d.office.data != nil {
-		d.office.data()
-	}
-	d.office.mu.Lock()
-	defer d.office.mu.Unlock()
-	d.office.mails[m.Header.Get("Message-ID")]++
-	return nil
-}
-
-func refusal(code int) error {
-	return &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.EnhancedCode{code / 100, 1, 1}, Message: "no such mailbox: somebody@example.com"}
-}
-
-// senderFunc is a sender whose result the test chooses.
-type senderFunc func(ctx context.Context, m mail.Message) error
-
-func (f senderFunc) Send(ctx context.Context, m mail.Message) error { return f(ctx, m) }
-
-func register(t testing.TB, s *servertest.Server, email string) {
-	t.Helper()
-	s.Anonymous().Do(http.MethodPost, "/accounts/register", map[string]any{"email": email, "password": secret}).Want(t, http.StatusAccepted, "")
-}
-
-func requestReset(t testing.TB, s *servertest.Server, email string) {
-	t.Helper()
-	s.Anonymous().Do(http.MethodPost, "/accounts/password/reset", map[string]any{"email": email}).Want(t, http.StatusAccepted, "")
-}
-
-// pass advances the server's clock, and wakes its worker with a request that causes no mail.
-func pass(t testing.TB, s *servertest.Server, by time.Duration) {
-	t.Helper()
-	s.Clock.Advance(by)
-	requestReset(t, s, "nobody@example.com")
-}
-
-// eventually waits until a condition holds, usually the effect of a worker.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("never: " + what)
-		}
-	}
-}
-
-// settled waits until every mail has an outcome, and returns the number of mails by outcome.
-func settled(t testing.TB, db *servertest.Database) map[string]int {
-	t.Helper()
-	eventually(t, "every mail has an outcome", func() bool { return db.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 0 })
-	outcomes := map[string]int{}
-	rows, err := db.SQL.QueryContext(t.Context(), "SELECT outcome FROM outbox WHERE email_norm <> 'nobody@example.com'")
-	must(t, err)
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var outcome string
-		must(t, rows.Scan(&outcome))
-		outcomes[outcome]++
-	}
-	must(t, rows.Err())
-	return outcomes
-}
-
-// row waits until no worker holds the mail to an address, and returns its attempts and the time of
-// the next one.
-func row(t testing.TB, db *servertest.Database, email string) (attempts int, next time.Time) {
-	t.Helper()
-	eventually(t, "the lease is given back", func() bool {
-		err := db.SQL.QueryRowContext(t.Context(), "SELECT attempts, next_at FROM outbox WHERE email_norm = ? AND lease IS NULL AND attempts > 0", email).Scan(&attempts, &next)
-		return err == nil
-	})
-	return attempts, next
-}
-
-func errorLines(s *servertest.Server) (lines []string) {
-	for line := range strings.Lines(s.Log.String()) {
-		if strings.Contains(line, `"level":"ERROR"`) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
 // The mail server is unavailable for a while. No request is affected, and every mail arrives once
 // afterwards. A server whose mails are sent takes turns with this one, so that both run under the
 // same load.
-func TestMailServerAway(t *testing.T) {
+func TestMailsArriveOnceAfterOutageOfServer(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		for name, away := range map[string]func(*postOffice){"refuses": (*postOffice).away, "is silent": (*postOffice).silence} {
 			t.Run(name, func(t *testing.T) {
@@ -253,7 +45,7 @@ func TestMailServerAway(t *testing.T) {
 				pass(t, s, longest)
 				outcomes := settled(t, s.Database)
 				if want := map[string]int{models.MailSent: 3 * rounds}; !maps.Equal(outcomes, want) || office.count() != 3*rounds {
-					t.Errorf("%v, and %d arrived of %d", outcomes, office.count(), 3*rounds)
+					t.Errorf("got the outcomes %v and %d mails of %d", outcomes, office.count(), 3*rounds)
 				}
 			})
 		}
@@ -291,7 +83,7 @@ func sameTime(t *testing.T, rounds int, usual, other *servertest.Server) {
 		a, b := median(both[0]), median(both[1])
 		t.Logf("%s: %v usually, %v without a mail server", operation, a, b)
 		if b > a*12/10+3*time.Millisecond {
-			t.Errorf("%s takes %v without a mail server and %v with one", operation, b, a)
+			t.Errorf("%s takes %v without a mail server, and %v with one", operation, b, a)
 		}
 	}
 }
@@ -303,7 +95,7 @@ func median(list []time.Duration) time.Duration {
 
 // A mail that is rejected temporarily is retried. Each pause is twice as long as the one before, up
 // to the longest one.
-func TestMailIsRetriedWithBackOff(t *testing.T) {
+func TestRejectedMailIsRetriedWithBackOff(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		office := newPostOffice(t).open()
@@ -320,7 +112,7 @@ func TestMailIsRetriedWithBackOff(t *testing.T) {
 			want := time.Duration(want) * time.Second
 			attempts, next := attempted(i + 1)
 			if early, late := began.Add(want-time.Millisecond), s.Clock.Now().Add(want); attempts != i+1 || next.Before(early) || next.After(late) {
-				t.Errorf("after attempt %d the next is at %v, not %v after %v", attempts, next, want, began)
+				t.Errorf("after attempt %d the next one is at %v, want %v after %v", attempts, next, want, began)
 			}
 			began = s.Clock.Now().Add(want)
 			pass(t, s, want)
@@ -329,14 +121,14 @@ func TestMailIsRetriedWithBackOff(t *testing.T) {
 		office.answer(nil)
 		pass(t, s, longest)
 		if got := settled(t, s.Database); got[models.MailSent] != 1 || office.count() != 1 || len(errorLines(s)) != 0 {
-			t.Errorf("outcomes %v, %d arrived\n%s", got, office.count(), errorLines(s))
+			t.Errorf("got the outcomes %v and %d mails, want 1 sent and no error\n%s", got, office.count(), errorLines(s))
 		}
 	})
 }
 
 // A mail that is rejected permanently, or not accepted before its link expired, is given up once
 // and logged as an error. The log contains neither the address nor the link.
-func TestMailIsGivenUp(t *testing.T) {
+func TestMailIsGivenUpOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusal error
 		later   time.Duration
@@ -356,7 +148,7 @@ func TestMailIsGivenUp(t *testing.T) {
 				office.answer(nil)
 				pass(t, s, c.later)
 				if got := settled(t, s.Database); got[c.outcome] != 1 || len(got) != 1 || office.count() != 0 {
-					t.Errorf("outcomes %v, %d arrived", got, office.count())
+					t.Errorf("got the outcomes %v and %d mails, want 1 given up", got, office.count())
 				}
 				pass(t, s, longest)
 				settled(t, s.Database)
@@ -365,7 +157,7 @@ func TestMailIsGivenUp(t *testing.T) {
 				}
 				for _, private := range []string{"ada@", "somebody@", "token=", "/pages/verify"} {
 					if strings.Contains(s.Log.String(), private) {
-						t.Errorf("the log has %q", private)
+						t.Errorf("the log contains %q", private)
 					}
 				}
 			})
@@ -375,7 +167,7 @@ func TestMailIsGivenUp(t *testing.T) {
 
 // A replica dies during a delivery. Another one sends the mail when the lease has expired, and not
 // earlier. If the mail was already sent, it is sent again, as the same mail with the same link.
-func TestWorkerDies(t *testing.T) {
+func TestMailOfDeadWorkerIsSentAfterLease(t *testing.T) {
 	for name, sent := range map[string]bool{"before it is sent": false, "after it was sent": true} {
 		t.Run(name, func(t *testing.T) {
 			servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -397,12 +189,12 @@ func TestWorkerDies(t *testing.T) {
 				pass(t, b, lease/2)
 				eventually(t, "the worker has looked", func() bool { return a.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL") == 1 })
 				if n := len(mails.To(u.Email)); n != before {
-					t.Errorf("%d mails while the lease was held", n-before)
+					t.Errorf("got %d mails while the lease was held, want 0", n-before)
 				}
 				pass(t, b, lease/2)
 				m := mails.Wait(t, u.Email, before+1)
 				if sent && (m.ID != mails.To(u.Email)[0].ID || m.Link != mails.To(u.Email)[0].Link) {
-					t.Error("the second one is another mail")
+					t.Error("the second mail differs from the first")
 				}
 				confirm := map[string]any{"token": servertest.Token(t, m), "new_password": "another horse battery"}
 				b.Anonymous().Do(http.MethodPost, "/accounts/password/reset/confirm", confirm).Want(t, http.StatusNoContent, "")
@@ -413,7 +205,7 @@ func TestWorkerDies(t *testing.T) {
 }
 
 // A mail that takes long to send does not hold up others.
-func TestSlowMailIsInNobodysWay(t *testing.T) {
+func TestSlowMailDoesNotDelayOthers(t *testing.T) {
 	mails, held := &servertest.Mails{}, make(chan struct{})
 	release := sync.OnceFunc(func() { close(held) })
 	defer release()
@@ -429,7 +221,7 @@ func TestSlowMailIsInNobodysWay(t *testing.T) {
 	mails.Wait(t, "ada@example.com", 1)
 	mails.Wait(t, "bob@example.com", 1)
 	if len(mails.To("slow@example.com")) != 0 {
-		t.Error("the slow mail was not slow")
+		t.Error("the slow mail was delivered too early for this test")
 	}
 	release()
 	mails.Wait(t, "slow@example.com", 1)
@@ -438,7 +230,7 @@ func TestSlowMailIsInNobodysWay(t *testing.T) {
 // A client that requests a reset for another person's address, and then one for its own, must not
 // see by the time of the second mail whether the first was sent. A mail without a recipient
 // occupies its sender for as long as the last mail that was sent.
-func TestMailToNobodyTakesAsLong(t *testing.T) {
+func TestMailWithoutRecipientTakesAsLongAsOthers(t *testing.T) {
 	t.Attr("control", "13")
 	const sending = 200 * time.Millisecond
 	s := servertest.Start(t, servertest.Options{Mail: senderFunc(func(context.Context, mail.Message) error { time.Sleep(sending); return nil })})
@@ -448,7 +240,7 @@ func TestMailToNobodyTakesAsLong(t *testing.T) {
 		requestReset(t, s, email)
 		settled(t, s.Database)
 		if took := time.Since(began); took < sending {
-			t.Errorf("a mail to %s took %v", email, took)
+			t.Errorf("a mail to %s took only %v", email, took)
 		}
 	}
 }
@@ -481,16 +273,16 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 			})})
 		}
 		if got := settled(t, a.Database); got[models.MailSent] != mails || office.count() != mails {
-			t.Errorf("outcomes %v, %d arrived", got, office.count())
+			t.Errorf("got the outcomes %v and %d mails, want each mail sent once", got, office.count())
 		}
 		if n := a.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE attempts <> 1"); n != 0 {
-			t.Errorf("%d mails were tried several times", n)
+			t.Errorf("%d mails were tried several times, want 0", n)
 		}
 	})
 }
 
 // A worker that is told to stop finishes the delivery in progress, and begins no other.
-func TestStopDuringDelivery(t *testing.T) {
+func TestStoppedWorkerFinishesDelivery(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		office := newPostOffice(t)
@@ -503,7 +295,7 @@ func TestStopDuringDelivery(t *testing.T) {
 		go func() { s.StopMails(); close(stopped) }()
 		select {
 		case <-stopped:
-			t.Error("the worker ended in the middle of a mail")
+			t.Error("the worker stopped during a delivery")
 		case <-time.After(100 * time.Millisecond):
 		}
 		register(t, s, "second@example.com")
@@ -511,7 +303,7 @@ func TestStopDuringDelivery(t *testing.T) {
 		select {
 		case <-stopped:
 		case <-time.After(5 * time.Second):
-			t.Fatal("the worker goes on")
+			t.Fatal("the worker did not stop within 5 s")
 		}
 		for _, want := range []string{"'first@example.com' AND outcome = 'sent' AND attempts = 1", "'second@example.com' AND outcome = '' AND attempts = 0"} {
 			if s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE lease IS NULL AND email_norm = "+want) != 1 {
@@ -519,14 +311,14 @@ func TestStopDuringDelivery(t *testing.T) {
 			}
 		}
 		if n := office.count(); n != 1 {
-			t.Errorf("%d mails arrived", n)
+			t.Errorf("got %d mails, want 1", n)
 		}
 	})
 }
 
 // The secret is changed while mails wait: mails that were tried before, whose links have a row, and
 // mails that were not.
-func TestSecretChangesBeforeMailIsSent(t *testing.T) {
+func TestWaitingMailIsSentAfterSecretChange(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		old, next := tokentest.Secret("a"), tokentest.Secret("b")
@@ -561,7 +353,7 @@ func TestSecretChangesBeforeMailIsSent(t *testing.T) {
 
 // A reader of the database cannot use it to open an account: it contains no token, nothing that a
 // token could be derived from without the server's secret, and no password.
-func TestOutboxHoldsNothingSecret(t *testing.T) {
+func TestOutboxContainsNoSecret(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		t.Parallel()
 		s := servertest.Start(t, servertest.Options{Engine: e})
@@ -588,11 +380,11 @@ func TestOutboxHoldsNothingSecret(t *testing.T) {
 			must(t, err)
 			hash := sha256.Sum256([]byte(value))
 			if strings.Contains(dump, value) || strings.Contains(dump, string(raw)) || strings.Contains(outbox, string(hash[:])) || !strings.Contains(dump, string(hash[:])) {
-				t.Error("a token is in the database, or its hash is where it should not be")
+				t.Error("the database contains a token, or its hash in the wrong table")
 			}
 		}
 		if len(tokens) != 3 || strings.Contains(dump, secret) {
-			t.Errorf("%d tokens; or the password is in the database", len(tokens))
+			t.Errorf("got %d tokens, want 3, and no password in the database", len(tokens))
 		}
 	})
 }

@@ -110,29 +110,29 @@ func (w *workshop) confirm(t models.OneTimeToken) error {
 }
 
 // The worker may create the token of a mail several times.
-func TestResetTokenIsStoredOnce(t *testing.T) {
+func TestRetriedResetStoresTokenOnce(t *testing.T) {
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		stale := w.reload(w.user.User)
 		token := w.reset(stale, w.instant())
 		before, locked := w.find(token), w.reload(stale).LockCount
 		must(t, w.store(stale, token))
 		if diff := cmp.Diff(before, w.find(token)); diff != "" {
-			t.Error("storing it again changed it", diff)
+			t.Error("storing the token again changed it:", diff)
 		}
 		if w.reload(stale).LockCount != locked+1 { // a cluster detects no conflict in a row that is not changed
-			t.Error("the user was not locked by a change")
+			t.Error("the transaction did not lock the user by a change")
 		}
 		must(t, w.confirm(token))
 		dump := w.Database.Dump(t)
 		if err := w.store(w.reload(stale), token); !errors.Is(err, models.ErrNotFound) || w.Database.Dump(t) != dump || w.isOpen(token) {
-			t.Errorf("storing it again opened it again, or changed something: %v", err)
+			t.Errorf("storing the used token again reopened it or changed a row: %v", err)
 		}
 	})
 }
 
 // The token of a reset that is stored while the invitation waits in the outbox lives as long as the
 // invitation. For a user with a password it lives as long as a reset.
-func TestResetLivesAsLongAsTheInvitation(t *testing.T) {
+func TestResetLivesAsLongAsWaitingInvitation(t *testing.T) {
 	t.Attr("control", "198")
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		for password, isExtended := range map[string]bool{"!": true, "!kept": true, "": true, "hash": false} {
@@ -160,7 +160,7 @@ func TestResetLivesAsLongAsTheInvitation(t *testing.T) {
 }
 
 // The token of an invitation that has been sent already passes its life on, too.
-func TestResetLivesAsLongAsTheLinkOfTheInvitation(t *testing.T) {
+func TestResetLivesAsLongAsSentInvitation(t *testing.T) {
 	t.Attr("control", "198")
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		u := w.user.User
@@ -176,7 +176,7 @@ func TestResetLivesAsLongAsTheLinkOfTheInvitation(t *testing.T) {
 }
 
 // The token of the newest request is the valid one, even if the mails are sent out of order.
-func TestNewestResetKillsTheOlder(t *testing.T) {
+func TestNewestResetInvalidatesOlderOnes(t *testing.T) {
 	for name, order := range map[string][]time.Duration{
 		"in order": {0, time.Second, 2 * time.Second}, "backwards": {2 * time.Second, time.Second, 0}, "mixed": {time.Second, 2 * time.Second, 0},
 	} {
@@ -190,10 +190,10 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 				open := w.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", w.user.ID)
 				newest := w.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL AND created_at = ?", at.Add(2*time.Second))
 				if open != 1 || newest != 1 {
-					t.Errorf("%d tokens are open, of the newest request %d", open, newest)
+					t.Errorf("%d tokens are open, %d of them of the newest request, want 1 and 1", open, newest)
 				}
 				if !w.isOpen(bob) {
-					t.Error("another user's token was ended")
+					t.Error("the reset closed the token of another user")
 				}
 			})
 		})
@@ -202,7 +202,7 @@ func TestNewestResetKillsTheOlder(t *testing.T) {
 
 // No link is created after the event that ends all links, neither by a worker that read the user
 // before the event, nor by one that reads the user afterwards.
-func TestNoResetLinkAfterTheEnd(t *testing.T) {
+func TestResetLinkIsNotCreatedAfterLinksEnded(t *testing.T) {
 	for name, end := range map[string]func(w *workshop){
 		"reset": func(w *workshop) { must(w.t, w.confirm(w.reset(w.user.User, w.instant()))) },
 		"change": func(w *workshop) {
@@ -220,14 +220,14 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 				waiting, bobs, change := w.queue(stale, mail.Reset, w.instant()), w.reset(bob, w.instant()), w.pendingChange(stale)
 				end(w)
 				if err := w.store(stale, waiting); !errors.Is(err, models.ErrConflict) {
-					t.Errorf("as read before: %v", err)
+					t.Errorf("user as read before: got %v, want ErrConflict", err)
 				}
 				if err := w.store(w.reload(stale), waiting); !errors.Is(err, models.ErrNotFound) {
-					t.Errorf("a link was created after the end: %v", err)
+					t.Errorf("a link was created after the links were ended: %v", err)
 				}
 				found, err := w.Server.Store.TokenByID(t.Context(), models.PurposeEmailChange, change.ID)
 				if must(t, err); found.UsedAt == nil || !w.isOpen(bobs) {
-					t.Errorf("the change of address was ended at %v; another user's reset is open: %v", found.UsedAt, w.isOpen(bobs))
+					t.Errorf("the change of address ended at %v; the reset of another user is open: %v", found.UsedAt, w.isOpen(bobs))
 				}
 			})
 		})
@@ -235,7 +235,7 @@ func TestNoResetLinkAfterTheEnd(t *testing.T) {
 }
 
 // If two workers compose two resets of one user at once, one token stays open.
-func TestTwoResetsAtOnce(t *testing.T) {
+func TestConcurrentResetsLeaveOneToken(t *testing.T) {
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		other := servertest.Start(t, servertest.Options{Engine: w.Database.Engine, Database: w.Database, HoldMail: true})
 		stores := []*models.Store{w.Server.Store, other.Store}
@@ -260,14 +260,14 @@ func TestTwoResetsAtOnce(t *testing.T) {
 			}
 			all.Wait()
 			if n := w.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE used_at IS NULL"); n != 1 || stored.Load() != 4 || !w.isOpen(list[3]) {
-				t.Fatalf("round %d: %d are open, %d were stored", round, n, stored.Load())
+				t.Fatalf("round %d: %d tokens are open and %d were stored, want 1 and 4", round, n, stored.Load())
 			}
 		}
 	})
 }
 
 // The last mail of a deleted account keeps the address no longer than its delivery takes.
-func TestFinishedMailOfADeletedAccountHasNoRecipient(t *testing.T) {
+func TestFinishedMailOfDeletedAccountHasNoRecipient(t *testing.T) {
 	for _, kind := range []mail.Kind{mail.AccountDeleted, mail.PasswordChanged} {
 		m := outbox.FinishedMail(models.Mail{Kind: string(kind), Email: "ada@example.com", EmailNorm: "ada@example.com", Name: "Ada"}, models.MailSent)
 		if isCleared := m.Email+m.EmailNorm+m.Name == ""; isCleared != (kind == mail.AccountDeleted) || m.Outcome != models.MailSent {

@@ -78,11 +78,11 @@ func TestUnknownAddressesDoNotDelayMail(t *testing.T) {
 		took := time.Since(began)
 		t.Logf("sent after %v", took)
 		if took > bound {
-			t.Errorf("a reset behind 2000 for unknown addresses was sent only after %v", took)
+			t.Errorf("a reset behind 2,000 mails to unknown addresses took %v", took)
 		}
 		settled(t, s.Database)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM outbox WHERE outcome = 'dropped'"); n != 2000 {
-			t.Errorf("%d of 2000 mails without a recipient are finished", n)
+			t.Errorf("%d of 2,000 mails without a recipient are finished", n)
 		}
 	})
 }
@@ -90,7 +90,7 @@ func TestUnknownAddressesDoNotDelayMail(t *testing.T) {
 // If too many mails are due, requests for mails are rejected, because the mail would arrive too
 // late. The rejection does not depend on the address, and one kind of request does not block the
 // other.
-func TestBacklogIsRejected(t *testing.T) {
+func TestMailRequestsAreRejectedDuringBacklog(t *testing.T) {
 	t.Attr("control", "187")
 	const bound = 1000
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -125,12 +125,12 @@ func TestBacklogIsRejected(t *testing.T) {
 						r := ask(path, email)
 						wantUnavailable(t, r)
 						if r.Header.Get("Retry-After") != "5" {
-							t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+							t.Errorf("Retry-After is %q, want 5", r.Header.Get("Retry-After"))
 						}
 					}
 				}
 				if s.Database.Dump(t) != before || s.Database.Count(t, "SELECT SUM(hits) FROM rate_limits") != counted {
-					t.Error("a rejected request changed the database")
+					t.Error("the rejected request changed the database")
 				}
 				for _, path := range c.taken {
 					ask(path, u.Email).Want(t, http.StatusAccepted, "")
@@ -139,7 +139,7 @@ func TestBacklogIsRejected(t *testing.T) {
 					t.Errorf("got %s counted rejections", got)
 				}
 				for _, line := range errorLines(s) {
-					t.Errorf("a flood writes error lines to the log: %s", line)
+					t.Errorf("the flood caused an error line in the log: %s", line)
 				}
 			})
 		}
@@ -170,7 +170,7 @@ func (h *heldMails) kinds() []string {
 
 // A mail caused by a signed-in user, and then a reset, are sent before the registrations that
 // strangers have queued earlier.
-func TestSignedInUsersGoFirst(t *testing.T) {
+func TestMailsOfSignedInUsersAreSentFirst(t *testing.T) {
 	t.Attr("control", "187")
 	const senders = 6
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -188,12 +188,12 @@ func TestSignedInUsersGoFirst(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var sending sync.WaitGroup
 		sending.Go(func() {
-			s.Service.SendMails(ctx, held, func(f outbox.Fault) { t.Errorf("a mail of kind %s: %v", f.Kind, f.Err) })
+			s.Service.SendMails(ctx, held, func(f outbox.Fault) { t.Errorf("mail of the kind %s: %v", f.Kind, f.Err) })
 		})
 		eventually(t, "every sender is busy", func() bool { return len(held.kinds()) == senders })
 		for _, kind := range []string{"password_changed", "reset"} {
 			if got := held.kinds(); !slices.Contains(got, kind) {
-				t.Errorf("the first mails are %q, without %s", got, kind)
+				t.Errorf("the first mails are %q, want %s among them", got, kind)
 			}
 		}
 		close(held.release)
@@ -207,7 +207,7 @@ func TestSignedInUsersGoFirst(t *testing.T) {
 
 // Decoys hold a third of the senders for as long as a real mail took, and no longer. Real mails can
 // use all senders.
-func TestDecoysHoldTheirPart(t *testing.T) {
+func TestDecoysOccupyThirdOfSenders(t *testing.T) {
 	t.Attr("control", "187")
 	const senders, part, sending = 6, 2, 2 * time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -235,7 +235,7 @@ func TestDecoysHoldTheirPart(t *testing.T) {
 		}
 		eventually(t, "real mails have all senders", func() bool { return len(held.kinds()) == 1+senders })
 		if took := time.Since(began); took < sending {
-			t.Errorf("decoys held their senders for %v, but a real mail took %v", took, sending)
+			t.Errorf("decoys occupied their senders for %v, want the %v of a real mail", took, sending)
 		}
 		release()
 		if got := settled(t, s.Database); got[models.MailSent] != senders+1 {
@@ -246,7 +246,7 @@ func TestDecoysHoldTheirPart(t *testing.T) {
 
 // A reset is sent although many mails of signed-in users, or many retried mails that hold their
 // places for long, are due.
-func TestAResetAlwaysHasAPlace(t *testing.T) {
+func TestResetIsSentDespiteOtherMails(t *testing.T) {
 	t.Attr("control", "187")
 	const pushed = 4 // of six senders
 	for name, first := range map[string]struct {
@@ -278,7 +278,7 @@ func TestAResetAlwaysHasAPlace(t *testing.T) {
 // own and for another person's address, and then one for a fourth mailbox. How long that takes must
 // not show whether the other person has an account: a sender is busy with that address in either
 // case.
-func TestAnObserverCannotTimeAnAccount(t *testing.T) {
+func TestDeliveryTimeDoesNotRevealAccount(t *testing.T) {
 	t.Attr("control", "187")
 	const sending = time.Second
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -313,7 +313,7 @@ func TestAnObserverCannotTimeAnAccount(t *testing.T) {
 				}
 				settled(t, s.Database)
 				if waited := at(last).Sub(at(first)); waited < sending/2 {
-					t.Errorf("the last mail was sent %v after the first", waited)
+					t.Errorf("the last mail was sent only %v after the first", waited)
 				}
 			})
 		}

@@ -1,4 +1,5 @@
-// Package problem holds the errors of operations, with the problem codes of the contract (RFC 9457).
+// Package problem holds the errors of operations, with the problem codes of the contract (RFC 9457),
+// and the texts of each code.
 //
 // The packages that decide return these errors; the server turns them into responses. An error
 // says nothing that the caller must not learn: its cause is only for the log.
@@ -16,8 +17,7 @@ import (
 // Code is a problem code of the contract (ProblemCode).
 type Code string
 
-// The codes that this package returns. The server adds those of HTTP itself, such as
-// resource_not_found for an unknown route and body_too_large.
+// The codes of operations.
 const (
 	CredentialsMissing Code = "credentials_missing"
 	AccessInvalid      Code = "access_invalid"
@@ -41,6 +41,18 @@ const (
 	PreconditionFailed Code = "precondition_failed"
 	RateLimited        Code = "rate_limited"
 	ServiceUnavailable Code = "service_unavailable"
+)
+
+// The codes of HTTP itself, which the server returns before it calls an operation or after one has
+// failed.
+const (
+	RequestMalformed     Code = "request_malformed"
+	CSRFFailed           Code = "csrf_failed"
+	TransportUnusable    Code = "transport_unusable"
+	MethodNotAllowed     Code = "method_not_allowed"
+	BodyTooLarge         Code = "body_too_large"
+	MediaTypeUnsupported Code = "media_type_unsupported"
+	ServerFailed         Code = "server_failed"
 )
 
 // Error is the error of an operation. The cause is only for the log.

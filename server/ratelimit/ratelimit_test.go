@@ -84,7 +84,7 @@ func wantExceeded(t *testing.T, err error, kind string, until time.Time, inFligh
 	t.Helper()
 	var exceeded *ratelimit.Exceeded
 	if !errors.As(err, &exceeded) || exceeded.Kind != kind || !exceeded.Until.Equal(until) || exceeded.InFlight != inFlight {
-		t.Fatalf("%#v, want the limit %s to be exceeded until %v, in flight %t", err, kind, until, inFlight)
+		t.Fatalf("got %#v, want the limit %s to be exceeded until %v, in flight %t", err, kind, until, inFlight)
 	}
 }
 
@@ -96,7 +96,7 @@ func (f *fixture) hits(t *testing.T, kind string) int64 {
 
 // A limit permits N actions in a window, and again after it. A disabled limit permits any number and
 // writes nothing.
-func TestAllowCountsInAWindow(t *testing.T) {
+func TestAllowPermitsNumberPerWindow(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		export := ratelimit.Limit{N: 2, Per: time.Hour}.For("export", "7")
 		disabled := ratelimit.Limit{Per: time.Hour}.For("disabled", "7")
@@ -106,13 +106,13 @@ func TestAllowCountsInAWindow(t *testing.T) {
 		}
 		wantExceeded(t, f.Allow(t.Context(), export, disabled), "export", end, false)
 		if is, err := f.IsExceeded(t.Context(), export); err != nil || !is {
-			t.Errorf("IsExceeded reports %t, %v", is, err)
+			t.Errorf("IsExceeded: got %t, %v, want true", is, err)
 		}
 		must(t, f.Allow(t.Context(), ratelimit.Limit{N: 2, Per: time.Hour}.For("export", "8")))
 		f.advance(time.Hour)
 		must(t, f.Allow(t.Context(), export))
 		if n := f.hits(t, "disabled"); n != 0 {
-			t.Errorf("%d hits of a disabled limit", n)
+			t.Errorf("got %d hits of a disabled limit, want 0", n)
 		}
 	})
 }
@@ -126,13 +126,13 @@ func TestAllowCountsAllOrNone(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		if n := f.hits(t, "other"); n != 0 {
-			t.Errorf("%d hits of the other limit", n)
+			t.Errorf("got %d hits of the other limit, want 0", n)
 		}
 	})
 }
 
 // A refunded action does not count, even if the request has been canceled.
-func TestRefund(t *testing.T) {
+func TestRefundedActionDoesNotCount(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		one := ratelimit.Limit{N: 1, Per: time.Hour}.For("one", "7")
 		canceled, cancel := context.WithCancel(t.Context())
@@ -145,7 +145,7 @@ func TestRefund(t *testing.T) {
 }
 
 // Count joins the caller's transaction.
-func TestCountInATransaction(t *testing.T) {
+func TestCountJoinsTransactionOfCaller(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		one := ratelimit.Limit{N: 1, Per: time.Hour}.For("one", "7")
 		rollback := errors.New("roll back")
@@ -168,23 +168,23 @@ func TestCountInATransaction(t *testing.T) {
 }
 
 // An IPv6 client is counted by its /64 and, as eight clients, by its /48.
-func TestForClient(t *testing.T) {
+func TestForClientCountsBothNetworks(t *testing.T) {
 	limit := ratelimit.Limit{N: 3, Per: time.Minute}
 	if uses := limit.ForClient("login", "192.0.2.1", "192.0.2.1"); len(uses) != 1 || uses[0].Kind != "login_client" || uses[0].Limit != 3 {
-		t.Errorf("IPv4: %+v", uses)
+		t.Errorf("IPv4: got %+v", uses)
 	}
 	uses := limit.ForClient("login", "2001:db8:0:1::/64", "2001:db8::/48")
 	if len(uses) != 2 || uses[0].Limit != 3 || uses[1].Limit != 24 || uses[0].ID == uses[1].ID {
-		t.Errorf("IPv6: %+v", uses)
+		t.Errorf("IPv6: got %+v", uses)
 	}
 	if limit.For("a", "7").ID == limit.For("b", "7").ID || limit.For("a", "7").ID != ratelimit.ID("a", "7") {
-		t.Error("the id is not that of the kind and the subject")
+		t.Error("the ID is not derived from the kind and the subject")
 	}
 }
 
 // The limiter remembers for a second which limits of clients are exceeded. Limits of accounts are
 // read from the database each time, because another replica may have released them.
-func TestMemory(t *testing.T) {
+func TestExceededClientLimitsAreRemembered(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		limit := ratelimit.Limit{N: 1, Per: time.Hour}
 		client, account := limit.ForClient("login", "192.0.2.1", "192.0.2.1"), limit.For("login_account", "ada")
@@ -196,10 +196,10 @@ func TestMemory(t *testing.T) {
 		}
 		f.db.Exec(t, "DELETE FROM rate_limits")
 		if err := f.Allow(t.Context(), client...); !ratelimit.IsExceeded(err, "login_client") {
-			t.Errorf("a client's limit: %v", err)
+			t.Errorf("limit of a client: got %v, want it to be exceeded", err)
 		}
 		if err := f.AllowFromMemory(client...); !ratelimit.IsExceeded(err, "login_client") {
-			t.Errorf("a client's limit, from memory alone: %v", err)
+			t.Errorf("limit of a client, from memory alone: got %v, want it to be exceeded", err)
 		}
 		must(t, f.Allow(t.Context(), account))
 		f.advance(time.Second)
@@ -222,7 +222,7 @@ func right() (bool, error) { return true, nil }
 
 // A right attempt counts only as verified, a wrong one everywhere, and one that could not be
 // verified nowhere.
-func TestVerifySettlesByOutcome(t *testing.T) {
+func TestVerifyCountsByOutcome(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		busy := errors.New("busy")
 		for _, c := range []struct {
@@ -247,7 +247,7 @@ func TestVerifySettlesByOutcome(t *testing.T) {
 
 // The limits of a secret are alternatives: after the first, the next one counts. When all are
 // exceeded, check is not called, the error is the one that ends sooner, and the client pays.
-func TestVerifyTriesTheLimitsOfASecret(t *testing.T) {
+func TestVerifyTriesLimitsOfSecretInOrder(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		end := f.clock().Add(15 * time.Minute)
 		for range 2 {
@@ -260,10 +260,10 @@ func TestVerifyTriesTheLimitsOfASecret(t *testing.T) {
 			must(t, err)
 		}
 		if own, common := f.hits(t, "own"), f.hits(t, "common"); own != 2 || common != 2 {
-			t.Errorf("%d hits of the first limit and %d of the second", own, common)
+			t.Errorf("got %d hits of the first limit and %d of the second, want 2 each", own, common)
 		}
 		_, err := f.Verify(t.Context(), attempt(2), func() (bool, error) {
-			t.Error("a rejected attempt is verified")
+			t.Error("Verify called check although the limits are exceeded")
 			return true, nil
 		})
 		wantExceeded(t, err, "own", end, false)
@@ -276,7 +276,7 @@ func TestVerifyTriesTheLimitsOfASecret(t *testing.T) {
 // While attempts that reach a limit are being verified, the rejection of a further one is not final.
 // It is after they turned out to be wrong, or after the time of a verification if their server has
 // stopped.
-func TestVerifyWhileOthersAreInFlight(t *testing.T) {
+func TestVerifyIsUndecidedWhileAttemptsAreInFlight(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		one := func() ratelimit.Attempt {
 			a := attempt(1)
@@ -302,7 +302,7 @@ func TestVerifyWhileOthersAreInFlight(t *testing.T) {
 
 // A network is known for both names of a user for 30 days, and not for a user who is inactive or has
 // another name by now.
-func TestKnownNetwork(t *testing.T) {
+func TestKnownNetworkHoldsForBothNamesFor30Days(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		u := models.User{Username: "ada", UsernameNorm: "ada", Email: "ada@example.com", EmailNorm: "ada@example.com",
 			Password: "hash", IsActive: true, DateJoined: f.clock(), SessionEpoch: 1}
@@ -335,16 +335,16 @@ func TestKnownNetwork(t *testing.T) {
 		f.advance(23 * time.Hour)
 		must(t, f.AddKnownNetwork(t.Context(), u, "home", first)) // it is renewed once a day
 		if until := known(u.EmailNorm, "home"); !until.Equal(first) {
-			t.Errorf("renewed until %v after 23 hours", until)
+			t.Errorf("after 23 hours the network was renewed until %v", until)
 		}
 		f.advance(2 * time.Hour)
 		must(t, f.AddKnownNetwork(t.Context(), u, "home", first))
 		if until := known(u.EmailNorm, "home"); !until.Equal(first.Add(25 * time.Hour)) {
-			t.Errorf("known until %v after 25 hours", until)
+			t.Errorf("after 25 hours the network is known until %v", until)
 		}
 		f.advance(30 * 24 * time.Hour)
 		if until := known(u.EmailNorm, "home"); !until.IsZero() {
-			t.Errorf("known until %v, which has passed", until)
+			t.Errorf("the network is known until %v, which has passed", until)
 		}
 		f.db.Exec(t, "UPDATE users SET is_active = ?", false)
 		must(t, f.AddKnownNetwork(t.Context(), u, "work", time.Time{}))

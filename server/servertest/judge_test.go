@@ -66,7 +66,7 @@ func all(spoilers ...func(r *servertest.Response)) func(r *servertest.Response) 
 	}
 }
 
-func TestTheJudgeRefuses(t *testing.T) {
+func TestJudgeRejectsResponsesOutsideContract(t *testing.T) {
 	t.Attr("control", "88")
 	answers := collect(t)
 	for name, c := range map[string]struct {

@@ -66,7 +66,7 @@ func (m *Manager) login(tx *models.Tx, n NewSession, rehash string) (models.Sess
 			return models.Session{}, err
 		}
 	}
-	return m.start(tx, n, "")
+	return m.startSession(tx, n, "")
 }
 
 // recordLogin records the login of a user, whose row it locks.
@@ -88,9 +88,9 @@ func recordLogin(tx *models.Tx, u models.User) error {
 	return tx.RecordLogin(u)
 }
 
-// start adds a session, revokes the oldest sessions beyond the maximum, and records both. The
+// startSession adds a session, revokes the oldest sessions beyond the maximum, and records both. The
 // transaction has locked the user.
-func (m *Manager) start(tx *models.Tx, n NewSession, detail string) (models.Session, error) {
+func (m *Manager) startSession(tx *models.Tx, n NewSession, detail string) (models.Session, error) {
 	s, err := m.Add(tx, n)
 	if err != nil {
 		return s, err

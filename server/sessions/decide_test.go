@@ -85,7 +85,7 @@ func walk(t *testing.T, p Policy, rows []row) {
 }
 
 // The ages at which the verdict changes, for the default interval and for a short one.
-func TestDecideAges(t *testing.T) {
+func TestDecideByAgeOfToken(t *testing.T) {
 	for _, wm := range [][2]time.Duration{{30 * time.Second, 5 * time.Second}, {2 * time.Second, 400 * time.Millisecond}, {60 * time.Second, 5 * time.Second}} {
 		w, m := wm[0], wm[1]
 		t.Run(fmt.Sprint(w), func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestDecideAges(t *testing.T) {
 }
 
 // The attempt permits row 5 after W for the client that made the rotation, and for no other.
-func TestDecideAttempt(t *testing.T) {
+func TestDecideAcceptsAttemptAfterGracePeriod(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	walk(t, profile(w, m), []row{
 		{"the rotation's, just over W", judged{behind: 1, age: w + micro, attempt: mine, rotation: mine}, successor},
@@ -142,7 +142,7 @@ func TestDecideAttempt(t *testing.T) {
 }
 
 // With W = 0 a token has one use, without grace, margin or attempt.
-func TestDecideStrict(t *testing.T) {
+func TestDecideAcceptsTokenOnceInStrictProfile(t *testing.T) {
 	walk(t, profile(0, 0), []row{
 		{"current, born now", judged{}, rotate},
 		{"current, a tick old", judged{age: micro}, rotate},
@@ -154,15 +154,15 @@ func TestDecideStrict(t *testing.T) {
 		{"one ahead", judged{behind: -1}, regression},
 		{"our own rotation", judged{behind: 1, wrote: []time.Duration{0}}, applied},
 		{"the first of our two", judged{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, applied},
-		{"somebody else's rotation", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
+		{"a rotation by another caller", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
 	})
 	if p := profile(0, 0); p.attemptHash("q83vEjRWeJCrze8SNFZ4kA") != nil {
-		t.Error("the strict profile keeps an attempt")
+		t.Error("the strict profile stored an attempt")
 	}
 }
 
 // A rotation by this process whose answer was lost is recognized by the time that it wrote.
-func TestDecideReadBack(t *testing.T) {
+func TestDecideRecognizesOwnRotation(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	wrote := func(ages ...time.Duration) []time.Duration { return ages }
 	walk(t, profile(w, m), []row{
@@ -170,8 +170,8 @@ func TestDecideReadBack(t *testing.T) {
 		{"applied, found out after W", judged{behind: 1, age: w + m, wrote: wrote(w + m)}, applied},
 		{"the first of two", judged{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, applied},
 		{"not applied", judged{age: w + m, wrote: wrote(40 * time.Millisecond)}, rotate},
-		{"somebody else was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
-		{"somebody else's, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
+		{"another caller was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
+		{"a rotation by another caller, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
 		{"nothing written, row of the zero time", judged{behind: 1, row: func(l *models.Live) { l.RotatedAt = time.Time{} }}, reuse},
 		{"applied, and revoked since", judged{behind: 1, wrote: wrote(0), row: revoked}, ended},
 	})
@@ -180,7 +180,7 @@ func TestDecideReadBack(t *testing.T) {
 func revoked(l *models.Live) { at := noon.Add(-time.Second); l.RevokedAt = &at }
 
 // Rows 0b, 1 and 2 apply in this order, and all before any grace.
-func TestDecideOrder(t *testing.T) {
+func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	idleOver := func(l *models.Live) { l.IdleExpiresAt = noon }
 	allOver := func(l *models.Live) { l.IdleExpiresAt, l.ExpiresAt = noon, noon }
@@ -208,14 +208,14 @@ func TestDecideOrder(t *testing.T) {
 					{end + ", reused", judged{behind: 2, age: w + m, row: change}, ended},
 					{end + ", ahead", judged{behind: -1, row: change}, ended},
 					{end + ", and over", judged{row: both(change, idleOver)}, tooLate},
-					{end + ", of somebody else", judged{credential: stranger, row: change}, misdirected},
+					{end + ", of another user", judged{credential: stranger, row: change}, misdirected},
 				})
 			}
 			walk(t, p, []row{
 				{"exp passed", judged{credential: expired}, tooLate},
 				{"exp passed, previous", judged{behind: 1, credential: expired}, tooLate},
 				{"exp passed, reused", judged{behind: 2, credential: expired}, tooLate},
-				{"exp passed, of somebody else", judged{credential: func(c *Credential) { expired(c); stranger(c) }}, misdirected},
+				{"exp passed, of another user", judged{credential: func(c *Credential) { expired(c); stranger(c) }}, misdirected},
 				{"idle end now", judged{row: idleOver}, tooLate},
 				{"idle end now, previous", judged{behind: 1, row: idleOver}, tooLate},
 				{"idle end now, reused", judged{behind: 2, age: w + m, row: idleOver}, tooLate},
@@ -223,7 +223,7 @@ func TestDecideOrder(t *testing.T) {
 				{"absolute end now", judged{row: allOver}, tooLate},
 				{"absolute end alone", judged{row: func(l *models.Live) { l.ExpiresAt = noon }}, tooLate},
 				{"idle end in a tick", judged{behind: -1, row: func(l *models.Live) { l.IdleExpiresAt = noon.Add(micro) }}, regression},
-				{"of somebody else, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
+				{"of another user, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
 				{"another transport than the row's", judged{credential: func(c *Credential) { c.Transport = token.Cookies }}, misdirected},
 			})
 		})
@@ -231,7 +231,7 @@ func TestDecideOrder(t *testing.T) {
 }
 
 // Every credential is combined with every transport: only the transport's own location is accepted.
-func TestDecideCarriers(t *testing.T) {
+func TestDecideAcceptsLocationOfTransportOnly(t *testing.T) {
 	own := map[token.Transport]TokenLocation{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: Body}
 	for transport, right := range own {
 		for _, location := range []TokenLocation{Bearer, AccessCookie, RefreshCookie, Body} {
@@ -254,7 +254,7 @@ func TestDecideCarriers(t *testing.T) {
 
 // The refresh credential of server_held is valid beyond its own exp: the idle end of the row
 // counts.
-func TestDecideServerHeld(t *testing.T) {
+func TestDecideUsesIdleEndForServerHeld(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	handle := func(c *Credential) { c.Location, c.Transport, c.Expired = AccessCookie, "", true }
 	held := func(changes ...func(*models.Live)) func(*models.Live) {
@@ -280,7 +280,7 @@ func TestDecideServerHeld(t *testing.T) {
 // The model in scripts/model, which is checked exhaustively, has the same decisions as this code.
 // Each line of its table has the profile, revoked or not, the generations behind, the age in
 // seconds, the attempts of the request and of the rotation, and the row that answers.
-func TestTheModelDecidesAlike(t *testing.T) {
+func TestDecideAgreesWithModel(t *testing.T) {
 	profiles := map[string]Policy{"grace": profile(6*time.Second, 2*time.Second), "strict": profile(0, 0)}
 	attempts := [][]byte{nil, mine, theirs}
 	rows := map[int]verdict{2: ended, 3: rotate, 4: same, 5: successor, 6: reuse, 8: undecidable}
@@ -290,7 +290,7 @@ func TestTheModelDecidesAlike(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
 	if len(lines) < 1000 {
-		t.Errorf("only %d lines", len(lines))
+		t.Errorf("the table of the model has only %d lines", len(lines))
 	}
 	for _, line := range lines {
 		var name string
@@ -306,7 +306,7 @@ func TestTheModelDecidesAlike(t *testing.T) {
 			j.attempt, j.rotation = nil, nil
 		}
 		if got := j.ask(profiles[name]); got != rows[want] {
-			t.Errorf("%s: %v here", line, got)
+			t.Errorf("%s: got row %v", line, got)
 		}
 	}
 }

@@ -14,9 +14,9 @@ const beatEvery = 100 * time.Millisecond
 // (SIGSTOP), its virtual machine was paused, or the machine was suspended. Refresh treats requests
 // that may have waited in the kernel during a standstill as held up. Without RunHeartbeat no
 // standstill is detected.
-func (m *Manager) RunHeartbeat(ctx context.Context) {
-	m.heartbeat.start()
-	defer m.heartbeat.stop()
+func (h *heartbeat) RunHeartbeat(ctx context.Context) {
+	h.start()
+	defer h.stop()
 	ticks := time.NewTicker(beatEvery)
 	defer ticks.Stop()
 	for {
@@ -24,7 +24,7 @@ func (m *Manager) RunHeartbeat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			m.heartbeat.beat(readClocks())
+			h.beat(readClocks())
 		}
 	}
 }
@@ -103,9 +103,9 @@ func (h *heartbeat) stoodStill(now clocks, period time.Duration) bool {
 }
 
 // StandStill makes the process look as if it had just stood still for a period. It is for tests.
-func (m *Manager) StandStill(period time.Duration) {
-	m.heartbeat.mu.Lock()
-	defer m.heartbeat.mu.Unlock()
-	m.heartbeat.last.monotonic -= period
-	m.heartbeat.last.wall = m.heartbeat.last.wall.Add(-period)
+func (h *heartbeat) StandStill(period time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last.monotonic -= period
+	h.last.wall = h.last.wall.Add(-period)
 }

@@ -7,7 +7,7 @@ import (
 
 // The heartbeat detects a standstill by either clock, in whichever order goroutines read the
 // clocks, and reports it until the period is over.
-func TestHeartbeatNoticesAStandstill(t *testing.T) {
+func TestHeartbeatReportsStandstill(t *testing.T) {
 	t.Attr("control", "195")
 	const limit, edge = time.Second, beatEvery + time.Second
 	at := func(monotonic, wall time.Duration) clocks { return clocks{monotonic, noon.Add(wall)} }
@@ -37,17 +37,17 @@ func TestHeartbeatNoticesAStandstill(t *testing.T) {
 			}
 			later := clocks{test.now.monotonic + test.asked, test.now.wall.Add(test.asked)}
 			if got := h.stoodStill(later, limit); got != test.stood {
-				t.Errorf("%s, after %d beats: stood still is %v", name, beatFirst, got)
+				t.Errorf("%s, after %d beats: stoodStill reports %v", name, beatFirst, got)
 			}
 			if want := test.stood || test.asked > 0; (noticed == 1) != want {
-				t.Errorf("%s: the standstill was reported %d times", name, noticed)
+				t.Errorf("%s: the standstill was reported %d times, want once", name, noticed)
 			}
 		}
 	}
 	off := &heartbeat{limit: limit, last: at(0, 0)}
 	if off.stoodStill(at(time.Hour, time.Hour), limit) {
-		t.Error("without RunHeartbeat the time between two requests counts as a standstill")
+		t.Error("without RunHeartbeat, the time between two requests counts as a standstill")
 	}
-	strict := &heartbeat{on: true, last: at(0, 0), onNoticed: func() { t.Error("the strict profile notices a late tick") }}
+	strict := &heartbeat{on: true, last: at(0, 0), onNoticed: func() { t.Error("the strict profile reported a late tick") }}
 	strict.beat(at(2*beatEvery, 2*beatEvery))
 }

@@ -139,7 +139,7 @@ func (x exchanging) login(tx *models.Tx, u models.User) (models.Session, error) 
 	if err != nil {
 		return models.Session{}, err
 	}
-	return x.start(tx, NewSession{
+	return x.startSession(tx, NewSession{
 		ID: x.id, User: u, Transport: x.in.Credential.Transport, Client: x.in.Client,
 		Attempt: x.policy.attemptHash(x.in.Attempt), AuthenticatedAt: &passwordNeverShown,
 	}, x.legacy.Detail)

@@ -6,14 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
-	"github.com/google/go-cmp/cmp"
 )
 
 // The corpus is in tokentest, because other tests send it over HTTP.
 
-func TestHostileAccessTokens(t *testing.T) {
+func TestHostileAccessTokensAreRejected(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -33,19 +34,19 @@ func TestHostileAccessTokens(t *testing.T) {
 	})
 	// The good token is still valid, with the same claims.
 	if got, err := v.Access(access); err != nil || got != want {
-		t.Errorf("the good token afterwards: %v", err)
+		t.Errorf("the valid token afterward: %v", err)
 	}
 	if n := v.Remembered(); n != 1 {
-		t.Errorf("%d tokens remembered, want the good one alone", n)
+		t.Errorf("%d tokens cached, want only the valid one", n)
 	}
 	for _, u := range tokentest.Unbacked(tokentest.Access, secretA, access, refresh, start) {
 		if _, err := v.Access(u.Raw); err != nil {
-			t.Errorf("%s: %v, but only the row can tell", u.Name, err)
+			t.Errorf("%s: %v, want accepted, because only the session row shows the difference", u.Name, err)
 		}
 	}
 }
 
-func TestHostileRefreshTokens(t *testing.T) {
+func TestHostileRefreshTokensAreRejected(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -64,7 +65,7 @@ func TestHostileRefreshTokens(t *testing.T) {
 	})
 	for _, u := range tokentest.Unbacked(tokentest.Refresh, secretA, access, refresh, start) {
 		if _, err := v.Refresh(u.Raw); err != nil {
-			t.Errorf("%s: %v, but only the row can tell", u.Name, err)
+			t.Errorf("%s: %v, want accepted, because only the session row shows the difference", u.Name, err)
 		}
 	}
 }
@@ -73,7 +74,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 	names := map[string]bool{}
 	for _, hostile := range tokentest.Hostile(use, secretA, access, refresh, start) {
 		if names[hostile.Name] {
-			t.Errorf("two cases are called %q", hostile.Name)
+			t.Errorf("duplicate case %q", hostile.Name)
 		}
 		names[hostile.Name] = true
 		want := token.ErrInvalid
@@ -89,7 +90,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 				t.Errorf("%s: claims %+v", hostile.Name, claims)
 			}
 			if err != nil && len(err.Error()) > 60 {
-				t.Errorf("%s: the error is long enough to hold a token: %s", hostile.Name, err)
+				t.Errorf("%s: the error is long enough to contain a token: %s", hostile.Name, err)
 			}
 		}
 	}
@@ -100,7 +101,7 @@ func eachHostile(t *testing.T, use tokentest.Use, access, refresh string, verify
 
 // The forger and the issuer are independent implementations. They must agree on good tokens, or the
 // cases signed with the real key would prove nothing.
-func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
+func TestForgerAgreesWithIssuer(t *testing.T) {
 	f := tokentest.NewForger(secretA)
 	access, refresh := mint(t, ring(t, secretA), grant())
 	claims := `"sub":"42","sid":"` + sid.String() + `","gen":7`
@@ -118,7 +119,7 @@ func TestForgerSignsAsTheIssuerDoes(t *testing.T) {
 }
 
 // A megabyte, or thousands of dots, is rejected without an allocation (CVE-2025-30204).
-func TestRefusalIsCheap(t *testing.T) {
+func TestOverlongTokenIsRejectedWithoutAllocation(t *testing.T) {
 	t.Attr("control", "22")
 	r, c := ring(t, secretA), &clock{start}
 	v, rv := token.NewVerifier(r.PublicKey, origin, c.now), token.NewRefreshVerifier(r, origin, c.now)

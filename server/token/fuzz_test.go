@@ -24,7 +24,7 @@ func FuzzAccess(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, header, payload string) {
 		for _, try := range []string{raw, forger.Access(header, payload)} {
 			claims, err := v.Access(try)
-			if refused(t, err, claims == token.AccessClaims{}) {
+			if rejected(t, err, claims == token.AccessClaims{}) {
 				continue
 			}
 			g := token.Grant{
@@ -33,7 +33,7 @@ func FuzzAccess(f *testing.F) {
 			}
 			again, mintErr := token.NewIssuer(r, origin, token.MaxAccessTTL).Access(g)
 			if mintErr != nil || again != try {
-				t.Errorf("accepted (%v), but minted again it is another: %v\n%s\n%s", err, mintErr, try, again)
+				t.Errorf("accepted (%v), but the issuer mints a different token: %v\n%s\n%s", err, mintErr, try, again)
 			}
 		}
 	})
@@ -47,7 +47,7 @@ func FuzzRefresh(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, header, payload string) {
 		for _, try := range []string{raw, forger.Refresh(header, payload)} {
 			claims, err := v.Refresh(try)
-			if refused(t, err, claims == token.RefreshClaims{}) {
+			if rejected(t, err, claims == token.RefreshClaims{}) {
 				continue
 			}
 			g := token.Grant{
@@ -56,7 +56,7 @@ func FuzzRefresh(f *testing.F) {
 			}
 			again, mintErr := token.NewIssuer(r, origin, ttl).Refresh(g)
 			if mintErr != nil || again != try {
-				t.Errorf("accepted (%v), but minted again it is another: %v\n%s\n%s", err, mintErr, try, again)
+				t.Errorf("accepted (%v), but the issuer mints a different token: %v\n%s\n%s", err, mintErr, try, again)
 			}
 		}
 	})
@@ -80,13 +80,13 @@ func seed(f *testing.F, use tokentest.Use, r *token.KeyRing) {
 	}
 }
 
-func refused(t *testing.T, err error, zero bool) bool {
+func rejected(t *testing.T, err error, zero bool) bool {
 	t.Helper()
 	if err == nil || err == token.ErrExpired {
 		return false
 	}
 	if !errors.Is(err, token.ErrInvalid) || !zero {
-		t.Errorf("refused with %v; claims zero: %v", err, zero)
+		t.Errorf("rejected with %v; claims zero: %v", err, zero)
 	}
 	return true
 }

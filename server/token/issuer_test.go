@@ -5,14 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"example.com/accounts/server/token"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"example.com/accounts/server/token"
 )
 
 // The wire format is fixed to the byte. A change logs out all users with tokens in the old format,
 // and services with an older version reject the new tokens.
-func TestMintingIsAPureFunctionOfTheGrant(t *testing.T) {
+func TestTokensEqualFixedWireFormat(t *testing.T) {
 	golden, err := os.ReadFile("testdata/minted.golden")
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +26,7 @@ func TestMintingIsAPureFunctionOfTheGrant(t *testing.T) {
 	}
 }
 
-func TestTimesInTokens(t *testing.T) {
+func TestTokensExpireWithSession(t *testing.T) {
 	floor := start.Truncate(time.Second)
 	for _, tt := range []struct {
 		name                string
@@ -68,7 +69,7 @@ func TestTimesInTokens(t *testing.T) {
 	}
 }
 
-func TestIssuerRefusesAGrantNoSessionHas(t *testing.T) {
+func TestIssuerRejectsInvalidGrants(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
 		spoil           func(*token.Grant)

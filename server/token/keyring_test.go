@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/accounts/server/token"
-	"example.com/accounts/server/token/tokentest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"example.com/accounts/server/token"
+	"example.com/accounts/server/token/tokentest"
 )
 
-func TestNewKeyRingRefuses(t *testing.T) {
+func TestNewKeyRingRejectsInvalidSecrets(t *testing.T) {
 	a, _ := token.ParseSecret(secretA)
 	again, _ := token.ParseSecret(secretA)
 	b, _ := token.ParseSecret(secretB)
@@ -28,7 +29,7 @@ func TestNewKeyRingRefuses(t *testing.T) {
 }
 
 // The values are from RFC 8037, appendix A.2 and A.3.
-func TestThumbprintIsThatOfTheRFC(t *testing.T) {
+func TestThumbprintEqualsExampleOfRFC(t *testing.T) {
 	key, err := base64.RawURLEncoding.DecodeString("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func TestThumbprintIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestJWKSShowsPublicKeysOnly(t *testing.T) {
+func TestJWKSContainsPublicKeysOnly(t *testing.T) {
 	t.Attr("control", "93")
 	r := ring(t, secretA, secretB)
 	text, err := json.Marshal(r.JWKS())
@@ -67,7 +68,7 @@ func TestJWKSShowsPublicKeysOnly(t *testing.T) {
 	}
 }
 
-func TestRotationOfTheSecret(t *testing.T) {
+func TestSecretRotationAcceptsBothSecrets(t *testing.T) {
 	t.Attr("control", "93")
 	c := &clock{start}
 	oldAccess, oldRefresh := mint(t, ring(t, secretA), grant())
@@ -104,17 +105,17 @@ func TestRotationOfTheSecret(t *testing.T) {
 	}
 }
 
-func TestCSRF(t *testing.T) {
+func TestCSRFTokenIsBoundToSessionAndSecret(t *testing.T) {
 	before, during, after := ring(t, secretA), ring(t, secretB, secretA), ring(t, secretB)
 	value := before.CSRF(sid)
 	if len(value) != 43 || value != before.CSRF(sid) {
-		t.Fatalf("%q is not 43 characters that stay", value)
+		t.Fatalf("%q is not a stable value of 43 characters", value)
 	}
 	for name, valid := range map[string]bool{
 		"own ring": before.ValidCSRF(sid, value), "older key of the ring": during.ValidCSRF(sid, value), "own value, new key": during.ValidCSRF(sid, during.CSRF(sid)),
 	} {
 		if !valid {
-			t.Errorf("%s: refused", name)
+			t.Errorf("%s: rejected", name)
 		}
 	}
 	other := uuid.MustParse("0195944a-7b60-7c3e-9f10-2b4d6a8c0e20")

@@ -156,7 +156,7 @@ const leastLegacyLife = 24 * time.Hour
 //
 // A simplejwt token has its type in a claim, and access and sliding tokens use the same key. A
 // token made by hand has only a user and times. If it has further claims, such as a uid that a
-// log-out changes, the Django service checked them. Without that check, a revoked token would be
+// logout changes, the Django service checked them. Without that check, a revoked token would be
 // accepted here. simplejwt writes hash_password for the same purpose (CHECK_REVOKE_TOKEN).
 func (c *legacyClaims) kindFault() string {
 	_, typed := c.is["token_type"]

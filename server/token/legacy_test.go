@@ -21,7 +21,7 @@ func legacyVerifier(c *clock, secrets ...string) *token.LegacyVerifier {
 }
 
 // The tokens of the Django service, and those that libraries of other versions would write.
-func TestLegacyTokensAreRead(t *testing.T) {
+func TestLegacyTokensAreAccepted(t *testing.T) {
 	now, day := start.Unix(), int64(86400)
 	simple := func(rest string) string {
 		return fmt.Sprintf(`{"token_type":"refresh","exp":%d,"iat":%d,"jti":"3f1c","user_id":%s}`, now+60, now-60, rest)
@@ -47,7 +47,7 @@ func TestLegacyTokensAreRead(t *testing.T) {
 	}
 }
 
-func TestLegacyTokensAreRefused(t *testing.T) {
+func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 	now, day := start.Unix(), int64(86400)
 	text := func(header, claims string) string { return tokentest.Legacy(legacySecret, header, claims) }
 	claims := func(c string) string { return text(tokentest.LegacyHeader, c) }
@@ -61,71 +61,71 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 		return claims(changed)
 	}
 	cases := map[string]string{
-		"an access token of simplejwt":      tokentest.LegacySimple(legacySecret, "access", 42, now-60, now+60, "3f1c"),
-		"a long one":                        tokentest.LegacySimple(legacySecret, "access", 42, now-60, now+6*day, "3f1c"),
-		"a sliding one":                     tokentest.LegacySimple(legacySecret, "sliding", 42, now-60, now+6*day, "3f1c"),
-		"an access token made by hand":      tokentest.LegacyByHand(legacySecret, 42, now-60, now+240),
-		"one of nearly a day":               tokentest.LegacyByHand(legacySecret, 42, now-60, now-60+day-1),
-		"expired":                           tokentest.LegacySimple(legacySecret, "refresh", 42, now-60, now-1, "3f1c"),
-		"expired now":                       tokentest.LegacySimple(legacySecret, "refresh", 42, now-60, now, "3f1c"),
-		"expired, by hand":                  tokentest.LegacyByHand(legacySecret, 42, now-8*day, now-day),
-		"of the future":                     tokentest.LegacySimple(legacySecret, "refresh", 42, now+6, now+60, "3f1c"),
-		"ended before it began":             tokentest.LegacySimple(legacySecret, "refresh", 42, now+4, now+3, "3f1c"),
-		"another secret":                    tokentest.LegacySimple(otherSecret, "refresh", 42, now-60, now+60, "3f1c"),
-		"no secret":                         tokentest.LegacySimple("", "refresh", 42, now-60, now+60, "3f1c"),
-		"nobody":                            tokentest.LegacySimple(legacySecret, "refresh", 0, now-60, now+60, "3f1c"),
-		"below nobody":                      tokentest.LegacySimple(legacySecret, "refresh", -1, now-60, now+60, "3f1c"),
-		"the type twice":                    change(simple, `{`, `{"token_type":"refresh",`),
-		"the type twice, first access":      change(simple, `{`, `{"token_type":"access",`),
-		"the type twice, last access":       change(simple, `}`, `,"token_type":"access"}`),
-		"the type in other letters":         change(simple, `"token_type"`, `"Token_Type"`),
-		"and both, in capitals first":       change(simple, `{`, `{"TOKEN_TYPE":"access",`),
-		"and both":                          change(simple, `}`, `,"TOKEN_TYPE":"access"}`),
-		"an escape in the type":             change(simple, `"refresh"`, `"\u0072efresh"`),
-		"the type is a list":                change(simple, `"refresh"`, `["refresh"]`),
-		"the type is null":                  change(simple, `"refresh"`, `null`),
-		"the user twice":                    change(simple, `{`, `{"user_id":1,`),
-		"the user in other letters":         change(simple, `"user_id"`, `"USER_ID"`),
-		"and both, of the user":             change(simple, `}`, `,"User_id":1}`),
-		"the user is 42.0":                  change(simple, `:42`, `:42.0`),
-		"the user is 4.2e1":                 change(simple, `:42`, `:4.2e1`),
-		"the user is \"042\"":               change(simple, `:42`, `:"042"`),
-		"the user is \"+42\"":               change(simple, `:42`, `:"+42"`),
-		"the user is \"\"":                  change(simple, `:42`, `:""`),
-		"the user is true":                  change(simple, `:42`, `:true`),
-		"the user is a list":                change(simple, `:42`, `:[42]`),
-		"the user is null":                  change(simple, `:42`, `:null`),
-		"the user is beyond what JSON says": change(simple, `:42`, `:9007199254740993`),
-		"no user":                           change(simple, `,"user_id":42`, ``),
-		"sub in its place":                  change(simple, `"user_id":42`, `"sub":"42"`),
-		"no jti":                            change(simple, `"jti":"3f1c",`, ``),
-		"an empty jti":                      change(simple, `"3f1c"`, `""`),
-		"jti is a number":                   change(simple, `"3f1c"`, `31`),
-		"no exp":                            change(simple, fmt.Sprintf(`"exp":%d,`, now+60), ``),
-		"exp is a text":                     change(simple, fmt.Sprint(now+60), fmt.Sprintf(`"%d"`, now+60)),
-		"exp has a fraction":                change(simple, fmt.Sprint(now+60), fmt.Sprintf(`%d.5`, now+60)),
-		"exp beyond all years":              change(simple, fmt.Sprint(now+60), `253402300800`),
-		"exp twice":                         change(simple, `{`, fmt.Sprintf(`{"exp":%d,`, now-1)),
-		"no iat":                            change(simple, fmt.Sprintf(`"iat":%d,`, now-60), ``),
-		"nbf in the future":                 change(simple, `}`, fmt.Sprintf(`,"nbf":%d}`, now+1)),
-		"nbf is a text":                     change(simple, `}`, `,"nbf":"1"}`),
-		"what a password change revoked":    change(simple, `}`, `,"hash_password":"0CC1"}`),
-		"by hand, with a uid":               change(hand, `}`, `,"uid":"5a"}`),
-		"by hand, with a jti":               change(hand, `}`, `,"jti":"5a"}`),
-		"by hand, with an aud":              change(hand, `}`, `,"aud":"x"}`),
-		"by hand, no iat":                   change(hand, fmt.Sprintf(`,"iat":%d`, now-day), ``),
-		"by hand, iat twice":                change(hand, `}`, fmt.Sprintf(`,"iat":%d}`, now-day)),
-		"by hand, no user":                  change(hand, `"user_id":42`, `"x":42`),
-		"claims that are no object":         claims(`[` + simple + `]`),
-		"claims and more":                   claims(simple + simple),
-		"no claims":                         claims(``),
-		"null":                              claims(`null`),
-		"half":                              claims(simple[:len(simple)-1]),
-		"a line feed in it":                 claims(simple)[:40] + "\n" + claims(simple)[40:],
-		"padded":                            claims(simple) + "=",
-		"no signature":                      claims(simple)[:strings.LastIndex(claims(simple), ".")+1],
-		"too long":                          change(simple, `}`, `,"x":"`+strings.Repeat("x", token.MaxBytes)+`"}`),
-		"empty":                             "",
+		"an access token of simplejwt":     tokentest.LegacySimple(legacySecret, "access", 42, now-60, now+60, "3f1c"),
+		"a long one":                       tokentest.LegacySimple(legacySecret, "access", 42, now-60, now+6*day, "3f1c"),
+		"a sliding one":                    tokentest.LegacySimple(legacySecret, "sliding", 42, now-60, now+6*day, "3f1c"),
+		"an access token made by hand":     tokentest.LegacyByHand(legacySecret, 42, now-60, now+240),
+		"one of nearly a day":              tokentest.LegacyByHand(legacySecret, 42, now-60, now-60+day-1),
+		"expired":                          tokentest.LegacySimple(legacySecret, "refresh", 42, now-60, now-1, "3f1c"),
+		"expired now":                      tokentest.LegacySimple(legacySecret, "refresh", 42, now-60, now, "3f1c"),
+		"expired, by hand":                 tokentest.LegacyByHand(legacySecret, 42, now-8*day, now-day),
+		"of the future":                    tokentest.LegacySimple(legacySecret, "refresh", 42, now+6, now+60, "3f1c"),
+		"ended before it began":            tokentest.LegacySimple(legacySecret, "refresh", 42, now+4, now+3, "3f1c"),
+		"another secret":                   tokentest.LegacySimple(otherSecret, "refresh", 42, now-60, now+60, "3f1c"),
+		"no secret":                        tokentest.LegacySimple("", "refresh", 42, now-60, now+60, "3f1c"),
+		"user 0":                           tokentest.LegacySimple(legacySecret, "refresh", 0, now-60, now+60, "3f1c"),
+		"user -1":                          tokentest.LegacySimple(legacySecret, "refresh", -1, now-60, now+60, "3f1c"),
+		"the type twice":                   change(simple, `{`, `{"token_type":"refresh",`),
+		"the type twice, first access":     change(simple, `{`, `{"token_type":"access",`),
+		"the type twice, last access":      change(simple, `}`, `,"token_type":"access"}`),
+		"the type in other letters":        change(simple, `"token_type"`, `"Token_Type"`),
+		"and both, in capitals first":      change(simple, `{`, `{"TOKEN_TYPE":"access",`),
+		"and both":                         change(simple, `}`, `,"TOKEN_TYPE":"access"}`),
+		"an escape in the type":            change(simple, `"refresh"`, `"\u0072efresh"`),
+		"the type is a list":               change(simple, `"refresh"`, `["refresh"]`),
+		"the type is null":                 change(simple, `"refresh"`, `null`),
+		"the user twice":                   change(simple, `{`, `{"user_id":1,`),
+		"the user in other letters":        change(simple, `"user_id"`, `"USER_ID"`),
+		"and both, of the user":            change(simple, `}`, `,"User_id":1}`),
+		"the user is 42.0":                 change(simple, `:42`, `:42.0`),
+		"the user is 4.2e1":                change(simple, `:42`, `:4.2e1`),
+		"the user is \"042\"":              change(simple, `:42`, `:"042"`),
+		"the user is \"+42\"":              change(simple, `:42`, `:"+42"`),
+		"the user is \"\"":                 change(simple, `:42`, `:""`),
+		"the user is true":                 change(simple, `:42`, `:true`),
+		"the user is a list":               change(simple, `:42`, `:[42]`),
+		"the user is null":                 change(simple, `:42`, `:null`),
+		"user beyond the integers of JSON": change(simple, `:42`, `:9007199254740993`),
+		"no user":                          change(simple, `,"user_id":42`, ``),
+		"sub in its place":                 change(simple, `"user_id":42`, `"sub":"42"`),
+		"no jti":                           change(simple, `"jti":"3f1c",`, ``),
+		"an empty jti":                     change(simple, `"3f1c"`, `""`),
+		"jti is a number":                  change(simple, `"3f1c"`, `31`),
+		"no exp":                           change(simple, fmt.Sprintf(`"exp":%d,`, now+60), ``),
+		"exp is a text":                    change(simple, fmt.Sprint(now+60), fmt.Sprintf(`"%d"`, now+60)),
+		"exp has a fraction":               change(simple, fmt.Sprint(now+60), fmt.Sprintf(`%d.5`, now+60)),
+		"exp beyond all years":             change(simple, fmt.Sprint(now+60), `253402300800`),
+		"exp twice":                        change(simple, `{`, fmt.Sprintf(`{"exp":%d,`, now-1)),
+		"no iat":                           change(simple, fmt.Sprintf(`"iat":%d,`, now-60), ``),
+		"nbf in the future":                change(simple, `}`, fmt.Sprintf(`,"nbf":%d}`, now+1)),
+		"nbf is a text":                    change(simple, `}`, `,"nbf":"1"}`),
+		"revoked by a password change":     change(simple, `}`, `,"hash_password":"0CC1"}`),
+		"by hand, with a uid":              change(hand, `}`, `,"uid":"5a"}`),
+		"by hand, with a jti":              change(hand, `}`, `,"jti":"5a"}`),
+		"by hand, with an aud":             change(hand, `}`, `,"aud":"x"}`),
+		"by hand, no iat":                  change(hand, fmt.Sprintf(`,"iat":%d`, now-day), ``),
+		"by hand, iat twice":               change(hand, `}`, fmt.Sprintf(`,"iat":%d}`, now-day)),
+		"by hand, no user":                 change(hand, `"user_id":42`, `"x":42`),
+		"claims that are no object":        claims(`[` + simple + `]`),
+		"claims and more":                  claims(simple + simple),
+		"no claims":                        claims(``),
+		"null":                             claims(`null`),
+		"half":                             claims(simple[:len(simple)-1]),
+		"a line feed in it":                claims(simple)[:40] + "\n" + claims(simple)[40:],
+		"padded":                           claims(simple) + "=",
+		"no signature":                     claims(simple)[:strings.LastIndex(claims(simple), ".")+1],
+		"too long":                         change(simple, `}`, `,"x":"`+strings.Repeat("x", token.MaxBytes)+`"}`),
+		"empty":                            "",
 	}
 	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" { // some of these letters decode to the same bytes
 		if raw := claims(simple); raw[len(raw)-1] != byte(last) {
@@ -144,7 +144,7 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 	v := legacyVerifier(&clock{start}, legacySecret)
 	for _, good := range []string{claims(simple), claims(hand)} {
 		if _, err := v.Refresh(good); err != nil {
-			t.Fatalf("the cases prove nothing: %v", err)
+			t.Fatalf("the unmodified token is rejected: %v", err)
 		}
 	}
 	for name, raw := range cases {
@@ -157,7 +157,7 @@ func TestLegacyTokensAreRefused(t *testing.T) {
 
 // Tokens of this server and of the Django service are never accepted as each other, even if both
 // are signed with the same key.
-func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
+func TestLegacyAndOwnTokensAreNotInterchangeable(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	access, refresh := mint(t, r, grant())
 	forger := tokentest.NewForger(secretA)
@@ -177,7 +177,7 @@ func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
 	}
 	for _, own := range []string{access, refresh} {
 		if _, err := v.Refresh(own); !errors.Is(err, token.ErrInvalid) {
-			t.Errorf("a token of ours is taken for one of theirs: %v", err)
+			t.Errorf("a token of this server is accepted as a legacy token: %v", err)
 		}
 	}
 	theirs := tokentest.LegacySimple(shared, "refresh", 42, start.Unix()-60, start.Unix()+60, "3f1c")
@@ -192,7 +192,7 @@ func TestLegacyAndOwnTokensAreNeverMixedUp(t *testing.T) {
 	}
 }
 
-func TestLegacyVerifierNeedsSecretsAndHidesThem(t *testing.T) {
+func TestLegacyVerifierRequiresSecretsAndHidesThem(t *testing.T) {
 	unsigned := tokentest.LegacySimple("", "refresh", 42, start.Unix()-60, start.Unix()+60, "3f1c")
 	for name, secrets := range map[string][]string{"none": nil, "an empty one": {""}, "one of them empty": {legacySecret, ""}} {
 		if _, err := legacyVerifier(&clock{start}, secrets...).Refresh(unsigned); !errors.Is(err, token.ErrInvalid) {

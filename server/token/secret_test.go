@@ -12,7 +12,7 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-func TestNewSecretIsParsedAndNeverTheSame(t *testing.T) {
+func TestNewSecretIsValidAndUnique(t *testing.T) {
 	a, errA := token.NewSecret()
 	b, errB := token.NewSecret()
 	if errA != nil || errB != nil || a == b {
@@ -25,7 +25,7 @@ func TestNewSecretIsParsedAndNeverTheSame(t *testing.T) {
 	}
 }
 
-func TestParseSecretRefuses(t *testing.T) {
+func TestParseSecretRejectsInvalidSecrets(t *testing.T) {
 	good := secretA
 	last := good[len(good)-1]
 	for name, s := range map[string]string{
@@ -60,7 +60,7 @@ func TestParseSecretRefuses(t *testing.T) {
 				t.Fatal("accepted")
 			}
 			if len(s) > 5 && strings.Contains(err.Error(), s) || strings.Contains(err.Error(), good[5:15]) {
-				t.Error("the error holds the value")
+				t.Error("the error contains the value")
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestKeysAreNotPrinted(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out.String(), "[redacted]") {
-		t.Error("nothing says that something was left out")
+		t.Error("the output does not show that the secret is omitted")
 	}
 }
 

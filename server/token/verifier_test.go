@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
-	"github.com/google/go-cmp/cmp"
 )
 
-func TestAccessByTheClock(t *testing.T) {
+func TestAccessTokenIsValidUntilExpiry(t *testing.T) {
 	t.Attr("control", "24")
 	floor := start.Truncate(time.Second)
 	r := ring(t, secretA)
@@ -55,7 +56,7 @@ func TestAccessByTheClock(t *testing.T) {
 	}
 }
 
-func TestRefreshByTheClock(t *testing.T) {
+func TestRefreshTokenIsValidUntilExpiry(t *testing.T) {
 	r, c := ring(t, secretA), &clock{}
 	v := token.NewRefreshVerifier(r, origin, c.now)
 	g := grant()
@@ -87,7 +88,7 @@ func (s shelf) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	return key, ok
 }
 
-func TestARememberedTokenDiesWithItsKey(t *testing.T) {
+func TestCachedTokenIsRejectedWithoutItsKey(t *testing.T) {
 	r, c := ring(t, secretA, secretB), &clock{start}
 	kid, otherKid := tokentest.NewForger(secretA).Kid, tokentest.NewForger(secretB).Kid
 	good, _ := r.PublicKey(kid)
@@ -118,7 +119,7 @@ func TestARememberedTokenDiesWithItsKey(t *testing.T) {
 }
 
 // A poisoned cache shows when the cache is used: only for the same bytes, and only before exp.
-func TestWhatARememberedTokenIsSpared(t *testing.T) {
+func TestCachedTokenSkipsSignatureOnly(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	access, _ := mint(t, r, grant())
@@ -136,7 +137,7 @@ func TestWhatARememberedTokenIsSpared(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestTokenCacheIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("signs thousands of tokens")
 	}
@@ -155,7 +156,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestVerifierForManyGoroutines(t *testing.T) {
+func TestVerifierIsSafeForConcurrentUse(t *testing.T) {
 	r, c := ring(t, secretA), &clock{start}
 	v := token.NewVerifier(r.PublicKey, origin, c.now)
 	access, refresh := mint(t, r, grant())

@@ -6,10 +6,10 @@ import (
 )
 
 var console = Console(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
-func TestConsoleStatus(t *testing.T) {
+func TestConsoleServesItsFilesOnly(t *testing.T) {
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -38,7 +38,7 @@ func TestConsoleStatus(t *testing.T) {
 	}
 }
 
-func TestConsoleHeaders(t *testing.T) {
+func TestConsoleHasSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	types := map[string]string{
 		"/console/":           "text/html; charset=utf-8",
@@ -51,8 +51,8 @@ func TestConsoleHeaders(t *testing.T) {
 	wantHeaders(t, console, types, "'self'")
 }
 
-func TestConsoleKeepsToThePolicy(t *testing.T) {
+func TestConsoleConformsToPolicy(t *testing.T) {
 	keepsToThePolicy(t, console, load(consoleFiles, "console"))
 }
 
-func TestConsoleNamesServedFiles(t *testing.T) { namesServedFiles(t, console, "/console") }
+func TestConsoleReferencesServedFiles(t *testing.T) { namesServedFiles(t, console, "/console") }

@@ -9,10 +9,10 @@ import (
 )
 
 var demo = Demo(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
-func TestDemoStatus(t *testing.T) {
+func TestDemoServesItsFilesOnly(t *testing.T) {
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -42,7 +42,7 @@ func TestDemoStatus(t *testing.T) {
 	}
 }
 
-func TestDemoHeaders(t *testing.T) {
+func TestDemoHasSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	types := map[string]string{
 		"/demo/":          "text/html; charset=utf-8",
@@ -55,16 +55,16 @@ func TestDemoHeaders(t *testing.T) {
 	wantHeaders(t, demo, types, "'self'")
 }
 
-func TestDemoKeepsToThePolicy(t *testing.T) { keepsToThePolicy(t, demo, load(demoFiles, "demo")) }
+func TestDemoConformsToPolicy(t *testing.T) { keepsToThePolicy(t, demo, load(demoFiles, "demo")) }
 
-func TestDemoNamesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
+func TestDemoReferencesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
 
 // keepsToThePolicy checks that the files need no inline code and no other hosts, which the policy
 // would block. They must not build markup from text, because that is how inline code gets in, or
 // write tokens and passwords to the console.
 func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) {
 	t.Helper()
-	refused := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
+	forbidden := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
 		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|console\.(log|info|debug)`)
 	outside := regexp.MustCompile(`["'(](https?:)?//[a-z0-9-]+[.:]?`)
 	for target := range files {
@@ -72,7 +72,7 @@ func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) 
 			if strings.HasPrefix(strings.TrimSpace(line), "*") || strings.HasPrefix(strings.TrimSpace(line), "//") {
 				continue // a comment
 			}
-			for _, pattern := range []*regexp.Regexp{refused, outside} {
+			for _, pattern := range []*regexp.Regexp{forbidden, outside} {
 				if found := pattern.FindString(line); found != "" {
 					t.Errorf("%s has %q", target, found)
 				}

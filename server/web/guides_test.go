@@ -47,7 +47,7 @@ func TestEveryGuideIsServed(t *testing.T) {
 	}
 }
 
-func TestGuideStatus(t *testing.T) {
+func TestGuidesServeKnownPagesOnly(t *testing.T) {
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -79,7 +79,7 @@ func TestGuideStatus(t *testing.T) {
 	}
 }
 
-func TestGuideHeaders(t *testing.T) {
+func TestGuidesHaveSecurityHeaders(t *testing.T) {
 	targets := append(guideURLs(t), "/docs/guides/style.css")
 	for _, target := range targets {
 		got := ask("GET", target, nil).Header.Clone()
@@ -112,7 +112,7 @@ func TestGuideHeaders(t *testing.T) {
 }
 
 // Every link of a guide leads to a page of this server and an element of it, or to https.
-func TestGuideLinks(t *testing.T) {
+func TestGuideLinksHaveTargets(t *testing.T) {
 	pages := map[string]page{}
 	for _, target := range guideURLs(t) {
 		pages[target] = parsePage(t, target)
@@ -153,7 +153,7 @@ func TestGuidesHaveNoScriptOrInlineStyle(t *testing.T) {
 	}
 }
 
-func TestGuideMarkdown(t *testing.T) {
+func TestGuideMarkdownIsRendered(t *testing.T) {
 	const source = "# Title of `code`\n\n<!-- run -->\n```sh\necho '<b>'\n```\n\n" +
 		"[a](b.md), [b](b.md#c), [index](README.md#use-it), [contract](../../../../openapi.yaml), [file `x.go`](../../web.go)\n" +
 		"[evil](javascript:alert(1)) text<script>alert(1)</script> <https://example.com>\n\n" +

@@ -9,10 +9,10 @@ import (
 )
 
 var pages = Pages(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
-func TestPagesStatus(t *testing.T) {
+func TestPagesServeTheirFilesOnly(t *testing.T) {
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -48,7 +48,7 @@ func TestPagesStatus(t *testing.T) {
 	}
 }
 
-func TestPagesHeaders(t *testing.T) {
+func TestPagesHaveSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	types := map[string]string{
 		"/pages/verify":       "text/html; charset=utf-8",
@@ -83,7 +83,7 @@ func pageSources(t *testing.T, judge func(name, source string)) {
 
 // The policy would block other hosts. A request to one would also reveal who has just received a
 // mail.
-func TestPagesNameNoOtherHost(t *testing.T) {
+func TestPagesReferenceNoOtherHost(t *testing.T) {
 	outside := regexp.MustCompile(`[a-z]+://[^\s"'<>]+|(src|href|action)="(//|[a-z]+:)[^"]*`)
 	pageSources(t, func(name, source string) {
 		source = strings.ReplaceAll(source, `xmlns="http://www.w3.org/2000/svg"`, "")
@@ -95,7 +95,7 @@ func TestPagesNameNoOtherHost(t *testing.T) {
 
 // Browsers block scripts and styles in the markup. Markup that is built from text is how they get
 // in.
-func TestPagesKeepToThePolicy(t *testing.T) {
+func TestPagesConformToPolicy(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son[a-z]+=|javascript:`)
 	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function`)
 	leaks := regexp.MustCompile(`console\.|localStorage|sessionStorage|document\.cookie|sendBeacon|postMessage`)
@@ -109,7 +109,7 @@ func TestPagesKeepToThePolicy(t *testing.T) {
 }
 
 // If the script fails, the browser must not send the fields in a URL.
-func TestPagesFormsPost(t *testing.T) {
+func TestFormsOfPagesUsePost(t *testing.T) {
 	form := regexp.MustCompile(`<form [^>]*>`)
 	pageSources(t, func(name, source string) {
 		for _, tag := range form.FindAllString(source, -1) {
@@ -120,7 +120,7 @@ func TestPagesFormsPost(t *testing.T) {
 	})
 }
 
-// A user who opens a mail on a phone waits for these bytes.
+// A user who opens an email on a phone waits for these bytes.
 func TestPagesAreSmall(t *testing.T) {
 	total := 0
 	pageSources(t, func(name, source string) {

@@ -17,7 +17,7 @@ import (
 const bundle = "/docs/swagger-ui/swagger-ui-bundle.js"
 
 var docs = Docs(func(w http.ResponseWriter, _ *http.Request, status int) {
-	http.Error(w, "refused", status)
+	http.Error(w, "rejected", status)
 })
 
 func ask(method, target string, header http.Header) *http.Response {
@@ -74,7 +74,7 @@ func body(t *testing.T, response *http.Response) []byte {
 	return all
 }
 
-func TestStatus(t *testing.T) {
+func TestDocsServeTheirFilesOnly(t *testing.T) {
 	for _, test := range []struct {
 		method, target string
 		want           int
@@ -111,7 +111,7 @@ func TestStatus(t *testing.T) {
 }
 
 // The target must not be taken from the request, because a forged Host header would then choose it.
-func TestRedirectHasNoHost(t *testing.T) {
+func TestRedirectDoesNotContainHost(t *testing.T) {
 	t.Attr("control", "92")
 	response := ask("GET", "http://evil.example/docs?next=//evil.example", nil)
 	if got := response.Header.Get("Location"); got != "/docs/" {
@@ -119,7 +119,7 @@ func TestRedirectHasNoHost(t *testing.T) {
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestDocsHaveSecurityHeaders(t *testing.T) {
 	t.Attr("control", "91")
 	types := map[string]string{
 		"/docs/":                          "text/html; charset=utf-8",
@@ -140,7 +140,7 @@ func TestHeaders(t *testing.T) {
 	wantHeaders(t, docs, types, "'self' data:", "Vary")
 }
 
-func TestEncoding(t *testing.T) {
+func TestDocsAreServedCompressedIfAccepted(t *testing.T) {
 	plain := body(t, ask("GET", bundle, nil))
 	if len(plain) < 1_000_000 || !bytes.Contains(plain[:200], []byte("swagger-ui-bundle.js.LICENSE.txt")) {
 		t.Fatalf("the plain bundle has %d bytes and begins with %.60q", len(plain), plain)
@@ -203,7 +203,7 @@ func gunzip(t *testing.T, packed []byte) []byte {
 	return plain
 }
 
-func TestHead(t *testing.T) {
+func TestHeadOfDocsHasNoBody(t *testing.T) {
 	for _, accept := range []string{"gzip", "identity"} {
 		header := http.Header{"Accept-Encoding": {accept}}
 		get, head := ask("GET", bundle, header), ask("HEAD", bundle, header)
@@ -216,7 +216,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-func TestRevalidation(t *testing.T) {
+func TestDocsAreRevalidated(t *testing.T) {
 	tag := func(accept string) string {
 		return ask("HEAD", bundle, http.Header{"Accept-Encoding": {accept}}).Header.Get("ETag")
 	}
@@ -260,14 +260,14 @@ func TestRevalidation(t *testing.T) {
 }
 
 // The policy would block these, but a page that tries to use them looks broken.
-func TestOwnPagesAreSelfContained(t *testing.T) {
+func TestDocsHaveNoScriptOrInlineStyle(t *testing.T) {
 	outside := regexp.MustCompile(`(?i:(https?:)?//[a-z0-9-]+\.[a-z]|@import)|url\(`)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(\s+defer)?>`)
 	for _, target := range []string{"/docs/", "/docs/init.js", "/docs/style.css", "/docs/favicon.svg"} {
 		text := string(body(t, ask("GET", target, nil)))
 		text = strings.ReplaceAll(text, "http://www.w3.org/2000/svg", "") // a name, not an address
 		if found := outside.FindString(text); found != "" {
-			t.Errorf("%s refers to the outside: %q", target, found)
+			t.Errorf("%s refers to another host: %q", target, found)
 		}
 		if strings.HasSuffix(target, "/") && inline.MatchString(text) {
 			t.Errorf("%s has inline script or style: %q", target, inline.FindString(text))
@@ -276,7 +276,7 @@ func TestOwnPagesAreSelfContained(t *testing.T) {
 }
 
 // Every file that the page names is served, so renaming only one side fails.
-func TestPageNamesServedFiles(t *testing.T) {
+func TestDocsReferenceServedFiles(t *testing.T) {
 	page := string(body(t, ask("GET", "/docs/", nil)))
 	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(page, -1)
 	if len(names) != 5 {
@@ -290,7 +290,7 @@ func TestPageNamesServedFiles(t *testing.T) {
 }
 
 // These settings keep the page from contacting other hosts, and tokens out of storage.
-func TestSettingsThatMatter(t *testing.T) {
+func TestDocsViewerStoresNoTokensAndContactsNoHost(t *testing.T) {
 	script := string(body(t, ask("GET", "/docs/init.js", nil)))
 	for _, setting := range []string{
 		`validatorUrl: null`, `persistAuthorization: false`, `queryConfigEnabled: false`,

@@ -96,7 +96,7 @@ const safeMethods = ["GET", "HEAD", "OPTIONS"];
 const longestWait = 10_000;
 
 /**
- * Makes a client.
+ * Creates a client.
  *
  * @example
  * const accounts = createAccountsClient({ baseUrl: "https://accounts.example.com" });
@@ -110,7 +110,7 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
   const transport = (options.transport ?? "hybrid") as T;
   const browser = typeof document !== "undefined";
   if (!browser && transport !== "body") {
-    throw new Error(`accounts: the transport ${transport} needs a browser, which keeps its cookies; use "body" here`);
+    throw new Error(`accounts: the transport ${transport} requires a browser, which stores its cookies. Use the transport "body" here.`);
   }
   const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
   if (!base) throw new Error("accounts: baseUrl is missing");

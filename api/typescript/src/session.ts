@@ -183,7 +183,7 @@ export class Session {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
     } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
       // The session is newer according to its UUIDv7, so this is a later login and not a late
-      // message. Cookies belong to this tab too, whatever the transport. A storage may belong to
+      // message. Cookies belong to this tab too, in every transport. A storage may belong to
       // the other tab alone, so a tab that has a session keeps it.
       if (this.hasCookies) this.#adopt(message.tokens);
       else if (this.#state.status === "signed-out") void this.#lookLater();

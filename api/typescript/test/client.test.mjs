@@ -1,5 +1,6 @@
-// The client in Node, in the transport body, against the real server whose URL is in ACCOUNTS_URL, with the users ada, and
-// grace and hedy whose sessions are ended here. Its ACCOUNTS_ACCESS_TTL is 5s and its ACCOUNTS_ROTATION_INTERVAL 2s.
+// Tests the client in Node with the transport body, against the real server at ACCOUNTS_URL. The
+// server has ACCOUNTS_ACCESS_TTL=5s, ACCOUNTS_ROTATION_INTERVAL=2s, and the users ada, grace and
+// hedy. The tests end all sessions of grace and hedy.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createAccountsClient, ProblemError } from "../dist/index.js";
@@ -8,7 +9,7 @@ import { times } from "../dist/session.js";
 const baseUrl = process.env.ACCOUNTS_URL;
 const password = "correct horse battery staple";
 
-Object.assign(times, { answer: 2_000, retry: 4_000, decision: 2_200 }); // so that nobody waits for what is given up
+Object.assign(times, { answer: 2_000, retry: 4_000, decision: 2_200 }); // short, to keep the tests fast
 
 /** A storage, and a fetch that counts, and that a test can make fail. */
 function setUp(more = {}) {
@@ -23,7 +24,8 @@ function setUp(more = {}) {
   return { kept, make, paths: (path) => kept.calls.filter((call) => call.path === path) };
 }
 
-// The tests run side by side; passwords are hashed one at a time, since a server with few cores refuses what piles up.
+// The tests run in parallel. Passwords are hashed one at a time, because a server with few cores
+// rejects parallel logins.
 let queue = Promise.resolve();
 const inTurn = (call) => (queue = queue.then(call, call));
 
@@ -39,7 +41,7 @@ async function signedIn(username = "ada") {
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe("the client in Node", { concurrency: true }, () => {
-  test("a wrong password is an answer, and no session", async () => {
+  test("a wrong password returns an error and starts no session", async () => {
     const { make } = setUp();
     const client = make();
     const { data, error, response } = await inTurn(() => client.login({ username: "ada", password: "something else altogether" }));
@@ -51,7 +53,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("login, profile, log-out; the states are told", async () => {
+  test("login, profile and logout work, and listeners get each state", async () => {
     const { client, kept } = await signedIn();
     const states = [];
     client.onChange((state) => states.push(state.status));
@@ -67,7 +69,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("a restart finds the session in the storage", async () => {
+  test("the session is restored from the storage after a restart", async () => {
     const { client, make } = await signedIn();
     client.close();
     const again = make();
@@ -76,7 +78,7 @@ describe("the client in Node", { concurrency: true }, () => {
     again.close();
   });
 
-  test("the first refresh after a restart is one attempt, however often it is sent", async () => {
+  test("retries of the first refresh after a restart use the same attempt", async () => {
     const { client, kept, make, paths } = await signedIn();
     client.close();
     const before = client.state.generation;
@@ -84,7 +86,7 @@ describe("the client in Node", { concurrency: true }, () => {
     let tries = 0;
     kept.fault = async (request) => {
       if (!request.url.endsWith("/refresh_token") || tries++ > 0) return null;
-      await fetch(request); // it was decided, and the answer is lost
+      await fetch(request); // the server decides it, but the response is lost
       throw new TypeError("the connection broke");
     };
     const again = make();
@@ -95,7 +97,7 @@ describe("the client in Node", { concurrency: true }, () => {
     again.close();
   });
 
-  test("it refreshes ahead, and goes on for many lives of an access token", async () => {
+  test("the client refreshes early, for many lifetimes of an access token", async () => {
     const { client, paths } = await signedIn();
     const began = Date.now();
     let reads = 0;
@@ -110,7 +112,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("an access token that has expired meanwhile costs one refresh and one repetition", async () => {
+  test("an expired access token causes one refresh and one retry", async () => {
     const { client, kept, paths } = await signedIn();
     let refused = 0;
     kept.fault = async (request) => {
@@ -123,7 +125,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("a request that a restart keeps waiting, and whose token expires meanwhile again and again, is answered", async () => {
+  test("a request succeeds although its token expires repeatedly during a restart of the server", async () => {
     const { client, kept, paths } = await signedIn();
     const answers = [503, 401, 401, 401];
     kept.fault = async (request) => {
@@ -133,16 +135,16 @@ describe("the client in Node", { concurrency: true }, () => {
         { status, headers: { "Content-Type": "application/problem+json", "Retry-After": "1" } });
     };
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
-    // Each 401 costs a refresh, and the 503 none. On a busy machine the timer may add one of its own.
+    // Each 401 causes a refresh, the 503 does not. On a busy machine, the timer may cause another one.
     const order = kept.calls.map((call) => call.path).filter((path) => ["/accounts/profile", "/accounts/refresh_token"].includes(path));
     assert.equal(paths("/accounts/profile").length, 5);
     assert.match(order.join(" ").replaceAll("/accounts/", ""), /^profile( refresh_token)? profile( refresh_token){1,2} profile( refresh_token){1,2} profile( refresh_token){1,2} profile$/);
     answers.push(401, 401, 401, 401);
-    assert.equal((await client.api.GET("/accounts/profile")).error.code, "access_expired"); // but not without end
+    assert.equal((await client.api.GET("/accounts/profile")).error.code, "access_expired"); // the number of retries is bounded
     client.close();
   });
 
-  test("answers that are lost, and a 503, are asked for again with the same attempt", async () => {
+  test("a lost response and a 503 are retried with the same attempt", async () => {
     const { client, kept, paths } = await signedIn();
     await sleep(3_000); // older than the rotation interval: the next refresh rotates
     let tries = 0;
@@ -151,7 +153,7 @@ describe("the client in Node", { concurrency: true }, () => {
       tries++;
       if (tries === 1) return new Response("{}", { status: 503, headers: { "Retry-After": "1", "Content-Type": "application/problem+json" } });
       if (tries === 2) {
-        await fetch(request); // it was decided, and the answer is lost
+        await fetch(request); // the server decides it, but the response is lost
         throw new TypeError("the connection broke");
       }
       return null;
@@ -162,12 +164,12 @@ describe("the client in Node", { concurrency: true }, () => {
     const refreshes = paths("/accounts/refresh_token");
     assert.equal(refreshes.length, 3);
     assert.equal(new Set(refreshes.map((call) => call.attempt)).size, 1);
-    assert.ok(refreshes[1].at - refreshes[0].at >= 1_000, "sooner than Retry-After says");
+    assert.ok(refreshes[1].at - refreshes[0].at >= 1_000, "the retry is earlier than Retry-After");
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
     client.close();
   });
 
-  test("an answer that does not come is given up, and asked for again", async () => {
+  test("a request without a response is aborted and retried", async () => {
     const { client, kept, paths } = await signedIn();
     let tries = 0;
     kept.fault = (request) => request.url.endsWith("/refresh_token") && tries++ === 0
@@ -180,7 +182,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("a request that was given up, and is decided after its retry was answered, is found out in time", async () => {
+  test("an aborted request that the server decides after the retry is detected in time", async () => {
     const { client, kept } = await signedIn();
     const before = client.state.generation;
     let tries = 0;
@@ -192,13 +194,13 @@ describe("the client in Node", { concurrency: true }, () => {
       throw new DOMException("given up", "TimeoutError");
     };
     await client.refresh();
-    assert.equal(client.state.generation, before, "the retry came before it was time to rotate");
-    await sleep(times.decision + 600); // sooner than the clock would
+    assert.equal(client.state.generation, before, "the retry must be too early to rotate");
+    await sleep(times.decision + 600); // earlier than the next scheduled refresh
     assert.equal(client.state.generation, before + 1);
     client.close();
   });
 
-  test("a proxy whose server is away ends nothing", async () => {
+  test("a proxy without a server does not end the session", async () => {
     const { client, kept, paths } = await signedIn();
     const refused = new Set(); // the proxy rejects the first request of each attempt to refresh, and of each path
     kept.fault = async (request) => {
@@ -219,7 +221,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("without the server the session is kept, and goes on when it is back", async () => {
+  test("the session survives an outage of the server", async () => {
     const { client, kept } = await signedIn();
     kept.fault = async () => {
       throw new TypeError("no network");
@@ -232,7 +234,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("a session that was ended elsewhere ends here, and says why", async () => {
+  test("a session that was revoked elsewhere ends with a reason", async () => {
     const { client, kept } = await signedIn("grace");
     const other = setUp();
     const elsewhere = other.make();
@@ -248,7 +250,7 @@ describe("the client in Node", { concurrency: true }, () => {
     elsewhere.close();
   });
 
-  test("a new password begins a new session; who comes too late to change it is signed out", async () => {
+  test("a password change starts a new session, and a client of a revoked session is signed out", async () => {
     const { client, kept } = await signedIn("hedy");
     const late = await signedIn("hedy");
     const [session, token] = [client.state.session.id, kept.session.refreshToken];
@@ -267,7 +269,7 @@ describe("the client in Node", { concurrency: true }, () => {
     late.client.close();
   });
 
-  test("a list is read page by page, as far as it is needed, and members that are not known are ignored", async () => {
+  test("a list requests pages when they are needed, and ignores unknown fields", async () => {
     const { client, kept, paths } = await signedIn();
     const queries = [];
     const pages = [
@@ -284,11 +286,11 @@ describe("the client in Node", { concurrency: true }, () => {
     assert.deepEqual(seen, ["1", "2", "3"]);
     assert.deepEqual(queries, ["?kind=login&kind=logout&limit=2", "?kind=login&kind=logout&limit=2&cursor=abc"]);
     for await (const event of client.list("/accounts/events")) if (event.id === "2") break;
-    assert.equal(paths("/accounts/events").length, 3, "a page was requested that nobody needed");
+    assert.equal(paths("/accounts/events").length, 3, "an unneeded page was requested");
     client.close();
   });
 
-  test("a list of the server; a problem and a lost connection are thrown", async () => {
+  test("a list throws problems and connection errors", async () => {
     const { client, kept } = await signedIn();
     const sessions = [];
     for await (const session of client.list("/accounts/sessions", { query: { limit: 1 } })) sessions.push(session);
@@ -306,7 +308,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("restore finds no session by an answer, and the session says until when a login is recent", async () => {
+  test("the session has the end of the recent authentication, and is null without a session", async () => {
     const { client } = await signedIn();
     const { data } = await client.api.GET("/accounts/session");
     assert.equal(data.session.id, client.state.session.id);
@@ -319,7 +321,7 @@ describe("the client in Node", { concurrency: true }, () => {
     stranger.close();
   });
 
-  test("a stolen token that is used later ends the session, and the client says so", async () => {
+  test("reuse of a stolen token ends the session, and the client reports it", async () => {
     const { client, kept } = await signedIn();
     const stolen = kept.session.refreshToken;
     await sleep(3_000);
@@ -336,7 +338,7 @@ describe("the client in Node", { concurrency: true }, () => {
     client.close();
   });
 
-  test("cookies need a browser", () => {
-    assert.throws(() => createAccountsClient({ baseUrl }), /needs a browser/);
+  test("transports with cookies require a browser", () => {
+    assert.throws(() => createAccountsClient({ baseUrl }), /requires a browser/);
   });
 });

@@ -1,5 +1,6 @@
-// Kills Node programs in the middle of a refresh, against the server of client.test.mjs. Its rotation interval is 2 s, with a
-// margin of 0.4 s: a token superseded longer ago counts as theft, unless the attempt proves that it is the same client.
+// Kills Node programs during a refresh, with the server of client.test.mjs. Its rotation interval is
+// 2 s with a margin of 0.4 s. A token that was superseded longer ago counts as stolen, unless the
+// attempt proves that it is the same client.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -54,11 +55,11 @@ async function survives(mode, risen) {
 
 describe("control 196: a program that is killed, and restarted after the rotation interval, is signed in", { concurrency: true }, () => {
   test("killed before it sends the refresh", () => survives("before-send", 1));
-  test("killed when the server has answered, before it has read the answer", () => survives("answer-lost", 1));
-  test("killed after the answer, before it has saved it", () => survives("before-save", 1));
-  test("killed after it has saved the answer", () => survives("after-save", 2));
+  test("killed before it reads the response", () => survives("answer-lost", 1));
+  test("killed before it saves the response", () => survives("before-save", 1));
+  test("killed after it saves the response", () => survives("after-save", 2));
 
-  test("a stored session without an attempt gets one before it is sent", async () => {
+  test("a stored session gets an attempt before the refresh is sent", async () => {
     const file = join(folder, "token-alone");
     await inTurn(() => run(file, "login"));
     const { refreshToken, attempt } = JSON.parse(readFileSync(file, "utf8"));
@@ -93,7 +94,7 @@ describe("control 196: programs that share a storage share the session", { concu
     return { kept, make };
   }
 
-  test("with answers lost, each stays signed in", async () => {
+  test("clients that share a storage stay signed in when responses are lost", async () => {
     const { kept, make } = shared();
     const first = make();
     assert.equal((await inTurn(() => first.login({ username: "ada", password }))).error, undefined);
@@ -122,7 +123,7 @@ describe("control 196: programs that share a storage share the session", { concu
     }
   });
 
-  test("a program that slept with an answer does not save it over a session that another has saved since", async () => {
+  test("a program that was asleep does not overwrite a newer session with an outdated response", async () => {
     const { kept, make } = shared();
     const awake = make();
     await inTurn(() => awake.login({ username: "ada", password }));
@@ -131,7 +132,7 @@ describe("control 196: programs that share a storage share the session", { concu
       if (slept) return null;
       slept = true;
       const answer = await fetch(request);
-      const body = await answer.text(); // the whole answer had arrived when the program fell asleep
+      const body = await answer.text(); // the complete response arrives before the program falls asleep
       await sleep(3 * window);
       return new Response(body, answer);
     });
@@ -142,7 +143,7 @@ describe("control 196: programs that share a storage share the session", { concu
       await awake.refresh();
     }
     await restored;
-    assert.ok(sleeper.state.generation >= awake.state.generation, "it uses the outdated answer");
+    assert.ok(sleeper.state.generation >= awake.state.generation, "the client uses the outdated response");
     assert.equal(new Set(kept.saves.map((session) => session.refreshToken)).size, kept.saves.length, "an older token was saved again");
     await sleep(window);
     assert.equal((await awake.refresh()).status, "signed-in");
@@ -151,7 +152,7 @@ describe("control 196: programs that share a storage share the session", { concu
     sleeper.close();
   });
 
-  test("a program that learns late that its session has ended keeps the session that another has begun", async () => {
+  test("a program whose session has ended keeps a session that another program has started", async () => {
     const { kept, make } = shared();
     const other = make();
     await inTurn(() => other.login({ username: "ada", password }));

@@ -1,5 +1,5 @@
-// A program that keeps its session in a file, for crash.test.mjs: program.mjs FILE MODE. It prints a line of JSON when it
-// reaches the point that MODE names, and then waits to be killed. In the mode `restore` it ends by itself.
+// program.mjs FILE MODE stores a session in a file, for crash.test.mjs. It prints a line of JSON when
+// it reaches the point that MODE names, and waits to be killed. In the mode `restore` it exits.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createAccountsClient } from "../dist/index.js";
 

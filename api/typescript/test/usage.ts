@@ -1,8 +1,9 @@
-// What the types let a front end say. It is compiled, never run; the lines under @ts-expect-error must not compile.
+// Tests the types of the client. It is compiled, never run. The lines after @ts-expect-error must not
+// compile.
 import { createAccountsClient, ProblemError, type CodeOf, type components } from "../src/index.js";
 
 const accounts = createAccountsClient({ baseUrl: "https://accounts.example.com" });
-export const ownOrigin = createAccountsClient(); // the API is on the page's own origin
+export const ownOrigin = createAccountsClient(); // the API has the origin of the page
 
 /** Returns `instead`. `code` is of the type never if the switch before names every code, or it does not compile. */
 function unknown(code: never, instead: string): string {
@@ -50,7 +51,7 @@ export function incomplete(code: CodeOf<"revokeSession">): string {
     case "server_failed":
       return "Please log in again.";
     default:
-      // @ts-expect-error request_malformed and service_unavailable are left
+      // @ts-expect-error request_malformed and service_unavailable are not handled
       return unknown(code, "It did not work.");
   }
 }
@@ -59,12 +60,12 @@ export async function signIn(username: string, password: string): Promise<Schema
   const { data, error } = await accounts.login({ username, password });
   if (error) return message(error);
   data.access_token.length;
-  // @ts-expect-error the transport hybrid has none in its answers
+  // @ts-expect-error responses in the transport hybrid have none
   data.refresh_token.length;
   return data.user;
 }
 
-/** What a page reads before anybody has signed in. */
+/** A page reads these before the user has signed in. */
 export async function rules(): Promise<string> {
   const { data } = await accounts.api.GET("/accounts/settings");
   if (!data) return "";
@@ -91,34 +92,34 @@ export async function lists(signal: AbortSignal): Promise<string[]> {
     for await (const event of accounts.list("/accounts/events")) names.push(event.kind, ...event.changes.map((change) => change.field));
     for await (const session of accounts.list("/admin/users/{user_id}/sessions", { path: { user_id: 42 } })) names.push(session.id);
   } catch (error) {
-    if (!(error instanceof ProblemError)) throw error; // no connection
+    if (!(error instanceof ProblemError)) throw error; // the connection failed
     names.push(error.problem.code);
   }
   return names;
 }
 
 export async function mustNotCompile(): Promise<void> {
-  // @ts-expect-error a storage is needed
+  // @ts-expect-error a storage is required
   createAccountsClient({ transport: "body" });
-  // @ts-expect-error and only there
+  // @ts-expect-error a storage is allowed only with body
   createAccountsClient({ transport: "cookies", storage: { load: () => null, save: () => undefined } });
-  // @ts-expect-error no such transport
+  // @ts-expect-error unknown transport
   createAccountsClient({ transport: "header" });
-  // @ts-expect-error a login that the client would not know of
+  // @ts-expect-error the client must perform the login itself
   await accounts.api.POST("/accounts/login", { body: { username: "ada", password: "x" } });
-  // @ts-expect-error a member that is required
+  // @ts-expect-error a required field is missing
   await accounts.login({ username: "ada" });
-  // @ts-expect-error no list
+  // @ts-expect-error this path is not a list
   accounts.list("/accounts/profile");
-  // @ts-expect-error a parameter of the path that is required
+  // @ts-expect-error a required path parameter is missing
   accounts.list("/admin/users/{user_id}/sessions");
-  // @ts-expect-error no such filter
+  // @ts-expect-error unknown filter
   accounts.list("/admin/users", { query: { verified: true } });
-  // @ts-expect-error an item is a user, whose username is a text
+  // @ts-expect-error an item is a user, whose username is a string
   for await (const user of accounts.list("/admin/users")) user.username.toFixed();
-  // @ts-expect-error no such path
+  // @ts-expect-error unknown path
   await accounts.api.GET("/accounts/nobody");
   const { error } = await accounts.api.GET("/accounts/profile");
-  // @ts-expect-error reading a profile is never answered with this code
+  // @ts-expect-error this operation does not document the code
   void (error?.code === "refresh_reused");
 }

@@ -20,8 +20,8 @@ func (b Break) String() string {
 
 // Invariants names the invariants.
 var Invariants = map[int]string{
-	1: "one leaf", 2: "step", 3: "revoke wins", 4: "monotone", 5: "no lost acknowledgement", 6: "no false alarm", 7: "detection", 8: "forged tokens change nothing",
-	9: "answers", 10: "cookies", 11: "absolute end", 12: "one event", 13: "no token in dump or log", 14: "whose and by which way", 15: "progress", 16: "availability",
+	1: "one leaf", 2: "step", 3: "revoke wins", 4: "monotone", 5: "no lost acknowledgment", 6: "no false alarm", 7: "detection", 8: "forged tokens change nothing",
+	9: "responses", 10: "cookies", 11: "absolute end", 12: "one event", 13: "no token in dump or log", 14: "user and transport", 15: "progress", 16: "availability",
 }
 
 // Verdict is the result of checking a history.
@@ -125,7 +125,7 @@ func newChecker(events []Event) *checker {
 	}
 	for _, s := range c.sessions {
 		s.order()
-		c.bury(s)
+		c.findEnd(s)
 	}
 	return c
 }
@@ -239,20 +239,20 @@ func (c *checker) ends(s *session) []*ending {
 	return list
 }
 
-// bury determines the first time at which a session was known to have ended.
-func (c *checker) bury(s *session) {
+// findEnd determines the first time at which a session was known to have ended.
+func (c *checker) findEnd(s *session) {
 	for _, x := range c.ends(s) {
 		alone := slices.Contains(s.endings, x)
 		if x.acked && (alone || s.made.Call != nil && s.made.End <= x.Begin) && x.End < s.dead {
 			s.dead, s.how, s.answered = x.End, fmt.Sprintf("%s of %s", x.Call.Op, x.Call.Client), false
 			if x.Call.Op == Refresh {
-				s.how = "the answer refresh_reused to " + x.Call.Client
+				s.how = "the response refresh_reused to " + x.Call.Client
 			}
 		}
 	}
 	for _, e := range s.calls {
 		if e.Call.Role != Forger && e.Call.Status == http.StatusUnauthorized && e.Call.Code == "session_revoked" && e.End < s.dead {
-			s.dead, s.how, s.answered = e.End, "the answer session_revoked to "+e.Call.Client, true
+			s.dead, s.how, s.answered = e.End, "the response session_revoked to "+e.Call.Client, true
 		}
 	}
 }
@@ -260,7 +260,7 @@ func (c *checker) bury(s *session) {
 func (c *checker) broken(invariant int, session string, e Event, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if e.Call != nil {
-		text = fmt.Sprintf("%s by %s, sent at %.3f s to server %d and answered %d %s at %.3f s: ", e.Call.Op, e.Call.Client, float64(e.Begin)/1e6, e.Call.Server, e.Call.Status,
+		text = fmt.Sprintf("%s by %s, sent at %.3f s to server %d, response %d %s at %.3f s: ", e.Call.Op, e.Call.Client, float64(e.Begin)/1e6, e.Call.Server, e.Call.Status,
 			e.Call.Code, float64(e.End)/1e6) + text
 	}
 	c.verdict.Breaks = append(c.verdict.Breaks, Break{invariant, session, text})
@@ -281,7 +281,7 @@ func (c *checker) call(e Event) {
 	c.cookies(e, id)
 	if call.Role == Forger {
 		if good(call.Status) {
-			c.broken(8, id, e, "a forged or wrongly carried token was taken")
+			c.broken(8, id, e, "a forged token, or one presented through another transport, was accepted")
 		}
 		return
 	}
@@ -311,7 +311,7 @@ func (c *checker) call(e Event) {
 func (c *checker) status(e Event, id string) {
 	call := e.Call
 	if call.Status >= 500 && call.Status != http.StatusServiceUnavailable {
-		c.broken(9, id, e, "a fault of the server")
+		c.broken(9, id, e, "a server error")
 		return
 	}
 	if call.Op != Refresh || call.Role == Forger {
@@ -321,10 +321,10 @@ func (c *checker) status(e Event, id string) {
 	case 0, http.StatusOK, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 	case http.StatusUnauthorized:
 		if !slices.Contains([]string{"credentials_missing", "refresh_invalid", "session_expired", "session_revoked", "refresh_reused"}, call.Code) {
-			c.broken(9, id, e, "not a code of this status")
+			c.broken(9, id, e, "this code is not documented for the status")
 		}
 	default:
-		c.broken(9, id, e, "not a status of a well-formed refresh")
+		c.broken(9, id, e, "this status is not allowed for a well-formed refresh")
 	}
 }
 
@@ -335,11 +335,11 @@ func (c *checker) cookies(e Event, id string) {
 	switch {
 	case call.Cookie == 0:
 	case !good(call.Status):
-		c.broken(10, id, e, "a refusal that sets or clears a cookie")
+		c.broken(10, id, e, "a rejection that sets or clears a cookie")
 	case call.Op == Profile:
 		c.broken(10, id, e, "a read that sets or clears a cookie")
 	case call.Op == Refresh && call.Got != nil && call.Shown != nil && call.Got.Generation == call.Shown.Generation:
-		c.broken(10, id, e, "the same tokens are put into the jar again")
+		c.broken(10, id, e, "the same cookies are set again")
 	}
 }
 
@@ -355,7 +355,7 @@ func (c *checker) leaf(e Event) {
 			l.key = "" // the jti does not depend on the key
 		}
 		if before, known := c.leaves[l]; known && before != value {
-			c.broken(1, got.Session, e, "another %s of generation %d than before", kind, got.Generation)
+			c.broken(1, got.Session, e, "a second %s of generation %d", kind, got.Generation)
 		}
 		c.leaves[l] = value
 	}
@@ -374,7 +374,7 @@ func (c *checker) asMade(s *session, e Event, user int64, transport string, end 
 		return
 	}
 	if user != s.user || transport != s.transport {
-		c.broken(14, s.id, e, "user %d by %s, where the login was of %d by %s", user, transport, s.user, s.transport)
+		c.broken(14, s.id, e, "user %d with transport %s, but the login was of user %d with %s", user, transport, s.user, s.transport)
 	}
 	if end != s.end {
 		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, end)
@@ -388,7 +388,7 @@ func (c *checker) life(s *session, e Event) {
 		if s.answered {
 			number = 4
 		}
-		c.broken(number, s.id, e, "the session had ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
+		c.broken(number, s.id, e, "the session was ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
 	}
 	if s.end > 0 && c.Start+e.Begin > s.end*second+c.Margin/2 {
 		c.broken(11, s.id, e, "after the absolute end")
@@ -420,9 +420,9 @@ func (c *checker) lost(s *session, e Event) {
 		if c.mayHaveEnded(s, e) {
 			return
 		}
-		why = "nobody had asked for the end of its session"
+		why = "no client had requested the end of the session"
 	default:
-		why = "it was the newest token that anybody got"
+		why = "it was the newest token issued to any client"
 	}
 	c.broken(5, s.id, e, "%s (generation %d)", why, call.Shown.Generation)
 }
@@ -489,7 +489,7 @@ func (c *checker) step(s *session, e Event) {
 	shown, got := call.Shown.Generation, call.Got.Generation
 	switch {
 	case got != shown && got != shown+1:
-		c.broken(2, s.id, e, "generation %d was answered with %d", shown, got)
+		c.broken(2, s.id, e, "generation %d was refreshed to generation %d", shown, got)
 	case s.superseded(got) < e.Begin:
 		c.broken(2, s.id, e, "generation %d had been replaced at %.3f s", got, float64(s.superseded(got))/1e6)
 	}
@@ -521,7 +521,7 @@ func (c *checker) progress(s *session, e Event) {
 		return
 	}
 	if born, known := s.seen[call.Shown.Generation]; known && e.Begin > born+c.Rotation+2*c.Margin {
-		c.broken(15, s.id, e, "generation %d, born at %.3f s or earlier, was not replaced", call.Shown.Generation, float64(born)/1e6)
+		c.broken(15, s.id, e, "generation %d, issued at %.3f s or earlier, was not rotated", call.Shown.Generation, float64(born)/1e6)
 	}
 }
 
@@ -558,7 +558,7 @@ func (c *checker) session(s *session) {
 func (c *checker) dump(e Event) {
 	d := e.Dump
 	for _, id := range d.Changed {
-		c.broken(8, id, e, "the row has changed, and forgers alone have used the session")
+		c.broken(8, id, e, "the row has changed, although only forgers have used the session")
 	}
 	for _, leak := range d.Leaks {
 		c.broken(13, "", e, "%s", leak)
@@ -583,10 +583,10 @@ func (c *checker) row(e Event, r Row) {
 		return // the login got no response
 	}
 	if r.Live && s.dead < e.Begin {
-		c.broken(4, s.id, e, "the row lives, and the session had ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
+		c.broken(4, s.id, e, "the row is active, but the session was ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
 	}
 	if newest := s.newest(e.Begin); r.Generation < newest {
-		c.broken(5, s.id, e, "the row has generation %d, and %d was handed out", r.Generation, newest)
+		c.broken(5, s.id, e, "the row has generation %d, but generation %d was issued", r.Generation, newest)
 	}
 	c.asMade(s, e, r.User, r.Transport, r.SessionEnd)
 }
@@ -597,7 +597,7 @@ func (c *checker) alarms() {
 		c.verdict.Alarms++
 		s := c.of(id)
 		if slices.ContainsFunc(s.calls, func(e Event) bool {
-			return e.Call.Op == Refresh && (e.Call.Role == Thief || e.Call.Role == Ghost) && e.Begin < at
+			return e.Call.Op == Refresh && (e.Call.Role == Thief || e.Call.Role == Replayer) && e.Begin < at
 		}) {
 			continue
 		}
@@ -605,7 +605,7 @@ func (c *checker) alarms() {
 			c.verdict.Excused++
 			continue
 		}
-		c.broken(6, id, Event{}, "revoked for reuse, and only its own client has used it")
+		c.broken(6, id, Event{}, "revoked for reuse, although only its own client has used it")
 	}
 }
 

@@ -38,12 +38,12 @@ type Settings struct {
 // Role is the kind of a client.
 type Role string
 
-// An honest jar obeys the rules of invariant 6. A ghost sends tokens of a session that has ended,
+// An honest jar obeys the rules of invariant 6. A replayer sends tokens of a session that has ended,
 // and a thief sends tokens of another client. A forger sends tokens that no server has issued, or
 // presents a token through a different transport than its session's.
 const (
 	Honest   Role = "honest"
-	Ghost    Role = "ghost"
+	Replayer Role = "replayer"
 	Thief    Role = "thief"
 	Forger   Role = "forger"
 	Operator Role = "operator"

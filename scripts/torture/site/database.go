@@ -105,7 +105,7 @@ func (d *Database) killNode(n int, down time.Duration) error {
 	}
 	time.Sleep(down)
 	if out, err := exec.CommandContext(context.Background(), filepath.Join(d.dirs[n], "start")).CombinedOutput(); err != nil {
-		return fmt.Errorf("node %d does not come back: %w\n%s", n+1, err, out)
+		return fmt.Errorf("node %d does not restart: %w\n%s", n+1, err, out)
 	}
 	return nil
 }

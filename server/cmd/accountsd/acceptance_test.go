@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,96 +19,11 @@ const (
 	beyond   = time.Second // beyond a boundary of the decision table
 )
 
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "accountsd")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "accountsd")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Stderr = os.Stderr
-	return path, build.Run()
-})
-
-// replica is a server in a process of its own.
-type replica struct {
-	*servertest.Server
-	command *exec.Cmd
-	env     []string
-}
-
-// startReplica starts the binary on a free port of localhost and waits until it is ready.
-func startReplica(t *testing.T, db *servertest.Database, public string, settings ...string) *replica {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := freeAddr(t)
-	if public == "" {
-		public = "http://" + addr
-	}
-	env := append([]string{
-		"ACCOUNTS_ADDR=" + addr, "ACCOUNTS_PUBLIC_URL=" + public, "ACCOUNTS_DATABASE_URL=" + db.NextURL(), "ACCOUNTS_DATA_DIR=" + t.TempDir(),
-		"ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SECRET_KEYS=" + servertest.SecretKey, "ACCOUNTS_LOG_LEVEL=error",
-	}, settings...)
-	r := &replica{Server: servertest.Dial(t, "http://"+addr), command: exec.Command(path, "serve"), env: env}
-	var output bytes.Buffer
-	r.command.Env, r.command.Stdout, r.command.Stderr = env, &output, &output
-	if err := r.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = r.command.Process.Signal(syscall.SIGTERM)
-		if err := r.command.Wait(); err != nil {
-			t.Errorf("the server ended with %v\n%s", err, output.String())
-		}
-	})
-	for range 200 {
-		answer, err := http.Get(r.URL + "/readyz")
-		if err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return r
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the server is not ready\n%s", output.String())
-	return nil
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return strings.Replace(l.Addr().String(), "127.0.0.1", "localhost", 1)
-}
-
-// newUser creates a user with the command of the binary.
-func (r *replica) newUser(t *testing.T, name string) servertest.User {
-	t.Helper()
-	var output bytes.Buffer
-	code := run(t.Context(), process{
-		args: []string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"},
-		env:  r.env, in: strings.NewReader("correct horse battery\n"), out: &output, err: &output,
-	})
-	if code != 0 {
-		t.Fatal(output.String())
-	}
-	u := servertest.User{Password: "correct horse battery"}
-	u.Username = name
-	return u
-}
-
 var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
 
-// TestAcceptance tests the life of sessions in each transport with the running binary: on SQLite,
+// TestSessionsLiveInEachTransportOnEachEngine tests the life of sessions in each transport with the running binary: on SQLite,
 // on MySQL, and on MySQL with two replicas that receive the requests in turn.
-func TestAcceptance(t *testing.T) {
+func TestSessionsLiveInEachTransportOnEachEngine(t *testing.T) {
 	setting := "ACCOUNTS_ROTATION_INTERVAL=" + interval.String()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Run("one", func(t *testing.T) {

@@ -22,7 +22,7 @@ func (s *shell) breachedList(password string, count int) string {
 	return path
 }
 
-func TestBreachedPasswordsOfOperators(t *testing.T) {
+func TestOperatorCannotSetBreachedPassword(t *testing.T) {
 	t.Attr("control", "201")
 	s := newShell(t)
 	list, file := s.breachedList(breachedPassword, 10), filepath.Join(t.TempDir(), "breached.bin")
@@ -54,7 +54,7 @@ func TestBreachedPasswordsOfOperators(t *testing.T) {
 	}
 }
 
-func TestBreachedPasswordsBuildFaults(t *testing.T) {
+func TestBreachedPasswordsBuildReportsFaults(t *testing.T) {
 	s := newShell(t)
 	dir := t.TempDir()
 	list := s.breachedList(breachedPassword, 10)

@@ -1,100 +1,22 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
 
-// shell runs commands as an operator at a terminal does, with an environment.
-type shell struct {
-	t   *testing.T
-	dir string
-	env []string
-	db  *servertest.Database // for direct access, or nil
-}
-
-// newShell returns a shell with a data directory and only the settings that tests need.
-func newShell(t *testing.T, settings ...string) *shell {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "data")
-	return &shell{t: t, dir: dir, env: append(settings, "ACCOUNTS_ADDR="+freeAddr(t), "ACCOUNTS_DATA_DIR="+dir, "ACCOUNTS_LOG_LEVEL=error")}
-}
-
-func onDatabase(t *testing.T, e servertest.Engine, settings ...string) *shell {
-	t.Helper()
-	db := servertest.NewDatabase(t, e)
-	s := newShell(t, append(settings, "ACCOUNTS_DATABASE_URL="+db.URL, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)...)
-	s.db = db
-	return s
-}
-
-// commandTime is longer than any command takes, except a running server.
-const commandTime = 15 * time.Second
-
-type result struct {
-	code     int
-	out, err string
-}
-
-func (s *shell) run(stdin string, args ...string) result {
-	s.t.Helper()
-	return s.runWith(strings.NewReader(stdin), args...)
-}
-
-func (s *shell) runWith(stdin io.Reader, args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime) // ends a server that should not have started
-	defer cancel()
-	var out, err bytes.Buffer
-	code := run(ctx, process{args: args, env: s.env, in: stdin, out: &out, err: &err})
-	return result{code, out.String(), err.String()}
-}
-
-// ok runs a command and returns its output. It fails the test unless the command succeeds and
-// prints nothing to standard error.
-func (s *shell) ok(stdin string, args ...string) string {
-	s.t.Helper()
-	r := s.run(stdin, args...)
-	if r.code != 0 || r.err != "" {
-		s.t.Fatalf("%v: exit status %d\n%s%s", args, r.code, r.out, r.err)
-	}
-	return r.out
-}
-
-// refused checks for exit status 1, no standard output, and exactly these lines.
-func (s *shell) refused(r result, lines ...string) {
-	s.t.Helper()
-	want := ""
-	for _, line := range lines {
-		want += "accountsd: " + line + "\n"
-	}
-	if r.code != 1 || r.out != "" || r.err != want {
-		s.t.Errorf("exit status %d\n%s%swant\n%s", r.code, r.out, r.err, want)
-	}
-}
-
-const goodPassword = "correct horse battery"
-
-func (s *shell) create(name string, more ...string) string {
-	s.t.Helper()
-	return s.ok(goodPassword+"\n", append([]string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"}, more...)...)
-}
-
 // Five first starts at once use one secret, which only its owner can read, and leave no other
 // files.
-func TestFirstStart(t *testing.T) {
+func TestConcurrentFirstStartsUseOneSecret(t *testing.T) {
 	t.Attr("control", "95")
 	s := newShell(t)
 	var wait sync.WaitGroup
@@ -125,86 +47,9 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-func (s *shell) secretFile() string {
-	s.t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.dir, "secret"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := token.ParseSecret(strings.TrimSuffix(string(text), "\n")); err != nil {
-		s.t.Error(err)
-	}
-	return string(text)
-}
-
-// A secret that others can read or write is not secret: the server does not start until the mode of
-// the file is right.
-func TestSecretFileOfOthers(t *testing.T) {
-	t.Attr("control", "94")
-	s := newShell(t)
-	s.ok("", "user", "list")
-	path := filepath.Join(s.dir, "secret")
-	for _, mode := range []os.FileMode{0o644, 0o640, 0o604, 0o666, 0o602} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		for _, command := range [][]string{{"user", "list"}, {"serve"}} {
-			s.refused(s.run("", command...), "other users can access the secret file "+path+": run chmod 600 on it")
-		}
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.ok("", "user", "list")
-}
-
-func TestSecretFileIsNoSecret(t *testing.T) {
-	t.Attr("control", "94")
-	s := newShell(t)
-	s.ok("", "user", "list")
-	if err := os.WriteFile(filepath.Join(s.dir, "secret"), []byte("my own idea of a secret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := s.run("", "serve")
-	if r.code != 1 || strings.Count(r.err, "\n") != 1 || strings.Contains(r.err, "my own idea") || !strings.Contains(r.err, `"accountsd secret new"`) {
-		t.Errorf("exit status %d\n%s", r.code, r.err)
-	}
-}
-
-func TestUserCreate(t *testing.T) {
-	s := newShell(t)
-	if got := s.create("ada", "--first-name", "Ada", "--last-name", "Lovelace"); got != "user 1: ada <ada@example.com>\n" {
-		t.Errorf("%q", got)
-	}
-	const badName = "the username is not valid: use at most 150 letters, digits and marks, without spaces or @"
-	const badEmail = "the e-mail address is not valid: use an address such as name@host.example"
-	for _, c := range []struct{ username, email, password, want string }{
-		{"ada", "other@example.com", goodPassword, "this username is taken: choose another one"},
-		{"ADA", "other@example.com", goodPassword, "this username is taken: choose another one"},
-		{"bob", "ada@example.com", goodPassword, "this e-mail address is taken: choose another one"},
-		{"bob", "ADA@EXAMPLE.COM", goodPassword, "this e-mail address is taken: choose another one"},
-		{"a b", "bob@example.com", goodPassword, badName},
-		{"a@b", "bob@example.com", goodPassword, badName},
-		{"", "bob@example.com", goodPassword, badName},
-		{"bob", "bob", goodPassword, badEmail},
-		{"bob", "Bob <bob@example.com>", goodPassword, badEmail},
-		{"bob", "bob@example.com", "elevenchars", "the password is too short: use at least 12 characters"},
-		{"bob", "bob@example.com", "", "the password is too short: use at least 12 characters"},
-		{"bob", "bob@example.com", strings.Repeat("x", 257), "the password is too long: use at most 256 characters and 1024 bytes"},
-		{"bob", "bob@example.com", strings.Repeat("x", 10000), "the password is too long: use at most 256 characters and 1024 bytes"},
-	} {
-		s.refused(s.run(c.password+"\n", "user", "create", "--username", c.username, "--email", c.email, "--password-stdin"), c.want)
-	}
-	s.refused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
-	s.refused(s.run("", "user", "create", "--email", "bob@example.com"), `required flag(s) "username" not set`)
-	if n := strings.Count(s.ok("", "user", "list"), "\n"); n != 2 {
-		t.Errorf("%d lines: a refused user was made", n)
-	}
-}
-
 // A password is read on a terminal, or from standard input with --password-stdin, and never from an
 // argument.
-func TestPasswordNeedsATerminal(t *testing.T) {
+func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 	s := newShell(t)
 	const want = "cannot prompt for the password because standard input is not a terminal: use --password-stdin"
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com"}
@@ -232,16 +77,7 @@ func TestPasswordNeedsATerminal(t *testing.T) {
 	}
 }
 
-// canLogin reports whether a user can log in to a server on the same data.
-func (s *shell) canLogin(name, password string) bool {
-	s.t.Helper()
-	running := s.serve()
-	defer running.stop()
-	r := running.Anonymous().Do("POST", "/accounts/login", map[string]any{"username": name, "password": password, "token_transport": "body"})
-	return r.Status == 200
-}
-
-func TestUserList(t *testing.T) {
+func TestUserListPrintsTableAndJSON(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		if got := s.ok("", "user", "list"); got != "ID  USERNAME  EMAIL  ACTIVE  SUPERUSER  LAST LOGIN\n" {
@@ -276,7 +112,7 @@ func TestUserList(t *testing.T) {
 }
 
 // A running server observes the changes of a command at once.
-func TestUserCommandsEndSessions(t *testing.T) {
+func TestUserCommandsRevokeSessionsOfRunningServer(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
 		s.create("ada")
@@ -316,7 +152,7 @@ func TestUserCommandsEndSessions(t *testing.T) {
 	})
 }
 
-func TestMigrate(t *testing.T) {
+func TestMigrateCommandsReportSchemaVersion(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=false")
 		files, err := filepath.Glob("../../../models/migrations/sqlite/*.sql")
@@ -349,7 +185,7 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
-func TestDatabaseIsAway(t *testing.T) {
+func TestCommandsReportUnreachableDatabase(t *testing.T) {
 	s := newShell(t, "ACCOUNTS_DATABASE_URL=mysql://app:hunter2@"+freeAddr(t)+"/app", "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)
 	for _, command := range [][]string{{"serve"}, {"migrate", "up"}, {"migrate", "status"}, {"user", "list"}} {
 		r := s.run("", command...)
@@ -359,7 +195,7 @@ func TestDatabaseIsAway(t *testing.T) {
 	}
 }
 
-func TestSmallCommands(t *testing.T) {
+func TestVersionSecretAndSettingsCommands(t *testing.T) {
 	s := newShell(t)
 	if got := s.ok("", "version"); got != "accountsd "+version+"\n" {
 		t.Errorf("%q", got)
@@ -383,54 +219,4 @@ func TestSmallCommands(t *testing.T) {
 	if _, err := os.Stat(s.dir); err == nil {
 		t.Error("commands that need no data have made the data folder")
 	}
-}
-
-// Every error is printed on a line of its own.
-func TestFaultsAreLines(t *testing.T) {
-	t.Attr("control", "94")
-	s := newShell(t)
-	s.refused(s.run("", "no-such-command"), `unknown command "no-such-command" for "accountsd"`)
-	s.refused(s.run("", "serve", "--fast"), "unknown flag: --fast")
-	s.env = append(s.env, "ACCOUNTS_ROTATION_INTERVAL=2h", "ACCOUNTS_ACESS_TTL=5m", "ACCOUNTS_SECRET_KEYS=hunter2hunter2")
-	r := s.run("", "serve")
-	if r.code != 1 || r.out != "" || strings.Contains(r.err, "hunter2") {
-		t.Errorf("exit status %d\n%s", r.code, r.err)
-	}
-	for _, name := range []string{"ROTATION_INTERVAL", "ACESS_TTL"} {
-		if strings.Count(r.err, "accountsd: ACCOUNTS_"+name+" ") != 1 {
-			t.Errorf("no line about %s:\n%s", name, r.err)
-		}
-	}
-	for line := range strings.Lines(r.err) {
-		if !strings.HasPrefix(line, "accountsd: ACCOUNTS_") {
-			t.Errorf("%q", line)
-		}
-	}
-}
-
-func TestSecretKeysOfNobodysMaking(t *testing.T) {
-	t.Attr("control", "94")
-	s := newShell(t, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey+",hunter2hunter2")
-	s.refused(s.run("", "user", "list"), `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`)
-}
-
-// Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
-// and Secure. The server does not start and creates no files.
-func TestPlainHTTPOffLoopback(t *testing.T) {
-	t.Attr("control", "39")
-	for _, url := range []string{"http://accounts.example.com", "HTTP://accounts.example.com", "http://192.0.2.1:8080", "http://localhost.example.com", "http://0.0.0.0:8080", "http://[::]", "http://accounts.localhost.example"} {
-		s := newShell(t, "ACCOUNTS_PUBLIC_URL="+url, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey, "ACCOUNTS_MAIL=files")
-		s.refused(s.run("", "serve"), "ACCOUNTS_PUBLIC_URL must be https unless its host is on loopback")
-		if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
-			t.Errorf("%s: a folder for data: %v", url, err)
-		}
-	}
-}
-
-func TestLookAlikeDomainOfOperators(t *testing.T) {
-	t.Attr("control", "203")
-	s := newShell(t)
-	s.refused(s.run("correct horse battery staple\n", "user", "create", "--username", "cfo", "--email", "cfo@c\u043erp.example", "--password-stdin"),
-		"the e-mail address is not valid: use an address such as name@host.example")
-	s.ok("correct horse battery staple\n", "user", "create", "--username", "minji", "--email", "minji@회사.example", "--password-stdin")
 }

@@ -18,7 +18,7 @@ import (
 // The binary is killed while clients rotate tokens, log in and log out. After the restart, every
 // newest token that was acknowledged works, every acknowledged login is alive, and every session
 // that was logged out stays revoked.
-func TestKilledInAStorm(t *testing.T) {
+func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func (s *storm) count() (rotations, ended int) {
 	return s.rotations, len(s.ended)
 }
 
-// rotate rotates the client's token until the server is gone.
+// rotate rotates the client's token until the server has stopped.
 func (s *storm) rotate(c *servertest.Client) {
 	for {
 		id := uuid.MustParse(c.SessionID)

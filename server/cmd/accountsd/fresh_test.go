@@ -18,7 +18,7 @@ import (
 // The first start of the binary, with no settings except the address and the data directory. The
 // files that it creates are readable only by their owner, even with umask 0; cookies, the CSRF
 // check and the rate limits are active; and nothing internal is on the public port.
-func TestFreshStart(t *testing.T) {
+func TestFirstStartIsSecureByDefault(t *testing.T) {
 	t.Attr("control", "95")
 	path, err := binary()
 	if err != nil {
@@ -67,7 +67,7 @@ func TestFreshStart(t *testing.T) {
 }
 
 // Settings that weaken security are logged when the server starts, one per line.
-func TestWeakSettingsAreSaid(t *testing.T) {
+func TestWeakSettingsAreLoggedAtStartup(t *testing.T) {
 	t.Attr("control", "95")
 	weak := []string{
 		"EMAIL_VERIFICATION=optional", "PASSWORD_MIN_LENGTH=8", "ROTATION_INTERVAL=0", "RESET_TTL=2h", "MAILS_PER_RECIPIENT=0",

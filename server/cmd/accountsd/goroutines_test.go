@@ -12,7 +12,7 @@ import (
 
 // A server that has handled requests ends with all its goroutines, so that no goroutine started per
 // request, mail or second can accumulate.
-func TestGoroutinesEndWithTheServer(t *testing.T) {
+func TestGoroutinesEndWithServer(t *testing.T) {
 	t.Attr("control", "205")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_METRICS_ADDR="+freeAddr(t))

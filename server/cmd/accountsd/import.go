@@ -119,9 +119,9 @@ func (p importCommand) source(ctx context.Context, from, table string) (django.S
 func (p importCommand) run(ctx context.Context, a *app, source django.Source, o accounts.ImportOptions) error {
 	run := a.service.NewImport(o)
 	bar := p.progress(source.Total(), "users", progressbar.OptionShowCount())
-	err := a.explain(run.Begin(ctx, source.Greatest()))
+	err := explain(run.Begin(ctx, source.Greatest()))
 	if err == nil {
-		err = source.Tokens(ctx, func(batch []accounts.DjangoToken) error { return a.explain(run.Tokens(ctx, batch)) })
+		err = source.Tokens(ctx, func(batch []accounts.DjangoToken) error { return explain(run.Tokens(ctx, batch)) })
 	}
 	if err == nil {
 		err = source.Addresses(ctx, func(batch []accounts.DjangoAddress) error { run.Addresses(batch); return nil })
@@ -129,7 +129,7 @@ func (p importCommand) run(ctx context.Context, a *app, source django.Source, o 
 	if err == nil {
 		err = source.Users(ctx, func(batch []accounts.DjangoUser) error {
 			if err := run.Users(ctx, batch); err != nil {
-				return a.explain(err)
+				return explain(err)
 			}
 			return bar.Add(len(batch))
 		})

@@ -87,7 +87,7 @@ func smallDump(t *testing.T) string {
 }
 
 // An import from a file, as an operator runs it: a dry run, the import, and a second import.
-func TestImportDump(t *testing.T) {
+func TestImportOfDumpIsRepeatable(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e)
 		from := smallDump(t)
@@ -125,7 +125,7 @@ func TestImportDump(t *testing.T) {
 
 // django-allauth's table is read, from a dump and from a live database. Its entries override the
 // operator's statement.
-func TestImportReadsAllauth(t *testing.T) {
+func TestImportReadsTableOfAllauth(t *testing.T) {
 	t.Attr("control", "182")
 	superuser := func(id int, username, email string) map[string]any {
 		u := djangoUser("auth.user", id, username, email)
@@ -181,7 +181,7 @@ func TestImportReadsAllauth(t *testing.T) {
 
 // The formats of dumpdata are accepted. An error in the file is printed on one line before anything
 // is written.
-func TestImportFiles(t *testing.T) {
+func TestImportAcceptsFormatsOfDumpdata(t *testing.T) {
 	s := newShell(t)
 	s.ok("", "user", "list")
 	user := func(model string, id int) string {
@@ -268,7 +268,7 @@ func djangoUserTable(name string) string {
 }
 
 // An import from a live database, which is read but not changed.
-func TestImportDatabase(t *testing.T) {
+func TestImportReadsLiveDatabase(t *testing.T) {
 	source := newDjango(t, 1203)
 	source.Exec(t, "UPDATE auth_user SET username = 'J\u00e9r\u00f4me', first_name = '\U0001f600', last_login = '2024-01-02 03:04:05', is_superuser = 1, is_staff = 1, is_active = 0 WHERE id = 3")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
@@ -307,7 +307,7 @@ func TestImportDatabase(t *testing.T) {
 
 // The table of users is found by its columns and is never this service's own table. If there are
 // several, the operator must name one.
-func TestImportFindsTheTable(t *testing.T) {
+func TestImportFindsTableOfUsers(t *testing.T) {
 	source := newDjango(t, 1)
 	s := onDatabase(t, servertest.SQLite)
 	s.ok("", "user", "list")
@@ -331,7 +331,7 @@ func TestImportFindsTheTable(t *testing.T) {
 }
 
 // Text in the errors of the source's server must not control the terminal.
-func TestImportFromAHostileServer(t *testing.T) {
+func TestImportEscapesErrorsOfHostileServer(t *testing.T) {
 	source := servertest.NewDatabase(t, servertest.MySQL)
 	source.Exec(t, "CREATE FUNCTION hostile() RETURNS char(1) NO SQL BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '\x1b]0;owned\x07\nimported 1'; RETURN ''; END")
 	source.Exec(t, "CREATE VIEW auth_user AS SELECT 1 AS id, hostile() AS password, 'x' AS username, NULL AS last_login")
@@ -345,7 +345,7 @@ func TestImportFromAHostileServer(t *testing.T) {
 
 // Either database may become unavailable during the import. The users imported so far stay and are
 // reported, and the next run imports the rest.
-func TestImportDatabaseGoesAway(t *testing.T) {
+func TestImportContinuesAfterDatabaseOutage(t *testing.T) {
 	source, target := newDjango(t, 2600), servertest.NewDatabase(t, servertest.MySQL)
 	for name, statement := range map[string]string{"source": "WHERE id > 3000 ORDER BY", "target": "'person1001','person1001'"} { // of the third batch
 		t.Run(name, func(t *testing.T) {
@@ -380,7 +380,7 @@ func TestImportDatabaseGoesAway(t *testing.T) {
 
 // The import is killed twice and then run to the end. No user is lost, duplicated or incomplete,
 // and duplicate names get the same result as in an uninterrupted run.
-func TestImportKilled(t *testing.T) {
+func TestKilledImportLosesAndDuplicatesNoUser(t *testing.T) {
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -437,7 +437,7 @@ func TestImportKilled(t *testing.T) {
 	})
 }
 
-func TestImportHelp(t *testing.T) {
+func TestImportHelpDescribesEveryStep(t *testing.T) {
 	s := newShell(t)
 	help := s.ok("", "import-django", "--help")
 	for _, word := range []string{"--from -", "--table", "--dry-run", "dumpdata", "--emails-verified", "account_emailaddress", "user create --superuser", "migrate up", "run it again", "UTC"} {

@@ -22,7 +22,7 @@ import (
 // A server is told to stop while every connection is busy. Each request that was sent is answered,
 // and each connection announces its end with a response. The clients are as strict as possible:
 // none of them dials again.
-func TestShutdownUnderLoad(t *testing.T) {
+func TestShutdownUnderLoadAnswersEveryRequest(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SHUTDOWN_DELAY=500ms")
 		s.create("ada")
@@ -63,12 +63,12 @@ type oneConnection struct {
 
 func (o *oneConnection) RoundTrip(r *http.Request) (*http.Response, error) {
 	if o.transport == nil {
-		dialled := false
+		dialed := false
 		o.transport = &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if dialled {
+			if dialed {
 				return nil, errors.New("the connection ended without a word")
 			}
-			dialled = true
+			dialed = true
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		}}
 	}
@@ -79,7 +79,7 @@ func (o *oneConnection) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Three replicas behind a load balancer are restarted one after the other, under load. Clients that
 // retry after a 503 do not notice it, and no session ends.
-func TestRollingRestart(t *testing.T) {
+func TestRollingRestartEndsNoSession(t *testing.T) {
 	t.Parallel()
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		if e == servertest.SQLite {

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,95 +15,6 @@ import (
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
-
-// running is a server that `accountsd serve` runs in this process.
-type running struct {
-	*servertest.Server
-	t        *testing.T
-	signal   context.CancelFunc
-	code     chan int
-	ready    time.Duration // from the start to the first 200 of readyz
-	out, err output
-}
-
-// output is a buffer that may be read while the server writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func (s *shell) setting(name string) string {
-	for _, entry := range s.env {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// serve starts the server and waits until it is ready.
-func (s *shell) serve() *running {
-	s.t.Helper()
-	ctx, signal := context.WithCancel(context.Background())
-	r := &running{Server: servertest.Dial(s.t, "http://"+s.setting("ACCOUNTS_ADDR")), t: s.t, signal: signal, code: make(chan int, 1)}
-	began := time.Now()
-	go func() {
-		r.code <- run(ctx, process{args: []string{"serve"}, env: s.env, in: strings.NewReader(""), out: &r.out, err: &r.err})
-	}()
-	s.t.Cleanup(signal)
-	for time.Since(began) < 10*time.Second {
-		if r.status("/readyz") == http.StatusOK {
-			r.ready = time.Since(began)
-			return r
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	s.t.Fatalf("not ready\n%s%s", r.out.String(), r.err.String())
-	return nil
-}
-
-// status returns the status of a GET request on a connection of its own, or 0 if there is no
-// response.
-func (r *running) status(path string) int {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	answer, err := client.Get(r.URL + path)
-	if err != nil {
-		return 0
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode
-}
-
-// end waits for the exit and checks its status.
-func (r *running) end(want int) {
-	r.t.Helper()
-	select {
-	case code := <-r.code:
-		if code != want {
-			r.t.Errorf("exit status %d, want %d\n%s", code, want, r.err.String())
-		}
-	case <-time.After(20 * time.Second):
-		r.t.Fatal("the server does not end")
-	}
-}
-
-func (r *running) stop() {
-	r.t.Helper()
-	r.signal()
-	r.end(0)
-}
 
 // With a current schema, the server is ready quickly. The log has the exact time, because machines
 // differ.
@@ -127,7 +36,7 @@ func TestServeIsReadySoon(t *testing.T) {
 }
 
 // The banner tells a new operator how to create a user, until there is one.
-func TestBanner(t *testing.T) {
+func TestBannerExplainsUserCreationUntilThereIsOne(t *testing.T) {
 	s := newShell(t)
 	path := filepath.Join(s.dir, "accounts.db")
 	url := "http://" + s.setting("ACCOUNTS_ADDR")
@@ -148,11 +57,11 @@ func TestBanner(t *testing.T) {
 	}
 }
 
-func TestHealthcheck(t *testing.T) {
+func TestHealthcheckReportsStateOfServer(t *testing.T) {
 	s := newShell(t)
 	r := s.run("", "healthcheck")
 	if r.code != 1 || !strings.HasPrefix(r.err, "accountsd: ") || strings.Count(r.err, "\n") != 1 {
-		t.Errorf("nobody listens: exit status %d\n%s", r.code, r.err)
+		t.Errorf("no server is running: exit status %d\n%s", r.code, r.err)
 	}
 	server := s.serve()
 	if out := s.ok("", "healthcheck"); out != "" {
@@ -169,7 +78,7 @@ func TestHealthcheck(t *testing.T) {
 
 // A second server on the same port prints one line and exits with status 1. The first one keeps
 // running.
-func TestPortIsTaken(t *testing.T) {
+func TestServeFailsIfPortIsInUse(t *testing.T) {
 	s := newShell(t)
 	first := s.serve()
 	defer first.stop()
@@ -178,7 +87,7 @@ func TestPortIsTaken(t *testing.T) {
 		t.Errorf("exit status %d\n%s%s", r.code, r.out, r.err)
 	}
 	if first.status("/readyz") != http.StatusOK {
-		t.Error("the first server is gone")
+		t.Error("the first server has stopped")
 	}
 	taken := s.setting("ACCOUNTS_ADDR")
 	other := newShell(t, "ACCOUNTS_METRICS_ADDR="+taken)
@@ -187,7 +96,7 @@ func TestPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestMetricsHaveTheirOwnPort(t *testing.T) {
+func TestMetricsAreServedOnTheirOwnPort(t *testing.T) {
 	t.Attr("control", "95")
 	addr := freeAddr(t)
 	s := newShell(t, "ACCOUNTS_METRICS_ADDR="+addr)
@@ -235,7 +144,7 @@ func (r *running) hold(db *servertest.Database, c *servertest.Client) held {
 
 // After the signal, readyz fails with 503 while requests are still accepted. Then the server
 // accepts no new ones, and those in flight finish.
-func TestShutdown(t *testing.T) {
+func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true", "ACCOUNTS_SHUTDOWN_DELAY=600ms")
 		s.create("ada")
@@ -243,21 +152,21 @@ func TestShutdown(t *testing.T) {
 		c := r.Login(servertest.User{User: models.User{Username: "ada"}, Password: goodPassword}, token.Body)
 		flight := r.hold(s.db, c)
 		r.signal()
-		signalled := time.Now()
+		signaled := time.Now()
 		var said []int
-		for time.Since(signalled) < 5*time.Second {
+		for time.Since(signaled) < 5*time.Second {
 			status := r.status("/readyz")
 			if status == 0 {
 				break
 			}
-			if said = append(said, status); status == http.StatusServiceUnavailable && time.Since(signalled) < 300*time.Millisecond {
+			if said = append(said, status); status == http.StatusServiceUnavailable && time.Since(signaled) < 300*time.Millisecond {
 				if got := r.status("/healthz"); got != http.StatusOK {
 					t.Errorf("during the delay healthz says %d", got)
 				}
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
-		closed := time.Since(signalled)
+		closed := time.Since(signaled)
 		if len(said) < 2 || said[len(said)-1] != http.StatusServiceUnavailable || closed < 500*time.Millisecond || closed > 3*time.Second {
 			t.Errorf("readyz said %v, and nothing after %v", said, closed)
 		}
@@ -275,7 +184,7 @@ func TestShutdown(t *testing.T) {
 }
 
 // A request that takes longer than the timeout is aborted, and the exit status is 1.
-func TestShutdownTimesOut(t *testing.T) {
+func TestShutdownAbortsRequestsAfterTimeout(t *testing.T) {
 	s := onDatabase(t, servertest.SQLite, "ACCOUNTS_SHUTDOWN_TIMEOUT=1s")
 	s.create("ada")
 	r := s.serve()
@@ -290,7 +199,7 @@ func TestShutdownTimesOut(t *testing.T) {
 }
 
 // The first start creates no user. Only the operator creates the first one.
-func TestNoDefaultAccount(t *testing.T) {
+func TestFirstStartCreatesNoUser(t *testing.T) {
 	t.Attr("control", "17")
 	s := newShell(t)
 	r := s.serve()

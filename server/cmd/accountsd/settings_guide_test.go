@@ -11,7 +11,7 @@ import (
 var update = flag.Bool("update", false, "write what the tests compare with")
 
 // The guide contains the output of the command.
-func TestSettingsGuide(t *testing.T) {
+func TestSettingsGuideEqualsOutputOfCommand(t *testing.T) {
 	const path, start, end = "../../web/docs/guides/settings.md", "<!-- generated -->\n", "<!-- /generated -->"
 	guide, err := os.ReadFile(path)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // A replica is stopped for longer than W+M while requests wait in its sockets, and their clients
 // continue at another replica. When it resumes, it treats none of them as theft, and every session
 // stays alive.
-func TestStoppedReplicaRaisesNoFalseAlarm(t *testing.T) {
+func TestResumedReplicaDetectsNoFalseReuse(t *testing.T) {
 	t.Attr("control", "195")
 	const w, m = 4 * time.Second, 800 * time.Millisecond
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {

@@ -22,7 +22,7 @@ var least = map[string]string{
 
 // The modules in the binary, according to its build information: none is older than its minimum
 // version, none is replaced by unpublished code, and each has the checksum in go.sum.
-func TestWhatIsBuilt(t *testing.T) {
+func TestBinaryContainsPinnedModules(t *testing.T) {
 	t.Attr("control", "97")
 	path, err := binary()
 	if err != nil {
@@ -65,7 +65,7 @@ func numbers(version string) []int {
 	return []int{a, b, c}
 }
 
-func TestOlder(t *testing.T) {
+func TestOlderComparesVersions(t *testing.T) {
 	t.Attr("control", "97")
 	for _, c := range []struct {
 		version, than string
@@ -81,7 +81,7 @@ func TestOlder(t *testing.T) {
 
 // Two builds of the same sources have the same bytes, so that a binary can be verified.
 // (scripts/verify.sh builds in another folder and without the build cache.)
-func TestReproducibleBuild(t *testing.T) {
+func TestBuildIsReproducible(t *testing.T) {
 	t.Attr("control", "97")
 	var builds [2][]byte
 	for i := range builds {

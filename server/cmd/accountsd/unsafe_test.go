@@ -18,11 +18,11 @@ import (
 // public server, and the lines that it prints. OPEN stands for a file with a secret that every user
 // of the machine can read, and TAKEN for the port of ADDR. Every secret contains hunter2.
 var unsafe = []struct{ name, settings, lines string }{
-	{"a secret of somebody's own making", "SECRET_KEYS=hunter2hunter2hunter2hunter2hunter2", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
+	{"a secret that the operator made up", "SECRET_KEYS=hunter2hunter2hunter2hunter2hunter2", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
 	{"a printed secret, with a character changed", "SECRET_KEYS=CHANGED", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
-	{"a second secret of somebody's own making", "SECRET_KEYS=" + servertest.SecretKey + ",hunter2", `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`},
+	{"a second secret that the operator made up", "SECRET_KEYS=" + servertest.SecretKey + ",hunter2", `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`},
 	{"no secret", "SECRET_KEYS=", "ACCOUNTS_SECRET_KEYS is required unless PUBLIC_URL is on loopback and the database is SQLite. Generate one with `accountsd secret new`"},
-	{"a secret that everybody can read", "SECRET_KEYS= SECRET_KEYS_FILE=OPEN", "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write. Run chmod o-rw on it"},
+	{"a secret that every user of the machine can read", "SECRET_KEYS= SECRET_KEYS_FILE=OPEN", "ACCOUNTS_SECRET_KEYS_FILE must name a file that others can neither read nor write. Run chmod o-rw on it"},
 	{"a secret twice", "SECRET_KEYS=hunter2 SECRET_KEYS_FILE=OPEN", "ACCOUNTS_SECRET_KEYS and ACCOUNTS_SECRET_KEYS_FILE must not both be set"},
 	{"every origin", "CORS_ORIGINS=*", "ACCOUNTS_CORS_ORIGINS entry 1 must be one origin. * and null are rejected because they match every site"},
 	{"no origin", "CORS_ORIGINS=https://a.example,null", "ACCOUNTS_CORS_ORIGINS entry 2 must be one origin. * and null are rejected because they match every site"},
@@ -44,7 +44,7 @@ var unsafe = []struct{ name, settings, lines string }{
 	{"a negative limit", "REGISTRATIONS_PER_CLIENT=-1/1h", "ACCOUNTS_REGISTRATIONS_PER_CLIENT must be 0 or N/duration such as 5/1h, with N at most 1000000 and a duration from 1s to 24h in whole seconds"},
 	{"every proxy", "TRUSTED_PROXIES=0.0.0.0/0", "ACCOUNTS_TRUSTED_PROXIES entry 1 must not match every address, because any caller could then choose its own client address"},
 	{"a proxy by name", "TRUSTED_PROXIES=proxy.example.com", "ACCOUNTS_TRUSTED_PROXIES entry 1 must be an IP address or a CIDR such as 10.0.0.0/8"},
-	{"mails that nobody gets", "MAIL=", "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback. Set it to a URL such as smtp://user:password@mail.example.com, or set ACCOUNTS_MAIL=files to write mails to DATA_DIR without sending them"},
+	{"mails that are not delivered", "MAIL=", "ACCOUNTS_SMTP_URL is required unless PUBLIC_URL is on loopback. Set it to a URL such as smtp://user:password@mail.example.com, or set ACCOUNTS_MAIL=files to write mails to DATA_DIR without sending them"},
 	{"mails in the clear", "MAIL=smtp SMTP_URL=smtp://u:hunter2@mail.example.com?starttls=off MAIL_FROM=a@b.example", "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback, because the links in mails could be read on the network"},
 	{"half a mail login", "MAIL=smtp SMTP_URL=smtp://hunter2@mail.example.com MAIL_FROM=a@b.example", "ACCOUNTS_SMTP_URL must contain both a user and a password, or neither"},
 	{"links that lead to plain http", "RESET_URL=http://app.example.com/reset", "ACCOUNTS_RESET_URL must be https unless its host is on loopback"},
@@ -55,7 +55,7 @@ var unsafe = []struct{ name, settings, lines string }{
 // The binary prints only the expected lines for each of these settings, without any secret, before
 // it opens a port or writes a file. The port is in use, so a server that tried to listen would
 // print another error.
-func TestUnsafeSettings(t *testing.T) {
+func TestUnsafeSettingsAreRejectedAtStartup(t *testing.T) {
 	t.Attr("control", "94")
 	path, err := binary()
 	if err != nil {

@@ -43,7 +43,7 @@ func (p userCommands) create() *cobra.Command {
 				}
 				u, err := a.service.CreateUser(ctx, n)
 				if err != nil {
-					return a.explain(err)
+					return explain(err)
 				}
 				_, err = fmt.Fprintf(p.out, "user %d: %s <%s>\n", u.ID, u.Username, u.Email)
 				return err
@@ -75,7 +75,7 @@ func (p userCommands) setPassword() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.explain(a.service.SetPassword(ctx, args[0], password))
+				return explain(a.service.SetPassword(ctx, args[0], password))
 			})
 		},
 	}
@@ -88,7 +88,7 @@ func (p userCommands) setActive(use, short string, active bool) *cobra.Command {
 		Use: use + " USERNAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				return a.explain(a.service.SetActive(ctx, args[0], active))
+				return explain(a.service.SetActive(ctx, args[0], active))
 			})
 		},
 	}
@@ -195,24 +195,17 @@ func (p process) ask(terminal *os.File, prompt string) (string, error) {
 	return string(answer), err
 }
 
-// explain converts the error of a rule to a sentence for the terminal.
-func (a *app) explain(err error) error {
+// explain converts the error of a rule to a message for the operator.
+func explain(err error) error {
 	var rule *problem.Error
 	if !errors.As(err, &rule) {
 		return err
 	}
-	switch rule.Code {
-	case problem.UsernameTaken:
-		return errors.New("this username is taken: choose another one")
-	case problem.EmailTaken:
-		return errors.New("this e-mail address is taken: choose another one")
-	case problem.ResourceNotFound:
-		return errors.New("there is no user with this username")
-	case problem.SuperuserLast:
-		return errors.New("this is the last active superuser: create another one first")
-	case problem.ValidationFailed:
-		return a.explainFields(rule.Fields)
-	default:
+	if len(rule.Fields) > 0 && rule.Code == problem.ValidationFailed {
+		return explainFields(rule.Fields)
+	}
+	if kind, _ := problem.KindOf(rule.Code); kind.Operator != "" {
+		return errors.New(kind.Operator)
 	}
 	if rule.Cause != nil {
 		return fmt.Errorf("%s: %w", rule.Code, models.Cause(rule.Cause))
@@ -221,31 +214,10 @@ func (a *app) explain(err error) error {
 }
 
 // explainFields explains all errors of a request, one per line.
-func (a *app) explainFields(faults []problem.FieldFault) error {
+func explainFields(faults []problem.FieldFault) error {
 	var list []error
 	for _, fault := range faults {
-		list = append(list, errors.New(a.explainField(fault.Field, fault.Reason)))
+		list = append(list, errors.New(fault.ForOperator()))
 	}
 	return errors.Join(list...)
-}
-
-func (a *app) explainField(field, reason string) string {
-	switch field {
-	case "username":
-		return "the username is not valid: use at most 150 letters, digits and marks, without spaces or @"
-	case "email":
-		return "the e-mail address is not valid: use an address such as name@host.example"
-	case "password":
-		switch reason {
-		case "too_short":
-			return fmt.Sprintf("the password is too short: use at least %d characters", a.cfg.PasswordMinLength)
-		case "too_long":
-			return "the password is too long: use at most 256 characters and 1024 bytes"
-		case "password_common":
-			return "the password is easy to guess (a common password, a pattern, or derived from the user's own data or the name of the service): choose another one"
-		case "password_breached":
-			return "the password appears in a data breach: choose another one"
-		}
-	}
-	return "the " + strings.ReplaceAll(field, "_", " ") + " is not valid"
 }

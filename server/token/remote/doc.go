@@ -2,9 +2,9 @@
 // services: a [token.Verifier] whose keys come from the server's JWKS over HTTP,
 // and a net/http middleware.
 //
-// An access token stays valid until its exp, whatever happens to its session. This package sees a
-// log-out, a new password or a deactivation only when the token has expired: at most
-// ACCOUNTS_ACCESS_TTL after it was minted (5 minutes by default, never more than 15) by this
+// An access token is valid until its exp, even if its session is revoked before. A logout, a new
+// password or a deactivation takes effect here only when the token expires, at most
+// ACCOUNTS_ACCESS_TTL after it was issued (5 minutes by default, never more than 15) by this
 // machine's clock. There is no leeway for exp. An operation that cannot wait that long, such as a
 // payment, can present the token to the accounts server: GET /accounts/profile reads the session's
 // row, and returns 401 as soon as the session has ended.

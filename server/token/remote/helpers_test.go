@@ -126,6 +126,6 @@ func must(t *testing.T, err error) {
 func contains(t *testing.T, text, part string) {
 	t.Helper()
 	if !strings.Contains(text, part) {
-		t.Errorf("%q does not say %q", text, part)
+		t.Errorf("%q does not contain %q", text, part)
 	}
 }

@@ -31,7 +31,7 @@ func encoded(set token.JWKS) []byte {
 
 // The corpus of server/token is rejected with the keys of a real server, by the function and by the
 // middleware.
-func TestHostileTokensElsewhere(t *testing.T) {
+func TestHostileTokensAreRejectedByRemoteVerifier(t *testing.T) {
 	t.Attr("control", "18")
 	t.Attr("control", "19")
 	t.Attr("control", "20")
@@ -69,11 +69,11 @@ func TestHostileTokensElsewhere(t *testing.T) {
 		t.Errorf("a refresh token: %v", err)
 	}
 	if got, err := v.Access(ctx, client.Access); err != nil || got != want {
-		t.Errorf("the good token afterwards: %v", err)
+		t.Errorf("the valid token afterward: %v", err)
 	}
 }
 
-func TestMiddleware(t *testing.T) {
+func TestMiddlewareAcceptsOneBearerToken(t *testing.T) {
 	t.Attr("control", "25")
 	t.Attr("control", "26")
 	ring, c := ringOf(t, "a"), &clock{}
@@ -109,29 +109,29 @@ func TestMiddleware(t *testing.T) {
 		}
 	}
 	if w := send(v, "bearer "+good); w.Code != 200 {
-		t.Errorf("a good one: %d %s", w.Code, w.Body)
+		t.Errorf("a valid token: %d %s", w.Code, w.Body)
 	}
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/?access_token="+good, nil)
 	if _, ok := v.Check(w, r); ok || w.Code != 401 {
-		t.Error("a token in the query was taken")
+		t.Error("a token in the query was accepted")
 	}
 	c.advance(token.MaxAccessTTL)
 	if w := send(v, "Bearer "+good); w.Code != 401 || !strings.Contains(w.Body.String(), "access_expired") {
 		t.Errorf("at its exp: %d %s", w.Code, w.Body)
 	}
 	if _, ok := remote.Claims(ctx); ok {
-		t.Error("claims out of nothing")
+		t.Error("claims without a token")
 	}
 }
 
 // For a hundred concurrent requests the keys are fetched once, and again after the five minutes of
 // the server's Cache-Control.
-func TestFetchesOnceAndWhenDue(t *testing.T) {
+func TestKeysAreFetchedOnceAndWhenDue(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
 	if i.asked() != 0 {
-		t.Error("asked before there was a token")
+		t.Error("the keys were fetched without a token")
 	}
 	raw := i.mint(t, ring, c)
 	all := func() {
@@ -154,7 +154,7 @@ func TestFetchesOnceAndWhenDue(t *testing.T) {
 	}
 }
 
-func TestLifeOfKeys(t *testing.T) {
+func TestLifetimeOfKeysFollowsCacheControl(t *testing.T) {
 	for _, tc := range []struct {
 		control, age string
 		want         time.Duration
@@ -171,7 +171,7 @@ func TestLifeOfKeys(t *testing.T) {
 }
 
 // An unknown key is fetched at once, and a flood of forged ones causes one fetch in ten seconds.
-func TestUnknownKeys(t *testing.T) {
+func TestUnknownKeysCauseBoundedFetches(t *testing.T) {
 	t.Attr("control", "19")
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
@@ -209,7 +209,7 @@ func TestUnknownKeys(t *testing.T) {
 
 // If the server is down, the current keys are used for an hour, and no request waits. After that,
 // verification fails.
-func TestServerAway(t *testing.T) {
+func TestKeysAreUsedForAnHourWithoutServer(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
@@ -220,18 +220,18 @@ func TestServerAway(t *testing.T) {
 	i.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	c.advance(5 * time.Minute)
 	if _, err := v.Access(ctx, i.mint(t, ring, c)); err != nil {
-		t.Fatalf("the first request that finds out: %v", err)
+		t.Fatalf("the first request during the outage: %v", err)
 	}
 	i.answer(func(http.ResponseWriter, *http.Request) { hung <- struct{}{}; <-stuck })
 	c.advance(remote.MinInterval)
 	began := time.Now()
 	for range 20 {
 		if _, err := v.Access(ctx, i.mint(t, ring, c)); err != nil {
-			t.Fatalf("while it is away: %v", err)
+			t.Fatalf("during the outage: %v", err)
 		}
 	}
 	if took := time.Since(began); took > time.Second {
-		t.Errorf("requests waited %v for a server that hangs", took)
+		t.Errorf("requests waited %v for an unresponsive server", took)
 	}
 	<-hung
 	c.advance(remote.MaxStale - 5*time.Minute - remote.MinInterval)
@@ -242,7 +242,7 @@ func TestServerAway(t *testing.T) {
 	}
 }
 
-func TestNeverAnswered(t *testing.T) {
+func TestInvalidKeyResponsesAreReported(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	other := newIssuer(t, ring)
@@ -265,7 +265,7 @@ func TestNeverAnswered(t *testing.T) {
 		{"keys of another kind, a secret one among them", "has no Ed25519 key", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","alg":"RS256","use":"sig","kid":"1"},{"kty":"oct","k":"c2VjcmV0","alg":"HS256","use":"sig","kid":"2"}]}`))
 		}},
-		{"a key under the name of another", "has no Ed25519 key", func(w http.ResponseWriter, _ *http.Request) {
+		{"a key with the kid of another key", "has no Ed25519 key", func(w http.ResponseWriter, _ *http.Request) {
 			set := ringOf(t, "a", "b").JWKS()
 			set.Keys[0].KeyID, set.Keys[1].KeyID = set.Keys[1].KeyID, set.Keys[0].KeyID
 			_, _ = w.Write(encoded(set))
@@ -296,12 +296,12 @@ func TestNeverAnswered(t *testing.T) {
 	i.show(ring)
 	c.advance(remote.MinInterval)
 	if _, err := v.Access(ctx, raw); err != nil {
-		t.Errorf("when it is back: %v", err)
+		t.Errorf("after the outage: %v", err)
 	}
 }
 
 // A canceled request does not cancel the fetch that other requests wait for.
-func TestCallerGone(t *testing.T) {
+func TestCanceledRequestDoesNotCancelFetch(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
@@ -331,7 +331,7 @@ func TestCallerGone(t *testing.T) {
 // The secret of real servers is rotated as the README describes, and no token that they mint is
 // rejected. The old key is removed with its secret. Then, as after a leak, only a new secret is
 // configured.
-func TestRotationOfTheSecret(t *testing.T) {
+func TestSecretRotationRejectsNoToken(t *testing.T) {
 	c := &clock{}
 	front := newIssuer(t, ringOf(t, "unused"))
 	database := servertest.NewDatabase(t, servertest.SQLite)
@@ -359,7 +359,7 @@ func TestRotationOfTheSecret(t *testing.T) {
 			t.Errorf("%s: %v", step, err)
 		}
 	}
-	refused := func(step, raw string) {
+	rejected := func(step, raw string) {
 		t.Helper()
 		if _, err := v.Access(ctx, raw); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("%s: %v", step, err)
@@ -376,17 +376,17 @@ func TestRotationOfTheSecret(t *testing.T) {
 	requests := front.asked()
 	good("new, old", late)
 	if front.asked() != requests {
-		t.Error("the new key had to be asked for")
+		t.Error("the new key caused a fetch")
 	}
 	restart("new")
-	good("the old key is still in hand", late)
+	good("the old key is still known", late)
 	restart("leaked-and-replaced")
 	c.advance(remote.MinInterval)
-	good("a key out of nowhere", login())
-	refused("and those of the leaked one at once", late)
+	good("an unknown key", login())
+	rejected("a token of the leaked key", late)
 }
 
-func TestOptions(t *testing.T) {
+func TestNewVerifierRejectsUnsafeOptions(t *testing.T) {
 	for name, o := range map[string]remote.Options{
 		"no issuer": {}, "a path": {Issuer: "https://accounts.example.com/"}, "no scheme": {Issuer: "accounts.example.com"},
 		"plain http":              {Issuer: "http://accounts.example.com"},

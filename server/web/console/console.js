@@ -41,33 +41,33 @@ function explain(problem, response) {
   const code = problem.code;
   switch (code) {
     case "credentials_invalid":
-      return "The name or the password is wrong, or the address is not verified yet.";
+      return "The username or password is incorrect, or the email address is not verified yet.";
     case "validation_failed":
-      return "Something in the form cannot be accepted.";
+      return "Some of the values in this form are not valid.";
     case "precondition_failed":
-      return "Somebody else has changed this in the meantime, so nothing was saved. Check the present values, then save again.";
+      return "This was changed in another session, so your changes were not saved. Check the current values and save again.";
     case "username_taken":
-      return "This username belongs to somebody else.";
+      return "This username is already taken.";
     case "email_taken":
-      return "This address belongs to another account.";
+      return "This email address belongs to another account.";
     case "email_unverified":
-      return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
+      return "The email address is not verified. Verify it before you grant a role.";
     case "superuser_last":
-      return "This is the last active superuser: nobody would be left to manage this service.";
+      return "This is the last active superuser. Make another user a superuser first.";
     case "user_unreachable":
-      return "No mail can help: the account is deactivated, or has no address. Change that first.";
+      return "No email can be sent, because the account is deactivated or has no email address. Change that first.";
     case "role_required":
-      return "Only superusers may do this.";
+      return "Only superusers can do this.";
     case "reauth_required":
-      return "This needs your password once more.";
+      return "Enter your password again to continue.";
     case "link_invalid":
-      return "This link is no longer valid: it was used, replaced by a newer one, or has expired.";
+      return "This link is no longer valid. It has expired, was already used, or was replaced by a newer link.";
     case "registration_closed":
-      return "This server lets nobody sign up; its operator makes the users.";
+      return "Sign-up is closed on this server. Ask its operator for an account.";
     case "rate_limited":
-      return `Too many tries. Please wait ${patience(response)}.`;
+      return `Too many attempts. Try again in ${waitTime(response)}.`;
     case "service_unavailable":
-      return `The server is busy. Please try again in ${patience(response)}.`;
+      return `The server is busy. Try again in ${waitTime(response)}.`;
     case "credentials_missing":
     case "access_invalid":
     case "access_expired":
@@ -75,30 +75,31 @@ function explain(problem, response) {
     case "session_expired":
     case "session_revoked":
     case "refresh_reused":
-      return "You are not logged in any more.";
+      return "You are signed out. Sign in again.";
     case "resource_not_found":
-      return "It is not there any more.";
+      return "This no longer exists.";
     case "csrf_failed":
     case "transport_unusable":
-      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
+      return "The server rejects cookies from this page. Open the page at the address of the server.";
     case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
     case "media_type_unsupported":
     case "server_failed":
-      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
+      return `Something went wrong. To find the cause in the server log, search for the request ID ${problem.request_id}.`;
     default:
       return otherwise(code, problem.detail);
   }
 }
-function patience(response) {
+function waitTime(response) {
   const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+  if (seconds <= 90) return seconds === 1 ? "1 second" : `${seconds} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
 }
 function explainField({ code, detail, minimum, maximum }) {
   switch (code) {
     case "required":
-      return "This is needed.";
+      return "This field is required.";
     case "too_short":
       return minimum === void 0 ? "This is too short." : `This is too short: at least ${minimum} characters.`;
     case "too_long":
@@ -108,72 +109,72 @@ function explainField({ code, detail, minimum, maximum }) {
     case "too_many":
       return maximum === void 0 ? "There are too many items." : `There are too many items: at most ${maximum}.`;
     case "out_of_range":
-      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This may be at most ${maximum}.`;
+      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This must be at most ${maximum}.`;
       return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
     case "format_invalid":
     case "type_invalid":
     case "value_invalid":
-      return "This cannot be used.";
+      return "This value is not valid.";
     case "taken":
-      return "This is already in use. Choose another one.";
+      return "This is already in use. Choose another.";
     case "password_common":
-      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another password.";
     case "password_breached":
-      return "This password is known from a data breach, so attackers try it. Choose another one.";
+      return "This password is known from a data breach, so attackers try it. Choose another password.";
     case "password_wrong":
-      return "This is not the password.";
+      return "The password is incorrect.";
     case "field_unknown":
     case "field_duplicate":
     case "parameter_unknown":
     case "parameter_duplicate":
-      return "The server does not know this field.";
+      return "The server does not accept this field.";
     default:
       return otherwise(code, detail);
   }
 }
-function farewell(reason) {
+function endNotice(reason) {
   switch (reason) {
     case null:
     case "credentials_missing":
       return null;
     // there was no session
     case "logged_out":
-      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
+      return { title: "Signed out", text: "You are signed out in all tabs.", alarm: false };
     case "refresh_reused":
       return {
-        title: "Somebody else had your session",
-        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the security log, and change your password if you do not know how the copy was made.",
+        title: "Your session may have been stolen",
+        text: "A refresh token was used again after it had been replaced, which happens if someone has copied it. To protect your account, the server has ended the session. Sign in again and check your security log. If you do not recognize the activity, change your password.",
         alarm: true
       };
     case "session_revoked":
       return {
         title: "Your session was ended",
-        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. Log in again: the security log says which.",
+        text: "It was ended from another device, by a new password, by a staff member, or because its tokens may have been stolen. Sign in again and check your security log for the reason.",
         alarm: true
       };
     case "session_expired":
-      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
+      return { title: "Your session has expired", text: "It was not used for too long, or has reached its maximum lifetime. Sign in again.", alarm: true };
     case "refresh_invalid":
       return {
         title: "Your session cannot be continued",
-        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
+        text: "The server does not accept its tokens, because its keys, address or database have changed. Sign in again.",
         alarm: true
       };
     default:
-      return otherwise(reason, { title: "Your session has ended", text: "Please log in again.", alarm: true });
+      return otherwise(reason, { title: "Your session has ended", text: "Sign in again.", alarm: true });
   }
 }
 function device(userAgent) {
-  if (userAgent === null) return "Unknown program";
+  if (userAgent === null) return "Unknown device";
   const first = (names2) => names2.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
   const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
   if (browser) return system ? `${browser} on ${system}` : browser;
-  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown device";
 }
 
 // server/web/parts/forms.ts
-function onSubmit(id3, act, done) {
+function onSubmit(id3, submit, done) {
   const form2 = byId(id3);
   form2.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -183,7 +184,7 @@ function onSubmit(id3, act, done) {
     conceal(form2);
     form2.setAttribute("aria-busy", "true");
     const fields2 = Object.fromEntries([...new FormData(form2)].map(([name, value]) => [name, String(value)]));
-    act(fields2).then((result) => result && (result.error ? refuse(form2, result.error, result.response) : done(result, fields2))).catch((error) => refuseForm(form2, lost(error))).finally(() => form2.removeAttribute("aria-busy"));
+    submit(fields2).then((result) => result && (result.error ? refuse(form2, result.error, result.response) : done(result, fields2))).catch((error) => refuseForm(form2, lost(error))).finally(() => form2.removeAttribute("aria-busy"));
   });
   for (const button of form2.querySelectorAll(".peek")) {
     peek(button, false);
@@ -193,7 +194,7 @@ function onSubmit(id3, act, done) {
 }
 function lost(error) {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+  return "The server cannot be reached. Check your connection and try again.";
 }
 function reset(form2) {
   form2.reset();
@@ -206,8 +207,8 @@ function clear(form2) {
 }
 function complete(form2) {
   for (const input of form2.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame(input, "This is needed.");
-    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
+    if (input.validity.valueMissing) blame(input, "This field is required.");
+    else if (!input.validity.valid) blame(input, "Enter a valid email address.");
   }
   return focusFault(form2);
 }
@@ -242,7 +243,7 @@ function peek(button, open) {
   for (const input of button.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
   button.textContent = open ? "Hide" : "Show";
   button.setAttribute("aria-pressed", String(open));
-  button.setAttribute("aria-label", "Show the password");
+  button.setAttribute("aria-label", "Show password");
 }
 
 // server/web/parts/dialogs.ts
@@ -280,7 +281,7 @@ async function sure(question) {
   byId("ask-warning").hidden = !question.warning;
   wanted = question.typed ?? "";
   byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = `Type ${wanted} to go on.`;
+  byId("ask-label").textContent = `Type ${wanted} to confirm.`;
   blame2("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
@@ -296,14 +297,14 @@ function blame2(text) {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame2(`This is not ${wanted}.`);
+    blame2(`This does not match ${wanted}.`);
     typed.focus();
     return;
   }
   leave(ask, true);
 });
 
-// server/web/console/src/where.ts
+// server/web/console/src/navigation.ts
 var listeners = /* @__PURE__ */ new Set();
 var here = () => new URLSearchParams(location.search);
 function view() {
@@ -352,20 +353,20 @@ var texts = {
   users: "Users",
   events: "Events",
   signIn: "Sign in",
-  notStaff: "No member of staff",
-  outsider: (username) => `You are signed in as ${username}, who is not a member of staff. A superuser can change that.`,
-  unsavedLogout: { title: "Log out?", text: "There are changes that are not saved. They go with the log-out.", yes: "Log out" },
+  notStaff: "Staff only",
+  forbidden: (username) => `You are signed in as ${username}, which is not a staff account. Ask a superuser for the role.`,
+  unsavedLogout: { title: "Sign out?", text: "You have unsaved changes. If you sign out, they are lost.", yes: "Sign out" },
   // lists
   retry: "Try again",
-  clearFilters: "Clear the filters",
-  notRead: "This could not be read",
+  clearFilters: "Clear filters",
+  notRead: "This could not be loaded",
   firstPage: "First page",
   usersRange: (from, to, more) => from === 1 && !more ? count(to, "user", "users") : `Users ${span(from, to)}${more ? "" : ", the last"}`,
   eventsRange: (from, to, more) => from === 1 && !more ? count(to, "event", "events") : `Events ${span(from, to)}${more ? "" : ", the oldest"}`,
   somewhere: (rows) => `${number.format(rows)} on this page`,
-  noUsers: { title: "Nobody fits", text: "No user has all of this: try a shorter part of the name or the address, or fewer filters." },
-  noEvents: { title: "Nothing of the kind", text: "No event has all of this. Events are kept for a limited time." },
-  kindsChosen: (titles) => titles.length === 0 ? "Everything" : titles.length === 1 ? titles[0] ?? "" : `${titles.length} kinds`,
+  noUsers: { title: "No users found", text: "No user matches all filters. Try a shorter part of the name or email address, or fewer filters." },
+  noEvents: { title: "No events found", text: "No event matches all filters. Events are deleted after some time." },
+  kindsChosen: (titles) => titles.length === 0 ? "All events" : titles.length === 1 ? titles[0] ?? "" : `${titles.length} kinds`,
   // a user, in a list and alone
   active: "Active",
   deactivated: "Deactivated",
@@ -374,71 +375,71 @@ var texts = {
   verified: "Verified",
   notVerified: "Not verified",
   never: "Never",
-  noAddress: "No address",
-  noLocale: "None chosen",
-  throttled: "Login paused",
+  noAddress: "No email address",
+  noLocale: "Not set",
+  throttled: "Sign-in blocked",
   invited: "Invited, no password yet",
   you: "You",
   facts: {
-    id: "Id",
+    id: "ID",
     joined: "Joined",
-    login: "Last login",
-    verified: "E-mail verified",
-    domain: "E-mail domain in ASCII",
+    login: "Last sign-in",
+    verified: "Email verified",
+    domain: "Email domain in ASCII",
     password: "Has a password",
-    throttled: "Login",
+    throttled: "Sign-in",
     yes: "Yes",
     no: "No",
-    paused: "Paused: too many wrong passwords",
-    open: "Open",
-    pending: "New address"
+    paused: "Blocked: too many failed attempts",
+    open: "Allowed",
+    pending: "New email address"
   },
   shown: (username, active) => `${username}, ${active ? "active" : "deactivated"}`,
-  hindered: "This is a member of staff: only superusers change members of staff. You can look.",
-  onlySuperusers: "Only superusers give and take roles.",
-  waiting: (email) => `${email}, waiting for confirmation`,
-  addressLocked: "This account may be in use, so only superusers can change its address.",
-  addressConfirmed: "The address changes when the new mailbox confirms it.",
-  noPassword: "Send invitation again",
-  resetMail: "Send reset mail",
+  readOnly: "This is a staff account. You can view it, but only superusers can change it.",
+  onlySuperusers: "Only superusers can change roles.",
+  waiting: (email) => `${email}, not confirmed yet`,
+  addressLocked: "This account may be in use, so only superusers can change its email address.",
+  addressConfirmed: "The change takes effect when the user confirms the new address.",
+  noPassword: "Resend invitation",
+  resetMail: "Send reset email",
   activate: "Activate",
   deactivate: "Deactivate",
-  gone: { title: "There is no such user", text: "It was deleted, or the address is wrong.", action: "To the users" },
+  gone: { title: "User not found", text: "The user was deleted, or the address of this page is wrong.", action: "All users" },
   // changes
-  nothingChanged: "Nothing has changed.",
-  unsaved: "Not saved yet.",
-  kept: (username) => `What you typed for ${username} is not saved. It waits there.`,
+  nothingChanged: "There are no changes to save.",
+  unsaved: "You have unsaved changes.",
+  kept: (username) => `Your changes to ${username} are not saved. You can find them on the page of the user.`,
   saved: "Saved.",
-  savedAddress: (email) => `Saved. A link was sent to ${email}: the address changes when it is confirmed.`,
-  rolesSaved: "The roles are saved.",
-  mailSent: (email) => `A mail to ${email} is on its way.`,
-  unthrottled: "The next login is judged again.",
+  savedAddress: (email) => `Saved. A link was sent to ${email}. The address changes when the user confirms it.`,
+  rolesSaved: "Roles saved.",
+  mailSent: (email) => `An email was sent to ${email}.`,
+  unthrottled: "This user can sign in again.",
   activatedNow: (username) => `${username} is active again.`,
-  deactivatedNow: (username) => `${username} is deactivated, and every session has ended.`,
-  deletedNow: (username) => `${username} is deleted.`,
-  invitedNow: (email) => `Invited. A mail to ${email} is on its way.`,
-  sessionEnded: "Ended: its next request is refused.",
+  deactivatedNow: (username) => `${username} is deactivated. All sessions have ended.`,
+  deletedNow: (username) => `${username} was deleted.`,
+  invitedNow: (email) => `An invitation was sent to ${email}.`,
+  sessionEnded: "The session has ended.",
   sessionsEnded: "All sessions have ended.",
   othersEnded: "All your other sessions have ended.",
   // questions
   sureDeactivate: (username) => ({
     title: `Deactivate ${username}?`,
     yes: "Deactivate",
-    text: "All sessions end at once, and nobody can log in with this account until it is activated again."
+    text: "All sessions end immediately. The user cannot sign in until the account is activated again."
   }),
-  selfDeactivate: "This is your own account: you are logged out at once, and only another superuser can let you in again.",
+  selfDeactivate: "This is your own account. You will be signed out immediately, and only another superuser can activate the account again.",
   sureDelete: (username) => ({
     title: `Delete ${username}?`,
-    yes: "Delete for good",
-    text: "The account goes with its sessions and events, and its address is told so. Nothing brings it back."
+    yes: "Delete permanently",
+    text: "The account is deleted with its sessions and events, and the user is notified by email. This cannot be undone."
   }),
-  selfDelete: "This is your own account: you are logged out at once, for good.",
-  sureEndAll: (username) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "The devices have to log in again. What was not saved there may be lost." }),
-  sureEndOthers: { title: "End all your other sessions?", yes: "End the others", text: "Your other devices have to log in again. This session goes on." },
-  sureRoles: (username) => ({ title: `Make ${username} a superuser?`, yes: "Make a superuser", text: "Superusers manage everybody, members of staff and you included." }),
-  selfRoles: { title: "Give up your own role?", yes: "Give it up", text: "You lose what the role allows at once. Only another superuser can give it back." },
+  selfDelete: "This is your own account. You will be signed out immediately.",
+  sureEndAll: (username) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "All devices have to sign in again. Unsaved work on them may be lost." }),
+  sureEndOthers: { title: "End all your other sessions?", yes: "End other sessions", text: "Your other devices have to sign in again. This session continues." },
+  sureRoles: (username) => ({ title: `Make ${username} a superuser?`, yes: "Make superuser", text: "Superusers can manage all accounts, including staff accounts and yours." }),
+  selfRoles: { title: "Remove your own role?", yes: "Remove role", text: "You lose its permissions immediately. Only another superuser can restore it." },
   // sessions and events of a user
-  noSessions: "No live session: nobody is signed in with this account.",
+  noSessions: "There are no active sessions.",
   sessionCount: (n) => `Sessions (${number.format(n)})`,
   sessions: "Sessions",
   end: "End",
@@ -449,57 +450,57 @@ var texts = {
   since: "Since ",
   used: ", last used ",
   usedNow: ", used in the last hour",
-  noHappenings: "Nothing yet.",
+  noEventsYet: "There are no events.",
   by: "by ",
   byYou: "you",
   byStaff: "a staff member",
   byOperator: "an operator",
   bySelf: "the user",
-  bySomebody: "somebody"
+  byUnknown: "unknown"
 };
-function happening(kind) {
+function eventTitle(kind) {
   const name = kind;
   switch (kind) {
     case "registered":
-      return { text: "Registered" };
+      return { text: "Signed up" };
     case "email_verified":
-      return { text: "E-mail verified" };
+      return { text: "Email verified" };
     case "login":
-      return { text: "Logged in" };
+      return { text: "Signed in" };
     case "login_failed":
-      return { text: "Login failed", bad: true };
+      return { text: "Sign-in failed", bad: true };
     case "password_wrong":
       return { text: "Wrong password", bad: true };
     case "rate_limited":
-      return { text: "Too many tries", bad: true };
+      return { text: "Too many attempts", bad: true };
     case "logout":
-      return { text: "Logged out" };
+      return { text: "Signed out" };
     case "session_revoked":
       return { text: "Session ended" };
     case "sessions_revoked":
       return { text: "Sessions ended" };
     case "refresh_graced":
-      return { text: "Old token, from elsewhere", bad: true };
+      return { text: "Replaced token used from elsewhere", bad: true };
     case "refresh_reused":
-      return { text: "Stolen token", bad: true };
+      return { text: "Token reuse, session ended", bad: true };
     case "password_changed":
       return { text: "Password changed" };
     case "password_reset":
-      return { text: "Password reset by mail" };
+      return { text: "Password reset by email" };
     case "username_changed":
       return { text: "Username changed" };
     case "email_change_requested":
-      return { text: "New e-mail asked for" };
+      return { text: "Email change requested" };
     case "email_change_canceled":
-      return { text: "New e-mail canceled" };
+      return { text: "Email change canceled" };
     case "email_changed":
-      return { text: "E-mail changed" };
+      return { text: "Email changed" };
     case "activated":
       return { text: "Activated" };
     case "deactivated":
       return { text: "Deactivated" };
     case "reauthenticated":
-      return { text: "Password once more" };
+      return { text: "Password confirmed" };
     case "invited":
       return { text: "Invited" };
     case "profile_changed":
@@ -507,9 +508,9 @@ function happening(kind) {
     case "roles_changed":
       return { text: "Roles changed" };
     case "password_reset_sent":
-      return { text: "Reset mail sent" };
+      return { text: "Reset email sent" };
     case "login_limit_reset":
-      return { text: "Login limit reset" };
+      return { text: "Sign-in limit reset" };
     case "deleted":
       return { text: "Deleted" };
     default:
@@ -555,7 +556,7 @@ var kinds = [
 // server/web/console/src/list.ts
 var pageSize = 50;
 var typing = 250;
-var ghosts = 12;
+var placeholders = 12;
 var cursor = "cursor";
 function several(text) {
   return text ? text.split(",") : void 0;
@@ -661,8 +662,8 @@ function makeList(o) {
     instead2.hidden = true;
     table.hidden = false;
     const columns = table.querySelectorAll("th").length;
-    body2.replaceChildren(...Array.from({ length: ghosts }, () => {
-      const row2 = make("tr", "ghost", ...Array.from({ length: columns }, () => make("td", "")));
+    body2.replaceChildren(...Array.from({ length: placeholders }, () => {
+      const row2 = make("tr", "placeholder", ...Array.from({ length: columns }, () => make("td", "")));
       row2.setAttribute("aria-hidden", "true");
       return row2;
     }));
@@ -670,18 +671,18 @@ function makeList(o) {
   function fill2({ rows, next: more }) {
     next = more;
     const pages = trail().length;
-    const astray = pages === 0 && here().has(cursor);
+    const unnumbered = pages === 0 && here().has(cursor);
     const from = pages * pageSize + 1;
-    const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
+    const words = unnumbered ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body2.replaceChildren(...rows.map(o.row));
     table.hidden = rows.length === 0;
     instead2.hidden = rows.length > 0;
-    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, act: clearFilters } : null);
-    pager.hidden = pages === 0 && more === null && !astray;
+    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, run: clearFilters } : null);
+    pager.hidden = pages === 0 && more === null && !unnumbered;
     pager.querySelector(".range").textContent = words;
     on.disabled = more === null;
-    back.disabled = pages === 0 && !astray;
-    back.textContent = astray ? texts.firstPage : backText;
+    back.disabled = pages === 0 && !unnumbered;
+    back.textContent = unnumbered ? texts.firstPage : backText;
     byId("heard").textContent = rows.length === 0 ? o.nothing.title : words;
   }
   function refuse3(fault4) {
@@ -689,7 +690,7 @@ function makeList(o) {
     table.hidden = true;
     pager.hidden = true;
     instead2.hidden = false;
-    tell(texts.notRead, fault4, { text: texts.retry, act: () => void show2() });
+    tell(texts.notRead, fault4, { text: texts.retry, run: () => void show2() });
     byId("heard").textContent = fault4;
   }
   function tell(title2, text, action) {
@@ -698,7 +699,7 @@ function makeList(o) {
     if (action) {
       const button = make("button", "small", action.text);
       button.type = "button";
-      button.addEventListener("click", action.act);
+      button.addEventListener("click", action.run);
       parts2.push(button);
     }
     instead2.replaceChildren(...parts2);
@@ -1597,7 +1598,7 @@ function createAccountsClient(options = {}) {
   const transport = options.transport ?? "hybrid";
   const browser = typeof document !== "undefined";
   if (!browser && transport !== "body") {
-    throw new Error(`accounts: the transport ${transport} needs a browser, which keeps its cookies; use "body" here`);
+    throw new Error(`accounts: the transport ${transport} requires a browser, which stores its cookies. Use the transport "body" here.`);
   }
   const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
   if (!base) throw new Error("accounts: baseUrl is missing");
@@ -1723,21 +1724,21 @@ function createAccountsClient(options = {}) {
   return client;
 }
 
-// server/web/parts/proof.ts
-function prover(client, username) {
-  const prove = byId("prove");
-  const form2 = onSubmit("prove-form", ({ password = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password } }), () => {
-    leave(prove, true);
+// server/web/parts/reauth.ts
+function withReauthentication(client, username) {
+  const dialog2 = byId("reauth");
+  const form2 = onSubmit("reauth-form", ({ password = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password } }), () => {
+    leave(dialog2, true);
   });
   async function showPassword() {
     reset(form2);
-    byId("prove-username").value = username();
-    const answer = shown(prove);
-    byId("prove-password").focus();
+    byId("reauth-username").value = username();
+    const answer = shown(dialog2);
+    byId("reauth-password").focus();
     return answer.finally(() => reset(form2));
   }
   let asking = null;
-  return async function proven2(call) {
+  return async function reauthenticated2(call) {
     for (; ; ) {
       const result = await call();
       if (result.error?.code !== "reauth_required") return result;
@@ -1781,13 +1782,13 @@ var self = () => me;
 function become(user) {
   me = user;
 }
-var proven = prover(() => accounts, () => me?.username ?? "");
+var reauthenticated = withReauthentication(() => accounts, () => me?.username ?? "");
 async function learn() {
   settings ??= await readSettings(accounts);
   if (settings) showSettings(settings);
 }
 var locales = () => settings?.locales ?? [];
-function hindrance(user) {
+function restriction(user) {
   return (user.is_staff || user.is_superuser) && !me?.is_superuser ? "staff" : "";
 }
 function present(from) {
@@ -1822,10 +1823,10 @@ function link(to, text) {
   return element;
 }
 var userLink = (id3, text = `#${id3}`) => link(address("user", { id: id3 }), text);
-function press(className, text, act) {
+function press(className, text, action) {
   const button = make("button", className, text);
   button.type = "button";
-  button.addEventListener("click", () => act(button));
+  button.addEventListener("click", () => action(button));
   return button;
 }
 var fullName = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ");
@@ -1863,7 +1864,7 @@ function userRow(user) {
 }
 var origin = (event) => event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
 function title(kind) {
-  const { text, bad } = happening(kind);
+  const { text, bad } = eventTitle(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
 function actorLink(id3, username) {
@@ -1877,7 +1878,7 @@ function actorText({ actor, kind }) {
   const name = actor;
   switch (actor) {
     case "self":
-      return happening(kind).bad ? texts.bySomebody : texts.bySelf;
+      return eventTitle(kind).bad ? texts.byUnknown : texts.bySelf;
     case "staff":
       return texts.byStaff;
     case "operator":
@@ -1923,14 +1924,14 @@ var boxes = kinds.map((kind) => {
   box2.value = kind;
   return box2;
 });
-byId("kinds").append(...boxes.map((box2) => make("label", "choice", box2, make("span", "", happening(box2.value).text))));
+byId("kinds").append(...boxes.map((box2) => make("label", "choice", box2, make("span", "", eventTitle(box2.value).text))));
 function reflectKinds() {
   const chosen = several(here().get("kind")) ?? [];
   for (const box2 of boxes) {
     box2.checked = chosen.includes(box2.value);
     box2.disabled = !box2.checked && chosen.length >= most;
   }
-  byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => happening(kind).text));
+  byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => eventTitle(kind).text));
 }
 byId("kinds").addEventListener("change", () => {
   field.value = boxes.filter((box2) => box2.checked).map((box2) => box2.value).join(",");
@@ -1969,7 +1970,7 @@ function eventsList(denied) {
   return makeList({ view: "events", read: read2, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
 }
 
-// server/web/console/src/act.ts
+// server/web/console/src/actions.ts
 var fault2 = byId("user-fault");
 async function perform(button, call, done) {
   if (button.getAttribute("aria-busy") === "true") return;
@@ -1989,7 +1990,7 @@ async function perform(button, call, done) {
 
 // server/web/parts/lists.ts
 async function fillList(list, read2, done, again2) {
-  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "placeholder")));
   list.setAttribute("aria-busy", "true");
   let fault4 = "";
   try {
@@ -2007,37 +2008,37 @@ async function fillList(list, read2, done, again2) {
   list.replaceChildren(make("li", "failed", make("p", "", fault4), retry));
 }
 
-// server/web/console/src/traces.ts
+// server/web/console/src/activity.ts
 var sessions = byId("sessions").querySelector("ul");
-var events = byId("happenings").querySelector("ul");
+var events = byId("recent-events").querySelector("ul");
 var endAll = byId("end-all");
 var newest = 8;
-var shown2 = { id: 0, own: false, barred: () => true };
-function loadSessions(id3, own2, barred) {
-  shown2 = { id: id3, own: own2, barred };
+var shown2 = { id: 0, own: false, readOnly: () => true };
+function loadSessions(id3, own2, readOnly) {
+  shown2 = { id: id3, own: own2, readOnly };
   return fillList(sessions, () => api.GET("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), ({ sessions: all }) => {
     if (id3 !== shown2.id) return [...sessions.children];
     const others = all.filter((session2) => !session2.current);
     byId("sessions-title").textContent = all.length ? texts.sessionCount(all.length) : texts.sessions;
     endAll.hidden = others.length === 0;
-    endAll.disabled = barred();
+    endAll.disabled = readOnly();
     endAll.textContent = own2 ? texts.endOthers : texts.endAll;
     return all.length ? all.map((session2) => sessionItem(session2, session2.current ? null : endButton(session2))) : [make("li", "none", texts.noSessions)];
   }, again);
 }
-var again = () => void loadSessions(shown2.id, shown2.own, shown2.barred);
+var again = () => void loadSessions(shown2.id, shown2.own, shown2.readOnly);
 function endButton(session2) {
   const { id: id3 } = shown2;
   const button = press("small", texts.end, () => void perform(button, () => api.DELETE("/admin/users/{user_id}/sessions/{session_id}", { params: { path: { user_id: id3, session_id: session2.id } } }), () => ended(texts.sessionEnded)));
   button.append(make("span", "quiet", texts.endOf(device(session2.user_agent))));
-  button.disabled = shown2.barred();
+  button.disabled = shown2.readOnly();
   return button;
 }
 async function ended(text) {
   say(text);
   byId("sessions-title").focus();
-  void loadHappenings(shown2.id);
-  await loadSessions(shown2.id, shown2.own, shown2.barred);
+  void loadEvents(shown2.id);
+  await loadSessions(shown2.id, shown2.own, shown2.readOnly);
 }
 endAll.addEventListener("click", () => void (async () => {
   const { id: id3, own: own2 } = shown2;
@@ -2045,12 +2046,12 @@ endAll.addEventListener("click", () => void (async () => {
   if (!await sure(own2 ? texts.sureEndOthers : texts.sureEndAll(username))) return;
   await perform(endAll, () => own2 ? api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } }) : api.DELETE("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), () => ended(own2 ? texts.othersEnded : texts.sessionsEnded));
 })());
-function loadHappenings(id3) {
+function loadEvents(id3) {
   byId("all-events").href = address("events", { user_id: id3 });
-  return fillList(events, () => api.GET("/admin/events", { params: { query: { user_id: id3, limit: newest } } }), ({ events: all }) => all.length ? all.map(eventItem) : [make("li", "none", texts.noHappenings)], () => void loadHappenings(id3));
+  return fillList(events, () => api.GET("/admin/events", { params: { query: { user_id: id3, limit: newest } } }), ({ events: all }) => all.length ? all.map(eventItem) : [make("li", "none", texts.noEventsYet)], () => void loadEvents(id3));
 }
-function forgetTraces() {
-  shown2 = { id: 0, own: false, barred: () => true };
+function forgetActivity() {
+  shown2 = { id: 0, own: false, readOnly: () => true };
   for (const list of [sessions, events]) list.replaceChildren();
   byId("sessions-title").textContent = texts.sessions;
   endAll.hidden = true;
@@ -2075,7 +2076,7 @@ async function showUser() {
   id2 = wanted2;
   if (!Number.isSafeInteger(id2) || id2 < 1) return refuse2(texts.gone.title, texts.gone.text, null);
   body.setAttribute("aria-busy", "true");
-  traces();
+  loadActivity();
   let problem = "";
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
@@ -2091,9 +2092,9 @@ async function showUser() {
   body.removeAttribute("aria-busy");
   if (problem) refuse2(texts.notRead, problem, () => void showUser());
 }
-var traces = () => {
-  void loadSessions(id2, own(), () => shown3 !== null && hindrance(shown3) !== "");
-  void loadHappenings(id2);
+var loadActivity = () => {
+  void loadSessions(id2, own(), () => shown3 !== null && restriction(shown3) !== "");
+  void loadEvents(id2);
 };
 function refuse2(title2, text, again2) {
   body.hidden = true;
@@ -2115,7 +2116,7 @@ function clean() {
   byId("user-notice").hidden = true;
   for (const name of names) control(name).value = "";
   able(false);
-  forgetTraces();
+  forgetActivity();
 }
 function forgetUser() {
   clean();
@@ -2130,7 +2131,7 @@ function fill(user) {
   byId("user-name").textContent = user.username;
   byId("user-badges").replaceChildren(...badges(user));
   byId("facts").replaceChildren(...facts(user));
-  const why = hindrance(user) ? texts.hindered : "";
+  const why = restriction(user) ? texts.readOnly : "";
   byId("user-notice").textContent = why;
   byId("user-notice").hidden = !why;
   byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
@@ -2145,7 +2146,7 @@ function fill(user) {
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
   for (const role of ["is_staff", "is_superuser"]) box(role).checked = user[role];
   fillDetails();
-  able(!hindrance(user));
+  able(!restriction(user));
 }
 function badges(user) {
   const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
@@ -2224,7 +2225,7 @@ var details2 = onSubmit("details", async (typed2) => {
 });
 async function patch(body2) {
   const params = { ...path(), header: { "If-Match": `"${shown3?.version}"` } };
-  const result = await proven(() => api.PATCH("/admin/users/{user_id}", { params, body: body2 }));
+  const result = await reauthenticated(() => api.PATCH("/admin/users/{user_id}", { params, body: body2 }));
   if (result?.error?.code === "precondition_failed") void showUser();
   return result;
 }
@@ -2241,7 +2242,7 @@ function changedTo(user, text) {
   say(text);
   if (user.id !== id2) return;
   fill(user);
-  traces();
+  loadActivity();
   if (own()) selfChanged();
 }
 var box = (name) => byId("roles").querySelector(`[name=${name}]`);
@@ -2258,24 +2259,24 @@ onSubmit("roles", async (ticked) => {
   if (!user.is_superuser && wanted2.is_superuser && !await sure(texts.sureRoles(user.username))) return null;
   return patch(wanted2);
 }, ({ data }) => data && changedTo(data.user, texts.rolesSaved));
-var goodbye = async () => void await accounts.logout().catch(() => void 0);
-function onPress(name, act) {
+var signOutLocally = async () => void await accounts.logout().catch(() => void 0);
+function onPress(name, action) {
   const button = byId(name);
-  button.addEventListener("click", () => shown3 && void act(button, shown3));
+  button.addEventListener("click", () => shown3 && void action(button, shown3));
 }
 onPress("activity", async (button, user) => {
   const off = user.is_active;
   if (off && !await sure({ ...texts.sureDeactivate(user.username), ...own() ? { warning: texts.selfDeactivate } : {} })) return;
   await perform(button, () => patch({ is_active: !off }), async ({ data }) => {
-    if (off && own()) await goodbye();
+    if (off && own()) await signOutLocally();
     else if (data) changedTo(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
   });
 });
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
   say(texts.mailSent(user.email ?? user.username));
-  void loadHappenings(id2);
+  void loadEvents(id2);
 }));
-onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
+onPress("unthrottle", (button) => perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
   say(texts.unthrottled);
   byId("activity").focus();
   void showUser();
@@ -2283,9 +2284,9 @@ onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE(
 onPress("delete", async (button, user) => {
   if (!await sure({ ...texts.sureDelete(user.username), typed: user.username, ...own() ? { warning: texts.selfDelete } : {} })) return;
   const mine = own();
-  await perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
+  await perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
     drafts.delete(user.id);
-    if (mine) return void await goodbye();
+    if (mine) return void await signOutLocally();
     go(address("users"), { replace: true });
     say(texts.deletedNow(user.username));
   });
@@ -2338,7 +2339,7 @@ byId("invite-open").addEventListener("click", () => {
   dialog.showModal();
   byId("invite-email").focus();
 });
-var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) => proven(() => api.POST("/admin/users", { body: {
+var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) => reauthenticated(() => api.POST("/admin/users", { body: {
   email,
   is_staff: "is_staff" in roles,
   is_superuser: "is_superuser" in roles,
@@ -2353,7 +2354,7 @@ var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", l
 var forgetInvitation = () => reset(invite);
 
 // server/web/console/src/main.ts
-var parts = ["waiting", "unknown", "signin", "outsider", "users", "user", "events"];
+var parts = ["waiting", "unknown", "signin", "forbidden", "users", "user", "events"];
 var part = "waiting";
 var session = "";
 var last = 0;
@@ -2362,9 +2363,9 @@ function show(next) {
   const other = next !== part;
   part = next;
   for (const name of parts) byId(name).hidden = name !== next;
-  const inside = next === "users" || next === "user" || next === "events";
-  byId("nav").hidden = !inside;
-  byId("who").hidden = !inside;
+  const staff = next === "users" || next === "user" || next === "events";
+  byId("nav").hidden = !staff;
+  byId("who").hidden = !staff;
   return other;
 }
 function read(how = "link") {
@@ -2406,9 +2407,9 @@ function meet(me2, first) {
   byId("me").textContent = me2.username;
   byId("me").href = address("user", { id: me2.id });
   if (me2.is_staff || me2.is_superuser) return route(first ? "first" : "link");
-  byId("outsider-text").textContent = texts.outsider(me2.username);
+  byId("forbidden-text").textContent = texts.forbidden(me2.username);
   document.title = texts.title(texts.notStaff);
-  if (show("outsider") && !first) read();
+  if (show("forbidden") && !first) read();
 }
 function fail(problem) {
   byId("unknown-text").textContent = problem;
@@ -2424,7 +2425,7 @@ async function reconsider() {
 }
 onSelfChange(() => void reconsider());
 function leave2(state) {
-  const words = farewell(state.reason);
+  const words = endNotice(state.reason);
   const begun = part === "waiting";
   closeDialogs();
   become(null);
@@ -2460,7 +2461,7 @@ async function logout(button) {
     button.removeAttribute("aria-busy");
   }
 }
-for (const name of ["logout", "outsider-logout"]) {
+for (const name of ["logout", "forbidden-logout"]) {
   const button = byId(name);
   button.addEventListener("click", () => void logout(button));
 }

@@ -881,7 +881,7 @@ function createAccountsClient(options = {}) {
   const transport2 = options.transport ?? "hybrid";
   const browser = typeof document !== "undefined";
   if (!browser && transport2 !== "body") {
-    throw new Error(`accounts: the transport ${transport2} needs a browser, which keeps its cookies; use "body" here`);
+    throw new Error(`accounts: the transport ${transport2} requires a browser, which stores its cookies. Use the transport "body" here.`);
   }
   const base = (options.baseUrl ?? (browser ? location.origin : "")).replace(/\/+$/, "");
   if (!base) throw new Error("accounts: baseUrl is missing");
@@ -1070,7 +1070,7 @@ async function sure(question) {
   byId("ask-warning").hidden = !question.warning;
   wanted = question.typed ?? "";
   byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = `Type ${wanted} to go on.`;
+  byId("ask-label").textContent = `Type ${wanted} to confirm.`;
   blame("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
@@ -1086,7 +1086,7 @@ function blame(text) {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame(`This is not ${wanted}.`);
+    blame(`This does not match ${wanted}.`);
     typed.focus();
     return;
   }
@@ -1106,33 +1106,33 @@ function explain(problem, response) {
   const code = problem.code;
   switch (code) {
     case "credentials_invalid":
-      return "The name or the password is wrong, or the address is not verified yet.";
+      return "The username or password is incorrect, or the email address is not verified yet.";
     case "validation_failed":
-      return "Something in the form cannot be accepted.";
+      return "Some of the values in this form are not valid.";
     case "precondition_failed":
-      return "Somebody else has changed this in the meantime, so nothing was saved. Check the present values, then save again.";
+      return "This was changed in another session, so your changes were not saved. Check the current values and save again.";
     case "username_taken":
-      return "This username belongs to somebody else.";
+      return "This username is already taken.";
     case "email_taken":
-      return "This address belongs to another account.";
+      return "This email address belongs to another account.";
     case "email_unverified":
-      return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
+      return "The email address is not verified. Verify it before you grant a role.";
     case "superuser_last":
-      return "This is the last active superuser: nobody would be left to manage this service.";
+      return "This is the last active superuser. Make another user a superuser first.";
     case "user_unreachable":
-      return "No mail can help: the account is deactivated, or has no address. Change that first.";
+      return "No email can be sent, because the account is deactivated or has no email address. Change that first.";
     case "role_required":
-      return "Only superusers may do this.";
+      return "Only superusers can do this.";
     case "reauth_required":
-      return "This needs your password once more.";
+      return "Enter your password again to continue.";
     case "link_invalid":
-      return "This link is no longer valid: it was used, replaced by a newer one, or has expired.";
+      return "This link is no longer valid. It has expired, was already used, or was replaced by a newer link.";
     case "registration_closed":
-      return "This server lets nobody sign up; its operator makes the users.";
+      return "Sign-up is closed on this server. Ask its operator for an account.";
     case "rate_limited":
-      return `Too many tries. Please wait ${patience(response)}.`;
+      return `Too many attempts. Try again in ${waitTime(response)}.`;
     case "service_unavailable":
-      return `The server is busy. Please try again in ${patience(response)}.`;
+      return `The server is busy. Try again in ${waitTime(response)}.`;
     case "credentials_missing":
     case "access_invalid":
     case "access_expired":
@@ -1140,30 +1140,31 @@ function explain(problem, response) {
     case "session_expired":
     case "session_revoked":
     case "refresh_reused":
-      return "You are not logged in any more.";
+      return "You are signed out. Sign in again.";
     case "resource_not_found":
-      return "It is not there any more.";
+      return "This no longer exists.";
     case "csrf_failed":
     case "transport_unusable":
-      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
+      return "The server rejects cookies from this page. Open the page at the address of the server.";
     case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
     case "media_type_unsupported":
     case "server_failed":
-      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
+      return `Something went wrong. To find the cause in the server log, search for the request ID ${problem.request_id}.`;
     default:
       return otherwise(code, problem.detail);
   }
 }
-function patience(response) {
+function waitTime(response) {
   const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+  if (seconds <= 90) return seconds === 1 ? "1 second" : `${seconds} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
 }
 function explainField({ code, detail, minimum, maximum }) {
   switch (code) {
     case "required":
-      return "This is needed.";
+      return "This field is required.";
     case "too_short":
       return minimum === void 0 ? "This is too short." : `This is too short: at least ${minimum} characters.`;
     case "too_long":
@@ -1173,72 +1174,72 @@ function explainField({ code, detail, minimum, maximum }) {
     case "too_many":
       return maximum === void 0 ? "There are too many items." : `There are too many items: at most ${maximum}.`;
     case "out_of_range":
-      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This may be at most ${maximum}.`;
+      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This must be at most ${maximum}.`;
       return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
     case "format_invalid":
     case "type_invalid":
     case "value_invalid":
-      return "This cannot be used.";
+      return "This value is not valid.";
     case "taken":
-      return "This is already in use. Choose another one.";
+      return "This is already in use. Choose another.";
     case "password_common":
-      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another password.";
     case "password_breached":
-      return "This password is known from a data breach, so attackers try it. Choose another one.";
+      return "This password is known from a data breach, so attackers try it. Choose another password.";
     case "password_wrong":
-      return "This is not the password.";
+      return "The password is incorrect.";
     case "field_unknown":
     case "field_duplicate":
     case "parameter_unknown":
     case "parameter_duplicate":
-      return "The server does not know this field.";
+      return "The server does not accept this field.";
     default:
       return otherwise(code, detail);
   }
 }
-function farewell(reason) {
+function endNotice(reason) {
   switch (reason) {
     case null:
     case "credentials_missing":
       return null;
     // there was no session
     case "logged_out":
-      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
+      return { title: "Signed out", text: "You are signed out in all tabs.", alarm: false };
     case "refresh_reused":
       return {
-        title: "Somebody else had your session",
-        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the security log, and change your password if you do not know how the copy was made.",
+        title: "Your session may have been stolen",
+        text: "A refresh token was used again after it had been replaced, which happens if someone has copied it. To protect your account, the server has ended the session. Sign in again and check your security log. If you do not recognize the activity, change your password.",
         alarm: true
       };
     case "session_revoked":
       return {
         title: "Your session was ended",
-        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. Log in again: the security log says which.",
+        text: "It was ended from another device, by a new password, by a staff member, or because its tokens may have been stolen. Sign in again and check your security log for the reason.",
         alarm: true
       };
     case "session_expired":
-      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
+      return { title: "Your session has expired", text: "It was not used for too long, or has reached its maximum lifetime. Sign in again.", alarm: true };
     case "refresh_invalid":
       return {
         title: "Your session cannot be continued",
-        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
+        text: "The server does not accept its tokens, because its keys, address or database have changed. Sign in again.",
         alarm: true
       };
     default:
-      return otherwise(reason, { title: "Your session has ended", text: "Please log in again.", alarm: true });
+      return otherwise(reason, { title: "Your session has ended", text: "Sign in again.", alarm: true });
   }
 }
 function device(userAgent) {
-  if (userAgent === null) return "Unknown program";
+  if (userAgent === null) return "Unknown device";
   const first = (names) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
   const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
   if (browser) return system ? `${browser} on ${system}` : browser;
-  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown device";
 }
 
 // server/web/parts/forms.ts
-function onSubmit(id, act, done) {
+function onSubmit(id, submit, done) {
   const form = byId(id);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -1248,7 +1249,7 @@ function onSubmit(id, act, done) {
     conceal(form);
     form.setAttribute("aria-busy", "true");
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    act(fields).then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
+    submit(fields).then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
   });
   for (const button2 of form.querySelectorAll(".peek")) {
     peek(button2, false);
@@ -1258,7 +1259,7 @@ function onSubmit(id, act, done) {
 }
 function lost(error) {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+  return "The server cannot be reached. Check your connection and try again.";
 }
 function reset(form) {
   form.reset();
@@ -1271,8 +1272,8 @@ function clear(form) {
 }
 function complete(form) {
   for (const input of form.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame2(input, "This is needed.");
-    else if (!input.validity.valid) blame2(input, "This does not look like an e-mail address.");
+    if (input.validity.valueMissing) blame2(input, "This field is required.");
+    else if (!input.validity.valid) blame2(input, "Enter a valid email address.");
   }
   return focusFault(form);
 }
@@ -1307,24 +1308,24 @@ function peek(button2, open) {
   for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
   button2.textContent = open ? "Hide" : "Show";
   button2.setAttribute("aria-pressed", String(open));
-  button2.setAttribute("aria-label", "Show the password");
+  button2.setAttribute("aria-label", "Show password");
 }
 
-// server/web/parts/proof.ts
-function prover(client, username2) {
-  const prove = byId("prove");
-  const form = onSubmit("prove-form", ({ password: password2 = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password: password2 } }), () => {
-    leave(prove, true);
+// server/web/parts/reauth.ts
+function withReauthentication(client, username2) {
+  const dialog = byId("reauth");
+  const form = onSubmit("reauth-form", ({ password: password2 = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password: password2 } }), () => {
+    leave(dialog, true);
   });
   async function showPassword() {
     reset(form);
-    byId("prove-username").value = username2();
-    const answer = shown(prove);
-    byId("prove-password").focus();
+    byId("reauth-username").value = username2();
+    const answer = shown(dialog);
+    byId("reauth-password").focus();
     return answer.finally(() => reset(form));
   }
   let asking = null;
-  return async function proven2(call) {
+  return async function reauthenticated2(call) {
     for (; ; ) {
       const result = await call();
       if (result.error?.code !== "reauth_required") return result;
@@ -1365,7 +1366,7 @@ async function recorded(...call) {
     entry.lost();
     throw error;
   } finally {
-    entry.carried([...headers(request), ...withCookies ? cookies() : [], ...secrets(sent)]);
+    entry.showCredentials([...headers(request), ...withCookies ? cookies() : [], ...secrets(sent)]);
   }
 }
 function isTransport(value) {
@@ -1379,10 +1380,10 @@ async function members(message) {
   }
 }
 function headers(request) {
-  const carried = [];
-  if (request.headers.has("Authorization")) carried.push({ name: "Authorization: Bearer" });
-  for (const name of ["X-CSRFToken", "Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
-  return carried;
+  const found = [];
+  if (request.headers.has("Authorization")) found.push({ name: "Authorization: Bearer" });
+  for (const name of ["X-CSRFToken", "Refresh-Attempt"]) if (request.headers.has(name)) found.push({ name });
+  return found;
 }
 function hasCookies() {
   return document.cookie.split("; ").some((pair) => pair.startsWith("csrftoken="));
@@ -1412,15 +1413,15 @@ function purpose(method, path) {
     "GET session": "Find out whether there is a session",
     "GET settings": "Read the public settings",
     "POST reauthenticate": "Confirm the password",
-    "POST email/change": "Change the address",
+    "POST email/change": "Change the email address",
     "POST email/change/resend": "Send the link to the new address again",
-    "DELETE email/change": "Cancel the change of the address",
+    "DELETE email/change": "Cancel the email change",
     "DELETE profile": "Delete the account",
-    "POST refresh_token": "The client renews the tokens",
-    "POST login": "Log in",
-    "POST logout": "Log out",
+    "POST refresh_token": "Refresh the tokens",
+    "POST login": "Sign in",
+    "POST logout": "Sign out",
     "POST register": "Sign up",
-    "POST email/verify": "Verify the address, and log in",
+    "POST email/verify": "Verify the email address and sign in",
     "POST password/change": "Change the password",
     "GET profile": "Read the profile",
     "PATCH profile": "Save the profile",
@@ -1453,13 +1454,13 @@ function entryFor(request) {
       }
     },
     lost() {
-      status.textContent = "lost";
+      status.textContent = "failed";
       status.classList.add("bad");
     },
-    carried(all) {
+    showCredentials(all) {
       chips.replaceChildren(...all.map(({ name, hidden }) => {
         const chip = make("li", hidden ? "chip hidden" : "chip", name);
-        if (hidden) chip.append(make("span", "quiet", " (no script can read it)"));
+        if (hidden) chip.append(make("span", "quiet", " (hidden from scripts)"));
         return chip;
       }));
       if (all.length === 0) chips.replaceChildren(make("li", "chip none", "no credential"));
@@ -1499,7 +1500,7 @@ var username = "";
 function become(name) {
   username = name;
 }
-var proven = prover(() => accounts, () => username);
+var reauthenticated = withReauthentication(() => accounts, () => username);
 var chosen = () => transport;
 var current = () => transport === "body" ? transport : inForce() ?? transport;
 function choose(next) {
@@ -1516,7 +1517,7 @@ function onChange(listener) {
 
 // server/web/parts/lists.ts
 async function fillList(list2, read, done, again) {
-  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  if (list2.children.length === 0) list2.replaceChildren(...[1, 2, 3].map(() => make("li", "placeholder")));
   list2.setAttribute("aria-busy", "true");
   let fault2 = "";
   try {
@@ -1556,39 +1557,39 @@ function eventTitle(kind) {
   const name = kind;
   switch (kind) {
     case "registered":
-      return { text: "Account made" };
+      return { text: "Signed up" };
     case "email_verified":
-      return { text: "Address verified" };
+      return { text: "Email verified" };
     case "login":
-      return { text: "Logged in" };
+      return { text: "Signed in" };
     case "login_failed":
-      return { text: "A login failed", bad: true };
+      return { text: "Sign-in failed", bad: true };
     case "password_wrong":
-      return { text: "Wrong password given", bad: true };
+      return { text: "Wrong password", bad: true };
     case "rate_limited":
-      return { text: "Too many tries", bad: true };
+      return { text: "Too many attempts", bad: true };
     case "logout":
-      return { text: "Logged out" };
+      return { text: "Signed out" };
     case "session_revoked":
-      return { text: "A session ended" };
+      return { text: "Session ended" };
     case "sessions_revoked":
       return { text: "Sessions ended" };
     case "refresh_graced":
-      return { text: "Old token used from elsewhere", bad: true };
+      return { text: "Replaced token used from elsewhere", bad: true };
     case "refresh_reused":
-      return { text: "Stolen token used, session ended", bad: true };
+      return { text: "Token reuse, session ended", bad: true };
     case "password_changed":
       return { text: "Password changed" };
     case "password_reset":
-      return { text: "Password reset by mail" };
+      return { text: "Password reset by email" };
     case "username_changed":
       return { text: "Username changed" };
     case "email_change_requested":
-      return { text: "New address asked for" };
+      return { text: "Email change requested" };
     case "email_change_canceled":
-      return { text: "New address canceled" };
+      return { text: "Email change canceled" };
     case "email_changed":
-      return { text: "Address changed" };
+      return { text: "Email changed" };
     case "activated":
       return { text: "Account activated" };
     case "deactivated":
@@ -1596,17 +1597,17 @@ function eventTitle(kind) {
     case "reauthenticated":
       return { text: "Password confirmed" };
     case "invited":
-      return { text: "Invited by the staff" };
+      return { text: "Invited by a staff member" };
     case "profile_changed":
       return { text: "Name or language changed" };
     case "roles_changed":
       return { text: "Roles changed" };
     case "password_reset_sent":
-      return { text: "The staff sent a mail to set a password" };
+      return { text: "Reset email sent by a staff member" };
     case "login_limit_reset":
-      return { text: "Login limit reset" };
+      return { text: "Sign-in limit reset" };
     case "deleted":
-      return { text: "Account removed" };
+      return { text: "Account deleted" };
     default:
       return otherwise(kind, { text: nameOf(name) });
   }
@@ -1615,23 +1616,23 @@ function aboutTransport(transport2) {
   const name = transport2;
   switch (transport2) {
     case "hybrid":
-      return "The access token is in this page's memory; the refresh token is in a cookie that no script can read.";
+      return "The access token is in the memory of this page. The refresh token is in a cookie that scripts cannot read.";
     case "cookies":
-      return "Both tokens are in cookies that no script can read.";
+      return "Both tokens are in cookies that scripts cannot read.";
     case "server_held":
-      return "The access token is in a cookie that no script can read; the refresh token has never left the server.";
+      return "The access token is in a cookie that scripts cannot read. The refresh token never leaves the server.";
     case "body":
-      return "This page holds both tokens, and so does any script that gets into it. That is for apps, not for browsers.";
+      return "This page stores both tokens, so an injected script could read them. Use this transport in apps, not in browsers.";
     default:
       return otherwise(transport2, `The transport ${name}.`);
   }
 }
 
-// server/web/demo/src/inside.ts
+// server/web/demo/src/account.ts
 var sessions = byId("sessions");
 var events = byId("events");
 var older = byId("older");
-var show2 = tabs("inside", load);
+var show2 = tabs("signed-in", load);
 function enter() {
   byId("hello").textContent = "Hello";
   byId("hello-lead").textContent = aboutTransport(current());
@@ -1663,24 +1664,24 @@ var profile = onSubmit("profile", ({ username: username2 = "", first_name = "", 
 });
 var password = onSubmit("password", ({ current_password = "", new_password = "" }) => accounts.changePassword({ current_password, new_password }), () => {
   reset(password);
-  say("The password is changed. All other sessions have ended.");
+  say("Password changed. All other sessions have ended.");
 });
-var address = onSubmit("address", ({ email = "" }) => proven(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
+var address = onSubmit("address", ({ email = "" }) => reauthenticated(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
   reset(address);
-  say(`A link is on its way to ${email}.`);
+  say(`A link was sent to ${email}.`);
   void readProfile();
 });
 function onPending(id, call, done) {
   const button2 = byId(id);
   button2.addEventListener("click", () => void busy(button2, call, done).then(readProfile));
 }
-onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "Sent again: the older links no longer work.");
-onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "Canceled: the address stays as it is.");
+onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "A new link was sent. Older links no longer work.");
+onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "The change was canceled.");
 var remove = byId("delete");
 remove.addEventListener("click", () => void (async () => {
   const username2 = byId("who").textContent ?? "";
   const question = { title: `Delete ${username2}?`, text: "The account is deleted with its sessions and events. This cannot be undone.", yes: "Delete", typed: username2 };
-  if (await sure(question)) await busy(remove, () => proven(() => accounts.api.DELETE("/accounts/profile")), "The account is deleted.");
+  if (await sure(question)) await busy(remove, () => reauthenticated(() => accounts.api.DELETE("/accounts/profile")), "Your account was deleted.");
 })());
 function fill(user) {
   become(user.username);
@@ -1730,11 +1731,11 @@ function sessionRow(session2) {
   return row(title, details, end);
 }
 async function endSession(id, button2) {
-  await busy(button2, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "Ended: its next request is refused.");
+  await busy(button2, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "The session has ended.");
   await readSessions();
 }
 async function endSessions(button2, keepCurrent) {
-  await busy(button2, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All others have ended." : "Logged out on all devices.");
+  await busy(button2, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All other sessions have ended." : "You are signed out on all devices.");
   if (keepCurrent) await readSessions();
 }
 async function busy(button2, call, done) {
@@ -1774,16 +1775,16 @@ for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {
   button2.addEventListener("click", () => void endSessions(button2, keepCurrent));
 }
 
-// server/web/demo/src/outside.ts
+// server/web/demo/src/welcome.ts
 var loginName = byId("login-username");
 var knownKey = "accounts demo known";
-var show3 = tabs("outside");
+var show3 = tabs("signed-out");
 var signup = onSubmit("signup", ({ email = "", username: username2 = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username: username2, password: password2 } }), (_, { username: username2 = "", password: password2 = "" }) => {
   byId("verify-password").value = password2;
   loginName.value = username2;
   reset(signup);
   show3("verify");
-  say("Signed up. Now open the mail.");
+  say("Signed up. Now open the email.");
   byId("verify-token").focus();
 });
 var verify = onSubmit("verify", ({ token = "", password: password2 = "" }) => accounts.verifyEmail({ token: tokenIn(token), password: password2 }), ({ data }) => {
@@ -1793,7 +1794,7 @@ var verify = onSubmit("verify", ({ token = "", password: password2 = "" }) => ac
 var login = onSubmit("login", ({ username: username2 = "", password: password2 = "" }) => accounts.login({ username: username2, password: password2 }), (_, { username: username2 = "" }) => {
   reset(login);
   loginName.value = username2;
-  say("Logged in.");
+  say("Signed in.");
 });
 function tokenIn(pasted) {
   const text = pasted.trim();
@@ -1802,8 +1803,8 @@ function tokenIn(pasted) {
 function enter2() {
   const known = localStorage.getItem(knownKey) !== null;
   if (known) {
-    byId("welcome").textContent = "Log in again";
-    byId("welcome-lead").textContent = "Take another transport, and see what changes in what travels.";
+    byId("welcome").textContent = "Sign in again";
+    byId("welcome-lead").textContent = "Choose another transport and compare the requests.";
   }
   show3(known ? "login" : "signup");
 }
@@ -1827,7 +1828,7 @@ void settings.then((known) => {
   byId("signup-fields").hidden = known.registration === "closed";
 });
 byId("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not let this page copy."));
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not allow this page to copy."));
 });
 
 // server/web/demo/src/session.ts
@@ -1867,7 +1868,7 @@ async function refresh() {
   try {
     const after = await accounts.refresh();
     if (before.status !== "signed-in" || after.status !== "signed-in") return;
-    say(after.generation > before.generation ? `New tokens: generation ${after.generation}.` : "The same tokens: they are too young to be replaced. Try again in a minute.");
+    say(after.generation > before.generation ? `New tokens: generation ${after.generation}.` : "The tokens are unchanged, because they are too recent to rotate. Try again in a minute.");
   } catch (error) {
     say(lost(error));
   } finally {
@@ -1889,8 +1890,8 @@ function draw2(state) {
   session = on ? state.session.id : "";
   byId("waiting").hidden = true;
   byId("stage").removeAttribute("aria-busy");
-  byId("outside").hidden = on;
-  byId("inside").hidden = !on;
+  byId("signed-out").hidden = on;
+  byId("signed-in").hidden = !on;
   byId("logout").hidden = !on;
   byId("ended").hidden = true;
   if (on) {
@@ -1903,10 +1904,10 @@ function draw2(state) {
     enter2();
     part(state);
   }
-  if (before) document.querySelector(`#${on ? "inside" : "outside"} h1`)?.focus();
+  if (before) document.querySelector(`#${on ? "signed-in" : "signed-out"} h1`)?.focus();
 }
 function part(state) {
-  const words = farewell(state.reason);
+  const words = endNotice(state.reason);
   if (!words) return;
   if (!words.alarm) return say(words.text);
   unsay();
@@ -1915,7 +1916,7 @@ function part(state) {
   byId("ended").hidden = false;
 }
 var logout = byId("logout");
-logout.addEventListener("click", () => void busy(logout, () => accounts.logout(), "Logged out."));
+logout.addEventListener("click", () => void busy(logout, () => accounts.logout(), "Signed out."));
 onChange(draw2);
 accounts.restore().then(draw2, (error) => {
   draw2({ status: "signed-out", reason: null });

@@ -13,17 +13,17 @@
   const stateLine = document.getElementById("state");
   const notice = document.getElementById("notice");
 
-  let lastCSRFToken = ""; // of the last answer that had one
-  let heldCookie = false; // the last sign-in came with cookies
+  let lastCSRFToken = ""; // of the last response that had one
+  let heldCookie = false; // the last sign-in used cookies
 
-  // Swagger UI has its dark colours under this class and leaves the switching
+  // Swagger UI has its dark colors under this class and leaves the switching
   // to its top bar, which this page does not have.
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  function applyColours() {
+  function applyColors() {
     document.documentElement.classList.toggle("dark-mode", dark.matches);
   }
-  dark.addEventListener("change", applyColours);
-  applyColours();
+  dark.addEventListener("change", applyColors);
+  applyColors();
 
   function cookie(name) {
     for (const pair of document.cookie.split("; ")) {
@@ -55,9 +55,9 @@
     return request;
   }
 
-  // Only token answers (login, refresh and what answers like them) have token_transport
-  // next to expires_in; reauthenticate has the latter alone. Whatever ends the session of
-  // this page clears its cookies: seen by csrftoken, the one that scripts can read.
+  // Only responses with tokens (login, refresh and similar operations) have token_transport and
+  // expires_in; reauthenticate has only expires_in. Every operation that ends the session of this
+  // page clears its cookies, including csrftoken, the only one that scripts can read.
   function afterResponse(response) {
     const target = here(response.url);
     if (target === null || !response.ok) {
@@ -172,7 +172,7 @@
     defaultModelsExpandDepth: 0,
     defaultModelExpandDepth: 2,
     showCommonExtensions: true,
-    persistAuthorization: false, // a token in localStorage outlives the tab and any log-out
+    persistAuthorization: false, // a token in localStorage outlives the tab and any logout
     queryConfigEnabled: false, // no ?url=… : a link must not show a foreign contract here
     requestSnippetsEnabled: false,
     requestInterceptor: beforeRequest,

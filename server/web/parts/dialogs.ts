@@ -65,7 +65,7 @@ export async function sure(question: Question): Promise<boolean> {
   byId("ask-warning").hidden = !question.warning;
   wanted = question.typed ?? "";
   byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = `Type ${wanted} to go on.`;
+  byId("ask-label").textContent = `Type ${wanted} to confirm.`;
   blame("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
@@ -83,7 +83,7 @@ function blame(text: string): void {
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
   if (wanted && typed.value.trim() !== wanted) {
-    blame(`This is not ${wanted}.`);
+    blame(`This does not match ${wanted}.`);
     typed.focus();
     return;
   }

@@ -8,11 +8,11 @@ export type Outcome = { error?: Problem; response: Response };
 type Control = HTMLInputElement | HTMLSelectElement;
 
 /**
- * Sends a form with `act`. If the server rejects it, the form shows the problem. Otherwise `done`
- * gets the result. `act` returns null if the user canceled.
+ * Sends a form with `submit`. If the server rejects it, the form shows the problem. Otherwise `done`
+ * gets the result. `submit` returns null if the user canceled.
  */
 export function onSubmit<Result extends Outcome>(
-  id: string, act: (fields: Fields) => Promise<Result | null>, done: (result: Result & { error?: never }, fields: Fields) => void,
+  id: string, submit: (fields: Fields) => Promise<Result | null>, done: (result: Result & { error?: never }, fields: Fields) => void,
 ): HTMLFormElement {
   const form = byId<HTMLFormElement>(id);
   form.addEventListener("submit", (event) => {
@@ -23,7 +23,7 @@ export function onSubmit<Result extends Outcome>(
     conceal(form);
     form.setAttribute("aria-busy", "true"); // not disabled, which would lose the focus
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    act(fields)
+    submit(fields)
       .then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
       .catch((error: unknown) => refuseForm(form, lost(error)))
       .finally(() => form.removeAttribute("aria-busy"));
@@ -41,7 +41,7 @@ export function onSubmit<Result extends Outcome>(
  */
 export function lost(error: unknown): string {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Is it running? Nothing is lost: try again.";
+  return "The server cannot be reached. Check your connection and try again.";
 }
 
 /** Clears the input and the messages of a form. */
@@ -59,8 +59,8 @@ function clear(form: HTMLFormElement): void {
 // The browser's own messages disappear. These stay until the next try.
 function complete(form: HTMLFormElement): boolean {
   for (const input of form.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame(input, "This is needed.");
-    else if (!input.validity.valid) blame(input, "This does not look like an e-mail address.");
+    if (input.validity.valueMissing) blame(input, "This field is required.");
+    else if (!input.validity.valid) blame(input, "Enter a valid email address.");
   }
   return focusFault(form);
 }
@@ -105,5 +105,5 @@ function peek(button: HTMLButtonElement, open: boolean): void {
   for (const input of button.form?.querySelectorAll<HTMLInputElement>("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
   button.textContent = open ? "Hide" : "Show";
   button.setAttribute("aria-pressed", String(open));
-  button.setAttribute("aria-label", "Show the password");
+  button.setAttribute("aria-label", "Show password");
 }

@@ -10,7 +10,7 @@ import { explain } from "./words.js";
 export async function fillList<Data>(
   list: HTMLElement, read: () => Promise<Outcome & { data?: Data }>, done: (data: Data) => HTMLElement[], again: () => void,
 ): Promise<void> {
-  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "ghost")));
+  if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "placeholder")));
   list.setAttribute("aria-busy", "true");
   let fault = "";
   try {

@@ -26,33 +26,33 @@ export function explain(problem: Problem, response?: Response): string {
   const code = problem.code;
   switch (code) {
     case "credentials_invalid":
-      return "The name or the password is wrong, or the address is not verified yet.";
+      return "The username or password is incorrect, or the email address is not verified yet.";
     case "validation_failed":
-      return "Something in the form cannot be accepted.";
+      return "Some of the values in this form are not valid.";
     case "precondition_failed":
-      return "Somebody else has changed this in the meantime, so nothing was saved. Check the present values, then save again.";
+      return "This was changed in another session, so your changes were not saved. Check the current values and save again.";
     case "username_taken":
-      return "This username belongs to somebody else.";
+      return "This username is already taken.";
     case "email_taken":
-      return "This address belongs to another account.";
+      return "This email address belongs to another account.";
     case "email_unverified":
-      return "The e-mail address is not verified, so nobody knows whose account this is. Roles come after that.";
+      return "The email address is not verified. Verify it before you grant a role.";
     case "superuser_last":
-      return "This is the last active superuser: nobody would be left to manage this service.";
+      return "This is the last active superuser. Make another user a superuser first.";
     case "user_unreachable":
-      return "No mail can help: the account is deactivated, or has no address. Change that first.";
+      return "No email can be sent, because the account is deactivated or has no email address. Change that first.";
     case "role_required":
-      return "Only superusers may do this.";
+      return "Only superusers can do this.";
     case "reauth_required":
-      return "This needs your password once more.";
+      return "Enter your password again to continue.";
     case "link_invalid":
-      return "This link is no longer valid: it was used, replaced by a newer one, or has expired.";
+      return "This link is no longer valid. It has expired, was already used, or was replaced by a newer link.";
     case "registration_closed":
-      return "This server lets nobody sign up; its operator makes the users.";
+      return "Sign-up is closed on this server. Ask its operator for an account.";
     case "rate_limited":
-      return `Too many tries. Please wait ${patience(response)}.`;
+      return `Too many attempts. Try again in ${waitTime(response)}.`;
     case "service_unavailable":
-      return `The server is busy. Please try again in ${patience(response)}.`;
+      return `The server is busy. Try again in ${waitTime(response)}.`;
     case "credentials_missing":
     case "access_invalid":
     case "access_expired":
@@ -60,33 +60,34 @@ export function explain(problem: Problem, response?: Response): string {
     case "session_expired":
     case "session_revoked":
     case "refresh_reused":
-      return "You are not logged in any more.";
+      return "You are signed out. Sign in again.";
     case "resource_not_found":
-      return "It is not there any more.";
+      return "This no longer exists.";
     case "csrf_failed":
     case "transport_unusable":
-      return "The server refuses cookies from this page. Has it been opened at another address than the server's?";
+      return "The server rejects cookies from this page. Open the page at the address of the server.";
     case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
     case "media_type_unsupported":
     case "server_failed":
-      return `That should not have happened. The server's log knows more under ${problem.request_id}.`;
+      return `Something went wrong. To find the cause in the server log, search for the request ID ${problem.request_id}.`;
     default:
       return otherwise(code, problem.detail);
   }
 }
 
-function patience(response?: Response): string {
+function waitTime(response?: Response): string {
   const seconds = Number(response?.headers.get("Retry-After")) || 1;
-  return seconds <= 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`;
+  if (seconds <= 90) return seconds === 1 ? "1 second" : `${seconds} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
 }
 
 /** Returns a field error as a sentence, with the bound that is violated. */
 export function explainField({ code, detail, minimum, maximum }: Schemas["FieldError"]): string {
   switch (code) {
     case "required":
-      return "This is needed.";
+      return "This field is required.";
     case "too_short":
       return minimum === undefined ? "This is too short." : `This is too short: at least ${minimum} characters.`;
     case "too_long":
@@ -96,70 +97,70 @@ export function explainField({ code, detail, minimum, maximum }: Schemas["FieldE
     case "too_many":
       return maximum === undefined ? "There are too many items." : `There are too many items: at most ${maximum}.`;
     case "out_of_range":
-      if (minimum === undefined) return maximum === undefined ? "This is out of range." : `This may be at most ${maximum}.`;
+      if (minimum === undefined) return maximum === undefined ? "This is out of range." : `This must be at most ${maximum}.`;
       return maximum === undefined ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
     case "format_invalid":
     case "type_invalid":
     case "value_invalid":
-      return "This cannot be used.";
+      return "This value is not valid.";
     case "taken":
-      return "This is already in use. Choose another one.";
+      return "This is already in use. Choose another.";
     case "password_common":
-      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.";
+      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another password.";
     case "password_breached":
-      return "This password is known from a data breach, so attackers try it. Choose another one.";
+      return "This password is known from a data breach, so attackers try it. Choose another password.";
     case "password_wrong":
-      return "This is not the password.";
+      return "The password is incorrect.";
     case "field_unknown":
     case "field_duplicate":
     case "parameter_unknown":
     case "parameter_duplicate":
-      return "The server does not know this field.";
+      return "The server does not accept this field.";
     default:
       return otherwise(code, detail);
   }
 }
 
-/** The message about the end of a session. An alarm stays on the page until the next login. */
-export interface Farewell {
+/** The message about the end of a session. An alarm stays on the page until the user signs in again. */
+export interface EndNotice {
   title: string;
   text: string;
   alarm: boolean;
 }
 
 /** Returns the message about the end of a session, or null if there is nothing to report. */
-export function farewell(reason: EndReason | null): Farewell | null {
+export function endNotice(reason: EndReason | null): EndNotice | null {
   switch (reason) {
     case null:
     case "credentials_missing":
       return null; // there was no session
     case "logged_out":
-      return { title: "Logged out", text: "The session has ended, on every replica and in every tab.", alarm: false };
+      return { title: "Signed out", text: "You are signed out in all tabs.", alarm: false };
     case "refresh_reused":
       return {
-        title: "Somebody else had your session",
-        text: "A refresh token was used a second time, long after it was replaced. That happens when somebody has a copy of it. " +
-          "Nobody can tell which of the two is you, so the server has ended the session for both. Log in again, look into the " +
-          "security log, and change your password if you do not know how the copy was made.",
+        title: "Your session may have been stolen",
+        text: "A refresh token was used again after it had been replaced, which happens if someone has copied it. To protect your account, " +
+          "the server has ended the session. Sign in again and check your security log. If you do not recognize the activity, " +
+          "change your password.",
         alarm: true,
       };
     case "session_revoked":
       return {
         title: "Your session was ended",
-        text: "From another device, by a new password, by an operator, or because somebody used a stolen copy of its tokens. " +
-          "Log in again: the security log says which.",
+        text: "It was ended from another device, by a new password, by a staff member, or because its tokens may have been stolen. " +
+          "Sign in again and check your security log for the reason.",
         alarm: true,
       };
     case "session_expired":
-      return { title: "Your session has run out", text: "It was not used for long, or has reached its absolute end. Please log in again.", alarm: true };
+      return { title: "Your session has expired", text: "It was not used for too long, or has reached its maximum lifetime. Sign in again.", alarm: true };
     case "refresh_invalid":
       return {
         title: "Your session cannot be continued",
-        text: "The server does not accept its tokens: its keys or its address have changed, or its database is another one. Please log in again.",
+        text: "The server does not accept its tokens, because its keys, address or database have changed. Sign in again.",
         alarm: true,
       };
     default:
-      return otherwise(reason, { title: "Your session has ended", text: "Please log in again.", alarm: true });
+      return otherwise(reason, { title: "Your session has ended", text: "Sign in again.", alarm: true });
   }
 }
 
@@ -168,10 +169,10 @@ export function farewell(reason: EndReason | null): Farewell | null {
  * are known.
  */
 export function device(userAgent: string | null): string {
-  if (userAgent === null) return "Unknown program";
+  if (userAgent === null) return "Unknown device";
   const first = (names: [RegExp, string][]) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = first([[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]]);
   const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS/, "macOS"], [/Linux/, "Linux"]]);
   if (browser) return system ? `${browser} on ${system}` : browser;
-  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown program";
+  return userAgent.split(" ")[0]?.slice(0, 40) || "Unknown device";
 }

@@ -3,8 +3,8 @@ import { byId, make } from "../../parts/dom.js";
 import { makeList, pageSize, several, type ListOptions } from "./list.js";
 import { eventRow } from "./rows.js";
 import { api, present, type Schemas } from "./server.js";
-import { here } from "./where.js";
-import { happening, kinds, texts } from "./words.js";
+import { here } from "./navigation.js";
+import { eventTitle, kinds, texts } from "./words.js";
 
 type Event = Schemas["Event"];
 type EventKind = Schemas["EventKind"];
@@ -21,7 +21,7 @@ const boxes = kinds.map((kind) => {
   box.value = kind;
   return box;
 });
-byId("kinds").append(...boxes.map((box) => make("label", "choice", box, make("span", "", happening(box.value as EventKind).text))));
+byId("kinds").append(...boxes.map((box) => make("label", "choice", box, make("span", "", eventTitle(box.value as EventKind).text))));
 
 /** Shows in the menu which kinds the address names. The list reads the hidden field. */
 function reflectKinds(): void {
@@ -30,7 +30,7 @@ function reflectKinds(): void {
     box.checked = chosen.includes(box.value);
     box.disabled = !box.checked && chosen.length >= most;
   }
-  byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => happening(kind as EventKind).text));
+  byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => eventTitle(kind as EventKind).text));
 }
 
 byId("kinds").addEventListener("change", () => {

@@ -3,12 +3,12 @@
 import { byId, make } from "../../parts/dom.js";
 import { lost } from "../../parts/forms.js";
 import { explain, type Problem } from "../../parts/words.js";
-import { address, go, here, trail, type View } from "./where.js";
+import { address, go, here, trail, type View } from "./navigation.js";
 import { texts } from "./words.js";
 
 export const pageSize = 50;
 const typing = 250; // milliseconds after the last key until the search starts
-const ghosts = 12;
+const placeholders = 12;
 const cursor = "cursor"; // the name of the cursor in the address, and of the parameter
 
 /** Returns the values of a filter with several values, which the address separates with commas. */
@@ -153,8 +153,8 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
     instead.hidden = true;
     table.hidden = false;
     const columns = table.querySelectorAll("th").length;
-    body.replaceChildren(...Array.from({ length: ghosts }, () => {
-      const row = make("tr", "ghost", ...Array.from({ length: columns }, () => make("td", "")));
+    body.replaceChildren(...Array.from({ length: placeholders }, () => {
+      const row = make("tr", "placeholder", ...Array.from({ length: columns }, () => make("td", "")));
       row.setAttribute("aria-hidden", "true");
       return row;
     }));
@@ -163,18 +163,18 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   function fill({ rows, next: more }: Page<Row>): void {
     next = more;
     const pages = trail().length;
-    const astray = pages === 0 && here().has(cursor); // the page was opened by a link, so its number is unknown
+    const unnumbered = pages === 0 && here().has(cursor); // the page was opened by a link, so its number is unknown
     const from = pages * pageSize + 1;
-    const words = astray ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
+    const words = unnumbered ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body.replaceChildren(...rows.map(o.row));
     table.hidden = rows.length === 0;
     instead.hidden = rows.length > 0;
-    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, act: clearFilters } : null);
-    pager.hidden = pages === 0 && more === null && !astray;
+    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, run: clearFilters } : null);
+    pager.hidden = pages === 0 && more === null && !unnumbered;
     (pager.querySelector(".range") as HTMLElement).textContent = words;
     on.disabled = more === null;
-    back.disabled = pages === 0 && !astray;
-    back.textContent = astray ? texts.firstPage : backText;
+    back.disabled = pages === 0 && !unnumbered;
+    back.textContent = unnumbered ? texts.firstPage : backText;
     byId("heard").textContent = rows.length === 0 ? o.nothing.title : words;
   }
 
@@ -183,17 +183,17 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
     table.hidden = true;
     pager.hidden = true;
     instead.hidden = false;
-    tell(texts.notRead, fault, { text: texts.retry, act: () => void show() });
+    tell(texts.notRead, fault, { text: texts.retry, run: () => void show() });
     byId("heard").textContent = fault;
   }
 
-  function tell(title: string, text: string, action: { text: string; act: () => void } | null): void {
+  function tell(title: string, text: string, action: { text: string; run: () => void } | null): void {
     const parts: HTMLElement[] = [make("h2", "", title)];
     if (text) parts.push(make("p", "", text));
     if (action) {
       const button = make("button", "small", action.text);
       button.type = "button";
-      button.addEventListener("click", action.act);
+      button.addEventListener("click", action.run);
       parts.push(button);
     }
     instead.replaceChildren(...parts);

@@ -1,25 +1,25 @@
 // The console: a front end for staff members. It uses the server only through api/typescript.
 //
-//   where.ts   the address: the view and its filters   users.ts   the list of users, and invitations
-//   server.ts  the client and the signed-in user       events.ts  the list of events
-//   rows.ts    users, sessions and events as elements  user.ts    one user
-//   words.ts   the texts                               act.ts     the actions of its buttons
-//   list.ts    a list with pages                       traces.ts  its sessions and newest events
+//   navigation.ts  the address: the view and its filters   users.ts     the list of users, and invitations
+//   server.ts      the client and the signed-in user       events.ts    the list of events
+//   rows.ts        users, sessions and events as elements  user.ts      one user
+//   words.ts       the texts                               actions.ts   the actions of its buttons
+//   list.ts        a list with pages                       activity.ts  its sessions and recent events
 //
 // ../../parts contains the parts that the console shares with the demo.
 import type { State } from "accounts-client";
 import { byId, say, unsay } from "../../parts/dom.js";
 import { lost, onSubmit, reset } from "../../parts/forms.js";
-import { explain, farewell } from "../../parts/words.js";
+import { explain, endNotice } from "../../parts/words.js";
 import { closeDialogs, sure } from "../../parts/dialogs.js";
 import { eventsList } from "./events.js";
 import { accounts, api, become, learn, self, type User } from "./server.js";
 import { forgetDrafts, forgetUser, leftUnsaved, onSelfChange, showUser, unsaved } from "./user.js";
 import { forgetInvitation, usersList } from "./users.js";
-import { address, here, onMove, view } from "./where.js";
+import { address, here, onMove, view } from "./navigation.js";
 import { texts } from "./words.js";
 
-const parts = ["waiting", "unknown", "signin", "outsider", "users", "user", "events"] as const;
+const parts = ["waiting", "unknown", "signin", "forbidden", "users", "user", "events"] as const;
 type Part = (typeof parts)[number];
 
 let part: Part = "waiting";
@@ -31,9 +31,9 @@ function show(next: Part): boolean {
   const other = next !== part;
   part = next;
   for (const name of parts) byId(name).hidden = name !== next;
-  const inside = next === "users" || next === "user" || next === "events";
-  byId("nav").hidden = !inside;
-  byId("who").hidden = !inside;
+  const staff = next === "users" || next === "user" || next === "events";
+  byId("nav").hidden = !staff;
+  byId("who").hidden = !staff;
   return other;
 }
 
@@ -83,9 +83,9 @@ function meet(me: User, first: boolean): void {
   byId("me").textContent = me.username;
   byId<HTMLAnchorElement>("me").href = address("user", { id: me.id });
   if (me.is_staff || me.is_superuser) return route(first ? "first" : "link");
-  byId("outsider-text").textContent = texts.outsider(me.username);
+  byId("forbidden-text").textContent = texts.forbidden(me.username);
   document.title = texts.title(texts.notStaff);
-  if (show("outsider") && !first) read();
+  if (show("forbidden") && !first) read();
 }
 
 function fail(problem: string): void {
@@ -107,7 +107,7 @@ async function reconsider(): Promise<void> {
 onSelfChange(() => void reconsider());
 
 function leave(state: State & { status: "signed-out" }): void {
-  const words = farewell(state.reason);
+  const words = endNotice(state.reason);
   const begun = part === "waiting";
   closeDialogs();
   become(null);
@@ -148,7 +148,7 @@ async function logout(button: HTMLButtonElement): Promise<void> {
   }
 }
 
-for (const name of ["logout", "outsider-logout"]) {
+for (const name of ["logout", "forbidden-logout"]) {
   const button = byId<HTMLButtonElement>(name);
   button.addEventListener("click", () => void logout(button));
 }

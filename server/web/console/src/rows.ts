@@ -2,8 +2,8 @@
 import { make, when } from "../../parts/dom.js";
 import { device, nameOf, otherwise } from "../../parts/words.js";
 import { self, type Schemas, type User } from "./server.js";
-import { address } from "./where.js";
-import { fieldName, happening, texts, valueText } from "./words.js";
+import { address } from "./navigation.js";
+import { fieldName, eventTitle, texts, valueText } from "./words.js";
 
 type Event = Schemas["Event"];
 
@@ -51,10 +51,10 @@ export function link(to: string, text: string): HTMLAnchorElement {
 export const userLink = (id: number, text = `#${id}`): HTMLAnchorElement => link(address("user", { id }), text);
 
 /** Returns a button with an action. */
-export function press(className: string, text: string, act: (button: HTMLButtonElement) => void): HTMLButtonElement {
+export function press(className: string, text: string, action: (button: HTMLButtonElement) => void): HTMLButtonElement {
   const button = make("button", className, text);
   button.type = "button";
-  button.addEventListener("click", () => act(button));
+  button.addEventListener("click", () => action(button));
   return button;
 }
 
@@ -111,7 +111,7 @@ const origin = (event: Event): string => (event.ip ? `${device(event.user_agent)
 
 /** Returns the title of an event, in red if it is suspicious. */
 function title(kind: Event["kind"]): HTMLElement {
-  const { text, bad } = happening(kind);
+  const { text, bad } = eventTitle(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
 
@@ -129,7 +129,7 @@ function by(event: Event): HTMLElement {
 function actorText({ actor, kind }: Event): string {
   const name: string = actor;
   switch (actor) {
-    case "self": return happening(kind).bad ? texts.bySomebody : texts.bySelf;
+    case "self": return eventTitle(kind).bad ? texts.byUnknown : texts.bySelf;
     case "staff": return texts.byStaff;
     case "operator": return texts.byOperator;
     default: return otherwise(actor, nameOf(name));

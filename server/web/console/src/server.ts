@@ -1,6 +1,6 @@
 // The client, and the signed-in user.
 import { createAccountsClient, type components } from "accounts-client";
-import { prover } from "../../parts/proof.js";
+import { withReauthentication } from "../../parts/reauth.js";
 import { readSettings, showSettings, type Settings } from "../../parts/settings.js";
 
 export type Schemas = components["schemas"];
@@ -25,7 +25,7 @@ export function become(user: User | null): void {
  * Calls an operation. If the server requires a recent authentication, it asks for the password
  * first.
  */
-export const proven = prover(() => accounts, () => me?.username ?? "");
+export const reauthenticated = withReauthentication(() => accounts, () => me?.username ?? "");
 
 /** Reads the settings of the server, unless they are known already. */
 export async function learn(): Promise<void> {
@@ -40,7 +40,7 @@ export const locales = (): readonly string[] => settings?.locales ?? [];
  * Returns why the signed-in user may not change this user, or "". The server decides; this only
  * avoids useless requests.
  */
-export function hindrance(user: User): "" | "staff" {
+export function restriction(user: User): "" | "staff" {
   return (user.is_staff || user.is_superuser) && !me?.is_superuser ? "staff" : "";
 }
 

@@ -3,12 +3,12 @@ import { byId, make, say, when } from "../../parts/dom.js";
 import { lost, onSubmit } from "../../parts/forms.js";
 import { languageName, offerLanguages } from "../../parts/settings.js";
 import { explain } from "../../parts/words.js";
-import { perform } from "./act.js";
+import { perform } from "./actions.js";
 import { sure } from "../../parts/dialogs.js";
 import { ago, asciiDomain, badge, fullName, link, press, roleBadges } from "./rows.js";
-import { accounts, api, hindrance, locales, proven, self, type Schemas } from "./server.js";
-import { loadHappenings, loadSessions, forgetTraces } from "./traces.js";
-import { address, go, here } from "./where.js";
+import { accounts, api, restriction, locales, reauthenticated, self, type Schemas } from "./server.js";
+import { loadEvents, loadSessions, forgetActivity } from "./activity.js";
+import { address, go, here } from "./navigation.js";
 import { texts } from "./words.js";
 
 type User = Schemas["AdminUser"];
@@ -39,7 +39,7 @@ export async function showUser(): Promise<void> {
   id = wanted;
   if (!Number.isSafeInteger(id) || id < 1) return refuse(texts.gone.title, texts.gone.text, null);
   body.setAttribute("aria-busy", "true");
-  traces();
+  loadActivity();
   let problem = "";
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
@@ -56,9 +56,9 @@ export async function showUser(): Promise<void> {
   if (problem) refuse(texts.notRead, problem, () => void showUser());
 }
 
-const traces = () => {
-  void loadSessions(id, own(), () => shown !== null && hindrance(shown) !== "");
-  void loadHappenings(id);
+const loadActivity = () => {
+  void loadSessions(id, own(), () => shown !== null && restriction(shown) !== "");
+  void loadEvents(id);
 };
 
 function refuse(title: string, text: string, again: (() => void) | null): void {
@@ -83,7 +83,7 @@ function clean(): void {
   byId("user-notice").hidden = true;
   for (const name of names) control(name).value = "";
   able(false);
-  forgetTraces();
+  forgetActivity();
 }
 
 /** Forgets the user, because the session has ended. */
@@ -103,7 +103,7 @@ function fill(user: User): void {
   byId("user-name").textContent = user.username;
   byId("user-badges").replaceChildren(...badges(user));
   byId("facts").replaceChildren(...facts(user));
-  const why = hindrance(user) ? texts.hindered : "";
+  const why = restriction(user) ? texts.readOnly : "";
   byId("user-notice").textContent = why;
   byId("user-notice").hidden = !why;
   byId("activity").textContent = user.is_active ? texts.deactivate : texts.activate;
@@ -118,7 +118,7 @@ function fill(user: User): void {
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
   for (const role of ["is_staff", "is_superuser"] as const) box(role).checked = user[role];
   fillDetails();
-  able(!hindrance(user));
+  able(!restriction(user));
 }
 
 function badges(user: User): HTMLElement[] {
@@ -223,7 +223,7 @@ const details = onSubmit("details", async (typed) => {
  */
 async function patch(body: Changes) {
   const params = { ...path(), header: { "If-Match": `"${shown?.version}"` } };
-  const result = await proven(() => api.PATCH("/admin/users/{user_id}", { params, body }));
+  const result = await reauthenticated(() => api.PATCH("/admin/users/{user_id}", { params, body }));
   if (result?.error?.code === "precondition_failed") void showUser();
   return result;
 }
@@ -243,7 +243,7 @@ function changedTo(user: User, text: string): void {
   say(text);
   if (user.id !== id) return;
   fill(user);
-  traces();
+  loadActivity();
   if (own()) selfChanged();
 }
 
@@ -271,28 +271,28 @@ onSubmit("roles", async (ticked) => {
  * Ends the session in the client after an action that has ended it on the server, before the next
  * request fails.
  */
-const goodbye = async (): Promise<void> => void (await accounts.logout().catch(() => undefined));
+const signOutLocally = async (): Promise<void> => void (await accounts.logout().catch(() => undefined));
 
-function onPress(name: string, act: (button: HTMLButtonElement, user: User) => Promise<void>): void {
+function onPress(name: string, action: (button: HTMLButtonElement, user: User) => Promise<void>): void {
   const button = byId<HTMLButtonElement>(name);
-  button.addEventListener("click", () => shown && void act(button, shown));
+  button.addEventListener("click", () => shown && void action(button, shown));
 }
 
 onPress("activity", async (button, user) => {
   const off = user.is_active;
   if (off && !(await sure({ ...texts.sureDeactivate(user.username), ...(own() ? { warning: texts.selfDeactivate } : {}) }))) return;
   await perform(button, () => patch({ is_active: !off }), async ({ data }) => {
-    if (off && own()) await goodbye();
+    if (off && own()) await signOutLocally();
     else if (data) changedTo(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
   });
 });
 
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
   say(texts.mailSent(user.email ?? user.username));
-  void loadHappenings(id);
+  void loadEvents(id);
 }));
 
-onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
+onPress("unthrottle", (button) => perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
   say(texts.unthrottled);
   byId("activity").focus(); // the focus was on the button, which is removed
   void showUser();
@@ -301,9 +301,9 @@ onPress("unthrottle", (button) => perform(button, () => proven(() => api.DELETE(
 onPress("delete", async (button, user) => {
   if (!(await sure({ ...texts.sureDelete(user.username), typed: user.username, ...(own() ? { warning: texts.selfDelete } : {}) }))) return;
   const mine = own();
-  await perform(button, () => proven(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
+  await perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
     drafts.delete(user.id);
-    if (mine) return void (await goodbye());
+    if (mine) return void (await signOutLocally());
     go(address("users"), { replace: true });
     say(texts.deletedNow(user.username));
   });

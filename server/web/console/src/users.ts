@@ -4,8 +4,8 @@ import { onSubmit, reset } from "../../parts/forms.js";
 import { offerLanguages } from "../../parts/settings.js";
 import { makeList, pageSize, several, type ListOptions } from "./list.js";
 import { userRow } from "./rows.js";
-import { api, locales, present, proven, self, type Schemas, type User } from "./server.js";
-import { address, go, here, view } from "./where.js";
+import { api, locales, present, reauthenticated, self, type Schemas, type User } from "./server.js";
+import { address, go, here, view } from "./navigation.js";
 import { texts } from "./words.js";
 
 const flag = (value: string | null) => (value === "true" ? true : value === "false" ? false : undefined);
@@ -67,7 +67,7 @@ byId("invite-open").addEventListener("click", () => {
 });
 
 const invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) =>
-  proven(() => api.POST("/admin/users", { body: {
+  reauthenticated(() => api.POST("/admin/users", { body: {
     email, is_staff: "is_staff" in roles, is_superuser: "is_superuser" in roles,
     ...present({ username: username || undefined, first_name: first_name || undefined, last_name: last_name || undefined, locale: locale || undefined }),
   } })), ({ data }) => {

@@ -13,22 +13,22 @@ export const texts = {
   users: "Users",
   events: "Events",
   signIn: "Sign in",
-  notStaff: "No member of staff",
-  outsider: (username: string) => `You are signed in as ${username}, who is not a member of staff. A superuser can change that.`,
-  unsavedLogout: { title: "Log out?", text: "There are changes that are not saved. They go with the log-out.", yes: "Log out" },
+  notStaff: "Staff only",
+  forbidden: (username: string) => `You are signed in as ${username}, which is not a staff account. Ask a superuser for the role.`,
+  unsavedLogout: { title: "Sign out?", text: "You have unsaved changes. If you sign out, they are lost.", yes: "Sign out" },
 
   // lists
   retry: "Try again",
-  clearFilters: "Clear the filters",
-  notRead: "This could not be read",
+  clearFilters: "Clear filters",
+  notRead: "This could not be loaded",
   firstPage: "First page",
   usersRange: (from: number, to: number, more: boolean) => (from === 1 && !more ? count(to, "user", "users") : `Users ${span(from, to)}${more ? "" : ", the last"}`),
   eventsRange: (from: number, to: number, more: boolean) => (from === 1 && !more ? count(to, "event", "events") : `Events ${span(from, to)}${more ? "" : ", the oldest"}`),
   somewhere: (rows: number) => `${number.format(rows)} on this page`,
-  noUsers: { title: "Nobody fits", text: "No user has all of this: try a shorter part of the name or the address, or fewer filters." },
-  noEvents: { title: "Nothing of the kind", text: "No event has all of this. Events are kept for a limited time." },
+  noUsers: { title: "No users found", text: "No user matches all filters. Try a shorter part of the name or email address, or fewer filters." },
+  noEvents: { title: "No events found", text: "No event matches all filters. Events are deleted after some time." },
 
-  kindsChosen: (titles: string[]) => (titles.length === 0 ? "Everything" : titles.length === 1 ? (titles[0] ?? "") : `${titles.length} kinds`),
+  kindsChosen: (titles: string[]) => (titles.length === 0 ? "All events" : titles.length === 1 ? (titles[0] ?? "") : `${titles.length} kinds`),
 
   // a user, in a list and alone
   active: "Active",
@@ -38,62 +38,62 @@ export const texts = {
   verified: "Verified",
   notVerified: "Not verified",
   never: "Never",
-  noAddress: "No address",
-  noLocale: "None chosen",
-  throttled: "Login paused",
+  noAddress: "No email address",
+  noLocale: "Not set",
+  throttled: "Sign-in blocked",
   invited: "Invited, no password yet",
   you: "You",
   facts: {
-    id: "Id", joined: "Joined", login: "Last login", verified: "E-mail verified", domain: "E-mail domain in ASCII", password: "Has a password", throttled: "Login", yes: "Yes", no: "No",
-    paused: "Paused: too many wrong passwords", open: "Open", pending: "New address",
+    id: "ID", joined: "Joined", login: "Last sign-in", verified: "Email verified", domain: "Email domain in ASCII", password: "Has a password", throttled: "Sign-in", yes: "Yes", no: "No",
+    paused: "Blocked: too many failed attempts", open: "Allowed", pending: "New email address",
   },
   shown: (username: string, active: boolean) => `${username}, ${active ? "active" : "deactivated"}`,
-  hindered: "This is a member of staff: only superusers change members of staff. You can look.",
-  onlySuperusers: "Only superusers give and take roles.",
-  waiting: (email: string) => `${email}, waiting for confirmation`,
-  addressLocked: "This account may be in use, so only superusers can change its address.",
-  addressConfirmed: "The address changes when the new mailbox confirms it.",
-  noPassword: "Send invitation again",
-  resetMail: "Send reset mail",
+  readOnly: "This is a staff account. You can view it, but only superusers can change it.",
+  onlySuperusers: "Only superusers can change roles.",
+  waiting: (email: string) => `${email}, not confirmed yet`,
+  addressLocked: "This account may be in use, so only superusers can change its email address.",
+  addressConfirmed: "The change takes effect when the user confirms the new address.",
+  noPassword: "Resend invitation",
+  resetMail: "Send reset email",
   activate: "Activate",
   deactivate: "Deactivate",
-  gone: { title: "There is no such user", text: "It was deleted, or the address is wrong.", action: "To the users" },
+  gone: { title: "User not found", text: "The user was deleted, or the address of this page is wrong.", action: "All users" },
 
   // changes
-  nothingChanged: "Nothing has changed.",
-  unsaved: "Not saved yet.",
-  kept: (username: string) => `What you typed for ${username} is not saved. It waits there.`,
+  nothingChanged: "There are no changes to save.",
+  unsaved: "You have unsaved changes.",
+  kept: (username: string) => `Your changes to ${username} are not saved. You can find them on the page of the user.`,
   saved: "Saved.",
-  savedAddress: (email: string) => `Saved. A link was sent to ${email}: the address changes when it is confirmed.`,
-  rolesSaved: "The roles are saved.",
-  mailSent: (email: string) => `A mail to ${email} is on its way.`,
-  unthrottled: "The next login is judged again.",
+  savedAddress: (email: string) => `Saved. A link was sent to ${email}. The address changes when the user confirms it.`,
+  rolesSaved: "Roles saved.",
+  mailSent: (email: string) => `An email was sent to ${email}.`,
+  unthrottled: "This user can sign in again.",
   activatedNow: (username: string) => `${username} is active again.`,
-  deactivatedNow: (username: string) => `${username} is deactivated, and every session has ended.`,
-  deletedNow: (username: string) => `${username} is deleted.`,
-  invitedNow: (email: string) => `Invited. A mail to ${email} is on its way.`,
-  sessionEnded: "Ended: its next request is refused.",
+  deactivatedNow: (username: string) => `${username} is deactivated. All sessions have ended.`,
+  deletedNow: (username: string) => `${username} was deleted.`,
+  invitedNow: (email: string) => `An invitation was sent to ${email}.`,
+  sessionEnded: "The session has ended.",
   sessionsEnded: "All sessions have ended.",
   othersEnded: "All your other sessions have ended.",
 
   // questions
   sureDeactivate: (username: string) => ({
     title: `Deactivate ${username}?`, yes: "Deactivate",
-    text: "All sessions end at once, and nobody can log in with this account until it is activated again.",
+    text: "All sessions end immediately. The user cannot sign in until the account is activated again.",
   }),
-  selfDeactivate: "This is your own account: you are logged out at once, and only another superuser can let you in again.",
+  selfDeactivate: "This is your own account. You will be signed out immediately, and only another superuser can activate the account again.",
   sureDelete: (username: string) => ({
-    title: `Delete ${username}?`, yes: "Delete for good",
-    text: "The account goes with its sessions and events, and its address is told so. Nothing brings it back.",
+    title: `Delete ${username}?`, yes: "Delete permanently",
+    text: "The account is deleted with its sessions and events, and the user is notified by email. This cannot be undone.",
   }),
-  selfDelete: "This is your own account: you are logged out at once, for good.",
-  sureEndAll: (username: string) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "The devices have to log in again. What was not saved there may be lost." }),
-  sureEndOthers: { title: "End all your other sessions?", yes: "End the others", text: "Your other devices have to log in again. This session goes on." },
-  sureRoles: (username: string) => ({ title: `Make ${username} a superuser?`, yes: "Make a superuser", text: "Superusers manage everybody, members of staff and you included." }),
-  selfRoles: { title: "Give up your own role?", yes: "Give it up", text: "You lose what the role allows at once. Only another superuser can give it back." },
+  selfDelete: "This is your own account. You will be signed out immediately.",
+  sureEndAll: (username: string) => ({ title: `End all sessions of ${username}?`, yes: "End all", text: "All devices have to sign in again. Unsaved work on them may be lost." }),
+  sureEndOthers: { title: "End all your other sessions?", yes: "End other sessions", text: "Your other devices have to sign in again. This session continues." },
+  sureRoles: (username: string) => ({ title: `Make ${username} a superuser?`, yes: "Make superuser", text: "Superusers can manage all accounts, including staff accounts and yours." }),
+  selfRoles: { title: "Remove your own role?", yes: "Remove role", text: "You lose its permissions immediately. Only another superuser can restore it." },
 
   // sessions and events of a user
-  noSessions: "No live session: nobody is signed in with this account.",
+  noSessions: "There are no active sessions.",
   sessionCount: (n: number) => `Sessions (${number.format(n)})`,
   sessions: "Sessions",
   end: "End",
@@ -104,44 +104,44 @@ export const texts = {
   since: "Since ",
   used: ", last used ",
   usedNow: ", used in the last hour",
-  noHappenings: "Nothing yet.",
+  noEventsYet: "There are no events.",
   by: "by ",
   byYou: "you",
   byStaff: "a staff member",
   byOperator: "an operator",
   bySelf: "the user",
-  bySomebody: "somebody",
+  byUnknown: "unknown",
 } as const;
 
 /** Returns the title of an event for staff members, and whether it is suspicious. */
-export function happening(kind: EventKind): { text: string; bad?: true } {
+export function eventTitle(kind: EventKind): { text: string; bad?: true } {
   const name: string = kind;
   switch (kind) {
-    case "registered": return { text: "Registered" };
-    case "email_verified": return { text: "E-mail verified" };
-    case "login": return { text: "Logged in" };
-    case "login_failed": return { text: "Login failed", bad: true };
+    case "registered": return { text: "Signed up" };
+    case "email_verified": return { text: "Email verified" };
+    case "login": return { text: "Signed in" };
+    case "login_failed": return { text: "Sign-in failed", bad: true };
     case "password_wrong": return { text: "Wrong password", bad: true };
-    case "rate_limited": return { text: "Too many tries", bad: true };
-    case "logout": return { text: "Logged out" };
+    case "rate_limited": return { text: "Too many attempts", bad: true };
+    case "logout": return { text: "Signed out" };
     case "session_revoked": return { text: "Session ended" };
     case "sessions_revoked": return { text: "Sessions ended" };
-    case "refresh_graced": return { text: "Old token, from elsewhere", bad: true };
-    case "refresh_reused": return { text: "Stolen token", bad: true };
+    case "refresh_graced": return { text: "Replaced token used from elsewhere", bad: true };
+    case "refresh_reused": return { text: "Token reuse, session ended", bad: true };
     case "password_changed": return { text: "Password changed" };
-    case "password_reset": return { text: "Password reset by mail" };
+    case "password_reset": return { text: "Password reset by email" };
     case "username_changed": return { text: "Username changed" };
-    case "email_change_requested": return { text: "New e-mail asked for" };
-    case "email_change_canceled": return { text: "New e-mail canceled" };
-    case "email_changed": return { text: "E-mail changed" };
+    case "email_change_requested": return { text: "Email change requested" };
+    case "email_change_canceled": return { text: "Email change canceled" };
+    case "email_changed": return { text: "Email changed" };
     case "activated": return { text: "Activated" };
     case "deactivated": return { text: "Deactivated" };
-    case "reauthenticated": return { text: "Password once more" };
+    case "reauthenticated": return { text: "Password confirmed" };
     case "invited": return { text: "Invited" };
     case "profile_changed": return { text: "Profile changed" };
     case "roles_changed": return { text: "Roles changed" };
-    case "password_reset_sent": return { text: "Reset mail sent" };
-    case "login_limit_reset": return { text: "Login limit reset" };
+    case "password_reset_sent": return { text: "Reset email sent" };
+    case "login_limit_reset": return { text: "Sign-in limit reset" };
     case "deleted": return { text: "Deleted" };
     default: return otherwise(kind, { text: nameOf(name) });
   }
@@ -149,10 +149,10 @@ export function happening(kind: EventKind): { text: string; bad?: true } {
 
 const fields: Record<string, string> = { is_staff: "Staff", is_superuser: "Superuser", is_active: "Active", locale: "Language" };
 
-/** Returns the name of a member that an event changed. */
+/** Returns the name of a field that an event changed. */
 export const fieldName = (field: string): string => (Object.hasOwn(fields, field) ? (fields[field] as string) : nameOf(field));
 
-/** Returns the text for a value of a member that an event changed. */
+/** Returns the text for a value of a field that an event changed. */
 export function valueText(value: string | null): string {
   if (value === null) return "none";
   if (value === "true" || value === "false") return value === "true" ? "yes" : "no";

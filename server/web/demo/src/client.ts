@@ -1,7 +1,7 @@
 // The client of this page for the chosen transport. There is one at a time, and every request goes
 // through `recorded`.
 import { createAccountsClient, type AccountsClient, type RefreshTokenStorage, type State, type StoredSession, type Transport } from "accounts-client";
-import { prover } from "../../parts/proof.js";
+import { withReauthentication } from "../../parts/reauth.js";
 import { readSettings, type Settings } from "../../parts/settings.js";
 import { inForce, recorded } from "./wire.js";
 
@@ -45,7 +45,7 @@ export function become(name: string): void {
  * Calls an operation. If the server requires a recent authentication, it asks for the password
  * first.
  */
-export const proven = prover(() => accounts, () => username);
+export const reauthenticated = withReauthentication(() => accounts, () => username);
 
 /** Returns the transport that the next login will request. */
 export const chosen = (): Transport => transport;

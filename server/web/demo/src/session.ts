@@ -47,7 +47,7 @@ async function refresh(): Promise<void> {
     if (before.status !== "signed-in" || after.status !== "signed-in") return;
     say(after.generation > before.generation
       ? `New tokens: generation ${after.generation}.`
-      : "The same tokens: they are too young to be replaced. Try again in a minute.");
+      : "The tokens are unchanged, because they are too recent to rotate. Try again in a minute.");
   } catch (error) {
     say(lost(error));
   } finally {

@@ -6,7 +6,7 @@ const longest = 40; // entries; older ones are removed
 const list = byId<HTMLOListElement>("wire");
 
 /** A credential in a request. */
-interface Carried {
+interface Credential {
   name: string;
   hidden?: true; // from scripts; the page infers it, because no script can read an HttpOnly cookie
 }
@@ -35,7 +35,7 @@ export async function recorded(...call: Parameters<typeof fetch>): Promise<Respo
     entry.lost();
     throw error;
   } finally {
-    entry.carried([...headers(request), ...(withCookies ? cookies() : []), ...secrets(sent)]);
+    entry.showCredentials([...headers(request), ...(withCookies ? cookies() : []), ...secrets(sent)]);
   }
 }
 
@@ -51,11 +51,11 @@ async function members(message: Request | Response): Promise<Record<string, unkn
   }
 }
 
-function headers(request: Request): Carried[] {
-  const carried: Carried[] = [];
-  if (request.headers.has("Authorization")) carried.push({ name: "Authorization: Bearer" });
-  for (const name of ["X-CSRFToken", "Refresh-Attempt"]) if (request.headers.has(name)) carried.push({ name });
-  return carried;
+function headers(request: Request): Credential[] {
+  const found: Credential[] = [];
+  if (request.headers.has("Authorization")) found.push({ name: "Authorization: Bearer" });
+  for (const name of ["X-CSRFToken", "Refresh-Attempt"]) if (request.headers.has(name)) found.push({ name });
+  return found;
 }
 
 // The cookie csrftoken is the only one that scripts can read. It is set and removed together with
@@ -64,10 +64,10 @@ function hasCookies(): boolean {
   return document.cookie.split("; ").some((pair) => pair.startsWith("csrftoken="));
 }
 
-function cookies(): Carried[] {
+function cookies(): Credential[] {
   const prefix = location.protocol === "https:" ? "__Host-" : "";
-  const access: Carried = { name: `cookie ${prefix}access`, hidden: true };
-  const refresh: Carried = { name: `cookie ${prefix}refreshtoken`, hidden: true };
+  const access: Credential = { name: `cookie ${prefix}access`, hidden: true };
+  const refresh: Credential = { name: `cookie ${prefix}refreshtoken`, hidden: true };
   switch (jar) {
     case "hybrid": return [refresh];
     case "cookies": return [access, refresh];
@@ -76,7 +76,7 @@ function cookies(): Carried[] {
   }
 }
 
-function secrets(sent: Record<string, unknown>): Carried[] {
+function secrets(sent: Record<string, unknown>): Credential[] {
   const names = { refresh_token: "refresh token in the body", token: "one-time token in the body", password: "password in the body", current_password: "password in the body" };
   return Object.entries(names).filter(([member]) => typeof sent[member] === "string").map(([, name]) => ({ name }));
 }
@@ -88,15 +88,15 @@ function purpose(method: string, path: string): string {
     "GET session": "Find out whether there is a session",
     "GET settings": "Read the public settings",
     "POST reauthenticate": "Confirm the password",
-    "POST email/change": "Change the address",
+    "POST email/change": "Change the email address",
     "POST email/change/resend": "Send the link to the new address again",
-    "DELETE email/change": "Cancel the change of the address",
+    "DELETE email/change": "Cancel the email change",
     "DELETE profile": "Delete the account",
-    "POST refresh_token": "The client renews the tokens",
-    "POST login": "Log in",
-    "POST logout": "Log out",
+    "POST refresh_token": "Refresh the tokens",
+    "POST login": "Sign in",
+    "POST logout": "Sign out",
     "POST register": "Sign up",
-    "POST email/verify": "Verify the address, and log in",
+    "POST email/verify": "Verify the email address and sign in",
     "POST password/change": "Change the password",
     "GET profile": "Read the profile",
     "PATCH profile": "Save the profile",
@@ -130,13 +130,13 @@ function entryFor(request: Request) {
       }
     },
     lost() {
-      status.textContent = "lost";
+      status.textContent = "failed";
       status.classList.add("bad");
     },
-    carried(all: Carried[]) {
+    showCredentials(all: Credential[]) {
       chips.replaceChildren(...all.map(({ name, hidden }) => {
         const chip = make("li", hidden ? "chip hidden" : "chip", name);
-        if (hidden) chip.append(make("span", "quiet", " (no script can read it)"));
+        if (hidden) chip.append(make("span", "quiet", " (hidden from scripts)"));
         return chip;
       }));
       if (all.length === 0) chips.replaceChildren(make("li", "chip none", "no credential"));

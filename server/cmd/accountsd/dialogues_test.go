@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.com/accounts/server/servertest"
+)
+
+// dialogue runs the script testdata/dialogues/NAME.txt, a dialogue of an operator with the program,
+// in an environment as [newShell] makes it. Scripts have the commands of testscript and
+//
+//	accountsd [NAME=VALUE ...] [<FILE] ARG...
+//
+// which runs the program with additional settings and a file as its standard input. The program
+// must succeed without errors, or fail with exit status 1 and without output after "!". DATA is the
+// data directory and SECRET a valid secret.
+func dialogue(t *testing.T, name string) {
+	t.Helper()
+	testscript.Run(t, testscript.Params{
+		Files: []string{filepath.Join("testdata", "dialogues", name+".txt")},
+		Setup: func(env *testscript.Env) error {
+			s := newShell(t)
+			env.Values[shellKey{}] = s
+			env.Setenv("DATA", s.dir)
+			env.Setenv("SECRET", servertest.SecretKey)
+			for _, n := range []int{257, 10000} {
+				file := filepath.Join(env.WorkDir, map[bool]string{true: "long", false: "very_long"}[n < 1000])
+				if err := os.WriteFile(file, []byte(strings.Repeat("x", n)+"\n"), 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"accountsd": inDialogue},
+	})
+}
+
+// shellKey is the key of a script's shell.
+type shellKey struct{}
+
+func inDialogue(script *testscript.TestScript, fails bool, args []string) {
+	s := script.Value(shellKey{}).(*shell)
+	p := process{env: s.env, in: strings.NewReader("")}
+	for len(args) > 0 && strings.HasPrefix(args[0], "ACCOUNTS_") {
+		p.env, args = append(p.env[:len(p.env):len(p.env)], args[0]), args[1:]
+	}
+	if len(args) > 0 && strings.HasPrefix(args[0], "<") {
+		p.in, args = strings.NewReader(script.ReadFile(args[0][1:])), args[1:]
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	var out, err bytes.Buffer
+	p.args, p.out, p.err = args, &out, &err
+	code := run(ctx, p)
+	_, _ = script.Stdout().Write(out.Bytes())
+	_, _ = script.Stderr().Write(err.Bytes())
+	switch {
+	case fails && (code != 1 || out.Len() > 0):
+		script.Fatalf("got exit status %d and %d bytes of output, want 1 and none", code, out.Len())
+	case !fails && (code != 0 || err.Len() > 0):
+		script.Fatalf("got exit status %d and %d bytes of errors, want 0 and none", code, err.Len())
+	}
+}
+
+func TestUserCreateValidatesInput(t *testing.T) {
+	dialogue(t, "user_create")
+	s := newShell(t) // a script cannot contain a line break in an argument
+	s.refused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
+	if n := strings.Count(s.ok("", "user", "list"), "\n"); n != 1 {
+		t.Errorf("got %d lines, want 1: a rejected user was created", n)
+	}
+}
+
+// A secret that others can read or write is not secret: the server does not start until the mode of
+// the file is right.
+func TestSecretFileReadableByOthersIsRejected(t *testing.T) {
+	t.Attr("control", "94")
+	dialogue(t, "secret_file_mode")
+}
+
+func TestInvalidSecretFileIsRejected(t *testing.T) {
+	t.Attr("control", "94")
+	dialogue(t, "invalid_secret_file")
+}
+
+// Every error is printed on a line of its own.
+func TestErrorsArePrintedOnePerLine(t *testing.T) {
+	t.Attr("control", "94")
+	dialogue(t, "errors")
+}
+
+func TestSecretKeyNotGeneratedIsRejected(t *testing.T) {
+	t.Attr("control", "94")
+	dialogue(t, "invented_secret_key")
+}
+
+// Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
+// and Secure. The server does not start and creates no files.
+func TestPlainHTTPBeyondLoopbackIsRejected(t *testing.T) {
+	t.Attr("control", "39")
+	dialogue(t, "plain_http")
+}
+
+func TestOperatorCannotUseLookAlikeDomain(t *testing.T) {
+	t.Attr("control", "203")
+	dialogue(t, "look_alike_domain")
+}

@@ -1,0 +1,62 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"example.com/accounts/server/config"
+	"example.com/accounts/server/problem"
+	"example.com/accounts/server/web"
+)
+
+// pages are the routes of pages for people, which are not in the contract. One that ends in /
+// includes all paths below it.
+var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
+
+// isPage reports whether a route is one of the pages.
+func isPage(route string) bool {
+	return slices.ContainsFunc(pages, func(page string) bool {
+		return route == page || strings.HasSuffix(page, "/") && strings.HasPrefix(route, page)
+	})
+}
+
+// mountPages adds the pages for people.
+func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) {
+	fail := func(w http.ResponseWriter, r *http.Request, status int) {
+		code := problem.ResourceNotFound
+		if status == http.StatusMethodNotAllowed {
+			code = problem.MethodNotAllowed
+		}
+		problems.write(w, callOf(r.Context()), problemOf(code))
+	}
+	mount := func(handler http.Handler, paths ...string) {
+		for _, path := range paths {
+			withHead{engine}.GET(path, gin.WrapH(handler))
+		}
+	}
+	mount(web.Pages(fail), "/pages/*path")
+	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
+	if cfg.Docs {
+		mount(web.Docs(fail), "/docs", "/docs/*path")
+	}
+	if cfg.Console {
+		mount(web.Console(fail), "/console", "/console/*path")
+	}
+	// The demo is for trying the server on one's own machine. Elsewhere it would be one more front
+	// end to protect.
+	if cfg.IsLoopback() {
+		mount(web.Demo(fail), "/demo", "/demo/*path")
+	}
+}
+
+// withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication,
+// validation, limits and logging are the same, and net/http omits the body.
+type withHead struct{ gin.IRouter }
+
+func (r withHead) GET(path string, handlers ...gin.HandlerFunc) gin.IRoutes {
+	r.HEAD(path, handlers...)
+	return r.IRouter.GET(path, handlers...)
+}
