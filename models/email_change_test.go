@@ -158,7 +158,9 @@ func TestEndEmailChangesKeepsExceptedAddress(t *testing.T) {
 			except string
 			open   bool
 		}{{pending.EmailNorm, true}, {"", false}} {
-			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error { return tx.EndEmailChangesExcept(f.user.ID, c.except) }))
+			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error {
+				return tx.EndTokens(models.TokenFilter{UserID: f.user.ID, Purpose: models.PurposeEmailChange, ExceptEmailNorm: c.except})
+			}))
 			if f.isOpen(pending) != c.open || !f.isOpen(bobs) {
 				t.Errorf("except %q: the change is open: %v, that of another user: %v", c.except, f.isOpen(pending), f.isOpen(bobs))
 			}

@@ -77,28 +77,22 @@ func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
 	}
 	slices.Sort(ids) // all replicas lock in the same order, which prevents deadlocks
 	ids = slices.Compact(ids)
-	return s.tx(ctx, func(tx *gorm.DB) error {
+	return s.Tx(ctx, func(t *Tx) error {
 		set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
-		locked := tx.Model(&User{}).Where("id IN ?", ids).Updates(set)
+		locked := t.db.Model(&User{}).Where("id IN ?", ids).Updates(set)
 		if locked.Error != nil || locked.RowsAffected == 0 {
 			return locked.Error
 		}
 		var there []int64
-		if err := tx.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {
+		if err := t.db.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {
 			return err
 		}
 		kept := slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(there, e.UserID) })
 		if len(kept) == 0 {
 			return nil
 		}
-		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&kept).Error
+		return t.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&kept).Error
 	})
-}
-
-// DeleteOldEvents removes at most limit events from before the given time. It returns how many it
-// removed.
-func (s *Store) DeleteOldEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
 func addEvents(tx *gorm.DB, events []Event) error {

@@ -63,13 +63,13 @@ type EventQuery struct {
 // users and staff members.
 func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
-	err := s.named(s.reads.WithContext(ctx), q).Find(&list).Error
+	err := q.named(s.reads.WithContext(ctx), s.mysql).Find(&list).Error
 	return list, translate(err)
 }
 
 // named adds the usernames to the matching events.
-func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
-	return db.Table("(?) AS events", s.newest(db, q)).
+func (q EventQuery) named(db *gorm.DB, mysql bool) *gorm.DB {
+	return db.Table("(?) AS events", q.newest(db, mysql)).
 		Select("events.*, users.username, actors.username AS actor_username").
 		Joins("LEFT JOIN users ON users.id = events.user_id").
 		Joins("LEFT JOIN users AS actors ON actors.id = events.actor_id").
@@ -78,19 +78,19 @@ func (s *Store) named(db *gorm.DB, q EventQuery) *gorm.DB {
 
 // newest selects the newest rows that match. For several kinds, it selects the newest rows of each
 // kind, because no index contains the rows of several kinds in order.
-func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
+func (q EventQuery) newest(db *gorm.DB, mysql bool) *gorm.DB {
 	if q.index() != "events_kind" || len(q.Kinds) == 1 {
-		return s.newestInIndex(db, q)
+		return q.newestInIndex(db, mysql)
 	}
 	var union *gorm.DB
 	for _, kind := range q.Kinds {
 		one := q
 		one.Kinds = []EventKind{kind}
 		if union == nil {
-			union = s.newestInIndex(db, one)
+			union = one.newestInIndex(db, mysql)
 			continue
 		}
-		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, s.newestInIndex(db, one))
+		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, one.newestInIndex(db, mysql))
 	}
 	return union
 }
@@ -98,9 +98,9 @@ func (s *Store) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 // newestInIndex reads the rows in the order of one index, so that the query stops at the limit. On
 // MySQL and MariaDB the index is forced, because MariaDB estimates that reading all events of a
 // user costs as much as reading those before an id.
-func (s *Store) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
+func (q EventQuery) newestInIndex(db *gorm.DB, mysql bool) *gorm.DB {
 	query := db.Model(&Event{})
-	if s.mysql {
+	if mysql {
 		switch q.index() {
 		case "events_actor":
 			query = query.Table("events FORCE INDEX (events_actor)")

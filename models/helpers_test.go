@@ -169,9 +169,11 @@ func (f *fixture) changeAndEndLinks(ctx context.Context, u models.User, p models
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.ChangeUser(u, p) },
-			func() error { return tx.EndTokens(u.ID, models.PurposeVerify) },
+			func() error {
+				return tx.EndTokens(models.TokenFilter{UserID: u.ID, ExceptPurpose: models.PurposeVerify})
+			},
 			func() error { return tx.CancelMails(u.EmailNorm, "reset", "invitation") },
-			func() error { return tx.EndEmailChangesBy(u.ID) },
+			func() error { return tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}) },
 		)
 	})
 }
@@ -180,13 +182,11 @@ func (f *fixture) DeleteUser(ctx context.Context, u models.User, events ...model
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.DeleteUser(u) },
-			func() error { return tx.DeleteOwnEvents(u.ID) },
+			func() error { return tx.DeleteRows(u, models.UserEvents) },
 			func() error { return tx.ClearEvents(u.ID) },
 			func() error { return tx.ForgetNetworks(u.UsernameNorm, u.EmailNorm) },
-			func() error { return tx.EndEmailChangesBy(u.ID) },
-			func() error { return tx.DeleteSessions(u) },
-			func() error { return tx.DeleteTokens(u) },
-			func() error { return tx.DeleteMails(u) },
+			func() error { return tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}) },
+			func() error { return tx.DeleteRows(u, models.UserSessions, models.UserTokens, models.UserMails) },
 			func() error { return tx.AddEvents(events...) },
 		)
 	})
@@ -207,7 +207,9 @@ func (f *fixture) CompleteRegistration(ctx context.Context, s *models.Store, t m
 	return s.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.UseToken(t) },
-			func() error { return tx.EndRegistrations(t.EmailNorm) },
+			func() error {
+				return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})
+			},
 			func() error { return tx.CreateUser(u) },
 			func() error { return tx.SetTokenUser(t, u.ID) },
 		)
@@ -223,7 +225,7 @@ func (f *fixture) ResetPassword(ctx context.Context, s *models.Store, t models.O
 			func() error {
 				return tx.ChangeUser(u, models.UserPatch{Password: &hash, EmailVerifiedAt: &now, NextEpoch: true})
 			},
-			func() error { return tx.EndTokens(u.ID) },
+			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) },
 		)
 	})
 }
@@ -233,7 +235,9 @@ func (f *fixture) AddEmailChange(ctx context.Context, u models.User, t models.On
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.ChangeUser(u, models.UserPatch{NewVersion: true}) },
-			func() error { return tx.EndEmailChangesExcept(u.ID, "") },
+			func() error {
+				return tx.EndTokens(models.TokenFilter{UserID: u.ID, Purpose: models.PurposeEmailChange})
+			},
 			func() error { return tx.AddToken(t) },
 		)
 	})
@@ -271,7 +275,7 @@ func (f *fixture) ConfirmEmailChange(ctx context.Context, u models.User, t model
 			func() error {
 				return tx.ChangeUser(u, models.UserPatch{Email: &t.Email, EmailNorm: &t.EmailNorm, EmailVerifiedAt: &now})
 			},
-			func() error { return tx.EndTokens(u.ID) },
+			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) },
 		)
 	})
 }
@@ -341,6 +345,6 @@ func (f *fixture) RevokeAllSessions(ctx context.Context, userID, epoch int64) er
 		if err := tx.RevokeAllSessions(models.User{ID: userID, SessionEpoch: epoch}); err != nil {
 			return err
 		}
-		return tx.EndEmailChangesBy(userID)
+		return tx.EndEmailChanges(models.EmailChanges{ActorID: userID})
 	})
 }

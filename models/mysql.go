@@ -34,16 +34,12 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("models: %w", err)
 	}
-	db, err := open(gormmysql.New(gormmysql.Config{
-		Conn: sql.OpenDB(mysqlConnector{connector}), SkipInitializeWithVersion: true, DisableWithReturning: true,
-	}), o.MaxConns)
+	pool := sql.OpenDB(mysqlConnector{connector})
+	db, err := open(pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true, DisableWithReturning: true}), o.MaxConns)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
-		db: db, reads: db, mysql: true, conns: o.MaxConns, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock,
-	}
-	return s.reached(ctx)
+	return newStore(ctx, o, db, db)
 }
 
 // sessionVariables returns the variables that every connection must set: UTC, strict mode, READ

@@ -110,9 +110,3 @@ func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	err := tx.Model(model).Where(where, args...).Count(&n).Error
 	return n > 0, err
 }
-
-// DeleteOldTokens removes at most limit tokens that expired before the given time. It returns how
-// many it removed.
-func (s *Store) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &OneTimeToken{}, "expires_at < ?", before, limit)
-}

@@ -179,6 +179,18 @@ func resetRateLimits(tx *gorm.DB, ids []uuid.UUID) error {
 	return tx.Where("id IN ?", ids).Delete(&RateLimit{}).Error
 }
 
+// IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
+func (s *Store) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
+	for _, b := range list {
+		var found int64
+		err := s.reads.WithContext(ctx).Model(&RateLimit{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
+		if err != nil || found > 0 {
+			return err == nil, translate(err)
+		}
+	}
+	return false, nil
+}
+
 // ProveWrite writes a row reserved for the caller, and fails if the database cannot be written to.
 // A database may answer every read while its disk is full, or after it has become a replica. The
 // row expires at once and is removed with other old rows.
@@ -186,10 +198,4 @@ func (s *Store) ProveWrite(ctx context.Context, id uuid.UUID, now time.Time) err
 	t := RateLimit{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
 	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}
 	return translate(s.db.WithContext(ctx).Clauses(update).Create(&t).Error)
-}
-
-// DeleteOldRateLimits removes at most limit windows that ended before the given time. It returns how
-// many it removed.
-func (s *Store) DeleteOldRateLimits(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &RateLimit{}, "ends_at < ?", before, limit)
 }

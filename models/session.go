@@ -60,8 +60,8 @@ const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND 
 // must not make decisions about ages. SYSDATE is the time at which the row is evaluated, after any
 // wait for its lock; UTC_TIMESTAMP would be the time at which the statement arrived. The time zone
 // of the database session is UTC. SQLite runs in this process and has no other clock.
-func (s *Store) clockGuard(now time.Time, tolerance time.Duration) (string, []any) {
-	if !s.mysql {
+func clockGuard(mysql bool, now time.Time, tolerance time.Duration) (string, []any) {
+	if !mysql {
 		return "", nil
 	}
 	return " AND SYSDATE(6) BETWEEN ? AND ?", []any{now.Add(-tolerance), now.Add(tolerance)}
@@ -78,7 +78,7 @@ func (s *Store) Session(ctx context.Context, id uuid.UUID) (Live, error) {
 		query += ", UTC_TIMESTAMP(6)"
 	}
 	query += " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?"
-	stmt, err := s.hot.get(ctx, s.readPool(), query)
+	stmt, err := s.hot.get(ctx, s.readPool, query)
 	if err != nil {
 		return Live{}, err
 	}
@@ -113,7 +113,7 @@ type Rotation struct {
 // the caller must then read it and decide again. Errors: ErrTransient; ErrUnavailable, which leaves
 // the outcome unknown until the session is read.
 func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
-	guard, guardArgs := s.clockGuard(r.Now, r.Tolerance)
+	guard, guardArgs := clockGuard(s.mysql, r.Now, r.Tolerance)
 	age, ageArgs := "", []any(nil)
 	if !r.RotatedBefore.IsZero() {
 		age, ageArgs = " AND rotated_at <= ?", []any{r.RotatedBefore}
@@ -129,7 +129,7 @@ func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
 // false if not: the caller must then read the session and decide again. If graced is set, it is
 // stored in the same transaction.
 func (s *Store) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
-	guard, guardArgs := s.clockGuard(now, tolerance)
+	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + live + guard
 	args := append([]any{now, id, generation, now, now}, guardArgs...)
 	if graced == nil {
@@ -141,7 +141,7 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, generation int64, now t
 // RevokeReused revokes a session because a refresh token was reused, and stores the event, in one
 // transaction. It returns false if the session is not live or no longer has the given generation.
 func (s *Store) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
-	guard, guardArgs := s.clockGuard(now, tolerance)
+	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
 }
@@ -155,13 +155,6 @@ func (s *Store) Sessions(ctx context.Context, userID, epoch int64, now time.Time
 	return list, translate(err)
 }
 
-// DeleteExpired removes at most limit sessions whose absolute end was before the given time. It
-// returns how many it removed. A token of a removed session is rejected like that of a revoked
-// session, so removal makes no token valid again.
-func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &Session{}, "expires_at < ?", before, limit)
-}
-
 // change executes a guarded statement once. It does not retry, because a repetition needs a new
 // now; retrying is left to the caller.
 func (s *Store) change(ctx context.Context, query string, args ...any) (bool, error) {
@@ -170,7 +163,7 @@ func (s *Store) change(ctx context.Context, query string, args ...any) (bool, er
 		return false, err
 	}
 	defer leave()
-	stmt, err := s.hot.get(ctx, s.pool(), query)
+	stmt, err := s.hot.get(ctx, s.pool, query)
 	if err != nil {
 		return false, err
 	}

@@ -33,8 +33,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: writer, reads: reads, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
-	return s.reached(ctx)
+	return newStore(ctx, o, writer, reads)
 }
 
 // ownFile creates the database's file with access for its owner only; SQLite creates the -wal and
@@ -70,7 +69,8 @@ func ownFile(path string) error {
 func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error) {
 	var db *gorm.DB
 	err := Retry(ctx, sqliteTries, isSQLiteBusy, func() (err error) {
-		db, err = open(gormsqlite.Dialector{Conn: sql.OpenDB(sqliteConnector{dsn})}, conns)
+		pool := sql.OpenDB(sqliteConnector{dsn})
+		db, err = open(pool, gormsqlite.Dialector{Conn: pool}, conns)
 		return err
 	})
 	return db, err
@@ -79,14 +79,6 @@ func openSQLitePool(ctx context.Context, dsn string, conns int) (*gorm.DB, error
 func isSQLiteBusy(err error) bool {
 	var lite *sqlite.Error
 	return errors.As(err, &lite) && lite.Code()&0xff == sqliteBusy
-}
-
-// reached returns the store if the database answers, and closes it otherwise.
-func (s *Store) reached(ctx context.Context) (*Store, error) {
-	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
 }
 
 // sqlitePath escapes the characters that have a special meaning in an SQLite URI.

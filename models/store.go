@@ -28,14 +28,16 @@ type MySQL struct {
 
 // Store is an open database.
 type Store struct {
-	db    *gorm.DB // for writes, and on MySQL also for reads
-	reads *gorm.DB
-	mysql bool
-	conns int // maximum number of connections for writes
-	hot   *hotStatements
-	share *writeShares
-	actor *Actor // the session that guards every transaction; nil for the server's own writes
-	now   func() time.Time
+	db       *gorm.DB // for writes, and on MySQL also for reads
+	reads    *gorm.DB
+	pool     *sql.DB // the connections of db
+	readPool *sql.DB // the connections of reads
+	mysql    bool
+	conns    int // maximum number of connections for writes
+	hot      *hotStatements
+	share    *writeShares
+	actor    *Actor // the session that guards every transaction; nil for the server's own writes
+	now      func() time.Time
 }
 
 const (
@@ -57,23 +59,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // Close closes every connection.
 func (s *Store) Close() error {
 	s.hot.close()
-	var errs []error
-	for _, db := range []*gorm.DB{s.db, s.reads} {
-		if pool, err := db.DB(); err == nil {
-			errs = append(errs, pool.Close())
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(s.pool.Close(), s.readPool.Close())
 }
 
 // Ping checks that the database answers.
-func (s *Store) Ping(ctx context.Context) error {
-	pool, err := s.db.DB()
-	if err != nil {
-		return err
-	}
-	return translate(pool.PingContext(ctx))
-}
+func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.PingContext(ctx)) }
 
 // Clock returns the database's time, in UTC with microseconds. On SQLite, which runs in this
 // process, ok is false.
@@ -81,33 +71,40 @@ func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 	if !s.mysql {
 		return time.Time{}, false, nil
 	}
-	err = s.pool().QueryRowContext(ctx, "SELECT UTC_TIMESTAMP(6)").Scan(&now)
+	err = s.pool.QueryRowContext(ctx, "SELECT UTC_TIMESTAMP(6)").Scan(&now)
 	return now, true, translate(err)
 }
 
 // Stats returns the statistics of the pool for writes, for metrics.
-func (s *Store) Stats() sql.DBStats { return s.pool().Stats() }
-
-func (s *Store) pool() *sql.DB {
-	pool, err := s.db.DB()
-	if err != nil { // impossible: every Store is opened over a *sql.DB
-		panic(err)
-	}
-	return pool
-}
-
-func (s *Store) readPool() *sql.DB {
-	pool, err := s.reads.DB()
-	if err != nil {
-		panic(err)
-	}
-	return pool
-}
+func (s *Store) Stats() sql.DBStats { return s.pool.Stats() }
 
 // clock returns the current time in the precision of the database.
 func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
+// newStore returns the store over a pool for writes and one for reads, which may be the same, if the
+// database answers. It closes the pools otherwise.
+func newStore(ctx context.Context, o Options, writes, reads *gorm.DB) (*Store, error) {
+	s := &Store{db: writes, reads: reads, mysql: o.MySQL != nil, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
+	if s.mysql {
+		s.conns = o.MaxConns
+	}
+	var errs [2]error
+	s.pool, errs[0] = writes.DB()
+	s.readPool, errs[1] = reads.DB()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// open opens a pool for GORM. It closes the pool if that fails.
+func open(pool *sql.DB, dialector gorm.Dialector, conns int) (*gorm.DB, error) {
+	pool.SetMaxOpenConns(max(1, conns))
+	pool.SetMaxIdleConns(max(1, conns)) // with the default of 2, connections are opened and closed constantly
+	pool.SetConnMaxLifetime(5 * time.Minute)
 	db, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction:   true,
 		TranslateError:           true,
@@ -117,15 +114,8 @@ func open(dialector gorm.Dialector, conns int) (*gorm.DB, error) {
 		NowFunc:                  clock,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("models: %w", translate(err))
+		return nil, errors.Join(fmt.Errorf("models: %w", translate(err)), pool.Close())
 	}
-	pool, err := db.DB()
-	if err != nil {
-		return nil, fmt.Errorf("models: %w", err)
-	}
-	pool.SetMaxOpenConns(max(1, conns))
-	pool.SetMaxIdleConns(max(1, conns)) // with the default of 2, connections are opened and closed constantly
-	pool.SetConnMaxLifetime(5 * time.Minute)
 	return db, nil
 }
 
@@ -133,26 +123,6 @@ const (
 	maxTries    = 5
 	sqliteTries = 20 // three seconds on average
 )
-
-// tx runs f in a transaction. It retries after a conflict with another transaction, also if COMMIT
-// reports the conflict. ErrUnavailable at COMMIT leaves the outcome unknown.
-//
-// The transaction begins with the guard of the store's actor; see As.
-func (s *Store) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
-	leave, err := s.share.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	return retry(ctx, func() error {
-		return s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			if err := s.actor.guard(tx); err != nil {
-				return err
-			}
-			return f(tx)
-		})
-	})
-}
 
 // retry calls f again after ErrTransient, at most maxTries times in all. It translates the error of f.
 func retry(ctx context.Context, f func() error) error {

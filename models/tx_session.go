@@ -37,7 +37,7 @@ func (t *Tx) ReplaceHash(u User, hash string) error {
 // more than tolerance (see clockGuard), or if all sessions of the user were revoked or the user was
 // deactivated before the row of the user was locked.
 func (t *Tx) InsertSession(n Session, tolerance time.Duration) error {
-	guard, args := t.store.clockGuard(n.RotatedAt, tolerance)
+	guard, args := clockGuard(t.store.mysql, n.RotatedAt, tolerance)
 	result := t.db.Exec(`INSERT INTO sessions (id, user_id, epoch, generation, rotated_at, created_at, idle_expires_at, expires_at,
 		attempt, revoked_at, revoke_reason, transport, user_agent, ip, last_used_at, authenticated_at)
 		SELECT ?, u.id, u.session_epoch, 0, ?, ?, ?, ?, ?, NULL, '', ?, ?, ?, ?, ?
@@ -73,14 +73,14 @@ func (t *Tx) RevokeSession(id uuid.UUID, userID int64, reason string) (wasLive b
 	err = exactlyOne(t.db.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
 		Updates(map[string]any{"revoked_at": t.now, "revoke_reason": reason}))
 	if errors.Is(err, ErrNotFound) {
-		return false, t.hasSession(id, userID)
+		return false, hasSession(t.db, id, userID)
 	}
 	return wasLive, translate(err)
 }
 
 // hasSession returns nil if the user has the session, live or not, and ErrNotFound if not.
-func (t *Tx) hasSession(id uuid.UUID, userID int64) error {
-	found, err := exists(t.db, &Session{}, "id = ? AND user_id = ?", id, userID)
+func hasSession(db *gorm.DB, id uuid.UUID, userID int64) error {
+	found, err := exists(db, &Session{}, "id = ? AND user_id = ?", id, userID)
 	if err == nil && !found {
 		return ErrNotFound
 	}

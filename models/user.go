@@ -37,12 +37,12 @@ type User struct {
 
 // UserByUsername finds a user by the canonical form of the username. Errors: ErrNotFound.
 func (s *Store) UserByUsername(ctx context.Context, norm string) (User, error) {
-	return s.user(ctx, "username_norm = ?", norm)
+	return takeUser(ctx, s, "username_norm = ?", norm)
 }
 
 // UserByEmail finds a user by the canonical form of the address. Errors: ErrNotFound.
 func (s *Store) UserByEmail(ctx context.Context, norm string) (User, error) {
-	return s.user(ctx, "email_norm = ?", norm)
+	return takeUser(ctx, s, "email_norm = ?", norm)
 }
 
 // UsersByAddressOrName returns the users that a canonical name with an @ may belong to: the user
@@ -53,7 +53,7 @@ func (s *Store) UsersByAddressOrName(ctx context.Context, norm string) ([]User, 
 	return list, translate(err)
 }
 
-func (s *Store) user(ctx context.Context, where string, value any) (User, error) {
+func takeUser(ctx context.Context, s *Store, where string, value any) (User, error) {
 	var u User
 	err := s.reads.WithContext(ctx).Where(where, value).Take(&u).Error
 	return u, translate(err)
@@ -84,7 +84,7 @@ const usablePassword = "password <> '' AND password NOT LIKE '!%'"
 
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
-	stmt, err := s.hot.get(ctx, s.readPool(), `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
+	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
 		`+usablePassword+`,
 		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
 			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)
@@ -102,7 +102,7 @@ func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, 
 
 // UserByID finds a user by id. Errors: ErrNotFound.
 func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
-	return s.user(ctx, "id = ?", id)
+	return takeUser(ctx, s, "id = ?", id)
 }
 
 // setGiven adds the columns whose value is not nil.

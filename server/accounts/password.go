@@ -268,7 +268,7 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 			func() error { return tx.UseToken(t) },
 			func() error { return changeUser(tx, u, patch, reset) },
 			func() error { return tx.ForgetNetworks(forgotten...) },
-			func() error { return tx.EndTokens(u.ID) }, // also the links that verify the address
+			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) }, // also the links that verify the address
 			func() error { return tx.ResetRateLimits(limits...) },
 			func() error { return tx.AddMails(notice) },
 		)

@@ -324,7 +324,7 @@ func (s registrationOperations) createRegistrant(ctx context.Context, t models.O
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
 				func() error { return tx.UseToken(t) },
-				func() error { return tx.EndRegistrations(t.EmailNorm) },
+				func() error { return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify}) },
 				func() error { return createUser(tx, u, registered) },
 				func() error { return tx.SetTokenUser(t, u.ID) },
 			)

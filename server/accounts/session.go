@@ -241,7 +241,7 @@ func revokeAllSessions(tx *models.Tx, u models.User, events ...audit.Event) erro
 	if err := tx.RevokeAllSessions(u); err != nil {
 		return err
 	}
-	if err := tx.EndEmailChangesBy(u.ID); err != nil {
+	if err := tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}); err != nil {
 		return err
 	}
 	return audit.Record(tx, events...)

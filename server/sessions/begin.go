@@ -79,7 +79,7 @@ func recordLogin(tx *models.Tx, u models.User) error {
 	if u.LastLogin == nil {
 		err := tx.RecordFirstLogin(u)
 		if err == nil {
-			return tx.EndEmailChanges(u.ID)
+			return tx.EndEmailChanges(models.EmailChanges{UserID: u.ID})
 		}
 		if !errors.Is(err, models.ErrNotFound) { // otherwise a concurrent login may have been the first
 			return err
