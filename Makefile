@@ -48,8 +48,8 @@ guides: ## regenerate the guides to settings and errors from the source
 	TEST_ENGINES=sqlite go test ./server -run 'ErrorsGuide' -update
 
 .PHONY: recipe
-recipe: ## apply the guide "Add a field to the user" to a copy and run the tests there
-	go run ./scripts/recipe server/web/docs/guides/add-a-field.md
+recipe: ## apply the guides "Add a field to the user" and "Add an endpoint" to copies and run tests there
+	go run ./scripts/recipe server/web/docs/guides/add-a-field.md server/web/docs/guides/add-an-endpoint.md
 
 .PHONY: contract-diff
 contract-diff: ## describe how openapi.yaml differs from the released contract

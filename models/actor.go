@@ -34,9 +34,9 @@ type Actor struct {
 // the security log would show an action of a user after that user's deactivation. Every transaction
 // can fail with ErrSessionGone or ErrRoleGone.
 func (s *Store) As(a Actor) *Store {
-	guarded := *s
+	guarded := *s.database
 	guarded.actor = &a
-	return &guarded
+	return newStore(&guarded)
 }
 
 // guard locks the session and then its user, in the same order as a refresh. It changes both rows,

@@ -71,7 +71,7 @@ type UserQuery struct {
 // in LIKE have no special meaning. The comparison ignores case in every script, because words and
 // search text are folded alike. Words are parameters of the statement and never part of its text. A
 // search reads every row once per word: 100,000 users take a tenth of a second.
-func (s *Store) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
+func (s userQueries) FindUsers(ctx context.Context, q UserQuery) ([]User, error) {
 	query := s.reads.WithContext(ctx)
 	for _, word := range q.Words {
 		like := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(searchWord(word)) + "%"

@@ -64,13 +64,16 @@ type Event struct {
 	ActorUsername *string `gorm:"->"`
 }
 
+// eventQueries reads the security log, and adds the events of rejected requests.
+type eventQueries struct{ *database }
+
 // AddEvents writes events that belong to no other write. It skips events of users who are gone, and
 // events that are already stored, because the answer to an earlier COMMIT may have been lost.
 //
 // It changes the rows of the users, so that a concurrent deletion either comes first or removes the
 // events too. A lock alone is not enough: a cluster certifies only changed rows, and a deletion on
 // another node would leave the events behind.
-func (s *Store) AddEvents(ctx context.Context, events ...Event) error {
+func (s eventQueries) AddEvents(ctx context.Context, events ...Event) error {
 	ids := make([]int64, 0, len(events))
 	for _, e := range events {
 		ids = append(ids, e.UserID)

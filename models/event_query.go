@@ -61,7 +61,7 @@ type EventQuery struct {
 
 // Events returns the newest events that match, newest first, with the current usernames of their
 // users and staff members.
-func (s *Store) Events(ctx context.Context, q EventQuery) ([]Event, error) {
+func (s eventQueries) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
 	err := q.named(s.reads.WithContext(ctx), s.mysql).Find(&list).Error
 	return list, translate(err)

@@ -36,7 +36,7 @@ func (s *Store) HotQueries() []string {
 }
 
 func (s *Store) WithLease(ctx context.Context, f func(context.Context) error) error {
-	return (&lease{store: s, holder: uuid.NewString()}).do(ctx, f)
+	return (&lease{store: s.database, holder: uuid.NewString()}).do(ctx, f)
 }
 
 // RunStatements runs statements in a transaction of the store and returns the number of tries.

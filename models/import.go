@@ -10,7 +10,7 @@ import (
 // NameHolders returns the existing users who have one of the ids, or one of the canonical names as
 // their username or address. Only ID, UsernameNorm, EmailNorm and ImportedEpoch are set. A user who
 // matches in several ways is returned several times.
-func (s *Store) NameHolders(ctx context.Context, ids []int64, norms []string) ([]User, error) {
+func (s userQueries) NameHolders(ctx context.Context, ids []int64, norms []string) ([]User, error) {
 	var all []User
 	for _, find := range []func(*gorm.DB) *gorm.DB{ // one index each
 		func(q *gorm.DB) *gorm.DB { return q.Where("id IN ?", ids) },

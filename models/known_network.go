@@ -29,7 +29,7 @@ func knownNetworkID(name, network string) (id uuid.UUID) {
 
 // KnownNetwork returns the time until which the network is known for a name in canonical form, or
 // the zero time. It reads one row by its key whether or not a user has the name.
-func (s *Store) KnownNetwork(ctx context.Context, name, network string, now time.Time) (time.Time, error) {
+func (s rateLimitCounts) KnownNetwork(ctx context.Context, name, network string, now time.Time) (time.Time, error) {
 	var found []RateLimit
 	err := s.reads.WithContext(ctx).Where("id = ? AND ends_at > ?", knownNetworkID(name, network), now).
 		Limit(1).Find(&found).Error

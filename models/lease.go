@@ -18,7 +18,7 @@ const (
 // because MySQL's DDL commits implicitly. GET_LOCK does not work across the nodes of a Galera
 // cluster.
 type lease struct {
-	store  *Store
+	store  *database
 	holder string
 }
 

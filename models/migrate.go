@@ -19,8 +19,11 @@ type Schema struct{ Current, Needed int64 }
 // OK reports whether this program can work with the schema.
 func (v Schema) OK() bool { return v.Current >= v.Needed }
 
+// migrator brings the schema up to date.
+type migrator struct{ *database }
+
 // Schema reads the version of the schema. It changes nothing.
-func (s *Store) Schema(ctx context.Context) (Schema, error) {
+func (s migrator) Schema(ctx context.Context) (Schema, error) {
 	v := Schema{Needed: needed}
 	err := s.readPool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&v.Current)
 	if isNoTable(err) {
@@ -50,7 +53,7 @@ var needed = func() int64 {
 // Migrate brings the schema up to date and returns the number of migrations applied. Any number of
 // replicas may call it at the same time. One of them migrates, under a lease that it renews, and
 // the others wait.
-func (s *Store) Migrate(ctx context.Context) (int, error) {
+func (s migrator) Migrate(ctx context.Context) (int, error) {
 	if v, err := s.Schema(ctx); err != nil || v.OK() {
 		return 0, err
 	}
@@ -58,8 +61,8 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 	s.pool.SetMaxOpenConns(max(2, s.conns))
 	defer s.pool.SetMaxOpenConns(max(1, s.conns))
 	applied := 0
-	err := (&lease{store: s, holder: uuid.NewString()}).do(ctx, func(ctx context.Context) error {
-		provider, err := newProvider(s)
+	err := (&lease{store: s.database, holder: uuid.NewString()}).do(ctx, func(ctx context.Context) error {
+		provider, err := newProvider(s.database)
 		if err != nil {
 			return err
 		}
@@ -70,7 +73,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 	return applied, err
 }
 
-func newProvider(s *Store) (*goose.Provider, error) {
+func newProvider(s *database) (*goose.Provider, error) {
 	dialect, folder := goose.DialectSQLite3, "migrations/sqlite"
 	if s.mysql {
 		dialect, folder = goose.DialectMySQL, "migrations/mysql"

@@ -39,7 +39,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStore(ctx, o, db, db)
+	return connect(ctx, o, db, db)
 }
 
 // sessionVariables returns the variables that every connection must set: UTC, strict mode, READ

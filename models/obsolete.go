@@ -24,7 +24,7 @@ const (
 // DeleteObsolete removes at most limit rows whose time is before the given one. It returns how many
 // it removed. A token of a removed session is rejected like that of a revoked session, so removal
 // makes no token valid again.
-func (s *Store) DeleteObsolete(ctx context.Context, rows ObsoleteRows, before time.Time, limit int) (int64, error) {
+func (s *database) DeleteObsolete(ctx context.Context, rows ObsoleteRows, before time.Time, limit int) (int64, error) {
 	switch rows {
 	case EndedSessions:
 		return deleteOld(ctx, s, &Session{}, "expires_at < ?", before, limit)
@@ -41,7 +41,7 @@ func (s *Store) DeleteObsolete(ctx context.Context, rows ObsoleteRows, before ti
 }
 
 // deleteOld removes at most limit rows, so that locks are held briefly.
-func deleteOld(ctx context.Context, s *Store, model any, where string, before time.Time, limit int) (int64, error) {
+func deleteOld(ctx context.Context, s *database, model any, where string, before time.Time, limit int) (int64, error) {
 	var ids []uuid.UUID
 	err := s.reads.WithContext(ctx).Model(model).Where(where, before).Limit(limit).Pluck("id", &ids).Error
 	if err != nil || len(ids) == 0 {

@@ -55,22 +55,25 @@ func DeletedUser(id int64, now time.Time) OneTimeToken {
 	return OneTimeToken{ID: uuid.Must(uuid.NewV7()), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
 }
 
+// tokenQueries reads one-time tokens.
+type tokenQueries struct{ *database }
+
 // DeletedUsers returns those of the ids that belonged to imported users who were deleted.
-func (s *Store) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
+func (s tokenQueries) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
 	var deleted []int64
 	err := s.reads.WithContext(ctx).Model(&OneTimeToken{}).Where("user_id IN ? AND purpose = ?", ids, PurposeDeleted).Pluck("user_id", &deleted).Error
 	return deleted, translate(err)
 }
 
 // Token finds a token by its purpose and the hash of its value. Errors: ErrNotFound.
-func (s *Store) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {
+func (s tokenQueries) Token(ctx context.Context, purpose string, hash []byte) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("hash = ? AND purpose = ?", hash, purpose).Take(&t).Error
 	return t, translate(err)
 }
 
 // TokenByID finds a token by its purpose and id. Errors: ErrNotFound.
-func (s *Store) TokenByID(ctx context.Context, purpose string, id uuid.UUID) (OneTimeToken, error) {
+func (s tokenQueries) TokenByID(ctx context.Context, purpose string, id uuid.UUID) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("id = ? AND purpose = ?", id, purpose).Take(&t).Error
 	return t, translate(err)
@@ -78,7 +81,7 @@ func (s *Store) TokenByID(ctx context.Context, purpose string, id uuid.UUID) (On
 
 // PendingRegistration returns the newest registration of an address that waits for verification.
 // Errors: ErrNotFound.
-func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
+func (s tokenQueries) PendingRegistration(ctx context.Context, emailNorm string, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("email_norm = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).
 		Order("created_at DESC, id DESC").Take(&t).Error
@@ -87,7 +90,7 @@ func (s *Store) PendingRegistration(ctx context.Context, emailNorm string, now t
 
 // PendingEmailChange returns the change of the user's address that waits for confirmation. Errors:
 // ErrNotFound.
-func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.Time) (OneTimeToken, error) {
+func (s tokenQueries) PendingEmailChange(ctx context.Context, userID int64, now time.Time) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("user_id = ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", userID, PurposeEmailChange, now).
 		Order("created_at DESC, id DESC").Take(&t).Error
@@ -96,7 +99,7 @@ func (s *Store) PendingEmailChange(ctx context.Context, userID int64, now time.T
 
 // PendingRegistrations returns at most limit registrations of an address that wait for verification
 // and have no user, newest first.
-func (s *Store) PendingRegistrations(ctx context.Context, emailNorm string, now time.Time, limit int) ([]OneTimeToken, error) {
+func (s tokenQueries) PendingRegistrations(ctx context.Context, emailNorm string, now time.Time, limit int) ([]OneTimeToken, error) {
 	var list []OneTimeToken
 	err := s.reads.WithContext(ctx).
 		Where("email_norm = ? AND purpose = ? AND user_id = 0 AND used_at IS NULL AND expires_at > ?", emailNorm, PurposeVerify, now).

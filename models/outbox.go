@@ -70,12 +70,6 @@ const (
 	MailRefused = "refused" // rejected permanently by the recipient's server
 )
 
-// MailQueue is the outbox as its senders see it.
-type MailQueue struct{ store *Store }
-
-// MailQueue returns the outbox for its senders.
-func (s *Store) MailQueue() MailQueue { return MailQueue{s} }
-
 func addMails(tx *gorm.DB, mails []Mail) error {
 	if len(mails) == 0 {
 		return nil
@@ -83,14 +77,17 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	return tx.Create(&mails).Error
 }
 
-// Due returns at most limit mails of each priority that are due and that no worker has
+// mailQueue reads the outbox, and makes the writes of the workers that send its mails.
+type mailQueue struct{ *database }
+
+// DueMails returns at most limit mails of each priority that are due and that no worker has
 // claimed, in the order of delivery. It queries each priority separately, so that mails that wait
 // for a retry are not read.
-func (q MailQueue) Due(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
+func (s mailQueue) DueMails(ctx context.Context, now time.Time, limit int) ([]Mail, error) {
 	var due []Mail
 	for _, priority := range []MailPriority{PriorityKnown, PriorityReset, PriorityRegistration} {
 		var list []Mail
-		err := q.store.reads.WithContext(ctx).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
+		err := s.reads.WithContext(ctx).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
 			Order("next_at").Limit(limit).Find(&list).Error
 		if err != nil {
 			return nil, translate(err)
@@ -101,38 +98,38 @@ func (q MailQueue) Due(ctx context.Context, now time.Time, limit int) ([]Mail, e
 }
 
 // Recipients returns those of the addresses that belong to an active user.
-func (q MailQueue) Recipients(ctx context.Context, emailNorms []string) ([]string, error) {
+func (s mailQueue) Recipients(ctx context.Context, emailNorms []string) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
 		return nil, nil
 	}
-	err := q.store.reads.WithContext(ctx).Model(&User{}).Where("email_norm IN ? AND is_active = ?", emailNorms, true).
+	err := s.reads.WithContext(ctx).Model(&User{}).Where("email_norm IN ? AND is_active = ?", emailNorms, true).
 		Pluck("email_norm", &found).Error
 	return found, translate(err)
 }
 
 // Registrants returns those of the addresses that have a registration waiting for verification; see
 // [Store.PendingRegistration].
-func (q MailQueue) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
+func (s mailQueue) Registrants(ctx context.Context, emailNorms []string, now time.Time) ([]string, error) {
 	var found []string
 	if len(emailNorms) == 0 {
 		return nil, nil
 	}
-	err := q.store.reads.WithContext(ctx).Model(&OneTimeToken{}).
+	err := s.reads.WithContext(ctx).Model(&OneTimeToken{}).
 		Where("email_norm IN ? AND purpose = ? AND used_at IS NULL AND expires_at > ?", emailNorms, PurposeVerify, now).
 		Pluck("email_norm", &found).Error
 	return found, translate(err)
 }
 
-// Claim claims a due mail for the duration of a lease. Until the lease expires, no other worker
+// ClaimMail claims a due mail for the duration of a lease. Until the lease expires, no other worker
 // claims the mail. If this worker fails, another one claims the mail after that. Errors:
 // ErrNotFound if another worker was faster.
 //
 // The claim is an UPDATE guarded by the values that were read, which works without SKIP LOCKED and
 // on every node of a cluster.
-func (q MailQueue) Claim(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
+func (s mailQueue) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
 	mine := uuid.Must(uuid.NewV7())
-	result := q.store.db.WithContext(ctx).Model(&Mail{}).
+	result := s.db.WithContext(ctx).Model(&Mail{}).
 		Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
 		Updates(map[string]any{"lease": mine, "next_at": now.Add(lease), "attempts": m.Attempts + 1})
 	err := translate(result.Error)
@@ -143,9 +140,9 @@ func (q MailQueue) Claim(ctx context.Context, m Mail, now time.Time, lease time.
 	return m, err
 }
 
-// Drop finishes mails that have no recipient and that no worker has claimed, in one statement.
+// DropMails finishes mails that have no recipient and that no worker has claimed, in one statement.
 // It returns how many it finished.
-func (q MailQueue) Drop(ctx context.Context, now time.Time, mails []Mail) (int, error) {
+func (s mailQueue) DropMails(ctx context.Context, now time.Time, mails []Mail) (int, error) {
 	if len(mails) == 0 {
 		return 0, nil
 	}
@@ -155,7 +152,7 @@ func (q MailQueue) Drop(ctx context.Context, now time.Time, mails []Mail) (int, 
 	}
 	var dropped int64
 	err := retry(ctx, func() error {
-		result := q.store.db.WithContext(ctx).Model(&Mail{}).Where("id IN ? AND done_at IS NULL AND next_at <= ?", ids, now).
+		result := s.db.WithContext(ctx).Model(&Mail{}).Where("id IN ? AND done_at IS NULL AND next_at <= ?", ids, now).
 			Updates(map[string]any{"done_at": now, "outcome": MailDropped, "lease": nil})
 		dropped = result.RowsAffected
 		return result.Error
@@ -163,40 +160,40 @@ func (q MailQueue) Drop(ctx context.Context, now time.Time, mails []Mail) (int, 
 	return int(dropped), err
 }
 
-// HasDue reports whether at least n mails of a priority are due. It reads no more than n rows.
-func (q MailQueue) HasDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
+// MailsDue reports whether at least n mails of a priority are due. It reads no more than n rows.
+func (s mailQueue) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
 	var last []uuid.UUID
-	err := q.store.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
+	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
 		Order("next_at").Offset(n-1).Limit(1).Pluck("id", &last).Error
 	return len(last) > 0, translate(err)
 }
 
-// Finish stores the outcome of a mail, and its recipient, which the caller may have cleared. It
+// FinishMail stores the outcome of a mail, and its recipient, which the caller may have cleared. It
 // does nothing if the lease has expired.
-func (q MailQueue) Finish(ctx context.Context, m Mail, now time.Time) error {
-	return q.release(ctx, m, map[string]any{
+func (s mailQueue) FinishMail(ctx context.Context, m Mail, now time.Time) error {
+	return s.releaseMail(ctx, m, map[string]any{
 		"done_at": now, "outcome": m.Outcome, "lease": nil, "email": m.Email, "email_norm": m.EmailNorm, "name": m.Name,
 	})
 }
 
-// Retry schedules the next attempt and releases the lease. It does nothing if the lease has
+// RetryMail schedules the next attempt and releases the lease. It does nothing if the lease has
 // expired.
-func (q MailQueue) Retry(ctx context.Context, m Mail, next time.Time) error {
-	return q.release(ctx, m, map[string]any{"next_at": next, "lease": nil})
+func (s mailQueue) RetryMail(ctx context.Context, m Mail, next time.Time) error {
+	return s.releaseMail(ctx, m, map[string]any{"next_at": next, "lease": nil})
 }
 
-func (q MailQueue) release(ctx context.Context, m Mail, set map[string]any) error {
+func (s mailQueue) releaseMail(ctx context.Context, m Mail, set map[string]any) error {
 	return retry(ctx, func() error {
-		return q.store.db.WithContext(ctx).Model(&Mail{}).Where("id = ? AND lease = ? AND done_at IS NULL", m.ID, m.Lease).Updates(set).Error
+		return s.db.WithContext(ctx).Model(&Mail{}).Where("id = ? AND lease = ? AND done_at IS NULL", m.ID, m.Lease).Updates(set).Error
 	})
 }
 
-// Backlog returns the number of mails that are neither delivered nor given up, and when the
+// MailBacklog returns the number of mails that are neither delivered nor given up, and when the
 // oldest of them was created. It includes mails that wait for another attempt, as all mails do
 // while the mail server is down.
-func (q MailQueue) Backlog(ctx context.Context) (n int, oldest time.Time, err error) {
+func (s mailQueue) MailBacklog(ctx context.Context) (n int, oldest time.Time, err error) {
 	var undelivered int64
-	waiting := func() *gorm.DB { return q.store.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL") }
+	waiting := func() *gorm.DB { return s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL") }
 	if err := waiting().Count(&undelivered).Error; err != nil || undelivered == 0 {
 		return 0, oldest, translate(err)
 	}

@@ -38,7 +38,7 @@ func (f *fixture) add(m models.Mail) models.Mail {
 func (f *fixture) finish(m models.Mail, at time.Time) {
 	f.t.Helper()
 	m.Outcome = models.MailSent
-	ok(f.t, f.MailQueue().Finish(f.t.Context(), m, at))
+	ok(f.t, f.FinishMail(f.t.Context(), m, at))
 }
 
 func (f *fixture) claim(at time.Time) models.Mail {
@@ -51,12 +51,12 @@ func (f *fixture) claim(at time.Time) models.Mail {
 // claimNext claims the first mail that no other worker has claimed. Errors: ErrNotFound if there is
 // none.
 func claimNext(ctx context.Context, s *models.Store, at time.Time) (models.Mail, error) {
-	due, err := s.MailQueue().Due(ctx, at, 16)
+	due, err := s.DueMails(ctx, at, 16)
 	if err != nil {
 		return models.Mail{}, err
 	}
 	for _, m := range due {
-		if m, err = s.MailQueue().Claim(ctx, m, at, lease); !errors.Is(err, models.ErrNotFound) {
+		if m, err = s.ClaimMail(ctx, m, at, lease); !errors.Is(err, models.ErrNotFound) {
 			return m, err
 		}
 	}
@@ -145,12 +145,12 @@ func TestWorkerWithExpiredLeaseCannotChangeMail(t *testing.T) {
 		}
 		before := f.db.Dump(t)
 		f.finish(first, at)
-		ok(t, f.MailQueue().Retry(t.Context(), first, at))
+		ok(t, f.RetryMail(t.Context(), first, at))
 		if f.db.Dump(t) != before {
 			t.Error("the first worker changed the mail after its lease")
 		}
 		f.finish(second, at.Add(lease))
-		ok(t, f.MailQueue().Retry(t.Context(), second, at)) // a finished mail stays finished
+		ok(t, f.RetryMail(t.Context(), second, at)) // a finished mail stays finished
 		f.nothingDue(at.Add(time.Hour))
 		if got := f.outcome(first); got != models.MailSent {
 			t.Errorf("outcome: got %q, want sent", got)
@@ -163,7 +163,7 @@ func TestRetriedMailIsDueAtItsTime(t *testing.T) {
 		at := now().Truncate(time.Second) // a time without a fraction between others with one
 		f.queue(at)
 		next := at.Add(10*time.Second + 500*time.Millisecond)
-		ok(t, f.MailQueue().Retry(t.Context(), f.claim(at), next))
+		ok(t, f.RetryMail(t.Context(), f.claim(at), next))
 		for _, early := range []time.Duration{time.Microsecond, 500 * time.Millisecond, time.Second} {
 			f.nothingDue(next.Add(-early))
 		}
@@ -208,7 +208,7 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 			for _, p := range []models.MailPriority{models.PriorityKnown, models.PriorityReset, models.PriorityRegistration} {
 				order = append(order, want[p][:min(limit+1, len(want[p]))]...)
 			}
-			due, err := f.MailQueue().Due(t.Context(), at.Add(10*time.Second), limit+1)
+			due, err := f.DueMails(t.Context(), at.Add(10*time.Second), limit+1)
 			ok(t, err)
 			for i, m := range due {
 				if i < len(order) && m.ID != order[i] {
@@ -238,7 +238,7 @@ func TestDropMailsFinishesWaitingMails(t *testing.T) {
 			t.Fatalf("claimed %s, want the mail whose lease has expired", m.ID)
 		}
 		for _, want := range []int{2, 0} {
-			n, err := f.MailQueue().Drop(t.Context(), at.Add(2*time.Second), []models.Mail{sent, claimed, one, two, later})
+			n, err := f.DropMails(t.Context(), at.Add(2*time.Second), []models.Mail{sent, claimed, one, two, later})
 			if ok(t, err); n != want {
 				t.Errorf("%d mails were dropped, want %d", n, want)
 			}
@@ -248,7 +248,7 @@ func TestDropMailsFinishesWaitingMails(t *testing.T) {
 				t.Errorf("outcome %q, want %q", got, want)
 			}
 		}
-		if n, err := f.MailQueue().Drop(t.Context(), at, nil); n != 0 || err != nil {
+		if n, err := f.DropMails(t.Context(), at, nil); n != 0 || err != nil {
 			t.Errorf("no IDs: got %d, %v, want 0", n, err)
 		}
 	})
@@ -319,11 +319,11 @@ func TestMailsDueCountsPriorityUpToBound(t *testing.T) {
 		}
 		f.queue(at) // of another priority
 		for n, want := range map[int]bool{1: true, 3: true, 4: false} {
-			if got, err := f.MailQueue().HasDue(t.Context(), models.PriorityReset, at, n); got != want || err != nil {
+			if got, err := f.MailsDue(t.Context(), models.PriorityReset, at, n); got != want || err != nil {
 				t.Errorf("at least %d mails are due: got %v, %v", n, got, err)
 			}
 		}
-		if got, err := f.MailQueue().HasDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
+		if got, err := f.MailsDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
 			t.Errorf("before they are due: got %v, %v, want false", got, err)
 		}
 	})

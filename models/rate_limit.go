@@ -138,11 +138,14 @@ func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceede
 	return exceeded
 }
 
+// rateLimitCounts reads the counts of rate limits, and settles and refunds uses.
+type rateLimitCounts struct{ *database }
+
 // SettleUses records that the uses counted up to a time are final and will not be refunded,
 // for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
 // [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
 // as in flight for RateLimitUse.Flight.
-func (s *Store) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
+func (s rateLimitCounts) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -159,7 +162,7 @@ func (s *Store) SettleUses(ctx context.Context, counted time.Time, uses ...RateL
 }
 
 // RefundUses subtracts one use from each of these rate limits.
-func (s *Store) RefundUses(ctx context.Context, now time.Time, ids ...uuid.UUID) error {
+func (s rateLimitCounts) RefundUses(ctx context.Context, now time.Time, ids ...uuid.UUID) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -180,7 +183,7 @@ func resetRateLimits(tx *gorm.DB, ids []uuid.UUID) error {
 }
 
 // IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
-func (s *Store) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
+func (s rateLimitCounts) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
 	for _, b := range list {
 		var found int64
 		err := s.reads.WithContext(ctx).Model(&RateLimit{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
@@ -194,7 +197,7 @@ func (s *Store) IsRateLimited(ctx context.Context, now time.Time, list ...RateLi
 // ProveWrite writes a row reserved for the caller, and fails if the database cannot be written to.
 // A database may answer every read while its disk is full, or after it has become a replica. The
 // row expires at once and is removed with other old rows.
-func (s *Store) ProveWrite(ctx context.Context, id uuid.UUID, now time.Time) error {
+func (s rateLimitCounts) ProveWrite(ctx context.Context, id uuid.UUID, now time.Time) error {
 	t := RateLimit{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
 	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}
 	return translate(s.db.WithContext(ctx).Clauses(update).Create(&t).Error)

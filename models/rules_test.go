@@ -24,7 +24,7 @@ var rawArgument = map[string]int{
 // reason.
 var unguarded = map[string]string{
 	"AddEvents":            "a deleted user has no events",
-	"release":              "after a lost lease, another worker finishes the mail",
+	"releaseMail":          "after a lost lease, another worker finishes the mail",
 	"EndTokens":            "there may be none",
 	"CancelMails":          "there may be none",
 	"ClearEvents":          "there may be none",

@@ -70,9 +70,12 @@ func clockGuard(mysql bool, now time.Time, tolerance time.Duration) (string, []a
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
 	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at`
 
+// sessionQueries reads sessions, and makes the writes of a refresh, each in one statement.
+type sessionQueries struct{ *database }
+
 // Session reads a session and its user in one statement. On Galera the read is causal. The user has
 // no password hash. Errors: ErrNotFound.
-func (s *Store) Session(ctx context.Context, id uuid.UUID) (Live, error) {
+func (s sessionQueries) Session(ctx context.Context, id uuid.UUID) (Live, error) {
 	query := "SELECT " + sessionColumns + ", " + shownColumns
 	if s.mysql {
 		query += ", UTC_TIMESTAMP(6)"
@@ -112,7 +115,7 @@ type Rotation struct {
 // Rotate starts the next generation, in one statement. It returns false if the row does not match:
 // the caller must then read it and decide again. Errors: ErrTransient; ErrUnavailable, which leaves
 // the outcome unknown until the session is read.
-func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
+func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, r.Now, r.Tolerance)
 	age, ageArgs := "", []any(nil)
 	if !r.RotatedBefore.IsZero() {
@@ -128,7 +131,7 @@ func (s *Store) Rotate(ctx context.Context, r Rotation) (bool, error) {
 // Touch records the use of a session, if it is live and still has the given generation. It returns
 // false if not: the caller must then read the session and decide again. If graced is set, it is
 // stored in the same transaction.
-func (s *Store) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
+func (s sessionQueries) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + live + guard
 	args := append([]any{now, id, generation, now, now}, guardArgs...)
@@ -140,14 +143,14 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, generation int64, now t
 
 // RevokeReused revokes a session because a refresh token was reused, and stores the event, in one
 // transaction. It returns false if the session is not live or no longer has the given generation.
-func (s *Store) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
+func (s sessionQueries) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
 }
 
 // Sessions returns at most limit live sessions of a user, newest first.
-func (s *Store) Sessions(ctx context.Context, userID, epoch int64, now time.Time, limit int) ([]Session, error) {
+func (s sessionQueries) Sessions(ctx context.Context, userID, epoch int64, now time.Time, limit int) ([]Session, error) {
 	var list []Session
 	err := s.reads.WithContext(ctx).
 		Where("user_id = ? AND epoch = ? AND revoked_at IS NULL AND idle_expires_at > ?", userID, epoch, now).
@@ -157,7 +160,7 @@ func (s *Store) Sessions(ctx context.Context, userID, epoch int64, now time.Time
 
 // change executes a guarded statement once. It does not retry, because a repetition needs a new
 // now; retrying is left to the caller.
-func (s *Store) change(ctx context.Context, query string, args ...any) (bool, error) {
+func (s *database) change(ctx context.Context, query string, args ...any) (bool, error) {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return false, err
@@ -174,7 +177,7 @@ func (s *Store) change(ctx context.Context, query string, args ...any) (bool, er
 	return matched(result)
 }
 
-func (s *Store) changeWithEvent(ctx context.Context, e Event, query string, args ...any) (changed bool, err error) {
+func (s *database) changeWithEvent(ctx context.Context, e Event, query string, args ...any) (changed bool, err error) {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return false, err

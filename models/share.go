@@ -90,7 +90,7 @@ func (w *writeShares) part(network string, share *writeShare) {
 
 // Enter waits for a place for a whole sequence of reads and writes, which must use the returned
 // context. The caller must call leave to release the place. Errors: ErrUnavailable.
-func (s *Store) Enter(ctx context.Context) (inside context.Context, leave func(), err error) {
+func (s *database) Enter(ctx context.Context) (inside context.Context, leave func(), err error) {
 	leave, err = s.share.enter(ctx)
 	return context.WithValue(ctx, networkKey{}, nil), leave, err
 }

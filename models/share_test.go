@@ -12,7 +12,7 @@ import (
 func TestWaitingWritesOfNetworkAreBounded(t *testing.T) {
 	t.Attr("control", "186")
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{share: newWriteShares(4)}
+		s := &database{share: newWriteShares(4)}
 		flooding, other := FromNetwork(t.Context(), "192.0.2.1"), FromNetwork(t.Context(), "192.0.2.2")
 		inside, first, err := s.Enter(flooding)
 		if err != nil {

@@ -33,7 +33,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStore(ctx, o, writer, reads)
+	return connect(ctx, o, writer, reads)
 }
 
 // ownFile creates the database's file with access for its owner only; SQLite creates the -wal and

@@ -26,8 +26,26 @@ type MySQL struct {
 	Addr, User, Password, Name, TLS string
 }
 
-// Store is an open database.
+// Store is an open database. It has one part for each table and one for the schema; their methods are
+// queries, and single statements that need no transaction. All other writes are in a [Tx].
 type Store struct {
+	*database
+	userQueries
+	sessionQueries
+	tokenQueries
+	eventQueries
+	mailQueue
+	rateLimitCounts
+	migrator
+}
+
+// newStore returns the store of the parts that share d.
+func newStore(d *database) *Store {
+	return &Store{d, userQueries{d}, sessionQueries{d}, tokenQueries{d}, eventQueries{d}, mailQueue{d}, rateLimitCounts{d}, migrator{d}}
+}
+
+// database is what the parts of a [Store] share.
+type database struct {
 	db       *gorm.DB // for writes, and on MySQL also for reads
 	reads    *gorm.DB
 	pool     *sql.DB // the connections of db
@@ -57,17 +75,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // Close closes every connection.
-func (s *Store) Close() error {
+func (s *database) Close() error {
 	s.hot.close()
 	return errors.Join(s.pool.Close(), s.readPool.Close())
 }
 
 // Ping checks that the database answers.
-func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.PingContext(ctx)) }
+func (s *database) Ping(ctx context.Context) error { return translate(s.pool.PingContext(ctx)) }
 
 // Clock returns the database's time, in UTC with microseconds. On SQLite, which runs in this
 // process, ok is false.
-func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
+func (s *database) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 	if !s.mysql {
 		return time.Time{}, false, nil
 	}
@@ -76,28 +94,28 @@ func (s *Store) Clock(ctx context.Context) (now time.Time, ok bool, err error) {
 }
 
 // Stats returns the statistics of the pool for writes, for metrics.
-func (s *Store) Stats() sql.DBStats { return s.pool.Stats() }
+func (s *database) Stats() sql.DBStats { return s.pool.Stats() }
 
 // clock returns the current time in the precision of the database.
 func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// newStore returns the store over a pool for writes and one for reads, which may be the same, if the
+// connect returns the store over a pool for writes and one for reads, which may be the same, if the
 // database answers. It closes the pools otherwise.
-func newStore(ctx context.Context, o Options, writes, reads *gorm.DB) (*Store, error) {
-	s := &Store{db: writes, reads: reads, mysql: o.MySQL != nil, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
-	if s.mysql {
-		s.conns = o.MaxConns
+func connect(ctx context.Context, o Options, writes, reads *gorm.DB) (*Store, error) {
+	d := &database{db: writes, reads: reads, mysql: o.MySQL != nil, conns: 1, hot: &hotStatements{}, share: newWriteShares(o.MaxConns), now: clock}
+	if d.mysql {
+		d.conns = o.MaxConns
 	}
 	var errs [2]error
-	s.pool, errs[0] = writes.DB()
-	s.readPool, errs[1] = reads.DB()
+	d.pool, errs[0] = writes.DB()
+	d.readPool, errs[1] = reads.DB()
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("models: %w", err)
 	}
-	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+	if err := d.Ping(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
-	return s, nil
+	return newStore(d), nil
 }
 
 // open opens a pool for GORM. It closes the pool if that fails.

@@ -14,7 +14,7 @@ import (
 // the function that it passed to [Store.Tx], or an error of its own, to roll the transaction back.
 type Tx struct {
 	db    *gorm.DB
-	store *Store
+	store *database
 	now   time.Time
 }
 
@@ -23,7 +23,7 @@ type Tx struct {
 // effect but its writes. [ErrUnavailable] at COMMIT leaves the outcome unknown.
 //
 // If the store has an actor, the transaction begins with the actor's guard; see [Store.As].
-func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
+func (s *database) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
@@ -41,9 +41,9 @@ func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
 
 // WithClock returns the store with another clock for the instants of its transactions.
 func (s *Store) WithClock(now func() time.Time) *Store {
-	with := *s
+	with := *s.database
 	with.now = now
-	return &with
+	return newStore(&with)
 }
 
 // Now returns the instant of the transaction in UTC, in microseconds. All its writes have the same

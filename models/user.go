@@ -35,25 +35,28 @@ type User struct {
 	Search          string // see searchText
 }
 
+// userQueries reads users.
+type userQueries struct{ *database }
+
 // UserByUsername finds a user by the canonical form of the username. Errors: ErrNotFound.
-func (s *Store) UserByUsername(ctx context.Context, norm string) (User, error) {
-	return takeUser(ctx, s, "username_norm = ?", norm)
+func (s userQueries) UserByUsername(ctx context.Context, norm string) (User, error) {
+	return takeUser(ctx, s.database, "username_norm = ?", norm)
 }
 
 // UserByEmail finds a user by the canonical form of the address. Errors: ErrNotFound.
-func (s *Store) UserByEmail(ctx context.Context, norm string) (User, error) {
-	return takeUser(ctx, s, "email_norm = ?", norm)
+func (s userQueries) UserByEmail(ctx context.Context, norm string) (User, error) {
+	return takeUser(ctx, s.database, "email_norm = ?", norm)
 }
 
 // UsersByAddressOrName returns the users that a canonical name with an @ may belong to: the user
 // with that address, and the user who was imported with it as the username. Either may be missing.
-func (s *Store) UsersByAddressOrName(ctx context.Context, norm string) ([]User, error) {
+func (s userQueries) UsersByAddressOrName(ctx context.Context, norm string) ([]User, error) {
 	var list []User
 	err := s.reads.WithContext(ctx).Where("email_norm = ? OR username_norm = ?", norm, norm).Limit(2).Find(&list).Error
 	return list, translate(err)
 }
 
-func takeUser(ctx context.Context, s *Store, where string, value any) (User, error) {
+func takeUser(ctx context.Context, s *database, where string, value any) (User, error) {
 	var u User
 	err := s.reads.WithContext(ctx).Where(where, value).Take(&u).Error
 	return u, translate(err)
@@ -83,7 +86,7 @@ type Profile struct {
 const usablePassword = "password <> '' AND password NOT LIKE '!%'"
 
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
-func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
+func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
 	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
 		`+usablePassword+`,
 		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
@@ -101,8 +104,8 @@ func (s *Store) Profile(ctx context.Context, id int64, now time.Time) (Profile, 
 }
 
 // UserByID finds a user by id. Errors: ErrNotFound.
-func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
-	return takeUser(ctx, s, "id = ?", id)
+func (s userQueries) UserByID(ctx context.Context, id int64) (User, error) {
+	return takeUser(ctx, s.database, "id = ?", id)
 }
 
 // setGiven adds the columns whose value is not nil.
@@ -115,7 +118,7 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 }
 
 // Users calls f for every user in the order of ids. It stops at the first error and returns it.
-func (s *Store) Users(ctx context.Context, f func(User) error) error {
+func (s userQueries) Users(ctx context.Context, f func(User) error) error {
 	const batch = 500
 	for last := int64(0); ; {
 		var users []User

@@ -1,5 +1,5 @@
 // check-links.mjs checks that every link inside the project leads to a file, and every #anchor to a
-// heading. It reads each Markdown file of the tree and does not fetch links to other hosts.
+// heading. In "`name` in [`file`](file)" it also checks that the file contains the name. It reads each Markdown file of the tree and does not fetch links to other hosts.
 //
 //   node scripts/check-links.mjs
 import { execFileSync } from "node:child_process";
@@ -64,16 +64,31 @@ function fault(file, target) {
   if (!anchors(readFileSync(wanted, "utf8")).has(anchor)) return "no such heading";
 }
 
+/** Returns [name, file, offset] of each "`name` in [`file`](file)". */
+function* names(text) {
+  for (const match of text.matchAll(/`(\w+)` in\s+\[[^\]]*\]\(([^)#]+)\)/g)) yield [match[1], match[2], match.index];
+}
+
 let checked = 0;
 let faults = 0;
+
+function report(file, text, offset, fault) {
+  faults++;
+  console.log(`${file}:${text.slice(0, offset).split("\n").length}: ${fault}`);
+}
+
 for (const file of [...tracked].filter((name) => name.endsWith(".md"))) {
   const text = readFileSync(file, "utf8");
   for (const [target, offset] of links(text)) {
     checked++;
     const wrong = fault(file, target);
     if (!wrong) continue;
-    faults++;
-    console.log(`${file}:${text.slice(0, offset).split("\n").length}: ${target}: ${wrong}`);
+    report(file, text, offset, `${target}: ${wrong}`);
+  }
+  for (const [name, target, offset] of names(text)) {
+    const path = join(dirname(file), target);
+    if (!tracked.has(path) || readFileSync(path, "utf8").split(/\W+/).includes(name)) continue;
+    report(file, text, offset, `${target} does not contain ${name}`);
   }
 }
 console.log(`check-links: ${checked} links, ${faults} broken`);

@@ -10,7 +10,7 @@
 #
 # The blocks of a file run in order, each in a new shell, in a fresh clone in a temporary folder. The
 # clone contains uncommitted changes. Its bin folder is in the PATH, so that a guide can call
-# accountsd after make build.
+# accountsd after make build. The program is linked only once: make finds that it is up to date.
 #
 #   check-readme.sh [FILE...]   default: README.md and all guides
 set -euo pipefail
@@ -106,6 +106,11 @@ run_block() {
   (cd "$2" && PATH=$2/bin:$PATH exec bash -euo pipefail "$1" </dev/null)
 }
 
+# lend_program BLOCK FOLDER adds the program of an earlier clone before a block that builds it.
+lend_program() {
+  if [ -d "$work/bin" ] && grep -qE '^make (run|build)' "$1"; then mv "$work/bin" "$2/bin"; fi
+}
+
 # serve_block BLOCK FOLDER URL
 serve_block() {
   if curl -so /dev/null --max-time 2 "$3"; then echo "a program already responds at $3: stop it first"; return 1; fi
@@ -140,6 +145,7 @@ for file; do
     read -r _ place url <"$block"
     echo "== $place"
     sed 1d "$block"
+    lend_program "$block" "$work/clone"
     case $block in
       *.run) run_block "$block" "$work/clone" ;;
       *.serve) serve_block "$block" "$work/clone" "$url" ;;
@@ -147,6 +153,7 @@ for file; do
     ran=$((ran + 1))
   done
   stop_servers
+  if [ -d "$work/clone/bin" ]; then rm -rf "$work/bin" && mv "$work/clone/bin" "$work/bin"; fi
 done
 [ $ran != 0 ] || { echo "check-readme: no shell block is marked to run"; exit 1; }
 echo "check-readme: $ran blocks ran in $SECONDS s"

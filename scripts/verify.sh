@@ -33,7 +33,7 @@ browser    the pages in a real browser: documentation, account pages, demo, and 
 django     users imported from a real Django service keep their passwords and sessions
 torture    the refresh protocol keeps every guarantee while servers are killed and disconnected for a minute
 readme     links and shell blocks of the README and the guides, and the length of the README
-recipe     the guide "Add a field to the user", applied to a copy, passes the tests
+recipe     the guides "Add a field to the user" and "Add an endpoint", applied to copies, pass tests
 race       all tests under the race detector
 '
 
@@ -178,7 +178,7 @@ step_torture() {
 
 step_readme() { scripts/check-readme.sh; }
 
-step_recipe() { go run ./scripts/recipe server/web/docs/guides/add-a-field.md; }
+step_recipe() { go run ./scripts/recipe server/web/docs/guides/add-a-field.md server/web/docs/guides/add-an-endpoint.md; }
 
 step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 35m ./...; }
 

@@ -65,8 +65,10 @@ func (h adminHandlers) GetUser(ctx context.Context, r api.GetUserRequestObject) 
 func (h adminHandlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (api.UpdateUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
 	u, err := h.service.UpdateUser(ctx, call.principal, r.UserID, accounts.UserChange{
-		Email: in.Email, Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale),
-		IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionMatcher(r.Params.IfMatch),
+		ProfileChange: accounts.ProfileChange{
+			Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale),
+		},
+		Email: in.Email, IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionMatcher(r.Params.IfMatch),
 	}, call.client)
 	if err != nil {
 		return nil, err

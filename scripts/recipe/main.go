@@ -8,9 +8,9 @@
 // of a hunk must occur exactly once in the file. After "@@ everywhere" every occurrence is changed.
 // A block in sh runs in the copy.
 //
-//	go run ./scripts/recipe [-edits N] [-keep] GUIDE
+//	go run ./scripts/recipe [-edits N] [-keep] GUIDE...
 //
-// The copy contains uncommitted changes. The exit status is 1 if a step fails or the guide changes
+// Each guide has a copy of its own, which contains uncommitted changes. The exit status is 1 if a step fails or the guide changes
 // more than N files by hand. Tests are not counted.
 package main
 
@@ -31,13 +31,15 @@ func main() {
 	edits := flag.Int("edits", 8, "the maximum number of files to change by hand")
 	keep := flag.Bool("keep", false, "keep the copy and print its path")
 	flag.Parse()
-	if flag.NArg() != 1 {
+	if flag.NArg() == 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *edits, *keep, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "recipe: "+err.Error())
-		os.Exit(1)
+	for _, guide := range flag.Args() {
+		if err := run(guide, *edits, *keep, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "recipe: "+err.Error())
+			os.Exit(1)
+		}
 	}
 }
 

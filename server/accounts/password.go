@@ -67,7 +67,7 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
@@ -147,7 +147,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	after := u
 	after.SessionEpoch++
@@ -217,7 +217,7 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = retryAsRead(func() (_ models.User, err error) {
 		t, u, err = s.findReset(ctx, value)
@@ -253,10 +253,9 @@ func (s passwordOperations) findReset(ctx context.Context, value string) (models
 // the user's logins, so that the user can log in although an attacker has exhausted them. Errors:
 // models.ErrNotFound if the token has been used, or the user has changed since u was read.
 func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, u models.User, hash string, client Client) (models.User, error) {
-	patch, after := s.resetPatch(u, hash), u
+	patch, after := s.resetPatch(u, hash)
 	var forgotten []string // a stranger's network must not help to guess the owner's password
 	if patch.Username != nil {
-		after.Username, after.UsernameNorm, after.FirstName, after.LastName, after.Locale = *patch.Username, *patch.UsernameNorm, "", "", ""
 		forgotten = []string{u.EmailNorm}
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
@@ -276,24 +275,23 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 	return after, resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
 }
 
-// resetPatch returns what a reset changes of a user. The link proves that the user owns the mailbox,
-// so the address becomes verified.
+// resetPatch returns what a reset changes of a user, and the user with the changed names. The link
+// proves that the user owns the mailbox, so the address becomes verified.
 //
 // Where verification is optional, a stranger can have registered with the owner's address. A reset
 // that verifies the address for the first time hands that account to the owner, so it clears what
 // the stranger typed: the names and the language, and the username, which a generated one replaces.
 // The owner can choose the old username again. Data of invited and imported users stays, because it
 // was entered by staff or in Django.
-func (s passwordOperations) resetPatch(u models.User, hash string) models.UserPatch {
-	p := models.UserPatch{Password: &hash}
-	if u.EmailVerifiedAt != nil {
-		return p
+func (s passwordOperations) resetPatch(u models.User, hash string) (p models.UserPatch, after models.User) {
+	after = u
+	if u.EmailVerifiedAt == nil {
+		if u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
+			p, after = blankProfile(u)
+		}
+		now := s.now()
+		p.EmailVerifiedAt = &now
 	}
-	now := s.now()
-	p.EmailVerifiedAt = &now
-	if u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
-		username, none := withUsername(&models.User{}).Username, ""
-		p.Username, p.UsernameNorm, p.FirstName, p.LastName, p.Locale = &username, &username, &none, &none, &none
-	}
-	return p
+	p.Password = &hash
+	return p, after
 }

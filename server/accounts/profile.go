@@ -38,7 +38,7 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	if err != nil {
 		return UserDetail{}, err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	renames := s.renames(p, c)
 	if err := s.allow(ctx, renames...); err != nil {
@@ -87,16 +87,36 @@ func (c ProfileChange) patch(u models.User) (models.UserPatch, error) {
 	var username error
 	if c.Username != nil {
 		var norm string
-		norm, username = newName(*c.Username)
-		patch.UsernameNorm = &norm
+		if norm, username = newName(*c.Username); username == nil {
+			patch.UsernameNorm = &norm
+		}
 	}
 	return patch, problem.Join(username, newNames(changed(u.FirstName, c.FirstName), changed(u.LastName, c.LastName)))
+}
+
+// differing returns the change without the members that the user already has.
+func (c ProfileChange) differing(u models.User) ProfileChange {
+	return ProfileChange{
+		Username: changed(u.Username, c.Username), FirstName: changed(u.FirstName, c.FirstName), LastName: changed(u.LastName, c.LastName),
+		Locale: changed(u.Locale, c.Locale),
+	}
 }
 
 // apply returns the user after the change.
 func (c ProfileChange) apply(u models.User) models.User {
 	u.Username, u.FirstName, u.LastName, u.Locale = or(c.Username, u.Username), or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
 	return u
+}
+
+// blankProfile returns the change of a user to a generated username without other data, and the user
+// after it.
+func blankProfile(u models.User) (models.UserPatch, models.User) {
+	username, none := withUsername(&models.User{}).Username, ""
+	c := ProfileChange{Username: &username, FirstName: &none, LastName: &none, Locale: &none}
+	patch, _ := c.patch(u) // a generated username is valid
+	after := c.apply(u)
+	after.UsernameNorm = *patch.UsernameNorm
+	return patch, after
 }
 
 // profileEvents returns the events of a user's change of the own profile. If record is not set, it
@@ -113,7 +133,7 @@ func (s profileOperations) profileEvents(p Principal, before, after models.User,
 
 // GetProfile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
 func (s profileOperations) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	d, err := s.profile(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) { // deleted since the request was authenticated
@@ -131,7 +151,7 @@ func (s userLookup) profile(ctx context.Context, id int64) (UserDetail, error) {
 // DeleteAccount removes the principal's user permanently. The contract requires a recent
 // authentication. Errors: SessionRevoked, SuperuserLast, ServiceUnavailable.
 func (s profileOperations) DeleteAccount(ctx context.Context, p Principal, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeOwnUser(ctx, p, func(u models.User) error {
 		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
@@ -171,7 +191,7 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 	if err != nil {
 		return Export{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	user, err := s.GetProfile(ctx, p)
 	if err != nil {
@@ -184,7 +204,7 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 // ListEvents returns the newest events of the principal's user that match the query. next is the
 // event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	q.UserID = &p.User.ID
 	return s.audit.List(ctx, q)
@@ -201,7 +221,7 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 	if err != nil {
 		return err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	limit := s.recipientLimit(mail.EmailChange, norm)
 	requested := audit.Event{Kind: models.EventEmailChangeRequested, UserID: p.User.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(email)}
@@ -227,7 +247,7 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 // member has started. It does nothing if no change is pending. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
 		canceled := audit.Event{Kind: models.EventEmailChangeCanceled, UserID: u.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(pending.Email)}
@@ -253,7 +273,7 @@ func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, c
 // member's role and sessions. Errors: ResourceNotFound if no change is pending, SessionRevoked,
 // RateLimited, ServiceUnavailable.
 func (s profileOperations) ResendEmailChange(ctx context.Context, p Principal, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	var queued bool
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
@@ -311,7 +331,7 @@ func (s profileOperations) ConfirmEmailChange(ctx context.Context, value, passwo
 	if err := s.confirmByPassword(ctx, u, password, client); err != nil {
 		return err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = s.setEmail(ctx, t, u, client)
 	switch {

@@ -120,7 +120,7 @@ func unverified(u models.User) bool {
 // not, a stranger could lock the other user out by registering that username as an address. One
 // statement looks for both, because the time would otherwise reveal which of them a name is.
 func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	norm := name.Norm
 	switch {
@@ -160,14 +160,14 @@ func hashError(err error) error {
 	return err
 }
 
-// RefreshToken returns the tokens in force for a refresh credential; see [sessions.sessions.Refresh].
+// RefreshToken returns the tokens in force for a refresh credential; see [sessions.Manager.Refresh].
 // Errors: RefreshInvalid, SessionExpired, SessionRevoked, RefreshReused (the session has been
 // revoked), ServiceUnavailable.
 func (s sessionOperations) RefreshToken(ctx context.Context, in RefreshInput) (Tokens, error) {
 	return s.sessions.Refresh(ctx, in)
 }
 
-// Logout revokes only the session of the credential; see [sessions.sessions.Logout]. Errors:
+// Logout revokes only the session of the credential; see [sessions.Manager.Logout]. Errors:
 // RefreshInvalid, ServiceUnavailable.
 func (s sessionOperations) Logout(ctx context.Context, c Credential, client Client) error {
 	return s.sessions.Revoke(ctx, c, client)
@@ -188,7 +188,7 @@ func (s sessionOperations) Reauthenticate(ctx context.Context, p Principal, pass
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		if err := tx.RecordAuthentication(p.Session.ID, u.ID, p.At); err != nil {
@@ -203,7 +203,7 @@ func (s sessionOperations) Reauthenticate(ctx context.Context, p Principal, pass
 }
 
 // ListSessions returns the live sessions of the principal's user, newest first; see
-// [sessions.sessions.List]. Errors: ServiceUnavailable.
+// [sessions.Manager.List]. Errors: ServiceUnavailable.
 func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]models.Session, error) {
 	return s.sessions.List(ctx, p.User)
 }
@@ -219,7 +219,7 @@ func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uu
 // also against a login in flight. Errors: SessionRevoked (the principal's own session has ended in
 // the meantime, and nothing was changed), ServiceUnavailable.
 func (s sessionOperations) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	e := audit.Event{Kind: models.EventSessionsRevoked, UserID: p.User.ID, SessionID: p.Session.ID, Client: client}
 	err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error {

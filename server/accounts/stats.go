@@ -32,7 +32,7 @@ func (s systemOperations) Stats(ctx context.Context) Stats {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTime)
 	defer cancel()
-	n, oldest, err := s.store.MailQueue().Backlog(ctx)
+	n, oldest, err := s.store.MailBacklog(ctx)
 	if err != nil {
 		return f
 	}

@@ -13,9 +13,10 @@ import (
 
 // UserChange is a staff member's change of a user; nil leaves a member as it is.
 type UserChange struct {
-	Email, Username, FirstName, LastName, Locale *string
-	IsActive, IsStaff, IsSuperuser               *bool
-	IfVersion                                    func(version int64) bool // reports whether to change a user of that version; nil: any
+	ProfileChange
+	Email                          *string
+	IsActive, IsStaff, IsSuperuser *bool
+	IfVersion                      func(version int64) bool // reports whether to change a user of that version; nil: any
 }
 
 // changeManageable makes a guarded change of a user whom the principal may change. The permission is
@@ -24,7 +25,7 @@ func (s adminOperations) changeManageable(ctx context.Context, p Principal, id i
 	return retryAsRead(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
 }
 
-// userUpdate is a staff member's change of a user: what changes, and the user after it.
+// userUpdate is a staff member's change of a user: the patch, its events, and the user after it.
 type userUpdate struct {
 	patch       models.UserPatch
 	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
@@ -52,17 +53,18 @@ func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 
 // planUpdate returns the parts of a requested change that differ from the user's present state.
 func (s adminOperations) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
-	plan := userUpdate{after: u}
-	plan.after.Username, plan.after.Email = or(c.Username, u.Username), or(c.Email, u.Email)
-	plan.after.FirstName, plan.after.LastName, plan.after.Locale = or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	plan := userUpdate{after: c.apply(u)}
+	plan.after.Email = or(c.Email, u.Email)
 	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
 	add := func(kind models.EventKind, changes models.Changes, detail string) {
 		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: client, Changes: changes, Detail: detail})
 	}
+	var names error
+	plan.patch, names = c.differing(u).patch(u)
 	if err := plan.planRoles(p, u, add); err != nil {
 		return plan, err
 	}
-	names := plan.planNames(u, add)
+	plan.addProfileEvents(u, add)
 	var email error
 	if plan.after.Email != u.Email {
 		email = s.planEmail(ctx, p, u, &plan, client)
@@ -159,38 +161,14 @@ func (s userLookup) conflictOfEmail(ctx context.Context, u models.User, username
 	return problem.EmailConflict()
 }
 
-// planNames plans the changes of the username, the names and the language. Values that change must be
-// well-formed; an imported value may stay as it is.
-func (plan *userUpdate) planNames(u models.User, add addEvent) error {
-	return problem.Join(plan.planUsername(u, add), plan.planProfile(u, add))
-}
-
-func (plan *userUpdate) planUsername(u models.User, add addEvent) (err error) {
-	if plan.after.Username == u.Username {
-		return nil
-	}
-	if plan.after.UsernameNorm, err = newName(plan.after.Username); err != nil {
-		return err
-	}
-	plan.patch.Username, plan.patch.UsernameNorm = &plan.after.Username, &plan.after.UsernameNorm
-	add(models.EventUsernameChanged, audit.UsernameChange(u, plan.after), "")
-	return nil
-}
-
-func (plan *userUpdate) planProfile(u models.User, add addEvent) error {
-	if plan.after.FirstName != u.FirstName || plan.after.LastName != u.LastName {
-		if err := newNames(changed(u.FirstName, &plan.after.FirstName), changed(u.LastName, &plan.after.LastName)); err != nil {
-			return err
-		}
-		plan.patch.FirstName, plan.patch.LastName = &plan.after.FirstName, &plan.after.LastName
-	}
-	if plan.after.Locale != u.Locale {
-		plan.patch.Locale = &plan.after.Locale
+// addProfileEvents adds the events of a changed username, and of changed names or a changed language.
+func (plan *userUpdate) addProfileEvents(u models.User, add addEvent) {
+	if changes := audit.UsernameChange(u, plan.after); len(changes) > 0 {
+		add(models.EventUsernameChanged, changes, "")
 	}
 	if changes := audit.ProfileChanges(u, plan.after); len(changes) > 0 {
 		add(models.EventProfileChanged, changes, "")
 	}
-	return nil
 }
 
 func or[T any](wanted *T, present T) T {

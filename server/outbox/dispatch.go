@@ -24,7 +24,7 @@ const (
 // neither a recipient nor a slot as decoys. It reports whether there may be more that need not wait
 // for a slot.
 func (s *senders) sendBatch(ctx context.Context) (more bool, err error) {
-	due, err := s.Store.MailQueue().Due(ctx, s.Now(), batchSize)
+	due, err := s.Store.DueMails(ctx, s.Now(), batchSize)
 	if err != nil {
 		return false, err
 	}
@@ -55,11 +55,11 @@ func (s *senders) findDecoys(ctx context.Context, due []models.Mail) (map[uuid.U
 			requested[m.Kind] = append(requested[m.Kind], m.EmailNorm)
 		}
 	}
-	users, err := s.Store.MailQueue().Recipients(ctx, requested[string(mail.Reset)])
+	users, err := s.Store.Recipients(ctx, requested[string(mail.Reset)])
 	if err != nil {
 		return nil, err
 	}
-	registrants, err := s.Store.MailQueue().Registrants(ctx, requested[string(Resend)], s.Now())
+	registrants, err := s.Store.Registrants(ctx, requested[string(Resend)], s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (s *senders) findDecoys(ctx context.Context, due []models.Mail) (map[uuid.U
 
 // drop finishes mails without a recipient.
 func (s *senders) drop(ctx context.Context, mails []models.Mail) error {
-	n, err := s.Store.MailQueue().Drop(ctx, s.Now(), mails)
+	n, err := s.Store.DropMails(ctx, s.Now(), mails)
 	for range n {
 		s.Count(metrics.MailDropped)
 	}

@@ -105,7 +105,7 @@ func (s *senders) sendDue(ctx context.Context) time.Duration {
 
 // startSending claims a mail and sends it in a goroutine of its own.
 func (s *senders) startSending(ctx context.Context, m models.Mail, isDecoy bool, release func()) error {
-	m, err := s.Store.MailQueue().Claim(ctx, m, s.Now(), leaseTime)
+	m, err := s.Store.ClaimMail(ctx, m, s.Now(), leaseTime)
 	if err != nil {
 		release()
 		if errors.Is(err, models.ErrNotFound) {
@@ -129,14 +129,14 @@ func (s *senders) send(ctx context.Context, m models.Mail, isDecoy bool) {
 	}
 	// The outcome must be stored even if the process has been told to stop. Otherwise the mail is
 	// sent again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), models.CallTime)
 	defer cancel()
 	if outcome == "" {
 		s.Count(metrics.MailRetried)
-		err = s.Store.MailQueue().Retry(ctx, m, s.Now().Add(retryPause(m.Attempts)))
+		err = s.Store.RetryMail(ctx, m, s.Now().Add(retryPause(m.Attempts)))
 	} else {
 		s.Count(counters[outcome])
-		err = s.Store.MailQueue().Finish(ctx, finished(m, outcome), s.Now())
+		err = s.Store.FinishMail(ctx, finished(m, outcome), s.Now())
 	}
 	if err != nil { // the lease expires, and the mail is sent again
 		s.reportFault(m, false, err)
