@@ -38,7 +38,7 @@ type UserDetail struct {
 // ListUsers returns the users that match the filter. next is the place after which the next page
 // begins, or nil if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	q, possible := f.query()
 	if !possible {
@@ -57,7 +57,7 @@ func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []m
 
 // GetUser returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
 func (s adminOperations) GetUser(ctx context.Context, id int64) (UserDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	d, err := s.profile(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
@@ -96,7 +96,7 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 	if err := newIdentity(&u); err != nil {
 		return UserDetail{}, err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	withUsername(&u)
 	err := s.forStaff(p).Tx(ctx, s.invitation(p, &u, client))
@@ -152,7 +152,7 @@ func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 // UsernameTaken, EmailTaken, SuperuserLast, EmailUnverified, SessionRevoked, RateLimited,
 // ServiceUnavailable.
 func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if c.IfVersion != nil && !c.IfVersion(u.Version) {
@@ -178,7 +178,7 @@ func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, 
 // DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
 // RoleRequired, SuperuserLast, SessionRevoked, ServiceUnavailable.
 func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		deleted := audit.Event{Kind: models.EventDeleted, UserID: id, StaffID: p.User.ID, Client: client, Changes: audit.LostRoles(u)}
@@ -196,7 +196,7 @@ func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, 
 // if the user has no password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable,
 // SessionRevoked, RateLimited, ServiceUnavailable.
 func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
@@ -211,7 +211,7 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
 				func() error { return ratelimit.Count(tx, limits...) },
-				func() error { return tx.LockUserAsRead(u) },
+				func() error { return lockManaged(tx, u, hasSameMailbox) },
 				func() error { return tx.AddMails(m) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -223,14 +223,29 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 	return err
 }
 
+// lockManaged locks a user for a write that changes no data of the user, as
+// [models.Tx.LockUserAsRead] does. Errors: those of [lockUnchanged].
+func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
+	now, err := lockUnchanged(tx, u, holds)
+	if err != nil {
+		return err
+	}
+	return tx.LockUserAsRead(now)
+}
+
+// hasSameMailbox reports whether a mail to the user still reaches the same mailbox, and the staff
+// member may still have it sent.
+func hasSameMailbox(before, now models.User) bool {
+	return before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive && withSameRoles(before, now)
+}
+
 // isThrottled reports whether a rate limit keeps the user from logging in or from changing the
 // account.
 func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
-	return s.store.IsRateLimited(ctx, s.now(), []models.RateLimitUse{
+	return s.limiter.IsExceeded(ctx,
 		limit.For(loginOfAccount, u.UsernameNorm), limit.For(loginOfAccount, u.EmailNorm), limit.For(passwordOfUser, subjectOf(u)),
-		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)),
-	}...)
+		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)))
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -249,13 +264,13 @@ func (s adminOperations) staffMailLimits(p Principal, emailNorm string) []models
 // ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
 // Errors: ResourceNotFound, RoleRequired, SessionRevoked, ServiceUnavailable.
 func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
 		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
-				func() error { return tx.LockUserAsRead(u) },
+				func() error { return lockManaged(tx, u, withSameRoles) },
 				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -266,7 +281,7 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 // ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound,
 // ServiceUnavailable.
 func (s adminOperations) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	u, err := s.userByID(ctx, id)
 	if err != nil || !u.IsActive {
@@ -278,7 +293,7 @@ func (s adminOperations) ListUserSessions(ctx context.Context, id int64) ([]mode
 // RevokeAllUserSessions revokes every session of a user. Errors: ResourceNotFound, RoleRequired,
 // ServiceUnavailable.
 func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive { // an inactive user has no live sessions
@@ -294,19 +309,19 @@ func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal,
 // RevokeUserSession revokes one session of a user. Errors: ResourceNotFound (there is no such user,
 // or the user has no such session), RoleRequired, ServiceUnavailable.
 func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
 	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
-		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: models.ID(session), Client: client})
+		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: session, Client: client})
 }
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event
 // before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	return s.audit.List(ctx, q)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
@@ -65,7 +67,7 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
@@ -145,7 +147,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	after := u
 	after.SessionEpoch++
@@ -166,7 +168,13 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 	changed := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID, SessionID: p.Session.ID, Client: n.Client}
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		return runSteps(
-			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
+			func() error {
+				now, err := lockUnchanged(tx, u, inSameEpoch)
+				if err != nil {
+					return err
+				}
+				return changeUser(tx, now, models.UserPatch{Password: &hash}, changed)
+			},
 			func() (err error) {
 				session, err = s.sessions.Add(tx, n)
 				return err
@@ -181,7 +189,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 }
 
 // hasSession reports whether the session's row exists.
-func (s passwordOperations) hasSession(ctx context.Context, id models.ID) bool {
+func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
 	_, err := s.store.Session(ctx, id)
 	return err == nil
 }
@@ -215,13 +223,13 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = retryAsRead(func() (_ models.User, err error) {
 		t, u, err = s.findReset(ctx, value)
 		return u, err
-	}, func(before models.User) (err error) {
-		u, err = s.resetPassword(ctx, t, before, hash, client)
+	}, func(models.User) (err error) {
+		u, err = s.resetPassword(ctx, t, hash, client)
 		return err
 	})
 	if err != nil {
@@ -247,30 +255,50 @@ func (s passwordOperations) findReset(ctx context.Context, value string) (models
 }
 
 // resetPassword uses the token of a reset, sets the password, revokes every session and ends every
-// other link of the user, and returns the user after the reset. It also resets the rate limits of
-// the user's logins, so that the user can log in although an attacker has exhausted them. Errors:
-// models.ErrNotFound if the token has been used, or the user has changed since u was read.
-func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, u models.User, hash string, client Client) (models.User, error) {
+// other link of the user, and returns the user after the reset. The user is read in the transaction:
+// neither a change of the profile nor a revocation of sessions, which a thief with a stolen session
+// can make in a loop, may keep the owner from the reset. Errors: models.ErrNotFound if the token has
+// been used, or the user is inactive or has another address.
+func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, hash string, client Client) (after models.User, err error) {
+	var at time.Time
+	err = s.store.Tx(ctx, func(tx *models.Tx) error {
+		at = tx.Now()
+		if err := tx.UseToken(t); err != nil {
+			return err
+		}
+		u, err := tx.ReadUserForUpdate(t.UserID)
+		if err != nil {
+			return err
+		}
+		if !u.IsActive || u.EmailNorm != t.EmailNorm {
+			return models.ErrNotFound
+		}
+		after, err = s.recoverAccount(tx, u, hash, client)
+		return err
+	})
+	return after, resolveUnknownCommit(err, func() bool { return s.isUsedAt(ctx, t, at) })
+}
+
+// recoverAccount hands an account to the owner of its mailbox, who has chosen a new password. It also
+// resets the rate limits of the user's logins, so that the user can log in although an attacker has
+// exhausted them.
+func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash string, client Client) (models.User, error) {
 	patch, after := s.resetPatch(u, hash)
 	var forgotten []string // a stranger's network must not help to guess the owner's password
 	if patch.Username != nil {
 		forgotten = []string{u.EmailNorm}
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
-	reset, notice := audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client}, s.outbox.NewMailTo(after, mail.PasswordChanged, client)
-	var at time.Time
-	err := s.store.Tx(ctx, func(tx *models.Tx) error {
-		at = tx.Now()
-		return runSteps(
-			func() error { return tx.UseToken(t) },
-			func() error { return changeUser(tx, u, patch, reset) },
-			func() error { return tx.ForgetNetworks(forgotten...) },
-			func() error { return tx.EndTokens(u.ID) }, // also the links that verify the address
-			func() error { return tx.ResetRateLimits(limits...) },
-			func() error { return tx.AddMails(notice) },
-		)
-	})
-	return after, resolveUnknownCommit(err, func() bool { return s.isUsedAt(ctx, t, at) })
+	notice := s.outbox.NewMailTo(after, mail.PasswordChanged, client)
+	return after, runSteps(
+		func() error {
+			return changeUser(tx, u, patch, audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client})
+		},
+		func() error { return tx.ForgetNetworks(forgotten...) },
+		func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) }, // also the links that verify the address
+		func() error { return tx.ResetRateLimits(limits...) },
+		func() error { return tx.AddMails(notice) },
+	)
 }
 
 // resetPatch returns what a reset changes of a user, and the user with the changed names. The link

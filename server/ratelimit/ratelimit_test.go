@@ -105,6 +105,9 @@ func TestAllowPermitsNumberPerWindow(t *testing.T) {
 			must(t, f.Allow(t.Context(), export, disabled))
 		}
 		wantExceeded(t, f.Allow(t.Context(), export, disabled), "export", end, false)
+		if is, err := f.IsExceeded(t.Context(), export); err != nil || !is {
+			t.Errorf("IsExceeded: got %t, %v, want true", is, err)
+		}
 		must(t, f.Allow(t.Context(), ratelimit.Limit{N: 2, Per: time.Hour}.For("export", "8")))
 		f.advance(time.Hour)
 		must(t, f.Allow(t.Context(), export))
