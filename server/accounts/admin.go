@@ -9,7 +9,6 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
@@ -116,7 +115,7 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 func (in Invitation) user(now time.Time) models.User {
 	return models.User{
 		Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
-		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: now, SessionEpoch: randomEpoch(), Password: credentials.Unusable,
+		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: now, SessionEpoch: randomEpoch(),
 	}
 }
 
@@ -205,7 +204,7 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 			return problem.New(problem.UserUnreachable)
 		}
 		kind, life, detail := mail.Reset, s.settings.ResetTTL, ""
-		if !credentials.IsUsable(u.Password) {
+		if u.Password == "" {
 			kind, life, detail = mail.Invitation, invitationLife, "an invitation"
 		}
 		m := s.outbox.NewMailTo(u, kind, client)
