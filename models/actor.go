@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -18,7 +19,7 @@ var (
 // Actor is the session that authorizes a write, with the values of the session and its user that
 // were read when the request was authenticated.
 type Actor struct {
-	Session          ID
+	Session          uuid.UUID
 	User             int64
 	At               time.Time // when the values were read
 	ByRole           bool      // the write requires the roles in the next two fields

@@ -93,14 +93,14 @@ func (s userQueries) FindUsers(ctx context.Context, q UserQuery) ([]User, error)
 		query = query.Where("(email_verified_at IS NOT NULL) = ?", *q.Verified)
 	}
 	var users []User
-	err := s.inOrder(query, q).Limit(q.Limit).Find(&users).Error
+	err := q.inOrder(query, s.mysql).Limit(q.Limit).Find(&users).Error
 	return users, translate(err)
 }
 
 // inOrder sorts by a column and the id, and starts after q.After. It compares values instead of
 // counting rows, so that users who are created or deleted between two requests do not make other
 // users appear twice or not at all.
-func (s userQueries) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
+func (q UserQuery) inOrder(query *gorm.DB, mysql bool) *gorm.DB {
 	column := "id"
 	switch q.Sort {
 	case SortByUsername:
@@ -109,7 +109,7 @@ func (s userQueries) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 		column = "email_norm"
 	case SortByLastLogin: // the value of never, in the type of the column
 		column = "COALESCE(last_login, '1970-01-01 00:00:00+00:00')"
-		if s.mysql {
+		if mysql {
 			column = "COALESCE(last_login, TIMESTAMP'1970-01-01 00:00:00')"
 		}
 	case SortByDateJoined:
@@ -136,16 +136,4 @@ func (s userQueries) inOrder(query *gorm.DB, q UserQuery) *gorm.DB {
 		return query.Where("("+column+" < ? OR "+column+" = ? AND id < ?)", at, at, q.After.ID)
 	}
 	return query.Where("("+column+" > ? OR "+column+" = ? AND id > ?)", at, at, q.After.ID)
-}
-
-// IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
-func (s rateLimitCounts) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
-	for _, b := range list {
-		var found int64
-		err := s.reads.WithContext(ctx).Model(&RateLimit{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
-		if err != nil || found > 0 {
-			return err == nil, translate(err)
-		}
-	}
-	return false, nil
 }

@@ -81,9 +81,9 @@ func TestCountSuperusersExceptIgnoresInactiveOnes(t *testing.T) {
 func TestExhaustedLimitLastsUntilWindowEnds(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
-		b := models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "test", Limit: 2, Per: time.Minute}
+		b := models.RateLimitUse{ID: uuid.Must(uuid.NewV7()), Kind: "test", Limit: 2, Per: time.Minute}
 		for uses, want := range []bool{false, false, true} {
-			if got, err := f.IsRateLimited(t.Context(), at, models.RateLimitUse{ID: models.ID(uuid.Must(uuid.NewV7())), Limit: 1}, b); err != nil || got != want {
+			if got, err := f.IsRateLimited(t.Context(), at, models.RateLimitUse{ID: uuid.Must(uuid.NewV7()), Limit: 1}, b); err != nil || got != want {
 				t.Errorf("after %d uses: got %t, %v", uses, got, err)
 			}
 			if !want {

@@ -32,7 +32,7 @@ func successor(t models.OneTimeToken) models.OneTimeToken {
 }
 
 func event(kind models.EventKind, userID int64) models.Event {
-	return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: kind, CreatedAt: now()}
+	return models.Event{ID: uuid.Must(uuid.NewV7()), UserID: userID, Kind: kind, CreatedAt: now()}
 }
 
 // The profile contains the data of the tables, and no password hash.
@@ -158,7 +158,9 @@ func TestEndEmailChangesKeepsExceptedAddress(t *testing.T) {
 			except string
 			open   bool
 		}{{pending.EmailNorm, true}, {"", false}} {
-			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error { return tx.EndEmailChangesExcept(f.user.ID, c.except) }))
+			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error {
+				return tx.EndTokens(models.TokenFilter{UserID: f.user.ID, Purpose: models.PurposeEmailChange, ExceptEmailNorm: c.except})
+			}))
 			if f.isOpen(pending) != c.open || !f.isOpen(bobs) {
 				t.Errorf("except %q: the change is open: %v, that of another user: %v", c.except, f.isOpen(pending), f.isOpen(bobs))
 			}

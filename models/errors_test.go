@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"example.com/accounts/models"
@@ -249,8 +250,8 @@ func TestTransactionIsRepeatedAfterDeadlock(t *testing.T) {
 		other, err := f.db.SQL.BeginTx(t.Context(), nil)
 		ok(t, err)
 		for i := range 50 { // makes this transaction the larger one
-			id := models.ID{byte(i), 1}
-			_, err := other.ExecContext(t.Context(), "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES (?, 1, '', '', '', '', NOW())", id)
+			id := uuid.UUID{byte(i), 1}
+			_, err := other.ExecContext(t.Context(), "INSERT INTO events (id, user_id, kind, detail, ip, user_agent, created_at) VALUES (?, 1, '', '', '', '', NOW())", id[:])
 			ok(t, err)
 		}
 		_, err = other.ExecContext(t.Context(), "UPDATE users SET first_name = 'x' WHERE id = ?", f.user.ID)
@@ -264,7 +265,7 @@ func TestTransactionIsRepeatedAfterDeadlock(t *testing.T) {
 			waiting = f.db.Count(t, `SELECT COUNT(*) FROM information_schema.innodb_trx x JOIN information_schema.processlist p
 				ON p.id = x.trx_mysql_thread_id WHERE p.db = DATABASE() AND x.trx_state = 'LOCK WAIT'`)
 		}
-		_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'x' WHERE id = ?", s.ID)
+		_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'x' WHERE id = ?", s.ID[:])
 		if err != nil {
 			t.Fatalf("the server rolled back the transaction of the test, not that of the store: %v", err)
 		}

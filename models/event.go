@@ -5,12 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
-
-// eventQueries reads the security log, and adds the events of rejected requests.
-type eventQueries struct{ *database }
 
 // EventKind is the kind of an event, as named in the contract.
 type EventKind = string
@@ -48,11 +46,11 @@ const (
 // Event is an entry of the security log: what happened to a user, without secrets. An event of a
 // write is stored in the transaction of that write, so that neither exists without the other.
 type Event struct {
-	ID        ID `gorm:"primaryKey"` // see EventIDs
+	ID        uuid.UUID `gorm:"primaryKey"` // see EventIDs
 	UserID    int64
 	ActorID   *int64 // the staff member who caused the event, or nil
-	SessionID *ID
-	RequestID *ID // nil for an event that the operator caused
+	SessionID *uuid.UUID
+	RequestID *uuid.UUID // nil for an event that the operator caused
 	Kind      EventKind
 	Changes   Changes `gorm:"type:text"`
 	Detail    string  // a short text for people, such as "2 generations old"
@@ -65,6 +63,9 @@ type Event struct {
 	Username      *string `gorm:"->"`
 	ActorUsername *string `gorm:"->"`
 }
+
+// eventQueries reads the security log, and adds the events of rejected requests.
+type eventQueries struct{ *database }
 
 // AddEvents writes events that belong to no other write. It skips events of users who are gone, and
 // events that are already stored, because the answer to an earlier COMMIT may have been lost.
@@ -79,28 +80,22 @@ func (s eventQueries) AddEvents(ctx context.Context, events ...Event) error {
 	}
 	slices.Sort(ids) // all replicas lock in the same order, which prevents deadlocks
 	ids = slices.Compact(ids)
-	return s.tx(ctx, func(tx *gorm.DB) error {
+	return s.Tx(ctx, func(t *Tx) error {
 		set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
-		locked := tx.Model(&User{}).Where("id IN ?", ids).Updates(set)
+		locked := t.db.Model(&User{}).Where("id IN ?", ids).Updates(set)
 		if locked.Error != nil || locked.RowsAffected == 0 {
 			return locked.Error
 		}
 		var there []int64
-		if err := tx.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {
+		if err := t.db.Model(&User{}).Where("id IN ?", ids).Pluck("id", &there).Error; err != nil {
 			return err
 		}
 		kept := slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !slices.Contains(there, e.UserID) })
 		if len(kept) == 0 {
 			return nil
 		}
-		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&kept).Error
+		return t.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&kept).Error
 	})
-}
-
-// DeleteOldEvents removes at most limit events from before the given time. It returns how many it
-// removed.
-func (s eventQueries) DeleteOldEvents(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &Event{}, "created_at < ?", before, limit)
 }
 
 func addEvents(tx *gorm.DB, events []Event) error {

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -21,7 +22,7 @@ type EventIDs struct {
 
 // New returns an id for an event that happened at the given time. Ids for the same microsecond are
 // in the order of the calls.
-func (g *EventIDs) New(at time.Time) ID {
+func (g *EventIDs) New(at time.Time) uuid.UUID {
 	const fractions = 1 << 12 // of a millisecond (RFC 9562, section 6.2, method 3)
 	milli := at.UnixMilli()
 	fraction := at.Sub(time.UnixMilli(milli)).Nanoseconds() * fractions / time.Millisecond.Nanoseconds()
@@ -39,7 +40,7 @@ func (g *EventIDs) New(at time.Time) ID {
 }
 
 // firstID returns the smallest id that an event in the millisecond of at can have.
-func firstID(at time.Time) (id ID) {
+func firstID(at time.Time) (id uuid.UUID) {
 	milli := at.UnixMilli()
 	for i := range 6 {
 		id[i] = byte(milli >> (40 - 8*i))
@@ -54,7 +55,7 @@ type EventQuery struct {
 	Kinds   []EventKind
 	From    *time.Time // only events at or after this time
 	Until   *time.Time // only events before this time
-	Before  ID         // only events with a smaller id
+	Before  uuid.UUID  // only events with a smaller id
 	Limit   int
 }
 
@@ -62,13 +63,13 @@ type EventQuery struct {
 // users and staff members.
 func (s eventQueries) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
-	err := s.named(s.reads.WithContext(ctx), q).Find(&list).Error
+	err := q.named(s.reads.WithContext(ctx), s.mysql).Find(&list).Error
 	return list, translate(err)
 }
 
 // named adds the usernames to the matching events.
-func (s eventQueries) named(db *gorm.DB, q EventQuery) *gorm.DB {
-	return db.Table("(?) AS events", s.newest(db, q)).
+func (q EventQuery) named(db *gorm.DB, mysql bool) *gorm.DB {
+	return db.Table("(?) AS events", q.newest(db, mysql)).
 		Select("events.*, users.username, actors.username AS actor_username").
 		Joins("LEFT JOIN users ON users.id = events.user_id").
 		Joins("LEFT JOIN users AS actors ON actors.id = events.actor_id").
@@ -77,19 +78,19 @@ func (s eventQueries) named(db *gorm.DB, q EventQuery) *gorm.DB {
 
 // newest selects the newest rows that match. For several kinds, it selects the newest rows of each
 // kind, because no index contains the rows of several kinds in order.
-func (s eventQueries) newest(db *gorm.DB, q EventQuery) *gorm.DB {
+func (q EventQuery) newest(db *gorm.DB, mysql bool) *gorm.DB {
 	if q.index() != "events_kind" || len(q.Kinds) == 1 {
-		return s.newestInIndex(db, q)
+		return q.newestInIndex(db, mysql)
 	}
 	var union *gorm.DB
 	for _, kind := range q.Kinds {
 		one := q
 		one.Kinds = []EventKind{kind}
 		if union == nil {
-			union = s.newestInIndex(db, one)
+			union = one.newestInIndex(db, mysql)
 			continue
 		}
-		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, s.newestInIndex(db, one))
+		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, one.newestInIndex(db, mysql))
 	}
 	return union
 }
@@ -97,9 +98,9 @@ func (s eventQueries) newest(db *gorm.DB, q EventQuery) *gorm.DB {
 // newestInIndex reads the rows in the order of one index, so that the query stops at the limit. On
 // MySQL and MariaDB the index is forced, because MariaDB estimates that reading all events of a
 // user costs as much as reading those before an id.
-func (s eventQueries) newestInIndex(db *gorm.DB, q EventQuery) *gorm.DB {
+func (q EventQuery) newestInIndex(db *gorm.DB, mysql bool) *gorm.DB {
 	query := db.Model(&Event{})
-	if s.mysql {
+	if mysql {
 		switch q.index() {
 		case "events_actor":
 			query = query.Table("events FORCE INDEX (events_actor)")
@@ -140,15 +141,15 @@ func (q EventQuery) index() string {
 // inTime restricts the events by time, in whole milliseconds. It compares ids, so that a request
 // for events of a year ago does not read all events written since.
 func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
-	var ends []ID
-	if q.Before != (ID{}) {
+	var ends []uuid.UUID
+	if q.Before != uuid.Nil {
 		ends = append(ends, q.Before)
 	}
 	if q.Until != nil {
 		ends = append(ends, firstID(sinceEpoch(*q.Until)))
 	}
 	if len(ends) > 0 { // a single condition, because SQLite searches the index only by the first one
-		query = query.Where("id < ?", slices.MinFunc(ends, ID.compare))
+		query = query.Where("id < ?", slices.MinFunc(ends, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }))
 	}
 	if q.From != nil {
 		query = query.Where("id >= ?", firstID(sinceEpoch(*q.From)))

@@ -18,7 +18,7 @@ import (
 )
 
 func loginFailed(userID int64) models.Event {
-	return models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: userID, Kind: models.EventLoginFailed, IP: "192.0.2.1", CreatedAt: now()}
+	return models.Event{ID: uuid.Must(uuid.NewV7()), UserID: userID, Kind: models.EventLoginFailed, IP: "192.0.2.1", CreatedAt: now()}
 }
 
 // AddEvents changes the rows of the users: a cluster compares only changed rows, and would let a
@@ -81,15 +81,15 @@ func TestEventsOfDeletedUserAreNotWritten(t *testing.T) {
 func TestEventIDsAreOrderedByTime(t *testing.T) {
 	var ids models.EventIDs
 	start := time.Date(2026, 11, 22, 9, 30, 0, 999_998_000, time.UTC)
-	seen := map[models.ID]bool{}
+	seen := map[uuid.UUID]bool{}
 	for _, from := range []time.Time{start, start.Add(-time.Hour), start.Add(400 * 24 * time.Hour), time.Unix(0, 0), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)} {
-		var last models.ID
+		var last uuid.UUID
 		for i := range 4000 {
 			at := from.Add(time.Duration(i/4) * time.Microsecond) // four in each microsecond
 			id := ids.New(at)
-			second, nanosecond := uuid.UUID(id).Time().UnixTime()
-			if got := time.Unix(second, nanosecond); got.UnixMilli() != at.UnixMilli() || uuid.UUID(id).Version() != 7 || uuid.UUID(id).Variant() != uuid.RFC4122 {
-				t.Fatalf("the ID %v of %v is a version %d UUID of %v", id, at, uuid.UUID(id).Version(), got)
+			second, nanosecond := id.Time().UnixTime()
+			if got := time.Unix(second, nanosecond); got.UnixMilli() != at.UnixMilli() || id.Version() != 7 || id.Variant() != uuid.RFC4122 {
+				t.Fatalf("the ID %v of %v is a version %d UUID of %v", id, at, id.Version(), got)
 			}
 			if bytes.Compare(id[:], last[:]) <= 0 || seen[id] {
 				t.Fatalf("ID %v follows %v", id, last)
@@ -101,7 +101,7 @@ func TestEventIDsAreOrderedByTime(t *testing.T) {
 
 func TestEventIDsOfConcurrentEventsDiffer(t *testing.T) {
 	var ids models.EventIDs
-	at, made := now(), make(chan models.ID, 4000)
+	at, made := now(), make(chan uuid.UUID, 4000)
 	var wait sync.WaitGroup
 	for range 4 {
 		wait.Go(func() {
@@ -112,7 +112,7 @@ func TestEventIDsOfConcurrentEventsDiffer(t *testing.T) {
 	}
 	wait.Wait()
 	close(made)
-	seen := map[models.ID]bool{}
+	seen := map[uuid.UUID]bool{}
 	for id := range made {
 		seen[id] = true
 	}
@@ -248,7 +248,7 @@ func TestEventQueryListsMatchingEventsOnce(t *testing.T) {
 					*at = &some
 				}
 			}
-			var want, got []models.ID
+			var want, got []uuid.UUID
 			for _, e := range stored {
 				if matches(q, e) {
 					want = append(want, e.ID)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -23,9 +24,9 @@ const (
 	LeaseRenew = leaseRenew
 )
 
-func (s *Store) WritePool() *sql.DB { return s.pool() }
+func (s *Store) WritePool() *sql.DB { return s.pool }
 
-func (s *Store) ReadPool() *sql.DB { return s.readPool() }
+func (s *Store) ReadPool() *sql.DB { return s.readPool }
 
 // HotQueries returns the statements that have been prepared so far.
 func (s *Store) HotQueries() []string {
@@ -35,15 +36,15 @@ func (s *Store) HotQueries() []string {
 }
 
 func (s *Store) WithLease(ctx context.Context, f func(context.Context) error) error {
-	return s.withLease(ctx, f)
+	return (&lease{store: s.database, holder: uuid.NewString()}).do(ctx, f)
 }
 
 // RunStatements runs statements in a transaction of the store and returns the number of tries.
 func (s *Store) RunStatements(ctx context.Context, queries ...string) (tries int, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
+	err = s.Tx(ctx, func(tx *Tx) error {
 		tries++
 		for _, q := range queries {
-			if err := tx.Exec(q).Error; err != nil {
+			if err := tx.db.Exec(q).Error; err != nil {
 				return err
 			}
 		}
@@ -56,10 +57,10 @@ func (s *Store) RunStatements(ctx context.Context, queries ...string) (tries int
 // back before COMMIT.
 func (s *Store) TxOutOfTime(query string) error {
 	ctx, end := context.WithCancel(context.Background())
-	return s.tx(ctx, func(tx *gorm.DB) error {
-		err := tx.Exec(query).Error
+	return s.Tx(ctx, func(tx *Tx) error {
+		err := tx.db.Exec(query).Error
 		end()
-		for err == nil && !errors.Is(tx.WithContext(context.Background()).Exec("SELECT 1").Error, sql.ErrTxDone) {
+		for err == nil && !errors.Is(tx.db.WithContext(context.Background()).Exec("SELECT 1").Error, sql.ErrTxDone) {
 			runtime.Gosched()
 		}
 		return err
@@ -68,7 +69,7 @@ func (s *Store) TxOutOfTime(query string) error {
 
 // TxNotFound runs a transaction that ends with ErrNotFound, as from a guard.
 func (s *Store) TxNotFound(ctx context.Context, query string) error {
-	return s.tx(ctx, func(tx *gorm.DB) error { return errors.Join(tx.Exec(query).Error, ErrNotFound) })
+	return s.Tx(ctx, func(tx *Tx) error { return errors.Join(tx.db.Exec(query).Error, ErrNotFound) })
 }
 
 // SearchText returns the text that a search compares with its words for a user.
@@ -79,6 +80,6 @@ func Fold(text string) string { return fold(text) }
 
 // EventsSQL returns the statement of Events.
 func (s *Store) EventsSQL(ctx context.Context, q EventQuery) (string, []any) {
-	dry := s.named(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), q).Find(&[]Event{}).Statement
+	dry := q.named(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), s.mysql).Find(&[]Event{}).Statement
 	return dry.SQL.String(), dry.Vars
 }

@@ -87,7 +87,7 @@ func (f *fixture) newUser(name string) models.User {
 
 func newSession(u models.User, at time.Time) models.Session {
 	return models.Session{
-		ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Epoch: u.SessionEpoch, RotatedAt: at, CreatedAt: at, LastUsedAt: at,
+		ID: uuid.Must(uuid.NewV7()), UserID: u.ID, Epoch: u.SessionEpoch, RotatedAt: at, CreatedAt: at, LastUsedAt: at,
 		IdleExpiresAt: at.Add(time.Hour).Truncate(time.Second), ExpiresAt: at.Add(2 * time.Hour).Truncate(time.Second), Transport: "hybrid",
 		UserAgent: "test", IP: "192.0.2.1",
 	}
@@ -101,7 +101,7 @@ func (f *fixture) login(u models.User) models.Session {
 	return s
 }
 
-func (f *fixture) read(id models.ID) models.Live {
+func (f *fixture) read(id uuid.UUID) models.Live {
 	f.t.Helper()
 	l, err := f.Session(f.t.Context(), id)
 	ok(f.t, err)
@@ -123,7 +123,7 @@ func (f *fixture) query(query string, args ...any) (rows [][]string) {
 // queryRows returns the result of a query as text, with NULL as "".
 func queryRows(t testing.TB, db *servertest.Database, query string, args ...any) (rows [][]string) {
 	t.Helper()
-	result, err := db.SQL.QueryContext(context.Background(), query, args...)
+	result, err := db.SQL.QueryContext(context.Background(), query, servertest.Args(args...)...)
 	ok(t, err)
 	defer func() { _ = result.Close() }()
 	columns, err := result.Columns()
@@ -169,9 +169,11 @@ func (f *fixture) changeAndEndLinks(ctx context.Context, u models.User, p models
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.ChangeUser(u, p) },
-			func() error { return tx.EndTokens(u.ID, models.PurposeVerify) },
+			func() error {
+				return tx.EndTokens(models.TokenFilter{UserID: u.ID, ExceptPurpose: models.PurposeVerify})
+			},
 			func() error { return tx.CancelMails(u.EmailNorm, "reset", "invitation") },
-			func() error { return tx.EndEmailChangesBy(u.ID) },
+			func() error { return tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}) },
 		)
 	})
 }
@@ -180,13 +182,11 @@ func (f *fixture) DeleteUser(ctx context.Context, u models.User, events ...model
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.DeleteUser(u) },
-			func() error { return tx.DeleteOwnEvents(u.ID) },
+			func() error { return tx.DeleteRows(u, models.UserEvents) },
 			func() error { return tx.ClearEvents(u.ID) },
 			func() error { return tx.ForgetNetworks(u.UsernameNorm, u.EmailNorm) },
-			func() error { return tx.EndEmailChangesBy(u.ID) },
-			func() error { return tx.DeleteSessions(u) },
-			func() error { return tx.DeleteTokens(u) },
-			func() error { return tx.DeleteMails(u) },
+			func() error { return tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}) },
+			func() error { return tx.DeleteRows(u, models.UserSessions, models.UserTokens, models.UserMails) },
 			func() error { return tx.AddEvents(events...) },
 		)
 	})
@@ -207,7 +207,9 @@ func (f *fixture) CompleteRegistration(ctx context.Context, s *models.Store, t m
 	return s.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.UseToken(t) },
-			func() error { return tx.EndRegistrations(t.EmailNorm) },
+			func() error {
+				return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})
+			},
 			func() error { return tx.CreateUser(u) },
 			func() error { return tx.SetTokenUser(t, u.ID) },
 		)
@@ -223,7 +225,7 @@ func (f *fixture) ResetPassword(ctx context.Context, s *models.Store, t models.O
 			func() error {
 				return tx.ChangeUser(u, models.UserPatch{Password: &hash, EmailVerifiedAt: &now, NextEpoch: true})
 			},
-			func() error { return tx.EndTokens(u.ID) },
+			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) },
 		)
 	})
 }
@@ -233,7 +235,9 @@ func (f *fixture) AddEmailChange(ctx context.Context, u models.User, t models.On
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
 			func() error { return tx.ChangeUser(u, models.UserPatch{NewVersion: true}) },
-			func() error { return tx.EndEmailChangesExcept(u.ID, "") },
+			func() error {
+				return tx.EndTokens(models.TokenFilter{UserID: u.ID, Purpose: models.PurposeEmailChange})
+			},
 			func() error { return tx.AddToken(t) },
 		)
 	})
@@ -271,7 +275,7 @@ func (f *fixture) ConfirmEmailChange(ctx context.Context, u models.User, t model
 			func() error {
 				return tx.ChangeUser(u, models.UserPatch{Email: &t.Email, EmailNorm: &t.EmailNorm, EmailVerifiedAt: &now})
 			},
-			func() error { return tx.EndTokens(u.ID) },
+			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) },
 		)
 	})
 }
@@ -313,7 +317,7 @@ func (f *fixture) CreateSession(ctx context.Context, s models.Session, oldHash, 
 }
 
 // Revoke revokes a session, and reports whether the user has it.
-func (f *fixture) Revoke(ctx context.Context, id models.ID, userID int64, now time.Time, reason string) (bool, error) {
+func (f *fixture) Revoke(ctx context.Context, id uuid.UUID, userID int64, now time.Time, reason string) (bool, error) {
 	err := f.at(ctx, now, func(tx *models.Tx) error {
 		_, err := tx.RevokeSession(id, userID, reason)
 		return err
@@ -325,7 +329,7 @@ func (f *fixture) Revoke(ctx context.Context, id models.ID, userID int64, now ti
 }
 
 // KeepOnly revokes every session of a user except for one.
-func (f *fixture) KeepOnly(ctx context.Context, id models.ID, userID, epoch int64, now time.Time) error {
+func (f *fixture) KeepOnly(ctx context.Context, id uuid.UUID, userID, epoch int64, now time.Time) error {
 	u := models.User{ID: userID, SessionEpoch: epoch}
 	return f.at(ctx, now, func(tx *models.Tx) error {
 		if err := tx.MoveSession(id, u); err != nil {
@@ -341,6 +345,6 @@ func (f *fixture) RevokeAllSessions(ctx context.Context, userID, epoch int64) er
 		if err := tx.RevokeAllSessions(models.User{ID: userID, SessionEpoch: epoch}); err != nil {
 			return err
 		}
-		return tx.EndEmailChangesBy(userID)
+		return tx.EndEmailChanges(models.EmailChanges{ActorID: userID})
 	})
 }

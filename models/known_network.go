@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -18,7 +19,7 @@ const kindKnownNetwork = "known_network"
 
 // knownNetworkID returns the id of the row for a name and a network. The first half is a hash of
 // the name alone, so that all networks of a name are one range of ids.
-func knownNetworkID(name, network string) (id ID) {
+func knownNetworkID(name, network string) (id uuid.UUID) {
 	named := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name))
 	both := sha256.Sum256([]byte(kindKnownNetwork + "\x00" + name + "\x00" + network))
 	copy(id[:8], named[:])
@@ -58,7 +59,7 @@ func (t *Tx) AddKnownNetwork(names []string, network string, until time.Time) er
 // password of the next one.
 func forgetNetworks(tx *gorm.DB, names ...string) error {
 	for _, name := range names {
-		var last ID
+		var last uuid.UUID
 		first := knownNetworkID(name, "")
 		copy(last[:], bytes.Repeat([]byte{0xff}, len(last)))
 		copy(last[:8], first[:8])

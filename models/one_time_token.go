@@ -10,16 +10,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// tokenQueries reads one-time tokens.
-type tokenQueries struct{ *database }
-
 // OneTimeToken is the row behind a link in a mail. It contains the SHA-256 of the token, not the
 // token itself, which is derived from the id and the server's secret.
 //
 // A registration that waits for verification is a row of its own, with the data that the user will
 // be created from.
 type OneTimeToken struct {
-	ID        ID `gorm:"primaryKey"`
+	ID        uuid.UUID `gorm:"primaryKey"`
 	Purpose   string
 	Hash      []byte
 	UserID    int64  // 0 for a registration without a user
@@ -55,8 +52,11 @@ const (
 // DeletedUser returns the row that keeps an import from restoring a deleted user.
 func DeletedUser(id int64, now time.Time) OneTimeToken {
 	hash := sha256.Sum256([]byte("deleted user " + strconv.FormatInt(id, 10)))
-	return OneTimeToken{ID: ID(uuid.Must(uuid.NewV7())), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
+	return OneTimeToken{ID: uuid.Must(uuid.NewV7()), Purpose: PurposeDeleted, Hash: hash[:], UserID: id, CreatedAt: now, ExpiresAt: now.AddDate(100, 0, 0), UsedAt: &now}
 }
+
+// tokenQueries reads one-time tokens.
+type tokenQueries struct{ *database }
 
 // DeletedUsers returns those of the ids that belonged to imported users who were deleted.
 func (s tokenQueries) DeletedUsers(ctx context.Context, ids []int64) ([]int64, error) {
@@ -73,7 +73,7 @@ func (s tokenQueries) Token(ctx context.Context, purpose string, hash []byte) (O
 }
 
 // TokenByID finds a token by its purpose and id. Errors: ErrNotFound.
-func (s tokenQueries) TokenByID(ctx context.Context, purpose string, id ID) (OneTimeToken, error) {
+func (s tokenQueries) TokenByID(ctx context.Context, purpose string, id uuid.UUID) (OneTimeToken, error) {
 	var t OneTimeToken
 	err := s.reads.WithContext(ctx).Where("id = ? AND purpose = ?", id, purpose).Take(&t).Error
 	return t, translate(err)
@@ -112,10 +112,4 @@ func exists(tx *gorm.DB, model any, where string, args ...any) (bool, error) {
 	var n int64
 	err := tx.Model(model).Where(where, args...).Count(&n).Error
 	return n > 0, err
-}
-
-// DeleteOldTokens removes at most limit tokens that expired before the given time. It returns how
-// many it removed.
-func (s tokenQueries) DeleteOldTokens(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &OneTimeToken{}, "expires_at < ?", before, limit)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func newToken(purpose string, u models.User, at time.Time) models.OneTimeToken {
-	id := models.ID(uuid.Must(uuid.NewV7()))
+	id := uuid.Must(uuid.NewV7())
 	hash := sha256.Sum256(id[:])
 	return models.OneTimeToken{
 		ID: id, Purpose: purpose, Hash: hash[:], UserID: u.ID, Email: u.Email, EmailNorm: u.EmailNorm, CreatedAt: at, ExpiresAt: at.Add(time.Hour),
@@ -241,7 +241,7 @@ func TestDeleteOldTokensDeletesInBatches(t *testing.T) {
 			f.register("new@example.com", at.Add(time.Duration(i)*time.Minute)) // each lives for an hour
 		}
 		for _, want := range []int64{2, 1, 0} {
-			n, err := f.DeleteOldTokens(t.Context(), at.Add(time.Hour+3*time.Minute), 2)
+			n, err := f.DeleteObsolete(t.Context(), models.ExpiredTokens, at.Add(time.Hour+3*time.Minute), 2)
 			if ok(t, err); n != want {
 				t.Errorf("%d tokens were deleted, want %d", n, want)
 			}

@@ -11,13 +11,10 @@ import (
 	"gorm.io/gorm"
 )
 
-// mailQueue reads the outbox, and makes the writes of the workers that send its mails.
-type mailQueue struct{ *database }
-
 // Mail is a queued mail. It is stored in the transaction that causes it. It contains no token: the
 // link is derived from TokenID and the server's secret when the mail is sent.
 type Mail struct {
-	ID        ID `gorm:"primaryKey"`
+	ID        uuid.UUID `gorm:"primaryKey"`
 	Kind      string
 	Priority  MailPriority
 	UserID    int64 // 0 if the mail has no user or the user is unknown
@@ -26,12 +23,12 @@ type Mail struct {
 	Locale    string
 	Name      string
 	NewEmail  string
-	TokenID   *ID
+	TokenID   *uuid.UUID
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	ExpiresAt time.Time // the mail is not sent after this time
 	Attempts  int
 	NextAt    time.Time // the mail is not sent before this time; also the end of a lease
-	Lease     *ID
+	Lease     *uuid.UUID
 	DoneAt    *time.Time
 	Outcome   string
 }
@@ -79,6 +76,9 @@ func addMails(tx *gorm.DB, mails []Mail) error {
 	}
 	return tx.Create(&mails).Error
 }
+
+// mailQueue reads the outbox, and makes the writes of the workers that send its mails.
+type mailQueue struct{ *database }
 
 // DueMails returns at most limit mails of each priority that are due and that no worker has
 // claimed, in the order of delivery. It queries each priority separately, so that mails that wait
@@ -128,7 +128,7 @@ func (s mailQueue) Registrants(ctx context.Context, emailNorms []string, now tim
 // The claim is an UPDATE guarded by the values that were read, which works without SKIP LOCKED and
 // on every node of a cluster.
 func (s mailQueue) ClaimMail(ctx context.Context, m Mail, now time.Time, lease time.Duration) (Mail, error) {
-	mine := ID(uuid.Must(uuid.NewV7()))
+	mine := uuid.Must(uuid.NewV7())
 	result := s.db.WithContext(ctx).Model(&Mail{}).
 		Where("id = ? AND done_at IS NULL AND next_at = ? AND attempts = ?", m.ID, m.NextAt, m.Attempts).
 		Updates(map[string]any{"lease": mine, "next_at": now.Add(lease), "attempts": m.Attempts + 1})
@@ -146,7 +146,7 @@ func (s mailQueue) DropMails(ctx context.Context, now time.Time, mails []Mail) (
 	if len(mails) == 0 {
 		return 0, nil
 	}
-	ids := make([]ID, 0, len(mails))
+	ids := make([]uuid.UUID, 0, len(mails))
 	for _, m := range mails {
 		ids = append(ids, m.ID)
 	}
@@ -162,7 +162,7 @@ func (s mailQueue) DropMails(ctx context.Context, now time.Time, mails []Mail) (
 
 // MailsDue reports whether at least n mails of a priority are due. It reads no more than n rows.
 func (s mailQueue) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
-	var last []ID
+	var last []uuid.UUID
 	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
 		Order("next_at").Offset(n-1).Limit(1).Pluck("id", &last).Error
 	return len(last) > 0, translate(err)
@@ -202,26 +202,4 @@ func (s mailQueue) MailBacklog(ctx context.Context) (n int, oldest time.Time, er
 		return 0, oldest, translate(err)
 	}
 	return int(undelivered), first[0].CreatedAt, nil
-}
-
-// DeleteOldMails removes at most limit mails that were finished before the given time. It returns
-// how many it removed.
-func (s mailQueue) DeleteOldMails(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &Mail{}, "done_at < ?", before, limit)
-}
-
-// deleteOld removes at most limit rows, so that locks are held briefly.
-func (s *database) deleteOld(ctx context.Context, model any, where string, before time.Time, limit int) (int64, error) {
-	var ids []ID
-	err := s.reads.WithContext(ctx).Model(model).Where(where, before).Limit(limit).Pluck("id", &ids).Error
-	if err != nil || len(ids) == 0 {
-		return 0, translate(err)
-	}
-	var deleted int64
-	err = retry(ctx, func() error {
-		result := s.db.WithContext(ctx).Session(&gorm.Session{}).Where("id IN ?", ids).Where(where, before).Delete(model)
-		deleted = result.RowsAffected
-		return result.Error
-	})
-	return deleted, err
 }

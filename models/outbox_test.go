@@ -17,7 +17,7 @@ const lease = time.Minute
 
 func newMail(due time.Time) models.Mail {
 	return models.Mail{
-		ID: models.ID(uuid.Must(uuid.NewV7())), Kind: "verify", Email: "ada@example.com", EmailNorm: "ada@example.com", Locale: "en",
+		ID: uuid.Must(uuid.NewV7()), Kind: "verify", Email: "ada@example.com", EmailNorm: "ada@example.com", Locale: "en",
 		CreatedAt: due, NextAt: due, ExpiresAt: due.Add(time.Hour),
 	}
 }
@@ -78,9 +78,9 @@ func (f *fixture) outcome(m models.Mail) string {
 
 // claims counts how often each mail is claimed by workers over several stores. Each worker
 // continues until it finds no mail.
-func claims(t *testing.T, workers int, at time.Time, stores ...*models.Store) map[models.ID]int {
+func claims(t *testing.T, workers int, at time.Time, stores ...*models.Store) map[uuid.UUID]int {
 	t.Helper()
-	taken := map[models.ID]int{}
+	taken := map[uuid.UUID]int{}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	for i := range workers {
@@ -108,14 +108,14 @@ func TestMailIsClaimedByOneWorker(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		other := open(t, f.db)
 		at := now()
-		want := map[models.ID]bool{}
+		want := map[uuid.UUID]bool{}
 		for range 40 {
 			want[f.queue(at.Add(-time.Second)).ID] = true
 		}
 		later := f.queue(at.Add(time.Microsecond))
 		// A worker that loses all its candidates stops early, so that some mails are left for the
 		// next round.
-		taken := map[models.ID]int{}
+		taken := map[uuid.UUID]int{}
 		for range 3 {
 			for id, n := range claims(t, 8, at, f.Store, other) {
 				taken[id] += n
@@ -177,7 +177,7 @@ func TestRetriedMailIsDueAtItsTime(t *testing.T) {
 func TestMailDueLongestIsClaimedFirst(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
-		var order []models.ID
+		var order []uuid.UUID
 		for i := range 5 {
 			order = append(order, f.queue(at.Add(time.Duration(i)*time.Second)).ID)
 		}
@@ -193,7 +193,7 @@ func TestMailDueLongestIsClaimedFirst(t *testing.T) {
 func TestMailsAreClaimedByPriority(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
-		want := map[models.MailPriority][]models.ID{}
+		want := map[models.MailPriority][]uuid.UUID{}
 		for i := range 3 {
 			for _, p := range []models.MailPriority{models.PriorityRegistration, models.PriorityKnown, models.PriorityReset} {
 				m := newMail(at.Add(time.Duration(i) * time.Second))
@@ -202,7 +202,7 @@ func TestMailsAreClaimedByPriority(t *testing.T) {
 				want[p] = append(want[p], m.ID)
 			}
 		}
-		var order []models.ID
+		var order []uuid.UUID
 		for limit := range 4 {
 			order = nil
 			for _, p := range []models.MailPriority{models.PriorityKnown, models.PriorityReset, models.PriorityRegistration} {
@@ -243,7 +243,7 @@ func TestDropMailsFinishesWaitingMails(t *testing.T) {
 				t.Errorf("%d mails were dropped, want %d", n, want)
 			}
 		}
-		for m, want := range map[models.ID]string{sent.ID: models.MailSent, claimed.ID: "", one.ID: models.MailDropped, two.ID: models.MailDropped, later.ID: ""} {
+		for m, want := range map[uuid.UUID]string{sent.ID: models.MailSent, claimed.ID: "", one.ID: models.MailDropped, two.ID: models.MailDropped, later.ID: ""} {
 			if got := f.outcome(models.Mail{ID: m}); got != want {
 				t.Errorf("outcome %q, want %q", got, want)
 			}
@@ -268,8 +268,8 @@ func TestFinishedMailIsNotQueued(t *testing.T) {
 		f.finish(m, at)
 		f.queue(at)
 		f.finish(f.claim(at), at)
-		for kind, want := range map[string][]models.ID{"verify": {waiting.ID}, "reset": nil} {
-			var got []models.ID
+		for kind, want := range map[string][]uuid.UUID{"verify": {waiting.ID}, "reset": nil} {
+			var got []uuid.UUID
 			ok(t, f.Tx(t.Context(), func(tx *models.Tx) error {
 				queued, err := tx.QueuedMails(waiting.EmailNorm, kind)
 				for _, m := range queued {
@@ -338,7 +338,7 @@ func TestDeleteOldMailsKeepsUnfinishedOnes(t *testing.T) {
 		}
 		waiting := f.queue(at.Add(-time.Hour))
 		for _, want := range []int64{2, 1, 0} {
-			n, err := f.DeleteOldMails(t.Context(), at.Add(3*time.Hour), 2)
+			n, err := f.DeleteObsolete(t.Context(), models.FinishedMails, at.Add(3*time.Hour), 2)
 			if ok(t, err); n != want {
 				t.Errorf("%d mails were deleted, want %d", n, want)
 			}

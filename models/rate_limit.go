@@ -6,18 +6,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
-
-// rateLimitCounts reads the counts of rate limits, and settles and refunds uses.
-type rateLimitCounts struct{ *database }
 
 // RateLimit counts the uses of a rate limit in a window that starts at the first use. The id is a
 // hash of the subject of the limit. LastAt is the time of the last use, or an earlier time if
 // [Store.SettleUses] has settled that use.
 type RateLimit struct {
-	ID     ID `gorm:"primaryKey"`
+	ID     uuid.UUID `gorm:"primaryKey"`
 	Kind   string
 	Hits   int
 	LastAt time.Time
@@ -28,7 +26,7 @@ type RateLimit struct {
 // previous one. A Limit of 0 disables the rate limit. Flight is how long a use may take until it is
 // known whether it counts or is refunded.
 type RateLimitUse struct {
-	ID                 ID
+	ID                 uuid.UUID
 	Kind               string
 	Limit              int
 	Per, Pause, Flight time.Duration
@@ -37,7 +35,7 @@ type RateLimitUse struct {
 // RateLimitExceeded is the error for an exceeded rate limit. Until is the time until which the limit
 // rejects requests. If a request exceeds several limits, it is the one with the latest time.
 type RateLimitExceeded struct {
-	ID    ID
+	ID    uuid.UUID
 	Kind  string
 	Until time.Time
 	// InFlight means that the limit is reached by uses which are still being decided. Some of them
@@ -72,7 +70,7 @@ func countUses(tx *gorm.DB, now time.Time, uses []RateLimitUse) error {
 // longest returns the limit that rejects a request for the longest time: exceeded, or one of the
 // rest, which have not been counted.
 func longest(tx *gorm.DB, now time.Time, exceeded *RateLimitExceeded, rest []RateLimitUse) error {
-	ids := make([]ID, 0, len(rest))
+	ids := make([]uuid.UUID, 0, len(rest))
 	for _, use := range rest {
 		ids = append(ids, use.ID)
 	}
@@ -140,6 +138,9 @@ func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceede
 	return exceeded
 }
 
+// rateLimitCounts reads the counts of rate limits, and settles and refunds uses.
+type rateLimitCounts struct{ *database }
+
 // SettleUses records that the uses counted up to a time are final and will not be refunded,
 // for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
 // [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
@@ -161,37 +162,43 @@ func (s rateLimitCounts) SettleUses(ctx context.Context, counted time.Time, uses
 }
 
 // RefundUses subtracts one use from each of these rate limits.
-func (s rateLimitCounts) RefundUses(ctx context.Context, now time.Time, ids ...ID) error {
+func (s rateLimitCounts) RefundUses(ctx context.Context, now time.Time, ids ...uuid.UUID) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	slices.SortFunc(ids, func(a, b ID) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	return retry(ctx, func() error {
 		return s.db.WithContext(ctx).Exec("UPDATE rate_limits SET hits = hits - 1 WHERE id IN ? AND hits > 0 AND ends_at > ?", ids, now).Error
 	})
 }
 
 // resetRateLimits deletes the counts of rate limits.
-func resetRateLimits(tx *gorm.DB, ids []ID) error {
+func resetRateLimits(tx *gorm.DB, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	return tx.Where("id IN ?", ids).Delete(&RateLimit{}).Error
 }
 
+// IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
+func (s rateLimitCounts) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
+	for _, b := range list {
+		var found int64
+		err := s.reads.WithContext(ctx).Model(&RateLimit{}).Where("id = ? AND hits >= ? AND ends_at > ?", b.ID, b.Limit, now).Count(&found).Error
+		if err != nil || found > 0 {
+			return err == nil, translate(err)
+		}
+	}
+	return false, nil
+}
+
 // ProveWrite writes a row reserved for the caller, and fails if the database cannot be written to.
 // A database may answer every read while its disk is full, or after it has become a replica. The
 // row expires at once and is removed with other old rows.
-func (s rateLimitCounts) ProveWrite(ctx context.Context, id ID, now time.Time) error {
+func (s rateLimitCounts) ProveWrite(ctx context.Context, id uuid.UUID, now time.Time) error {
 	t := RateLimit{ID: id, Kind: "ready", LastAt: now, EndsAt: now}
 	update := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_at", "ends_at"})}
 	return translate(s.db.WithContext(ctx).Clauses(update).Create(&t).Error)
-}
-
-// DeleteOldRateLimits removes at most limit windows that ended before the given time. It returns how
-// many it removed.
-func (s rateLimitCounts) DeleteOldRateLimits(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &RateLimit{}, "ends_at < ?", before, limit)
 }

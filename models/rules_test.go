@@ -25,7 +25,6 @@ var rawArgument = map[string]int{
 var unguarded = map[string]string{
 	"AddEvents":            "a deleted user has no events",
 	"releaseMail":          "after a lost lease, another worker finishes the mail",
-	"endTokens":            "there may be none",
 	"EndTokens":            "there may be none",
 	"CancelMails":          "there may be none",
 	"ClearEvents":          "there may be none",
@@ -34,7 +33,6 @@ var unguarded = map[string]string{
 	"ReplaceHash":          "the hash that another request has set stays",
 	"endEmailChanges":      "the user may have been deleted in the same transaction",
 	"RefundUses":           "what has ended needs no refund",
-	"releaseLease":         "a lease that was lost is not ours to release",
 }
 
 // source is a function together with the constants and functions known to the check.
@@ -152,7 +150,7 @@ func (s source) call(call *ast.CallExpr, stack []ast.Node) {
 	}
 	switch name {
 	case "Save", "UpdateColumns", "UpdateColumn", "Begin", "BeginTx", "Commit":
-		if name != s.decl.Name.Name { // boundedConn calls the method that it wraps
+		if name != s.decl.Name.Name { // mysqlConn calls the method that it wraps
 			s.fault(call, name+" is not used here")
 		}
 	case "Updates":

@@ -6,16 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
-
-// sessionQueries reads sessions, and makes the writes of a refresh, each in one statement.
-type sessionQueries struct{ *database }
 
 // Session is a session, its family of refresh tokens and its revocation record in one row. It
 // contains no token, and no data from which a token could be derived without the server's secret.
 type Session struct {
-	ID            ID `gorm:"primaryKey"`
+	ID            uuid.UUID `gorm:"primaryKey"`
 	UserID        int64
 	Epoch         int64
 	Generation    int64     // 0 at login, plus 1 at each rotation
@@ -62,8 +60,8 @@ const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND 
 // must not make decisions about ages. SYSDATE is the time at which the row is evaluated, after any
 // wait for its lock; UTC_TIMESTAMP would be the time at which the statement arrived. The time zone
 // of the database session is UTC. SQLite runs in this process and has no other clock.
-func (s *database) clockGuard(now time.Time, tolerance time.Duration) (string, []any) {
-	if !s.mysql {
+func clockGuard(mysql bool, now time.Time, tolerance time.Duration) (string, []any) {
+	if !mysql {
 		return "", nil
 	}
 	return " AND SYSDATE(6) BETWEEN ? AND ?", []any{now.Add(-tolerance), now.Add(tolerance)}
@@ -72,15 +70,18 @@ func (s *database) clockGuard(now time.Time, tolerance time.Duration) (string, [
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
 	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at`
 
+// sessionQueries reads sessions, and makes the writes of a refresh, each in one statement.
+type sessionQueries struct{ *database }
+
 // Session reads a session and its user in one statement. On Galera the read is causal. The user has
 // no password hash. Errors: ErrNotFound.
-func (s sessionQueries) Session(ctx context.Context, id ID) (Live, error) {
+func (s sessionQueries) Session(ctx context.Context, id uuid.UUID) (Live, error) {
 	query := "SELECT " + sessionColumns + ", " + shownColumns
 	if s.mysql {
 		query += ", UTC_TIMESTAMP(6)"
 	}
 	query += " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?"
-	stmt, err := s.hot.get(ctx, s.readPool(), query)
+	stmt, err := s.hot.get(ctx, s.readPool, query)
 	if err != nil {
 		return Live{}, err
 	}
@@ -98,7 +99,7 @@ func (s sessionQueries) Session(ctx context.Context, id ID) (Live, error) {
 
 // Rotation is row 3 of the decision table: the step from Generation to the next one.
 type Rotation struct {
-	ID            ID
+	ID            uuid.UUID
 	UserID        int64
 	Generation    int64 // the generation of the presented token
 	Transport     string
@@ -115,7 +116,7 @@ type Rotation struct {
 // the caller must then read it and decide again. Errors: ErrTransient; ErrUnavailable, which leaves
 // the outcome unknown until the session is read.
 func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
-	guard, guardArgs := s.clockGuard(r.Now, r.Tolerance)
+	guard, guardArgs := clockGuard(s.mysql, r.Now, r.Tolerance)
 	age, ageArgs := "", []any(nil)
 	if !r.RotatedBefore.IsZero() {
 		age, ageArgs = " AND rotated_at <= ?", []any{r.RotatedBefore}
@@ -130,8 +131,8 @@ func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
 // Touch records the use of a session, if it is live and still has the given generation. It returns
 // false if not: the caller must then read the session and decide again. If graced is set, it is
 // stored in the same transaction.
-func (s sessionQueries) Touch(ctx context.Context, id ID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
-	guard, guardArgs := s.clockGuard(now, tolerance)
+func (s sessionQueries) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
+	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + live + guard
 	args := append([]any{now, id, generation, now, now}, guardArgs...)
 	if graced == nil {
@@ -142,8 +143,8 @@ func (s sessionQueries) Touch(ctx context.Context, id ID, generation int64, now 
 
 // RevokeReused revokes a session because a refresh token was reused, and stores the event, in one
 // transaction. It returns false if the session is not live or no longer has the given generation.
-func (s sessionQueries) RevokeReused(ctx context.Context, id ID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
-	guard, guardArgs := s.clockGuard(now, tolerance)
+func (s sessionQueries) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
+	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
 		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
 }
@@ -157,13 +158,6 @@ func (s sessionQueries) Sessions(ctx context.Context, userID, epoch int64, now t
 	return list, translate(err)
 }
 
-// DeleteExpired removes at most limit sessions whose absolute end was before the given time. It
-// returns how many it removed. A token of a removed session is rejected like that of a revoked
-// session, so removal makes no token valid again.
-func (s sessionQueries) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	return s.deleteOld(ctx, &Session{}, "expires_at < ?", before, limit)
-}
-
 // change executes a guarded statement once. It does not retry, because a repetition needs a new
 // now; retrying is left to the caller.
 func (s *database) change(ctx context.Context, query string, args ...any) (bool, error) {
@@ -172,7 +166,7 @@ func (s *database) change(ctx context.Context, query string, args ...any) (bool,
 		return false, err
 	}
 	defer leave()
-	stmt, err := s.hot.get(ctx, s.pool(), query)
+	stmt, err := s.hot.get(ctx, s.pool, query)
 	if err != nil {
 		return false, err
 	}

@@ -52,7 +52,7 @@ func TestRotateChecksEveryCondition(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		f.login(f.newUser("bob")) // the row of another user is not changed
 		for name, change := range map[string]func(*models.Rotation){
-			"another session":       func(r *models.Rotation) { r.ID = models.ID(uuid.New()) },
+			"another session":       func(r *models.Rotation) { r.ID = uuid.New() },
 			"a later generation":    func(r *models.Rotation) { r.Generation++ },
 			"an older generation":   func(r *models.Rotation) { r.Generation-- },
 			"another user":          func(r *models.Rotation) { r.UserID++ },
@@ -90,7 +90,7 @@ func (f *fixture) unchanged(name string, call func(models.Session) (bool, error)
 func (f *fixture) ways() map[string]func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
 	ctx := f.t.Context()
 	event := func(at time.Time) models.Event {
-		return models.Event{ID: models.ID(uuid.New()), UserID: f.user.ID, Kind: models.EventRefreshReused, CreatedAt: at}
+		return models.Event{ID: uuid.New(), UserID: f.user.ID, Kind: models.EventRefreshReused, CreatedAt: at}
 	}
 	return map[string]func(models.Session, time.Time, time.Duration) (bool, error){
 		"rotate": func(s models.Session, at time.Time, tolerance time.Duration) (bool, error) {
@@ -187,7 +187,7 @@ func TestClockIsCheckedAfterWaitForRow(t *testing.T) {
 			s := f.login(f.user)
 			other, err := f.db.SQL.BeginTx(t.Context(), nil)
 			ok(t, err)
-			_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", s.ID)
+			_, err = other.ExecContext(t.Context(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", s.ID[:])
 			ok(t, err)
 			time.AfterFunc(700*time.Millisecond, func() { _ = other.Rollback() })
 			before := f.db.Dump(t)
@@ -228,7 +228,7 @@ func TestRevokeReusedRecordsOneEvent(t *testing.T) {
 		results := make(chan bool, 20)
 		for range cap(results) {
 			wait.Go(func() {
-				e := models.Event{ID: models.ID(uuid.New()), UserID: s.UserID, SessionID: &s.ID, Kind: models.EventRefreshReused, CreatedAt: now()}
+				e := models.Event{ID: uuid.New(), UserID: s.UserID, SessionID: &s.ID, Kind: models.EventRefreshReused, CreatedAt: now()}
 				done, err := f.RevokeReused(context.Background(), s.ID, 0, now(), tolerance, e)
 				if err != nil && !errors.Is(err, models.ErrTransient) {
 					t.Errorf("%v", err)
@@ -257,7 +257,7 @@ func TestRevokeKeepsFirstReason(t *testing.T) {
 		if found, err := f.Revoke(t.Context(), s.ID, s.UserID+1, now(), "x"); found || err != nil || f.read(s.ID).RevokedAt != nil {
 			t.Errorf("session of another user: got %v %v, want false", found, err)
 		}
-		if found, err := f.Revoke(t.Context(), models.ID(uuid.New()), s.UserID, now(), "x"); found || err != nil {
+		if found, err := f.Revoke(t.Context(), uuid.New(), s.UserID, now(), "x"); found || err != nil {
 			t.Errorf("unknown session: got %v %v, want false", found, err)
 		}
 		at := now()
@@ -278,7 +278,7 @@ func TestKeepOnlyRevokesOtherSessions(t *testing.T) {
 			"a stale epoch":  f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch-1, now()),
 			"another user":   f.KeepOnly(t.Context(), a.ID, f.user.ID+1, f.user.SessionEpoch, now()),
 			"an ended one":   f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch, a.ExpiresAt),
-			"another id":     f.KeepOnly(t.Context(), models.ID(uuid.New()), f.user.ID, f.user.SessionEpoch, now()),
+			"another id":     f.KeepOnly(t.Context(), uuid.New(), f.user.ID, f.user.SessionEpoch, now()),
 			"a future epoch": f.KeepOnly(t.Context(), a.ID, f.user.ID, f.user.SessionEpoch+1, now()),
 		} {
 			if !errors.Is(err, models.ErrNotFound) {
@@ -404,7 +404,7 @@ func TestDeleteExpiredDeletesInBatches(t *testing.T) {
 			all = append(all, s)
 		}
 		for _, want := range []int64{2, 2, 1, 0} {
-			if n, err := f.DeleteExpired(t.Context(), at, 2); n != want || err != nil {
+			if n, err := f.DeleteObsolete(t.Context(), models.EndedSessions, at, 2); n != want || err != nil {
 				t.Errorf("%d sessions were deleted, want %d, %v", n, want, err)
 			}
 		}
@@ -461,20 +461,36 @@ func TestSessionHasNoPasswordHash(t *testing.T) {
 		if l.User.Password != "" || l.User.Username != "ada" || !l.User.IsActive || l.User.ID != f.user.ID {
 			t.Errorf("%+v", l.User)
 		}
-		if _, err := f.Session(t.Context(), models.ID(uuid.New())); !errors.Is(err, models.ErrNotFound) {
+		if _, err := f.Session(t.Context(), uuid.New()); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
-func TestIDScansSixteenBytesOnly(t *testing.T) {
-	var id models.ID
-	for _, src := range []any{"0123456789abcdef", []byte("short"), nil, 1} {
-		if id.Scan(src) == nil {
-			t.Errorf("Scan accepted %v", src)
+// Ids are stored as 16 bytes by every way to a driver: models, conditions, SQL and prepared
+// statements.
+func TestIDsAreStoredAsBytes(t *testing.T) {
+	eachStore(t, func(t *testing.T, f *fixture) {
+		s := f.login(f.user) // SQL
+		request := uuid.New()
+		graced := models.Event{ID: uuid.New(), UserID: s.UserID, SessionID: &s.ID, RequestID: &request, Kind: models.EventRefreshGraced, CreatedAt: now()}
+		for name, e := range map[string]*models.Event{"prepared": nil, "models": &graced} {
+			if touched, err := f.Touch(t.Context(), s.ID, 0, now(), tolerance, e); !touched || err != nil {
+				t.Errorf("%s: %v %v", name, touched, err)
+			}
 		}
-	}
-	if err := id.Scan([]byte("0123456789abcdef")); err != nil || id.String() != "30313233-3435-3637-3839-616263646566" {
-		t.Errorf("%v %v", id, err)
-	}
+		without := models.Event{ID: uuid.New(), UserID: s.UserID, Kind: models.EventLogin, CreatedAt: now()}
+		ok(t, f.AddEvents(t.Context(), without))
+		if rows := f.query("SELECT LENGTH(id), LENGTH(session_id), LENGTH(request_id) FROM events ORDER BY kind"); !slices.EqualFunc(rows, [][]string{{"16", "", ""}, {"16", "16", "16"}}, slices.Equal) {
+			t.Errorf("events: %q", rows)
+		}
+		if rows := f.query("SELECT LENGTH(id) FROM sessions WHERE id = ?", s.ID); len(rows) != 1 || rows[0][0] != "16" {
+			t.Errorf("sessions: %q", rows)
+		}
+		list, err := f.Events(t.Context(), models.EventQuery{UserID: &s.UserID, Before: uuid.Max, Limit: 5})
+		i := slices.IndexFunc(list, func(e models.Event) bool { return e.ID == graced.ID })
+		if ok(t, err); len(list) != 2 || i < 0 || *list[i].SessionID != s.ID || list[1-i].SessionID != nil {
+			t.Errorf("%+v", list)
+		}
+	})
 }

@@ -23,9 +23,19 @@ type Tx struct {
 // effect but its writes. [ErrUnavailable] at COMMIT leaves the outcome unknown.
 //
 // If the store has an actor, the transaction begins with the actor's guard; see [Store.As].
-func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
-	return s.tx(ctx, func(db *gorm.DB) error {
-		return f(&Tx{db: db, store: s.database, now: s.now()})
+func (s *database) Tx(ctx context.Context, f func(tx *Tx) error) error {
+	leave, err := s.share.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return retry(ctx, func() error {
+		return s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+			if err := s.actor.guard(db); err != nil {
+				return err
+			}
+			return f(&Tx{db: db, store: s, now: s.now()})
+		})
 	})
 }
 

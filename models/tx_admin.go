@@ -1,6 +1,10 @@
 package models
 
-import "gorm.io/gorm"
+import (
+	"fmt"
+
+	"gorm.io/gorm"
+)
 
 const activeSuperusers = "is_superuser AND is_active"
 
@@ -20,32 +24,50 @@ func (t *Tx) CountSuperusersExcept(u User) (int64, error) {
 	return n, translate(err)
 }
 
-// DeleteOwnEvents deletes the events of a user that no other user has caused.
-func (t *Tx) DeleteOwnEvents(userID int64) error {
-	return translate(t.db.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", userID).Delete(&Event{}).Error)
-}
-
 // ClearEvents removes the details and changes from the events of a user.
 func (t *Tx) ClearEvents(userID int64) error {
 	return translate(t.db.Model(&Event{}).Where("user_id = ?", userID).Updates(map[string]any{"detail": "", "changes": nil}).Error)
 }
 
-// DeleteSessions deletes the sessions of a user.
-func (t *Tx) DeleteSessions(u User) error {
-	return translate(t.db.Where("user_id = ?", u.ID).Delete(&Session{}).Error)
+// UserRows are the rows of one table that belong to a user.
+type UserRows string
+
+// The rows that belong to a user.
+const (
+	UserSessions UserRows = "sessions"
+	UserEvents   UserRows = "events"          // without those that another user has caused
+	UserTokens   UserRows = "one_time_tokens" // also those for the user's address that belong to no user
+	UserMails    UserRows = "outbox"          // also those to the user's address that belong to no user
+)
+
+// DeleteRows deletes rows that belong to a user.
+func (t *Tx) DeleteRows(u User, tables ...UserRows) error {
+	for _, rows := range tables {
+		if err := deleteRows(t.db, u, rows); err != nil {
+			return translate(err)
+		}
+	}
+	return nil
 }
 
-// DeleteTokens deletes the one-time tokens of a user, and those for the user's address that belong
-// to no user.
-func (t *Tx) DeleteTokens(u User) error { return t.deleteOf(u, &OneTimeToken{}) }
-
-// DeleteMails deletes the mails of a user, and those to the user's address that belong to no user.
-func (t *Tx) DeleteMails(u User) error { return t.deleteOf(u, &Mail{}) }
-
-// deleteOf uses two statements, so that each uses one index.
-func (t *Tx) deleteOf(u User, model any) error {
-	if err := t.db.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
-		return translate(err)
+func deleteRows(db *gorm.DB, u User, rows UserRows) error {
+	switch rows {
+	case UserSessions:
+		return db.Where("user_id = ?", u.ID).Delete(&Session{}).Error
+	case UserEvents:
+		return db.Where("user_id = ? AND (actor_id IS NULL OR actor_id = user_id)", u.ID).Delete(&Event{}).Error
+	case UserTokens:
+		return deleteWithAddress(db, u, &OneTimeToken{})
+	case UserMails:
+		return deleteWithAddress(db, u, &Mail{})
 	}
-	return translate(t.db.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error)
+	return fmt.Errorf("models: unknown rows %q", rows)
+}
+
+// deleteWithAddress uses two statements, so that each uses one index.
+func deleteWithAddress(db *gorm.DB, u User, model any) error {
+	if err := db.Where("user_id = ?", u.ID).Delete(model).Error; err != nil {
+		return err
+	}
+	return db.Where("email_norm = ? AND user_id = 0", u.EmailNorm).Delete(model).Error
 }

@@ -1,30 +1,59 @@
 package models
 
 import (
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
 )
 
-// EndTokens ends the open one-time tokens of a user, except for those with one of the purposes kept.
-func (t *Tx) EndTokens(userID int64, kept ...string) error {
-	open := t.db.Where("user_id = ?", userID)
-	if len(kept) > 0 {
-		open = open.Where("purpose NOT IN ?", kept)
+// TokenFilter selects one-time tokens by the user or the address that they belong to. The other
+// fields restrict the selection if they are not empty.
+type TokenFilter struct {
+	UserID          int64
+	EmailNorm       string
+	Purpose         string
+	ExceptPurpose   string
+	ExceptEmailNorm string
+}
+
+var errNoOwner = errors.New("models: a filter of tokens names neither a user nor an address")
+
+// EndTokens ends the open one-time tokens that match.
+func (t *Tx) EndTokens(f TokenFilter) error {
+	if f.UserID == 0 && f.EmailNorm == "" {
+		return errNoOwner
 	}
-	return translate(open.Model(&OneTimeToken{}).Where("used_at IS NULL").Updates(map[string]any{"used_at": t.now}).Error)
+	open := t.db.Model(&OneTimeToken{}).Where("used_at IS NULL")
+	if f.UserID != 0 {
+		open = open.Where("user_id = ?", f.UserID)
+	}
+	if f.EmailNorm != "" {
+		open = open.Where("email_norm = ?", f.EmailNorm)
+	}
+	if f.Purpose != "" {
+		open = open.Where("purpose = ?", f.Purpose)
+	}
+	if f.ExceptPurpose != "" {
+		open = open.Where("purpose <> ?", f.ExceptPurpose)
+	}
+	if f.ExceptEmailNorm != "" {
+		open = open.Where("email_norm <> ?", f.ExceptEmailNorm)
+	}
+	return translate(open.Updates(map[string]any{"used_at": t.now}).Error)
 }
 
-// EndEmailChanges ends the pending changes of a user's address, and increments the version of the
-// user if there were any.
-func (t *Tx) EndEmailChanges(userID int64) error {
-	return translate(endEmailChanges(t.db, t.now, "user_id = ?", userID))
-}
+// EmailChanges selects pending changes of address: those of a user's address, or those that a staff
+// member has started. Exactly one field is set.
+type EmailChanges struct{ UserID, ActorID int64 }
 
-// EndEmailChangesBy ends the pending changes of address that a staff member has started, and
-// increments the versions of the users whose changes they were.
-func (t *Tx) EndEmailChangesBy(actorID int64) error {
-	return translate(endEmailChanges(t.db, t.now, "actor_id = ?", actorID))
+// EndEmailChanges ends the pending changes of address that match, and increments the versions of the
+// users whose address would have changed, because users and staff see the pending address.
+func (t *Tx) EndEmailChanges(of EmailChanges) error {
+	if of.ActorID != 0 {
+		return translate(endEmailChanges(t.db, t.now, "actor_id = ?", of.ActorID))
+	}
+	return translate(endEmailChanges(t.db, t.now, "user_id = ?", of.UserID))
 }
 
 // CancelMails drops the queued mails of these kinds to an address.
@@ -36,25 +65,12 @@ func (t *Tx) CancelMails(emailNorm string, kinds ...string) error {
 // ForgetNetworks deletes the networks that are known for these names; see [Store.KnownNetwork].
 func (t *Tx) ForgetNetworks(norms ...string) error { return translate(forgetNetworks(t.db, norms...)) }
 
-// EndRegistrations ends the open registrations of an address.
-func (t *Tx) EndRegistrations(emailNorm string) error {
-	return translate(endTokens(t.db, t.now, "email_norm = ? AND purpose = ?", emailNorm, PurposeVerify))
-}
-
-// EndEmailChangesExcept ends the pending changes of a user's address, except for those to one
-// address, which may be empty. It does not increment the version of the user.
-func (t *Tx) EndEmailChangesExcept(userID int64, emailNorm string) error {
-	return translate(endTokens(t.db, t.now, "user_id = ? AND purpose = ? AND email_norm <> ?", userID, PurposeEmailChange, emailNorm))
-}
-
 // SetTokenUser records the user that was created from a registration. Errors: ErrNotFound if there
 // is no such token.
 func (t *Tx) SetTokenUser(token OneTimeToken, userID int64) error {
 	return translate(exactlyOne(t.db.Model(&OneTimeToken{}).Where("id = ?", token.ID).Updates(map[string]any{"user_id": userID})))
 }
 
-// endEmailChanges invalidates the links of the pending changes of address that match. It increments
-// the versions of their users, because users and staff see the pending address.
 func endEmailChanges(tx *gorm.DB, now time.Time, where string, args ...any) error {
 	ended := tx.Model(&OneTimeToken{}).Where("purpose = ? AND used_at IS NULL", PurposeEmailChange).Where(where, args...).
 		Updates(map[string]any{"used_at": now})
@@ -68,8 +84,4 @@ func endEmailChanges(tx *gorm.DB, now time.Time, where string, args ...any) erro
 		return err
 	}
 	return tx.Model(&User{}).Where("id IN ?", users).Updates(map[string]any{"version": gorm.Expr("version + 1")}).Error
-}
-
-func endTokens(tx *gorm.DB, now time.Time, where string, args ...any) error {
-	return tx.Model(&OneTimeToken{}).Where("used_at IS NULL").Where(where, args...).Updates(map[string]any{"used_at": now}).Error
 }

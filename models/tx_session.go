@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 )
 
@@ -36,7 +37,7 @@ func (t *Tx) ReplaceHash(u User, hash string) error {
 // more than tolerance (see clockGuard), or if all sessions of the user were revoked or the user was
 // deactivated before the row of the user was locked.
 func (t *Tx) InsertSession(n Session, tolerance time.Duration) error {
-	guard, args := t.store.clockGuard(n.RotatedAt, tolerance)
+	guard, args := clockGuard(t.store.mysql, n.RotatedAt, tolerance)
 	result := t.db.Exec(`INSERT INTO sessions (id, user_id, epoch, generation, rotated_at, created_at, idle_expires_at, expires_at,
 		attempt, revoked_at, revoke_reason, transport, user_agent, ip, last_used_at, authenticated_at)
 		SELECT ?, u.id, u.session_epoch, 0, ?, ?, ?, ?, ?, NULL, '', ?, ?, ?, ?, ?
@@ -51,8 +52,8 @@ func (t *Tx) InsertSession(n Session, tolerance time.Duration) error {
 
 // RevokeOldestSessions revokes the oldest live sessions of a user beyond limit, and returns their
 // ids. The transaction must have locked the user.
-func (t *Tx) RevokeOldestSessions(u User, limit int, reason string) ([]ID, error) {
-	var old []ID
+func (t *Tx) RevokeOldestSessions(u User, limit int, reason string) ([]uuid.UUID, error) {
+	var old []uuid.UUID
 	err := t.db.Model(&Session{}).Where("user_id = ? AND epoch = ? AND revoked_at IS NULL AND idle_expires_at > ?", u.ID, u.SessionEpoch, t.now).
 		Order("created_at DESC, id DESC").Offset(limit).Limit(1000).Pluck("id", &old).Error
 	if err != nil || len(old) == 0 {
@@ -64,7 +65,7 @@ func (t *Tx) RevokeOldestSessions(u User, limit int, reason string) ([]ID, error
 
 // RevokeSession revokes a session of a user, and reports whether it was live. It changes nothing if
 // the session is revoked already. Errors: ErrNotFound if the user has no such session.
-func (t *Tx) RevokeSession(id ID, userID int64, reason string) (wasLive bool, err error) {
+func (t *Tx) RevokeSession(id uuid.UUID, userID int64, reason string) (wasLive bool, err error) {
 	wasLive, err = exists(t.db, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, t.now, t.now)
 	if err != nil {
 		return false, translate(err)
@@ -72,14 +73,14 @@ func (t *Tx) RevokeSession(id ID, userID int64, reason string) (wasLive bool, er
 	err = exactlyOne(t.db.Model(&Session{}).Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).
 		Updates(map[string]any{"revoked_at": t.now, "revoke_reason": reason}))
 	if errors.Is(err, ErrNotFound) {
-		return false, t.hasSession(id, userID)
+		return false, hasSession(t.db, id, userID)
 	}
 	return wasLive, translate(err)
 }
 
 // hasSession returns nil if the user has the session, live or not, and ErrNotFound if not.
-func (t *Tx) hasSession(id ID, userID int64) error {
-	found, err := exists(t.db, &Session{}, "id = ? AND user_id = ?", id, userID)
+func hasSession(db *gorm.DB, id uuid.UUID, userID int64) error {
+	found, err := exists(db, &Session{}, "id = ? AND user_id = ?", id, userID)
 	if err == nil && !found {
 		return ErrNotFound
 	}
@@ -87,7 +88,7 @@ func (t *Tx) hasSession(id ID, userID int64) error {
 }
 
 // HasOtherSessions reports whether the user has a live session besides one.
-func (t *Tx) HasOtherSessions(id ID, userID int64) (bool, error) {
+func (t *Tx) HasOtherSessions(id uuid.UUID, userID int64) (bool, error) {
 	found, err := exists(t.db, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, t.now, t.now)
 	return found, translate(err)
 }
@@ -96,7 +97,7 @@ func (t *Tx) HasOtherSessions(id ID, userID int64) (bool, error) {
 // session outlives [Tx.RevokeAllSessions]. Call it first: a refresh also locks the session before
 // the user. Errors: ErrNotFound if the session is no longer live, or the epoch has changed since u
 // was read.
-func (t *Tx) MoveSession(id ID, u User) error {
+func (t *Tx) MoveSession(id uuid.UUID, u User) error {
 	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live,
 		u.SessionEpoch+1, id, u.ID, u.SessionEpoch, t.now, t.now)))
 }
@@ -111,6 +112,6 @@ func (t *Tx) RevokeAllSessions(u User) error {
 
 // RecordAuthentication records that the user entered the password in a session at the given time.
 // Errors: ErrNotFound if the session is not live at that time.
-func (t *Tx) RecordAuthentication(id ID, userID int64, at time.Time) error {
+func (t *Tx) RecordAuthentication(id uuid.UUID, userID int64, at time.Time) error {
 	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, at, id, userID, at, at)))
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -104,7 +105,7 @@ func (t *Tx) AddMails(mails ...Mail) error { return translate(addMails(t.db, mai
 func (t *Tx) CountUses(uses ...RateLimitUse) error { return translate(countUses(t.db, t.now, uses)) }
 
 // ResetRateLimits deletes the counts of rate limits.
-func (t *Tx) ResetRateLimits(ids ...ID) error { return translate(resetRateLimits(t.db, ids)) }
+func (t *Tx) ResetRateLimits(ids ...uuid.UUID) error { return translate(resetRateLimits(t.db, ids)) }
 
 // AddToken stores a one-time token.
 func (t *Tx) AddToken(token OneTimeToken) error { return translate(t.db.Create(&token).Error) }

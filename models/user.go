@@ -9,9 +9,6 @@ import (
 	"gorm.io/gorm"
 )
 
-// userQueries reads users.
-type userQueries struct{ *database }
-
 // User is an account. The _norm columns hold the canonical forms, which are unique; the other
 // columns hold the names as the user entered them. Incrementing SessionEpoch revokes all sessions.
 // It starts at a random number.
@@ -38,14 +35,17 @@ type User struct {
 	Search          string // see searchText
 }
 
+// userQueries reads users.
+type userQueries struct{ *database }
+
 // UserByUsername finds a user by the canonical form of the username. Errors: ErrNotFound.
 func (s userQueries) UserByUsername(ctx context.Context, norm string) (User, error) {
-	return s.user(ctx, "username_norm = ?", norm)
+	return takeUser(ctx, s.database, "username_norm = ?", norm)
 }
 
 // UserByEmail finds a user by the canonical form of the address. Errors: ErrNotFound.
 func (s userQueries) UserByEmail(ctx context.Context, norm string) (User, error) {
-	return s.user(ctx, "email_norm = ?", norm)
+	return takeUser(ctx, s.database, "email_norm = ?", norm)
 }
 
 // UsersByAddressOrName returns the users that a canonical name with an @ may belong to: the user
@@ -56,7 +56,7 @@ func (s userQueries) UsersByAddressOrName(ctx context.Context, norm string) ([]U
 	return list, translate(err)
 }
 
-func (s userQueries) user(ctx context.Context, where string, value any) (User, error) {
+func takeUser(ctx context.Context, s *database, where string, value any) (User, error) {
 	var u User
 	err := s.reads.WithContext(ctx).Where(where, value).Take(&u).Error
 	return u, translate(err)
@@ -87,7 +87,7 @@ const usablePassword = "password <> '' AND password NOT LIKE '!%'"
 
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
-	stmt, err := s.hot.get(ctx, s.readPool(), `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
+	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
 		`+usablePassword+`,
 		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
 			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)
@@ -105,7 +105,7 @@ func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Prof
 
 // UserByID finds a user by id. Errors: ErrNotFound.
 func (s userQueries) UserByID(ctx context.Context, id int64) (User, error) {
-	return s.user(ctx, "id = ?", id)
+	return takeUser(ctx, s.database, "id = ?", id)
 }
 
 // setGiven adds the columns whose value is not nil.

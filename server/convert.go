@@ -43,15 +43,15 @@ func timestampOrNull(t *time.Time) nullable.Nullable[time.Time] {
 	return nullable.NewNullableWithValue(timestamp(*t))
 }
 
-func session(s models.Session, current models.ID) api.Session {
+func session(s models.Session, current uuid.UUID) api.Session {
 	return api.Session{
-		ID: uuid.UUID(s.ID), CreatedAt: timestamp(s.CreatedAt), LastUsedAt: timestamp(s.LastUsedAt), ExpiresAt: timestamp(s.ExpiresAt),
+		ID: s.ID, CreatedAt: timestamp(s.CreatedAt), LastUsedAt: timestamp(s.LastUsedAt), ExpiresAt: timestamp(s.ExpiresAt),
 		UserAgent: textOrNull(s.UserAgent), IP: textOrNull(s.IP),
 		TokenTransport: api.TokenTransport(s.Transport), Current: s.ID == current,
 	}
 }
 
-func sessions(list []models.Session, current models.ID) []api.Session {
+func sessions(list []models.Session, current uuid.UUID) []api.Session {
 	sessions := make([]api.Session, 0, len(list))
 	for _, each := range list {
 		sessions = append(sessions, session(each, current))
@@ -62,7 +62,7 @@ func sessions(list []models.Session, current models.ID) []api.Session {
 // event converts an event to the form that staff members see.
 func event(e models.Event) api.Event {
 	shown := api.Event{
-		ID: uuid.UUID(e.ID), Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: userIDOrNull(&e.UserID),
+		ID: e.ID, Kind: api.EventKind(e.Kind), CreatedAt: timestamp(e.CreatedAt), UserID: userIDOrNull(&e.UserID),
 		Username: textOrNull(textOf(e.Username)), Actor: actor(e), ActorID: userIDOrNull(nil), ActorUsername: textOrNull(""),
 		Changes: changes(e.Changes), Detail: textOrNull(e.Detail),
 		SessionID: idOrNull(e.SessionID), IP: textOrNull(e.IP), UserAgent: textOrNull(e.UserAgent), RequestID: idOrNull(e.RequestID),
@@ -145,11 +145,11 @@ func textOrNull(text string) nullable.Nullable[string] {
 	return nullable.NewNullableWithValue(text)
 }
 
-func idOrNull(id *models.ID) nullable.Nullable[uuid.UUID] {
+func idOrNull(id *uuid.UUID) nullable.Nullable[uuid.UUID] {
 	if id == nil {
 		return uuidOrNull(uuid.Nil)
 	}
-	return uuidOrNull(uuid.UUID(*id))
+	return uuidOrNull(*id)
 }
 
 func uuidOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
@@ -159,7 +159,7 @@ func uuidOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
 	return nullable.NewNullableWithValue(id)
 }
 
-func export(data accounts.Export, current models.ID) api.ProfileExport {
+func export(data accounts.Export, current uuid.UUID) api.ProfileExport {
 	return api.ProfileExport{
 		ExportedAt: timestamp(data.At), User: profile(data.User), Sessions: sessions(data.Sessions, current), Events: events(data.Events, ownEvent),
 	}

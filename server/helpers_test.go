@@ -258,13 +258,13 @@ func row(t *testing.T, s *servertest.Server, c *servertest.Client) models.Sessio
 	return live.Session
 }
 
-func sessionID(t *testing.T, c *servertest.Client) models.ID {
+func sessionID(t *testing.T, c *servertest.Client) uuid.UUID {
 	t.Helper()
 	id, err := uuid.Parse(c.SessionID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return models.ID(id)
+	return id
 }
 
 // csrfOf returns the CSRF token of a client's session. In the body transport no response contains
@@ -279,7 +279,7 @@ func csrfOf(t *testing.T, c *servertest.Client) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	csrf := ring.CSRF(uuid.UUID(sessionID(t, c)))
+	csrf := ring.CSRF(sessionID(t, c))
 	if c.CSRF != "" && c.CSRF != csrf {
 		t.Fatalf("the CSRF token is %q, want %q", c.CSRF, csrf)
 	}

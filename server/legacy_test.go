@@ -129,7 +129,7 @@ func TestLegacyTokenIsExchangedForSession(t *testing.T) {
 			t.Errorf("%v", first)
 		}
 		id := uuid.MustParse(r.JSON["session"].(map[string]any)["id"].(string))
-		l, err := s.Store.Session(t.Context(), models.ID(id))
+		l, err := s.Store.Session(t.Context(), id)
 		if err != nil || l.User.LastLogin == nil || !l.User.LastLogin.Equal(l.CreatedAt) || l.AuthenticatedAt == nil || l.AuthenticatedAt.Year() != 1970 {
 			t.Errorf("error %v, last login %v, password presented at %v", err, l.User.LastLogin, l.AuthenticatedAt)
 		}
@@ -293,7 +293,7 @@ func identityOf(raw string) [sha256.Size]byte {
 func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string) {
 	t.Helper()
 	hash := identityOf(raw)
-	id := models.ID(uuid.Must(uuid.NewV7()))
+	id := uuid.Must(uuid.NewV7())
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	s.Database.Exec(t, `INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at, used_at)
 		VALUES (?, ?, ?, ?, '', '', '', '', '', '', '', ?, ?, ?)`, id[:], models.PurposeLegacyRefresh, hash[:], u.ID, now, now.Add(day), now)

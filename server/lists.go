@@ -92,7 +92,7 @@ func isDatabaseTime(t time.Time) bool {
 
 // pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
 // to old. The cursor stays valid if its session has ended since, because ids grow with time.
-func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
+func pageOfSessions(list []models.Session, current uuid.UUID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
 	after, err := decodeIDCursor(cursor)
 	if err != nil {
 		return api.SessionList{}, err
@@ -111,7 +111,7 @@ func pageOfSessions(list []models.Session, current models.ID, cursor *api.Cursor
 // eventQuery converts the filters that both lists of events accept.
 func eventQuery(kinds *api.EventKindQuery, from, before *time.Time, cursor *api.Cursor, limit *api.Limit) (models.EventQuery, error) {
 	at, err := decodeIDCursor(cursor)
-	q := models.EventQuery{From: from, Until: before, Before: models.ID(at), Limit: valueOr(limit, defaultLimit)}
+	q := models.EventQuery{From: from, Until: before, Before: at, Limit: valueOr(limit, defaultLimit)}
 	for _, kind := range valueOr(kinds, nil) {
 		q.Kinds = append(q.Kinds, string(kind))
 	}

@@ -130,7 +130,7 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 	id := uuid.Must(uuid.NewV7())
 	value := sha256.Sum256([]byte(ring.OneTime(id)))
 	t := models.OneTimeToken{
-		ID: models.ID(id), Purpose: models.PurposeVerify, Hash: value[:], Email: address(pending, i), EmailNorm: address(pending, i), Locale: "en",
+		ID: id, Purpose: models.PurposeVerify, Hash: value[:], Email: address(pending, i), EmailNorm: address(pending, i), Locale: "en",
 		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}
 	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}

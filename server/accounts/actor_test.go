@@ -52,7 +52,7 @@ var ownWrites = map[string]write{
 		return err
 	},
 	"RevokeSession": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
-		return s.RevokeSession(ctx, p, uuid.UUID(p.Session.ID), accounts.Client{})
+		return s.RevokeSession(ctx, p, p.Session.ID, accounts.Client{})
 	},
 	"RevokeAllSessions": func(ctx context.Context, s *accounts.Service, p accounts.Principal, _ servertest.User) error {
 		return s.RevokeAllSessions(ctx, p, false, accounts.Client{})

@@ -40,7 +40,7 @@ type UserDetail struct {
 // ListUsers returns the users that match the filter. next is the place after which the next page
 // begins, or nil if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	q, possible := f.query()
 	if !possible {
@@ -59,7 +59,7 @@ func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []m
 
 // GetUser returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
 func (s adminOperations) GetUser(ctx context.Context, id int64) (UserDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	d, err := s.profile(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
@@ -98,7 +98,7 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 	if err := newIdentity(&u); err != nil {
 		return UserDetail{}, err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	withUsername(&u)
 	err := s.forStaff(p).Tx(ctx, s.invitation(p, &u, client))
@@ -154,7 +154,7 @@ func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 // no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
 // SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
 func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if c.IfVersion != nil && !c.IfVersion(u.Version) {
@@ -180,7 +180,7 @@ func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, 
 // DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
 // RoleRequired, SuperuserLast, ServiceUnavailable.
 func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		deleted := audit.Event{Kind: models.EventDeleted, UserID: id, StaffID: p.User.ID, Client: client, Changes: audit.LostRoles(u)}
@@ -198,7 +198,7 @@ func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, 
 // if the user has no password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable,
 // RateLimited, ServiceUnavailable.
 func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive || u.Email == "" {
@@ -252,7 +252,7 @@ func (s adminOperations) staffMailLimits(p Principal, emailNorm string) []models
 // ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
 // Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
 func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
@@ -269,7 +269,7 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 // ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound,
 // ServiceUnavailable.
 func (s adminOperations) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	u, err := s.userByID(ctx, id)
 	if err != nil || !u.IsActive {
@@ -281,7 +281,7 @@ func (s adminOperations) ListUserSessions(ctx context.Context, id int64) ([]mode
 // RevokeAllUserSessions revokes every session of a user. Errors: ResourceNotFound, RoleRequired,
 // ServiceUnavailable.
 func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal, id int64, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		if !u.IsActive { // an inactive user has no live sessions
@@ -297,19 +297,19 @@ func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal,
 // RevokeUserSession revokes one session of a user. Errors: ResourceNotFound (there is no such user,
 // or the user has no such session), RoleRequired, ServiceUnavailable.
 func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id int64, session uuid.UUID, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
 	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
-		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: models.ID(session), Client: client})
+		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: session, Client: client})
 }
 
 // ListAllEvents returns the newest events of all users that match the query. next is the event
 // before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	return s.audit.List(ctx, q)
 }

@@ -290,7 +290,7 @@ func TestClusterKeepsNoEventsOfDeletedUser(t *testing.T) {
 	s, nodes := onCluster(t)
 	for range 60 {
 		u := s.replicas[0].NewUser()
-		e := models.Event{ID: models.ID(uuid.Must(uuid.NewV7())), UserID: u.ID, Kind: models.EventLoginFailed, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+		e := models.Event{ID: uuid.Must(uuid.NewV7()), UserID: u.ID, Kind: models.EventLoginFailed, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			if err := nodes[0].replica.Store.Tx(context.Background(), func(tx *models.Tx) error { return accounts.DeleteUser(tx, u.User, nil) }); err != nil {

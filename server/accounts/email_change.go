@@ -53,7 +53,7 @@ func (c emailChange) start(tx *models.Tx, limit models.RateLimitUse) (queued boo
 			return false, err
 		}
 	}
-	if err := tx.EndEmailChangesExcept(c.token.UserID, kept); err != nil {
+	if err := tx.EndTokens(models.TokenFilter{UserID: c.token.UserID, Purpose: models.PurposeEmailChange, ExceptEmailNorm: kept}); err != nil {
 		return false, err
 	}
 	if kept == "" {

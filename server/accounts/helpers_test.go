@@ -119,7 +119,7 @@ func (s *site) next(c *servertest.Client, options ...servertest.Option) *servert
 	return n
 }
 
-func id(c *servertest.Client) models.ID { return models.ID(uuid.MustParse(c.SessionID)) }
+func id(c *servertest.Client) uuid.UUID { return uuid.MustParse(c.SessionID) }
 
 // age makes the current generation of one session older.
 func (s *site) age(c *servertest.Client, by time.Duration) {

@@ -106,7 +106,7 @@ func (i *Import) usedToken(t DjangoToken) models.OneTimeToken {
 	}
 	hash := token.LegacyJTI(t.JTI)
 	return models.OneTimeToken{
-		ID: models.ID(uuid.Must(uuid.NewV7())), Purpose: models.PurposeLegacyRefresh, Hash: hash[:], UserID: max(0, t.UserID),
+		ID: uuid.Must(uuid.NewV7()), Purpose: models.PurposeLegacyRefresh, Hash: hash[:], UserID: max(0, t.UserID),
 		CreatedAt: i.at, ExpiresAt: end.UTC().Truncate(time.Microsecond), UsedAt: &i.at,
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
@@ -28,7 +26,7 @@ func (s linkTokens) requestLink(ctx context.Context, kind mail.Kind, email strin
 	if err != nil {
 		return err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	if err := s.allow(ctx, s.settings.RegistrationsPerClient.ForClient(string(kind), client.Network(), client.WideNetwork())...); err != nil {
 		return err
@@ -59,13 +57,13 @@ func (s linkTokens) findOpenToken(ctx context.Context, purpose, value string) (m
 // compute the value of its link. A value counts only if a secret of the present key ring derives
 // it, so that removing a secret invalidates its links.
 func (s linkTokens) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	t, err := s.store.Token(ctx, purpose, hashOf(value))
 	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
 		return t, problem.New(problem.LinkInvalid)
 	}
-	if err == nil && !slices.Contains(s.ring.OneTimes(uuid.UUID(t.ID)), value) {
+	if err == nil && !slices.Contains(s.ring.OneTimes(t.ID), value) {
 		return t, problem.New(problem.LinkInvalid)
 	}
 	return t, problem.FromStore(err)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
@@ -84,8 +86,8 @@ func (s *core) addKnownNetwork(ctx context.Context, u models.User, c Client, kno
 }
 
 // networkRateLimits returns the ids of the limits that the client's network has for the names of a user.
-func networkRateLimits(u models.User, c Client) []models.ID {
-	return []models.ID{
+func networkRateLimits(u models.User, c Client) []uuid.UUID {
+	return []uuid.UUID{
 		ratelimit.ID(loginOfKnown, nameAndNetwork(u.UsernameNorm, c)), ratelimit.ID(loginOfKnown, nameAndNetwork(u.EmailNorm, c)),
 	}
 }

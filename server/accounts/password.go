@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
@@ -65,7 +67,7 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
@@ -145,7 +147,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	after := u
 	after.SessionEpoch++
@@ -181,7 +183,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 }
 
 // hasSession reports whether the session's row exists.
-func (s passwordOperations) hasSession(ctx context.Context, id models.ID) bool {
+func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
 	_, err := s.store.Session(ctx, id)
 	return err == nil
 }
@@ -215,7 +217,7 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = retryAsRead(func() (_ models.User, err error) {
 		t, u, err = s.findReset(ctx, value)
@@ -265,7 +267,7 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 			func() error { return tx.UseToken(t) },
 			func() error { return changeUser(tx, u, patch, reset) },
 			func() error { return tx.ForgetNetworks(forgotten...) },
-			func() error { return tx.EndTokens(u.ID) }, // also the links that verify the address
+			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) }, // also the links that verify the address
 			func() error { return tx.ResetRateLimits(limits...) },
 			func() error { return tx.AddMails(notice) },
 		)

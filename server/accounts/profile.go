@@ -38,7 +38,7 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	if err != nil {
 		return UserDetail{}, err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	renames := s.renames(p, c)
 	if err := s.allow(ctx, renames...); err != nil {
@@ -133,7 +133,7 @@ func (s profileOperations) profileEvents(p Principal, before, after models.User,
 
 // GetProfile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
 func (s profileOperations) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	d, err := s.profile(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) { // deleted since the request was authenticated
@@ -151,7 +151,7 @@ func (s userLookup) profile(ctx context.Context, id int64) (UserDetail, error) {
 // DeleteAccount removes the principal's user permanently. The contract requires a recent
 // authentication. Errors: SessionRevoked, SuperuserLast, ServiceUnavailable.
 func (s profileOperations) DeleteAccount(ctx context.Context, p Principal, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeOwnUser(ctx, p, func(u models.User) error {
 		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
@@ -191,7 +191,7 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 	if err != nil {
 		return Export{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	user, err := s.GetProfile(ctx, p)
 	if err != nil {
@@ -204,7 +204,7 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 // ListEvents returns the newest events of the principal's user that match the query. next is the
 // event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	q.UserID = &p.User.ID
 	return s.audit.List(ctx, q)
@@ -221,7 +221,7 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 	if err != nil {
 		return err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	limit := s.recipientLimit(mail.EmailChange, norm)
 	requested := audit.Event{Kind: models.EventEmailChangeRequested, UserID: p.User.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(email)}
@@ -247,7 +247,7 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 // member has started. It does nothing if no change is pending. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
 		canceled := audit.Event{Kind: models.EventEmailChangeCanceled, UserID: u.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(pending.Email)}
@@ -273,7 +273,7 @@ func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, c
 // member's role and sessions. Errors: ResourceNotFound if no change is pending, SessionRevoked,
 // RateLimited, ServiceUnavailable.
 func (s profileOperations) ResendEmailChange(ctx context.Context, p Principal, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	var queued bool
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
@@ -331,7 +331,7 @@ func (s profileOperations) ConfirmEmailChange(ctx context.Context, value, passwo
 	if err := s.confirmByPassword(ctx, u, password, client); err != nil {
 		return err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = s.setEmail(ctx, t, u, client)
 	switch {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/metrics"
@@ -65,8 +67,8 @@ func (s passwordChecks) passwordRight(u models.User) models.RateLimitUse {
 
 // ownRateLimits returns the ids of the limits that keep a user from logging in and from changing the
 // account.
-func ownRateLimits(u models.User) []models.ID {
-	return []models.ID{
+func ownRateLimits(u models.User) []uuid.UUID {
+	return []uuid.UUID{
 		ratelimit.ID(loginOfAccount, u.UsernameNorm), ratelimit.ID(loginOfAccount, u.EmailNorm),
 		ratelimit.ID(passwordOfUser, subjectOf(u)), ratelimit.ID(passwordsOfUser, subjectOf(u)),
 		ratelimit.ID(mailsTo+resets, u.EmailNorm), // a reset that a stranger requested must not prevent the next one

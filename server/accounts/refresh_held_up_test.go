@@ -72,7 +72,7 @@ func (s *site) lock(c *servertest.Client) (release func()) {
 	for _, door := range s.db.BackDoors() {
 		tx, err := door.BeginTx(context.Background(), nil)
 		must(s.t, err)
-		_, err = tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id(c))
+		_, err = tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", servertest.Args(id(c))...)
 		must(s.t, err)
 		held = append(held, tx)
 	}

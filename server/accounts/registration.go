@@ -62,7 +62,7 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	m := s.outbox.NewRequest(mail.Verify, u.Email, u.EmailNorm, r.Client)
 	if r.Locale != "" {
@@ -274,7 +274,7 @@ func (s registrationOperations) registrationsOfLink(ctx context.Context, t model
 // completeRegistration creates the user of a registration, or verifies the address of the user that
 // exists already. Errors: ServiceUnavailable.
 func (s registrationOperations) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	complete := s.createRegistrant
 	if t.UserID != 0 {
@@ -324,7 +324,9 @@ func (s registrationOperations) createRegistrant(ctx context.Context, t models.O
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
 				func() error { return tx.UseToken(t) },
-				func() error { return tx.EndRegistrations(t.EmailNorm) },
+				func() error {
+					return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})
+				},
 				func() error { return createUser(tx, u, registered) },
 				func() error { return tx.SetTokenUser(t, u.ID) },
 			)

@@ -31,9 +31,6 @@ type Settings struct {
 	Limits
 }
 
-// callTime bounds the work for a request whose context has no earlier deadline.
-const callTime = models.CallTime
-
 // Service implements the operations over one database and one key ring. It has one part for each
 // tag of the contract, in the file of that name, and one for the commands of the operator.
 type Service struct {
@@ -110,7 +107,7 @@ func compose(c *core) *Service {
 		passwordOperations:     passwordOperations{c, users, passwords, links},
 		profileOperations:      profileOperations{c, users, passwords, links},
 		adminOperations:        adminOperations{c, users, links},
-		systemOperations:       systemOperations{core: c, passwordChecks: passwords, state: &systemState{written: writeProof{row: models.ID(uuid.Must(uuid.NewV7()))}}},
+		systemOperations:       systemOperations{core: c, passwordChecks: passwords, state: &systemState{written: writeProof{row: uuid.Must(uuid.NewV7())}}},
 		operatorCommands:       operatorCommands{c, users, passwords},
 	}
 }
@@ -161,9 +158,6 @@ var ErrBacklog = outbox.ErrBacklog
 func (s *core) mayRecord(ctx context.Context, u models.User, kind string) bool {
 	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.For(kind, subjectOf(u))))
 }
-
-// deadline detaches a context from the caller; see [models.Detach].
-func deadline(ctx context.Context) (context.Context, context.CancelFunc) { return models.Detach(ctx) }
 
 // ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy

@@ -120,7 +120,7 @@ func unverified(u models.User) bool {
 // not, a stranger could lock the other user out by registering that username as an address. One
 // statement looks for both, because the time would otherwise reveal which of them a name is.
 func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	norm := name.Norm
 	switch {
@@ -188,7 +188,7 @@ func (s sessionOperations) Reauthenticate(ctx context.Context, p Principal, pass
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		if err := tx.RecordAuthentication(p.Session.ID, u.ID, p.At); err != nil {
@@ -212,14 +212,14 @@ func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]mod
 // does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
 func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
 	return sessions.Revoke(ctx, s.forUser(p), models.RevokedByUser,
-		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: models.ID(id), Client: client})
+		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: id, Client: client})
 }
 
 // RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
 // also against a login in flight. Errors: SessionRevoked (the principal's own session has ended in
 // the meantime, and nothing was changed), ServiceUnavailable.
 func (s sessionOperations) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
-	ctx, cancel := deadline(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	e := audit.Event{Kind: models.EventSessionsRevoked, UserID: p.User.ID, SessionID: p.Session.ID, Client: client}
 	err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
@@ -241,7 +241,7 @@ func revokeAllSessions(tx *models.Tx, u models.User, events ...audit.Event) erro
 	if err := tx.RevokeAllSessions(u); err != nil {
 		return err
 	}
-	if err := tx.EndEmailChangesBy(u.ID); err != nil {
+	if err := tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}); err != nil {
 		return err
 	}
 	return audit.Record(tx, events...)

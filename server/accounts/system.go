@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
@@ -74,7 +76,7 @@ const (
 // writeProof is the outcome of the last write made by a check of readiness. The row belongs to this
 // process.
 type writeProof struct {
-	row models.ID
+	row uuid.UUID
 	mu  sync.Mutex
 	at  time.Time
 	err error
@@ -134,14 +136,14 @@ const (
 // many. Every replica may call it, also at the same time.
 func (s systemOperations) CleanUp(ctx context.Context) (total int64, err error) {
 	for _, old := range []struct {
-		remove func(context.Context, time.Time, int) (int64, error)
-		keep   time.Duration
+		rows models.ObsoleteRows
+		keep time.Duration
 	}{
-		{s.store.DeleteExpired, keepSessions}, {s.store.DeleteOldTokens, keepTokens}, {s.store.DeleteOldMails, outbox.Retention},
-		{s.store.DeleteOldRateLimits, keepRateLimits}, {s.store.DeleteOldEvents, s.settings.EventRetention},
+		{models.EndedSessions, keepSessions}, {models.ExpiredTokens, keepTokens}, {models.FinishedMails, outbox.Retention},
+		{models.EndedRateLimits, keepRateLimits}, {models.OldEvents, s.settings.EventRetention},
 	} {
 		for ctx.Err() == nil {
-			n, err := old.remove(ctx, s.now().Add(-old.keep), deleteAtOnce)
+			n, err := s.store.DeleteObsolete(ctx, old.rows, s.now().Add(-old.keep), deleteAtOnce)
 			total += n
 			if err != nil {
 				return total, err

@@ -42,14 +42,14 @@ func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audi
 // they are of no use without it.
 func endLinks(tx *models.Tx, u models.User, p models.UserPatch) error {
 	if p.EmailNorm != nil {
-		if err := tx.EndTokens(u.ID); err != nil {
+		if err := tx.EndTokens(models.TokenFilter{UserID: u.ID}); err != nil {
 			return err
 		}
 	}
 	if p.Password == nil && p.IsActive == nil {
 		return nil
 	}
-	if err := tx.EndTokens(u.ID, models.PurposeVerify); err != nil {
+	if err := tx.EndTokens(models.TokenFilter{UserID: u.ID, ExceptPurpose: models.PurposeVerify}); err != nil {
 		return err
 	}
 	return outbox.CancelLinks(tx, u.EmailNorm)
@@ -62,12 +62,12 @@ func endLinks(tx *models.Tx, u models.User, p models.UserPatch) error {
 // superuser's account to a mailbox of their own, and take over that account after the removal.
 func endEmailChanges(tx *models.Tx, u models.User, p models.UserPatch) error {
 	if grantsRole(u, p) {
-		if err := tx.EndEmailChanges(u.ID); err != nil {
+		if err := tx.EndEmailChanges(models.EmailChanges{UserID: u.ID}); err != nil {
 			return err
 		}
 	}
 	if p.NextEpoch || p.IsActive != nil || p.IsStaff != nil || p.IsSuperuser != nil {
-		return tx.EndEmailChangesBy(u.ID)
+		return tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID})
 	}
 	return nil
 }
@@ -115,13 +115,11 @@ func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...a
 	return runSteps(
 		func() error { return keepSuperuser(tx, u) },
 		func() error { return tx.DeleteUser(u) },
-		func() error { return tx.DeleteOwnEvents(u.ID) },
+		func() error { return tx.DeleteRows(u, models.UserEvents) },
 		func() error { return tx.ClearEvents(u.ID) },
 		func() error { return tx.ForgetNetworks(u.UsernameNorm, u.EmailNorm) },
-		func() error { return tx.EndEmailChangesBy(u.ID) },
-		func() error { return tx.DeleteSessions(u) },
-		func() error { return tx.DeleteTokens(u) },
-		func() error { return tx.DeleteMails(u) },
+		func() error { return tx.EndEmailChanges(models.EmailChanges{ActorID: u.ID}) },
+		func() error { return tx.DeleteRows(u, models.UserSessions, models.UserTokens, models.UserMails) },
 		func() error { return keepImportedID(tx, u) },
 		func() error { return audit.Record(tx, events...) },
 		func() error { return tx.AddMails(notices...) },

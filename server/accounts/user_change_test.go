@@ -253,4 +253,4 @@ func TestDeleteUserKeepsEventsOfStaff(t *testing.T) {
 	})
 }
 
-func newID() models.ID { return models.ID(uuid.Must(uuid.NewV7())) }
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

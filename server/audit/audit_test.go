@@ -35,7 +35,7 @@ func logged(t *testing.T, s *servertest.Server, userID int64) (list []models.Eve
 	events, err := s.Store.Events(t.Context(), models.EventQuery{UserID: &userID, Limit: 100})
 	must(t, err)
 	for _, e := range events {
-		e.ID, e.Username, e.ActorUsername = models.ID{}, nil, nil
+		e.ID, e.Username, e.ActorUsername = uuid.Nil, nil, nil
 		list = append([]models.Event{e}, list...)
 	}
 	return list
@@ -46,7 +46,7 @@ func logged(t *testing.T, s *servertest.Server, userID int64) (list []models.Eve
 func TestRecordStoresEventWithInstantOfTransaction(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := servertest.Start(t, servertest.Options{Engine: e, HoldMail: true})
-		u, session, request := s.NewUser(), models.ID(uuid.New()), uuid.New()
+		u, session, request := s.NewUser(), uuid.New(), uuid.New()
 		staff := u.ID + 1
 		var at time.Time
 		must(t, s.Store.Tx(t.Context(), func(tx *models.Tx) error {
@@ -57,7 +57,7 @@ func TestRecordStoresEventWithInstantOfTransaction(t *testing.T) {
 					Client: audit.Client{IP: "192.0.2.1", UserAgent: "test", RequestID: request}},
 			)
 		}))
-		before, after, requestID := "false", "true", models.ID(request)
+		before, after, requestID := "false", "true", request
 		want := []models.Event{
 			{UserID: u.ID, Kind: models.EventActivated, CreatedAt: at, Changes: models.Changes{{Field: "is_active", Before: &before, After: &after}}},
 			{UserID: u.ID, Kind: models.EventLogout, CreatedAt: at, ActorID: &staff, SessionID: &session, RequestID: &requestID,

@@ -18,7 +18,7 @@ type Event struct {
 	Kind      models.EventKind
 	UserID    int64
 	StaffID   int64     // the staff member who caused the event, or 0
-	SessionID models.ID // the zero ID if the event belongs to no session
+	SessionID uuid.UUID // zero if the event belongs to no session
 	Client    Client    // zero if the operator caused the event: it then has no request
 	Changes   models.Changes
 	// Detail is a few English words for people, or empty if the kind and the changes say it all. It
@@ -38,11 +38,11 @@ func (e Event) Row(at time.Time) models.Event {
 	if e.StaffID != 0 {
 		row.ActorID = &e.StaffID
 	}
-	if e.SessionID != (models.ID{}) {
+	if e.SessionID != uuid.Nil {
 		row.SessionID = &e.SessionID
 	}
 	if e.Client.RequestID != uuid.Nil {
-		id := models.ID(e.Client.RequestID)
+		id := e.Client.RequestID
 		row.RequestID = &id
 	}
 	return row

@@ -34,7 +34,7 @@ func (l *Log) List(ctx context.Context, q models.EventQuery) (page []models.Even
 	}
 	if len(page) > limit {
 		page = page[:limit]
-		next = uuid.UUID(page[limit-1].ID)
+		next = page[limit-1].ID
 	}
 	return page, next, nil
 }

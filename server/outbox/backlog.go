@@ -16,8 +16,6 @@ const (
 	maxBacklog    = 1000
 	backlogMemory = time.Second
 	backlogRetry  = 5 * time.Second
-	// storeTime bounds a call of the database that a request or the outcome of a mail waits for.
-	storeTime = 2500 * time.Millisecond
 )
 
 // ErrBacklog is the cause of ServiceUnavailable if too many requested mails wait to be sent.
@@ -32,7 +30,7 @@ var ErrBacklog = errors.New("too many requested mails wait to be sent")
 // the address. Each priority is counted separately: a flood of registrations, each of which sends a
 // real mail, must not keep owners from requesting a reset. Errors: ServiceUnavailable.
 func (o *Outbox) CheckBacklog(ctx context.Context, k mail.Kind) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	full, err := o.isBacklogFull(ctx, o.kinds[string(k)].priority)
 	if err != nil {

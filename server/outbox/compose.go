@@ -72,7 +72,7 @@ func (o *Outbox) composeToNewAddress(ctx context.Context, m models.Mail, message
 // the configuration alone: an attacker could otherwise use a Host header to have the owner's link
 // lead to the attacker's host. Errors: models.ErrNotFound if the token is no longer open;
 // errNoSecret.
-func (o *Outbox) addLink(ctx context.Context, message mail.Message, id models.ID) (mail.Message, error) {
+func (o *Outbox) addLink(ctx context.Context, message mail.Message, id uuid.UUID) (mail.Message, error) {
 	k := o.kinds[string(message.Kind)]
 	t, err := o.Store.TokenByID(ctx, k.purpose, id)
 	if err != nil {
@@ -81,7 +81,7 @@ func (o *Outbox) addLink(ctx context.Context, message mail.Message, id models.ID
 	if t.UsedAt != nil || !o.Now().Before(t.ExpiresAt) {
 		return message, models.ErrNotFound
 	}
-	for _, value := range o.Ring.OneTimes(uuid.UUID(id)) {
+	for _, value := range o.Ring.OneTimes(id) {
 		if bytes.Equal(hashOf(value), t.Hash) {
 			message.Link, message.ValidFor = pageURL(k.page, value, message.Locale), t.ExpiresAt.Sub(message.Date)
 			return message, nil

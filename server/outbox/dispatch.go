@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/metrics"
@@ -46,7 +48,7 @@ func (s *senders) isFlood(due, decoys int) bool {
 // not have the account or the registration that the request was about. They are looked up together,
 // before they are claimed, so that a flood of requests costs a few statements per batch. compose
 // checks the same again for each mail that is sent.
-func (s *senders) findDecoys(ctx context.Context, due []models.Mail) (map[models.ID]bool, error) {
+func (s *senders) findDecoys(ctx context.Context, due []models.Mail) (map[uuid.UUID]bool, error) {
 	requested := map[string][]string{}
 	for _, m := range due {
 		if m.Priority != models.PriorityKnown {
@@ -62,7 +64,7 @@ func (s *senders) findDecoys(ctx context.Context, due []models.Mail) (map[models
 		return nil, err
 	}
 	found := map[string][]string{string(mail.Reset): users, string(Resend): registrants}
-	decoys := map[models.ID]bool{}
+	decoys := map[uuid.UUID]bool{}
 	for _, m := range due {
 		recipients, isLookedUp := found[m.Kind]
 		if isLookedUp && m.Priority != models.PriorityKnown && !slices.Contains(recipients, m.EmailNorm) {
@@ -97,7 +99,7 @@ func isRestricted(m models.Mail) bool { return m.Priority == models.PriorityKnow
 // batch is the mails that are read at once.
 type batch struct {
 	*senders
-	decoys  map[models.ID]bool
+	decoys  map[uuid.UUID]bool
 	isFlood bool
 	excess  []models.Mail // decoys of a flood that get no slot
 	waiting map[lane]bool // lanes whose next mail waits for a slot

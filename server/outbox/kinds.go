@@ -77,7 +77,7 @@ func (o *Outbox) NewNotices(u models.User, k mail.Kind, client audit.Client) []m
 func (o *Outbox) newMail(k mail.Kind, client audit.Client) models.Mail {
 	now := o.Now()
 	return models.Mail{
-		ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(k), Locale: languageOf(client.AcceptLanguage),
+		ID: uuid.Must(uuid.NewV7()), Kind: string(k), Locale: languageOf(client.AcceptLanguage),
 		CreatedAt: now, NextAt: now, ExpiresAt: now.Add(o.kinds[string(k)].life),
 	}
 }

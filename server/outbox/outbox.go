@@ -10,8 +10,6 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/models"
 	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/ratelimit"
@@ -98,7 +96,7 @@ func (o *Outbox) Wake() {
 // and the server's secret.
 func (o *Outbox) NewToken(purpose string, m models.Mail) models.OneTimeToken {
 	return models.OneTimeToken{
-		ID: m.ID, Purpose: purpose, Hash: hashOf(o.Ring.OneTime(uuid.UUID(m.ID))), CreatedAt: m.CreatedAt, ExpiresAt: m.ExpiresAt,
+		ID: m.ID, Purpose: purpose, Hash: hashOf(o.Ring.OneTime(m.ID)), CreatedAt: m.CreatedAt, ExpiresAt: m.ExpiresAt,
 	}
 }
 

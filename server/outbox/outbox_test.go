@@ -259,7 +259,7 @@ func TestTwoReplicasSendEachMailOnce(t *testing.T) {
 		now := time.Now().UTC().Truncate(time.Microsecond)
 		for i := range mails {
 			m := models.Mail{
-				ID: models.ID(uuid.Must(uuid.NewV7())), Kind: string(mail.PasswordChanged), Email: fmt.Sprintf("u%d@example.com", i), Locale: "en",
+				ID: uuid.Must(uuid.NewV7()), Kind: string(mail.PasswordChanged), Email: fmt.Sprintf("u%d@example.com", i), Locale: "en",
 				CreatedAt: now, NextAt: now, ExpiresAt: now.Add(time.Hour),
 			}
 			must(t, a.Store.Tx(t.Context(), func(tx *models.Tx) error { return outbox.Queue(tx, m) }))

@@ -129,7 +129,7 @@ func (s *senders) send(ctx context.Context, m models.Mail, isDecoy bool) {
 	}
 	// The outcome must be stored even if the process has been told to stop. Otherwise the mail is
 	// sent again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), models.CallTime)
 	defer cancel()
 	if outcome == "" {
 		s.Count(metrics.MailRetried)

@@ -17,7 +17,7 @@ const (
 // zero time. A known network is one from which the owner of the name has signed in or reset the
 // password. It takes the same time whether or not a user has the name.
 func (l *Limiter) KnownNetwork(ctx context.Context, name, network string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, allowTime)
+	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
 	return l.store.KnownNetwork(ctx, name, network, l.now())
 }
@@ -30,7 +30,7 @@ func (l *Limiter) AddKnownNetwork(ctx context.Context, u models.User, network st
 	if known.After(until.Add(-knownNetworkRenew)) {
 		return nil
 	}
-	ctx, cancel := detached(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	return l.store.Tx(ctx, func(tx *models.Tx) error {
 		now, err := tx.LockedUser(u.ID)

@@ -13,6 +13,8 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 )
 
@@ -50,7 +52,7 @@ func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
 }
 
 // ID returns the id of the row that counts the actions of a subject.
-func ID(kind, subject string) models.ID {
+func ID(kind, subject string) uuid.UUID {
 	sum := sha256.Sum256([]byte(kind + "\x00" + subject))
-	return models.ID(sum[:16])
+	return uuid.UUID(sum[:16])
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 )
 
@@ -21,12 +23,8 @@ func New(store *models.Store, now func() time.Time) *Limiter {
 	return &Limiter{store: store.WithClock(now), now: now}
 }
 
-const (
-	// allowTime bounds a call whose context has no earlier deadline.
-	allowTime = 2500 * time.Millisecond
-	// refundTime bounds a refund.
-	refundTime = 500 * time.Millisecond
-)
+// refundTime bounds a refund.
+const refundTime = 500 * time.Millisecond
 
 // Allow counts one action against each of these limits, or against none if one of them is exceeded.
 // The caller calls it before the action. Errors: *Exceeded, with the latest time if several limits
@@ -39,7 +37,7 @@ func (l *Limiter) Allow(ctx context.Context, uses ...models.RateLimitUse) error 
 		return err
 	}
 	// The caller may disconnect, but a count that has begun is completed.
-	ctx, cancel := detached(ctx)
+	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	now := l.now()
 	err := l.store.Tx(ctx, func(tx *models.Tx) error { return tx.CountUses(uses...) })
@@ -64,7 +62,7 @@ func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error
 	if uses = enabled(uses); len(uses) == 0 {
 		return nil
 	}
-	ids := make([]models.ID, 0, len(uses))
+	ids := make([]uuid.UUID, 0, len(uses))
 	for _, use := range uses {
 		ids = append(ids, use.ID)
 	}
@@ -95,15 +93,4 @@ func enabled(uses []models.RateLimitUse) []models.RateLimitUse {
 		}
 	}
 	return on
-}
-
-// detached returns a context that is not canceled with ctx. The deadline stays; without one, it is
-// allowTime from now.
-func detached(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	ctx = context.WithoutCancel(ctx)
-	if !ok {
-		return context.WithTimeout(ctx, allowTime)
-	}
-	return context.WithDeadline(ctx, end)
 }

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 )
 
@@ -13,7 +15,7 @@ import (
 // once.
 type memory struct {
 	mu     sync.Mutex
-	limits map[models.ID]rejection
+	limits map[uuid.UUID]rejection
 }
 
 type rejection struct {
@@ -43,7 +45,7 @@ func (m *memory) add(exceeded *models.RateLimitExceeded, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.limits) >= maxMemory || m.limits == nil {
-		m.limits = map[models.ID]rejection{} // the limits that this forgets are read from the database
+		m.limits = map[uuid.UUID]rejection{} // the limits that this forgets are read from the database
 	}
 	m.limits[exceeded.ID] = rejection{exceeded, now.Add(memoryTime)}
 }

@@ -142,15 +142,27 @@ func dial(t testing.TB, u *url.URL, name string) *sql.DB {
 // Exec runs a statement without the server.
 func (d *Database) Exec(t testing.TB, query string, args ...any) {
 	t.Helper()
-	_, err := d.SQL.ExecContext(context.Background(), query, args...)
+	_, err := d.SQL.ExecContext(context.Background(), query, Args(args...)...)
 	must(t, err)
 }
 
 // Count returns the single number that a query selects.
 func (d *Database) Count(t testing.TB, query string, args ...any) (n int64) {
 	t.Helper()
-	must(t, d.SQL.QueryRowContext(context.Background(), query, args...).Scan(&n))
+	must(t, d.SQL.QueryRowContext(context.Background(), query, Args(args...)...).Scan(&n))
 	return n
+}
+
+// Args returns the arguments of a statement for SQL. An id becomes the 16 bytes that the column
+// holds; models does the same for its own connections.
+func Args(args ...any) []any {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if id, ok := a.(uuid.UUID); ok {
+			args[i] = id[:]
+		}
+	}
+	return args
 }
 
 // Age makes the current generation of every session older, as if by more time had passed since its

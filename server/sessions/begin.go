@@ -16,7 +16,7 @@ import (
 
 // NewSession describes a session to begin. User is as read before.
 type NewSession struct {
-	ID              models.ID // a new one if zero
+	ID              uuid.UUID // a new one if zero
 	User            models.User
 	Transport       token.Transport
 	Client          audit.Client
@@ -79,7 +79,7 @@ func recordLogin(tx *models.Tx, u models.User) error {
 	if u.LastLogin == nil {
 		err := tx.RecordFirstLogin(u)
 		if err == nil {
-			return tx.EndEmailChanges(u.ID)
+			return tx.EndEmailChanges(models.EmailChanges{UserID: u.ID})
 		}
 		if !errors.Is(err, models.ErrNotFound) { // otherwise a concurrent login may have been the first
 			return err
@@ -112,7 +112,7 @@ func (m *Manager) startSession(tx *models.Tx, n NewSession, detail string) (mode
 // models.ErrClock.
 func (m *Manager) Add(tx *models.Tx, n NewSession) (models.Session, error) {
 	now, id := tx.Now(), n.ID
-	if id == (models.ID{}) {
+	if id == uuid.Nil {
 		id = NewID()
 	}
 	end := now.Add(m.policy.SessionMaxAge).Truncate(time.Second)
@@ -125,7 +125,7 @@ func (m *Manager) Add(tx *models.Tx, n NewSession) (models.Session, error) {
 }
 
 // NewID returns the id of a new session.
-func NewID() models.ID { return models.ID(uuid.Must(uuid.NewV7())) }
+func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // pause waits before the next try, a little longer each time. It reports false if no time is left.
 func pause(ctx context.Context, try int) bool {

@@ -46,12 +46,12 @@ type judged struct {
 func (j judged) ask(p Policy) verdict {
 	l := models.Live{
 		Session: models.Session{
-			ID: models.ID(uuid.New()), UserID: 1, Epoch: 5, Generation: current, RotatedAt: noon.Add(-j.age), Transport: string(token.Hybrid),
+			ID: uuid.New(), UserID: 1, Epoch: 5, Generation: current, RotatedAt: noon.Add(-j.age), Transport: string(token.Hybrid),
 			IdleExpiresAt: noon.Add(time.Hour), ExpiresAt: noon.Add(2 * time.Hour), Attempt: j.rotation,
 		},
 		User: models.User{ID: 1, SessionEpoch: 5, IsActive: true},
 	}
-	c := Credential{Location: RefreshCookie, Subject: 1, Session: uuid.UUID(l.ID), Generation: current - j.behind, Transport: token.Hybrid, SessionExpiresAt: l.ExpiresAt}
+	c := Credential{Location: RefreshCookie, Subject: 1, Session: l.ID, Generation: current - j.behind, Transport: token.Hybrid, SessionExpiresAt: l.ExpiresAt}
 	if j.credential != nil {
 		j.credential(&c)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/accounts/models"
 	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/problem"
@@ -59,7 +61,7 @@ type exchanging struct {
 	in RefreshInput
 	// id is that of the new session. It is the same in each try: if the answer to a COMMIT was lost,
 	// the next try finds its own session.
-	id models.ID
+	id uuid.UUID
 }
 
 // exchange begins a session for a legacy token, once. [LegacyTokens] decides which users may have

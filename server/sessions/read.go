@@ -87,7 +87,7 @@ func (m *Manager) List(ctx context.Context, u models.User) ([]models.Session, er
 func (m *Manager) readSession(ctx context.Context, c Credential) (models.Live, error) {
 	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
-	l, err := m.store.Session(ctx, models.ID(c.Session))
+	l, err := m.store.Session(ctx, c.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return l, problem.New(problem.SessionRevoked)
 	}

@@ -111,7 +111,7 @@ func (r *refreshing) rotateBlind(ctx context.Context) (Tokens, bool) {
 func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expiresAt time.Time) (Tokens, bool, error) {
 	c, now := r.in.Credential, r.now()
 	rotation := models.Rotation{
-		ID: models.ID(c.Session), UserID: c.Subject, Generation: c.Generation, Transport: string(transport), ExpiresAt: expiresAt,
+		ID: c.Session, UserID: c.Subject, Generation: c.Generation, Transport: string(transport), ExpiresAt: expiresAt,
 		Now: now, IdleExpiresAt: r.policy.idleEnd(transport, now, expiresAt), Attempt: r.attempt,
 		UserAgent: r.in.Client.UserAgent, IP: r.in.Client.IP, Tolerance: r.policy.tolerance(),
 	}
@@ -140,7 +140,7 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 // was faster or the database did not answer: decide again.
 func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
 	before := r.now()
-	l, err := r.store.Session(ctx, models.ID(r.in.Credential.Session))
+	l, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	}

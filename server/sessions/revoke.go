@@ -27,7 +27,7 @@ func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client)
 		}
 	}
 	err := Revoke(ctx, m.store, models.RevokedByLogout,
-		audit.Event{Kind: models.EventLogout, UserID: c.Subject, SessionID: models.ID(c.Session), Client: client})
+		audit.Event{Kind: models.EventLogout, UserID: c.Subject, SessionID: c.Session, Client: client})
 	if errors.Is(err, problem.New(problem.ResourceNotFound)) {
 		return nil
 	}

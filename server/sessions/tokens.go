@@ -35,7 +35,7 @@ const (
 
 func grantOf(s models.Session) token.Grant {
 	return token.Grant{
-		Subject: s.UserID, Session: uuid.UUID(s.ID), Generation: s.Generation, Transport: transportOf(s),
+		Subject: s.UserID, Session: s.ID, Generation: s.Generation, Transport: transportOf(s),
 		RotatedAt: s.RotatedAt, IdleExpiresAt: s.IdleExpiresAt, ExpiresAt: s.ExpiresAt,
 	}
 }

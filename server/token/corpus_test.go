@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
-	"github.com/google/go-cmp/cmp"
 )
 
 // The corpus is in tokentest, because other tests send it over HTTP.

@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/accounts/server/token"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"example.com/accounts/server/token"
 )
 
 // The wire format is fixed to the byte. A change logs out all users with tokens in the old format,

@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/accounts/server/token"
-	"example.com/accounts/server/token/tokentest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"example.com/accounts/server/token"
+	"example.com/accounts/server/token/tokentest"
 )
 
 func TestNewKeyRingRejectsInvalidSecrets(t *testing.T) {

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/accounts/server/token"
 	"example.com/accounts/server/token/tokentest"
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestAccessTokenIsValidUntilExpiry(t *testing.T) {

@@ -103,7 +103,7 @@ func (s *storm) count() (rotations, ended int) {
 // rotate rotates the client's token until the server has stopped.
 func (s *storm) rotate(c *servertest.Client) {
 	for {
-		id := models.ID(uuid.MustParse(c.SessionID))
+		id := uuid.MustParse(c.SessionID)
 		s.db.Exec(s.t, "UPDATE sessions SET rotated_at = ? WHERE id = ?", time.Now().UTC().Add(-36*time.Second), id)
 		r, err := c.Try(http.MethodPost, "/accounts/refresh_token", c.RefreshBody())
 		if err != nil {

@@ -126,8 +126,8 @@ func (r *running) hold(db *servertest.Database, c *servertest.Client) held {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	id := models.ID(uuid.MustParse(c.SessionID))
-	if _, err := tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id); err != nil {
+	id := uuid.MustParse(c.SessionID)
+	if _, err := tx.ExecContext(context.Background(), "UPDATE sessions SET ip = 'locked' WHERE id = ?", id[:]); err != nil {
 		r.t.Fatal(err)
 	}
 	h := held{release: func() { _ = tx.Rollback() }, answer: make(chan *servertest.Response, 1)}
