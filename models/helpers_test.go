@@ -78,7 +78,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 func (f *fixture) newUser(name string) models.User {
 	f.t.Helper()
 	u := models.User{
-		Username: name, UsernameNorm: name, Email: name + "@example.com", EmailNorm: name + "@example.com", Password: "hash of " + name,
+		Username: name, UsernameNorm: name, Email: name + "@example.com", EmailNorm: name + "@example.com", Password: models.PasswordHash("hash of " + name),
 		IsActive: true, SessionEpoch: 1000, DateJoined: now(),
 	}
 	ok(f.t, f.CreateUser(f.t.Context(), &u))
@@ -157,7 +157,7 @@ func (f *fixture) ChangeUser(ctx context.Context, u models.User, p models.UserPa
 	return f.Tx(ctx, func(tx *models.Tx) error { return tx.ChangeUser(u, p) })
 }
 
-func (f *fixture) SetPassword(ctx context.Context, u models.User, hash string) error {
+func (f *fixture) SetPassword(ctx context.Context, u models.User, hash models.PasswordHash) error {
 	return f.changeAndEndLinks(ctx, u, models.UserPatch{Password: &hash, NextEpoch: true})
 }
 
@@ -217,7 +217,7 @@ func (f *fixture) CompleteRegistration(ctx context.Context, s *models.Store, t m
 }
 
 // ResetPassword sets the password of a user as read with the token of a reset.
-func (f *fixture) ResetPassword(ctx context.Context, s *models.Store, t models.OneTimeToken, u models.User, hash string) error {
+func (f *fixture) ResetPassword(ctx context.Context, s *models.Store, t models.OneTimeToken, u models.User, hash models.PasswordHash) error {
 	return s.Tx(ctx, func(tx *models.Tx) error {
 		now := tx.Now()
 		return inOrder(
@@ -297,7 +297,7 @@ func (f *fixture) at(ctx context.Context, now time.Time, do func(tx *models.Tx) 
 }
 
 // CreateSession adds the session of a login at the session's own time.
-func (f *fixture) CreateSession(ctx context.Context, s models.Session, oldHash, rehash string, limit int, tolerance time.Duration) error {
+func (f *fixture) CreateSession(ctx context.Context, s models.Session, oldHash, rehash models.PasswordHash, limit int, tolerance time.Duration) error {
 	u := models.User{ID: s.UserID, SessionEpoch: s.Epoch, Password: oldHash}
 	return f.at(ctx, s.CreatedAt, func(tx *models.Tx) error {
 		if err := tx.RecordLogin(u); err != nil {

@@ -287,8 +287,8 @@ func wanted(t *testing.T, e servertest.Engine, model any) (list []column) {
 	s, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
 	ok(t, err)
 	types := map[servertest.Engine]map[string]string{
-		servertest.SQLite: {"string": "TEXT", "text": "TEXT", "int": "INTEGER", "MailPriority": "INTEGER", "int64": "INTEGER", "bool": "BOOLEAN", "Time": "DATETIME", "UUID": "BLOB", "bytes": "BLOB", "hash": "BLOB"},
-		servertest.MySQL:  {"string": "varchar", "text": "text", "int": "int", "MailPriority": "int", "int64": "bigint", "bool": "tinyint(1)", "Time": "datetime(6)", "UUID": "binary(16)", "bytes": "binary(16)", "hash": "binary(32)"},
+		servertest.SQLite: {"string": "TEXT", "PasswordHash": "TEXT", "text": "TEXT", "int": "INTEGER", "MailPriority": "INTEGER", "int64": "INTEGER", "bool": "BOOLEAN", "Time": "DATETIME", "UUID": "BLOB", "bytes": "BLOB", "hash": "BLOB"},
+		servertest.MySQL:  {"string": "varchar", "PasswordHash": "varchar", "text": "text", "int": "int", "MailPriority": "int", "int64": "bigint", "bool": "tinyint(1)", "Time": "datetime(6)", "UUID": "binary(16)", "bytes": "binary(16)", "hash": "binary(32)"},
 	}[e]
 	for _, field := range s.Fields {
 		if !field.Creatable { // read from another table

@@ -28,7 +28,7 @@ type OneTimeToken struct {
 	FirstName string
 	LastName  string
 	Locale    string
-	Password  string    // the hash
+	Password  PasswordHash
 	CreatedAt time.Time `gorm:"autoCreateTime:false"`
 	ExpiresAt time.Time
 	UsedAt    *time.Time

@@ -92,7 +92,7 @@ func TestResetIsUsedOnce(t *testing.T) {
 		token := f.reset(now())
 		u := f.reload(f.user)
 		won := f.together(20, func(s *models.Store, i int) error {
-			return f.ResetPassword(context.Background(), s, token, u, fmt.Sprintf("hash %d", i))
+			return f.ResetPassword(context.Background(), s, token, u, models.PasswordHash(fmt.Sprintf("hash %d", i)))
 		})
 		if u := f.reload(f.user); won != 1 || u.SessionEpoch != f.user.SessionEpoch+1 || u.EmailVerifiedAt == nil {
 			t.Errorf("%d of 20 set the password, want 1; epoch %d, verified at %v", won, u.SessionEpoch, u.EmailVerifiedAt)

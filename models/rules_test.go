@@ -32,6 +32,7 @@ var unguarded = map[string]string{
 	"RevokeOldestSessions": "there may be none",
 	"ReplaceHash":          "the hash that another request has set stays",
 	"endEmailChanges":      "the user may have been deleted in the same transaction",
+	"release":              "a lease that was lost is not ours to release",
 	"RefundUses":           "what has ended needs no refund",
 }
 

@@ -122,7 +122,7 @@ func TestEveryWriteUpdatesSearchText(t *testing.T) {
 			{"ChangeUser, a name and a role", func() error { return change(models.UserPatch{LastName: &name, IsStaff: &yes}) }},
 			{"ChangeUser, the address", func() error { return change(models.UserPatch{Email: &upper, EmailNorm: &email, EmailVerifiedAt: &at}) }},
 			{"ChangeUser, a verified address", func() error { return change(models.UserPatch{EmailVerifiedAt: &at}) }},
-			{"ChangeUser, the password", func() error { return change(models.UserPatch{Password: &name, NextEpoch: true}) }},
+			{"ChangeUser, the password", func() error { return change(models.UserPatch{Password: new(models.PasswordHash), NextEpoch: true}) }},
 			{"ChangeUser, cleared names", func() error {
 				return change(models.UserPatch{Username: &generated, UsernameNorm: &generated, FirstName: &none, LastName: &none, Locale: &none})
 			}},

@@ -332,7 +332,7 @@ func TestRehashReplacesVerifiedHashOnly(t *testing.T) {
 		}
 		ok(t, f.CreateSession(t.Context(), newSession(f.user, now()), f.user.Password, "late", 50, tolerance))
 		if got := f.reload(f.user); got.Password != "better" || got.SessionEpoch != f.user.SessionEpoch {
-			t.Errorf("hash: got %q, want better", got.Password)
+			t.Errorf("hash: got %q, want better", got.Password.Reveal())
 		}
 	})
 }

@@ -20,7 +20,7 @@ func (t *Tx) LockSuperusers() error {
 // CountSuperusersExcept returns how many other active superusers than u can log in with a password.
 func (t *Tx) CountSuperusersExcept(u User) (int64, error) {
 	var n int64
-	err := t.db.Model(&User{}).Where(activeSuperusers+" AND id <> ? AND "+usablePassword, u.ID).Count(&n).Error
+	err := t.db.Model(&User{}).Where(activeSuperusers+" AND id <> ? AND password <> ''", u.ID).Count(&n).Error
 	return n, translate(err)
 }
 

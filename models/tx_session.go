@@ -29,7 +29,7 @@ func (t *Tx) RecordFirstLogin(u User) error {
 
 // ReplaceHash replaces the hash of the same password. A hash that another request has set since u
 // was read stays.
-func (t *Tx) ReplaceHash(u User, hash string) error {
+func (t *Tx) ReplaceHash(u User, hash PasswordHash) error {
 	return translate(t.db.Model(&User{}).Where("id = ? AND password = ?", u.ID, u.Password).Updates(map[string]any{"password": hash}).Error)
 }
 

@@ -13,7 +13,7 @@ type UserPatch struct {
 	Username, UsernameNorm         *string
 	Email, EmailNorm               *string
 	FirstName, LastName, Locale    *string
-	Password                       *string // a hash
+	Password                       *PasswordHash
 	IsActive, IsStaff, IsSuperuser *bool
 	EmailVerifiedAt                *time.Time
 	NextEpoch                      bool // revokes every session of the user
@@ -24,8 +24,9 @@ func (p UserPatch) columns(u User) map[string]any {
 	set := map[string]any{}
 	setGiven(set, map[string]*string{
 		"username": p.Username, "username_norm": p.UsernameNorm, "email": p.Email, "email_norm": p.EmailNorm,
-		"first_name": p.FirstName, "last_name": p.LastName, "locale": p.Locale, "password": p.Password,
+		"first_name": p.FirstName, "last_name": p.LastName, "locale": p.Locale,
 	})
+	setGiven(set, map[string]*PasswordHash{"password": p.Password})
 	setGiven(set, map[string]*bool{"is_active": p.IsActive, "is_staff": p.IsStaff, "is_superuser": p.IsSuperuser})
 	setGiven(set, map[string]*time.Time{"email_verified_at": p.EmailVerifiedAt})
 	if len(set) > 0 || p.NewVersion {

@@ -21,7 +21,7 @@ type User struct {
 	FirstName       string
 	LastName        string
 	Locale          string // the language of mails; empty: the request's
-	Password        string
+	Password        PasswordHash
 	IsActive        bool
 	IsStaff         bool
 	IsSuperuser     bool
@@ -77,18 +77,14 @@ func (u *User) shown() []any {
 // Profile is the data of a user that the user and staff members see. User has no password hash.
 type Profile struct {
 	User         User
-	HasPassword  bool   // same rule as credentials.IsUsable
+	HasPassword  bool
 	PendingEmail string // the address of a pending change, or empty
 }
-
-// usablePassword is the rule of credentials.IsUsable in SQL. Django marks a missing password by an
-// exclamation mark.
-const usablePassword = "password <> '' AND password NOT LIKE '!%'"
 
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
 	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
-		`+usablePassword+`,
+		u.password <> '',
 		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
 			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)
 		FROM users u WHERE u.id = ?`)

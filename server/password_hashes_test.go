@@ -42,12 +42,12 @@ func TestStoredHashesAreStrongAndUpgradedAtLogin(t *testing.T) {
 			t.Error("the registration must contain exactly one hash and no password")
 		}
 		verify(s, token, password).Want(t, http.StatusOK, "")
-		first := stored(t, s, email).Password
+		first := stored(t, s, email).Password.Reveal()
 		if memory, passes := costs(t, first); memory < 19456 || passes < 2 {
 			t.Errorf("got m=%d, t=%d, want at least m=19456, t=2", memory, passes)
 		}
 		signIn(s, email, password).Want(t, http.StatusOK, "")
-		if stored(t, s, email).Password != first {
+		if stored(t, s, email).Password.Reveal() != first {
 			t.Error("a hash with sufficient cost was replaced")
 		}
 
@@ -55,16 +55,16 @@ func TestStoredHashesAreStrongAndUpgradedAtLogin(t *testing.T) {
 		stronger.Memory, stronger.Time = stronger.Memory+1024, stronger.Time+1
 		raised, hasher := with(stronger, s.Database)
 		signIn(raised, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
-		if stored(t, s, email).Password != first {
+		if stored(t, s, email).Password.Reveal() != first {
 			t.Error("a login with a wrong password replaced the hash")
 		}
 		signIn(raised, email, password).Want(t, http.StatusOK, "")
-		second := stored(t, s, email).Password
+		second := stored(t, s, email).Password.Reveal()
 		if memory, passes := costs(t, second); memory != int(stronger.Memory) || passes != int(stronger.Time) {
 			t.Errorf("after a login: got m=%d, t=%d, want the stronger parameters", memory, passes)
 		}
 		signIn(s, email, password).Want(t, http.StatusOK, "") // on a replica with the old parameters
-		if stored(t, s, email).Password != second {
+		if stored(t, s, email).Password.Reveal() != second {
 			t.Error("the hash was replaced by a weaker one")
 		}
 

@@ -70,8 +70,8 @@ func TestStaffMemberCannotTakeOverAccountInUse(t *testing.T) {
 		for name, change := range map[string]string{
 			"with a password":        "UPDATE users SET first_name = 'Una' WHERE id = ?",
 			"imported":               "UPDATE users SET imported_epoch = session_epoch WHERE id = ?",
-			"imported, no password":  "UPDATE users SET imported_epoch = session_epoch, password = '!' WHERE id = ?",
-			"signed in, no password": "UPDATE users SET last_login = date_joined, password = '!' WHERE id = ?",
+			"imported, no password":  "UPDATE users SET imported_epoch = session_epoch, password = '' WHERE id = ?",
+			"signed in, no password": "UPDATE users SET last_login = date_joined, password = '' WHERE id = ?",
 		} {
 			t.Run(name, func(t *testing.T) {
 				u := newUser(t, s.Server, newName())

@@ -15,6 +15,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -35,15 +36,18 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	for _, guide := range flag.Args() {
-		if err := run(guide, *edits, *keep, os.Stdout); err != nil {
+		if err := run(ctx, guide, *edits, *keep, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "recipe: "+err.Error())
+			stop()
 			os.Exit(1)
 		}
 	}
 }
 
-func run(guide string, most int, keep bool, out io.Writer) (err error) {
+func run(ctx context.Context, guide string, most int, keep bool, out io.Writer) (err error) {
 	text, err := os.ReadFile(guide)
 	if err != nil {
 		return err
@@ -65,11 +69,11 @@ func run(guide string, most int, keep bool, out io.Writer) (err error) {
 	} else {
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	}
-	if err := copyTree(folder); err != nil {
+	if err := copyTree(ctx, folder); err != nil {
 		return err
 	}
 	for _, s := range steps {
-		if err := s.apply(folder, out); err != nil {
+		if err := s.apply(ctx, folder, out); err != nil {
 			return fmt.Errorf("%s:%d: %w", guide, s.line, err)
 		}
 	}
@@ -78,8 +82,8 @@ func run(guide string, most int, keep bool, out io.Writer) (err error) {
 }
 
 // copyTree copies the files of the repository in the working directory, with uncommitted changes.
-func copyTree(folder string) error {
-	list, err := exec.Command("git", "ls-files", "-z", "-co", "--exclude-standard").Output()
+func copyTree(ctx context.Context, folder string) error {
+	list, err := exec.CommandContext(ctx, "git", "ls-files", "-z", "-co", "--exclude-standard").Output()
 	if err != nil {
 		return fmt.Errorf("git ls-files: %w", err)
 	}
@@ -103,34 +107,21 @@ func copyTree(folder string) error {
 			return err
 		}
 	}
-	return git(folder, "init", "--quiet")
+	return git(ctx, folder, "init", "--quiet")
 }
 
 // git runs a command in the copy, which is a repository because some checks list its files.
-func git(folder string, args ...string) error {
-	command := exec.Command("git", args...)
+func git(ctx context.Context, folder string, args ...string) error {
+	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir = folder
 	return command.Run()
 }
 
-// runShell runs a script in the copy, in a process group that ends with an interrupt.
-func runShell(folder, script string, out io.Writer) error {
-	command := exec.Command("bash", "-euo", "pipefail", "-c", script)
+// runShell runs a script in the copy, in a process group that ends with the context.
+func runShell(ctx context.Context, folder, script string, out io.Writer) error {
+	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	command.Dir, command.Stdout, command.Stderr = folder, out, out
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := command.Start(); err != nil {
-		return err
-	}
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(interrupted)
-	done := make(chan error, 1)
-	go func() { done <- command.Wait() }()
-	select {
-	case err := <-done:
-		return err
-	case <-interrupted:
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM) // fails only if it has ended
-		return errors.Join(errors.New("interrupted"), <-done)
-	}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
+	return command.Run()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -117,10 +118,10 @@ func filesIn(steps []step) (product, tests int) {
 	return product, tests
 }
 
-func (s step) apply(folder string, out io.Writer) error {
+func (s step) apply(ctx context.Context, folder string, out io.Writer) error {
 	if s.file == "" {
 		_, _ = fmt.Fprintf(out, "== %s\n", s.script)
-		return runShell(folder, s.script, out)
+		return runShell(ctx, folder, s.script, out)
 	}
 	_, _ = fmt.Fprintf(out, "== %s, %d places\n", s.file, len(s.hunks))
 	name := filepath.Join(folder, s.file)

@@ -24,11 +24,11 @@ func TestStepsChangeFilesAndRunScripts(t *testing.T) {
 	}
 	var out bytes.Buffer
 	for _, s := range steps {
-		if err := s.apply(folder, &out); err != nil {
+		if err := s.apply(t.Context(), folder, &out); err != nil {
 			t.Fatal(err, out.String())
 		}
 	}
-	if err := steps[0].apply(folder, &out); err == nil || !strings.Contains(err.Error(), "occur 0 times") {
+	if err := steps[0].apply(t.Context(), folder, &out); err == nil || !strings.Contains(err.Error(), "occur 0 times") {
 		t.Errorf("a second change: %v", err)
 	}
 }

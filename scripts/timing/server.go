@@ -121,7 +121,7 @@ func addUser(ctx context.Context, store *models.Store, hash string, now time.Tim
 	name := fmt.Sprintf("known%06d", i)
 	u := &models.User{
 		Username: name, UsernameNorm: name, Email: address(known, i), EmailNorm: address(known, i), FirstName: "Ada", LastName: "Lovelace",
-		Password: hash, IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: 1,
+		Password: models.PasswordHash(hash), IsActive: true, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: 1,
 	}
 	return store.Tx(ctx, func(tx *models.Tx) error { return tx.CreateUser(u) })
 }
@@ -131,7 +131,7 @@ func addPending(ctx context.Context, store *models.Store, ring *token.KeyRing, h
 	value := sha256.Sum256([]byte(ring.OneTime(id)))
 	t := models.OneTimeToken{
 		ID: id, Purpose: models.PurposeVerify, Hash: value[:], Email: address(pending, i), EmailNorm: address(pending, i), Locale: "en",
-		Password: hash, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
+		Password: models.PasswordHash(hash), CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}
 	m := models.Mail{ID: t.ID, Kind: "verify", Email: t.Email, EmailNorm: t.EmailNorm, Locale: "en", TokenID: &t.ID, CreatedAt: now, NextAt: now, ExpiresAt: t.ExpiresAt}
 	return store.Tx(ctx, func(tx *models.Tx) error { return errors.Join(tx.AddMails(m), tx.AddToken(t)) })

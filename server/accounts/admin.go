@@ -9,7 +9,6 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
@@ -114,7 +113,7 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 func (in Invitation) user(now time.Time) models.User {
 	return models.User{
 		Username: in.Username, Email: in.Email, FirstName: in.FirstName, LastName: in.LastName, Locale: in.Locale,
-		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: now, SessionEpoch: randomEpoch(), Password: credentials.Unusable,
+		IsActive: true, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, DateJoined: now, SessionEpoch: randomEpoch(),
 	}
 }
 
@@ -203,7 +202,7 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 			return problem.New(problem.UserUnreachable)
 		}
 		kind, detail := mail.Reset, ""
-		if !credentials.IsUsable(u.Password) {
+		if u.Password == "" {
 			kind, detail = mail.Invitation, "an invitation"
 		}
 		m := s.outbox.NewMailTo(u, kind, client)

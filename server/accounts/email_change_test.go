@@ -13,7 +13,6 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
-	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/servertest"
@@ -189,7 +188,7 @@ func TestConfirmEmailChangeSucceedsDuringRehash(t *testing.T) {
 		t.Parallel()
 		s, call, stop := duringRequest(t, e)
 		u := s.NewUser()
-		hashes := []string{userOf(t, s, u.ID).Password}
+		hashes := []models.PasswordHash{userOf(t, s, u.ID).Password}
 		for range 20 { // more of the same password than a request reads the clock
 			hashes = append(hashes, userOf(t, s, s.NewUser().ID).Password)
 		}
@@ -414,7 +413,7 @@ func TestProfileShowsStoredData(t *testing.T) {
 		if stored := userOf(t, s, u.ID); stored.Locale != "" {
 			t.Errorf("the stored language is %q, want none", stored.Locale)
 		}
-		s.Database.Exec(t, "UPDATE users SET password = ? WHERE id = ?", credentials.Unusable, u.ID)
+		s.Database.Exec(t, "UPDATE users SET password = '' WHERE id = ?", u.ID)
 		if user, _ := c.Profile().JSON["user"].(map[string]any); user["has_password"] != false {
 			t.Errorf("%v", user)
 		}

@@ -47,7 +47,7 @@ func TestDeletedAccountLeavesNothingInDatabaseFiles(t *testing.T) {
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		must(t, err)
-		for _, value := range []string{address, name, u.Username, u.Password, changed.Password} {
+		for _, value := range []string{address, name, u.Username, u.Password.Reveal(), changed.Password.Reveal()} {
 			if n := bytes.Count(content, []byte(value)); n > 0 {
 				t.Errorf("%s contains %.20q %d times, want 0", filepath.Base(file), value, n)
 			}

@@ -103,11 +103,11 @@ func TestImportedHashesLogInAndAreReplaced(t *testing.T) {
 					t.Fatalf("%+v", report)
 				}
 				login(s, name, "a wrong password").Want(t, http.StatusUnauthorized, "credentials_invalid")
-				if u := userOf(t, s, id); u.Password != hash || u.ImportedEpoch == nil || *u.ImportedEpoch != u.SessionEpoch || u.EmailVerifiedAt == nil || !u.DateJoined.Equal(joined) {
+				if u := userOf(t, s, id); u.Password.Reveal() != hash || u.ImportedEpoch == nil || *u.ImportedEpoch != u.SessionEpoch || u.EmailVerifiedAt == nil || !u.DateJoined.Equal(joined) {
 					t.Fatalf("%+v", u)
 				}
 				wantLogin(t, s, name, password, id)
-				if u := userOf(t, s, id); !strings.HasPrefix(u.Password, "$argon2id$v=19$m=64,t=1,p=1$") || *u.ImportedEpoch != u.SessionEpoch {
+				if u := userOf(t, s, id); !strings.HasPrefix(u.Password.Reveal(), "$argon2id$v=19$m=64,t=1,p=1$") || *u.ImportedEpoch != u.SessionEpoch {
 					t.Errorf("user after the login: got %+v", u)
 				}
 				wantLogin(t, s, strings.ToUpper(name)+"@Example.com", password, id)

@@ -110,9 +110,10 @@ func (p *importPlan) plausibleTime(t *time.Time) (*time.Time, bool) {
 
 const maxHash = 255 // characters, of the column
 
-// setPassword keeps the stored hash if it can be verified.
+// setPassword keeps the stored hash if it can be verified. It stores none for Django's mark of a user
+// without a password.
 func (p *importPlan) setPassword(u *models.User, hash string) {
-	u.Password = credentials.Unusable
+	u.Password = ""
 	err := credentials.CheckStored(hash)
 	switch {
 	case !credentials.IsUsable(hash):
@@ -122,9 +123,9 @@ func (p *importPlan) setPassword(u *models.User, hash string) {
 	case err != nil || len(hash) > maxHash || strings.HasPrefix(hash, "$"): // "$": this server's format, whose cost a login never lowers
 		p.report(passwordUnknown, u.ID)
 	default:
-		u.Password = hash
+		u.Password = models.PasswordHash(hash)
 	}
-	if u.Password == credentials.Unusable && u.Email == "" {
+	if u.Password == "" && u.Email == "" {
 		p.report(noWayIn, u.ID)
 	}
 }

@@ -102,7 +102,7 @@ func TestVerifyEmailOfTakenAddressDoesNotUseLink(t *testing.T) {
 		register(t, s, "new@example.com")
 		body := map[string]any{"token": servertest.Token(t, s.Mails.Wait(t, "new@example.com", 1)), "password": secret}
 		other := s.NewUser()
-		s.Database.Exec(t, "UPDATE users SET email_norm = 'new@example.com', password = '!' WHERE id = ?", other.ID)
+		s.Database.Exec(t, "UPDATE users SET email_norm = 'new@example.com', password = '' WHERE id = ?", other.ID)
 		s.Anonymous().Do(http.MethodPost, "/accounts/email/verify", body).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		s.Database.Exec(t, "UPDATE users SET email_norm = email WHERE id = ?", other.ID)
 		s.Anonymous().Do(http.MethodPost, "/accounts/email/verify", body).Want(t, http.StatusOK, "")

@@ -17,7 +17,7 @@ import (
 // verifyLogin verifies the password of a login within the rate limits of the name and the client. It
 // also returns a stronger hash, or an empty string, and the time until which the client's network is
 // known for the name. Errors: CredentialsInvalid, RateLimited, ServiceUnavailable.
-func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash string, known time.Time, err error) {
+func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash models.PasswordHash, known time.Time, err error) {
 	attempt, known, err := s.loginAttempt(ctx, name.Norm, in.Client)
 	if err != nil {
 		return u, "", known, s.limitError(err)

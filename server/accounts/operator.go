@@ -31,7 +31,7 @@ func (s operatorCommands) CreateUser(ctx context.Context, n NewUser) (models.Use
 	if err != nil {
 		return u, err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, credentials.Network{}, n.Password); err != nil {
+	if u.Password, err = s.hashPassword(ctx, credentials.Network{}, n.Password); err != nil {
 		return u, hashError(err)
 	}
 	registered := audit.Event{Kind: models.EventRegistered, Changes: audit.GrantedRoles(u)}
@@ -64,7 +64,7 @@ func (s operatorCommands) Users(ctx context.Context, f func(models.User) error) 
 // SetPassword replaces a user's password and revokes all sessions of the user. Errors:
 // ResourceNotFound, ValidationFailed, ServiceUnavailable.
 func (s operatorCommands) SetPassword(ctx context.Context, username, password string) error {
-	hash, err := s.hasher.Hash(ctx, credentials.Network{}, password)
+	hash, err := s.hashPassword(ctx, credentials.Network{}, password)
 	if err != nil {
 		return hashError(err)
 	}

@@ -79,7 +79,7 @@ func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error
 // comparePassword returns the index of the hash that the password matches. Wrong passwords count
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
-func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...string) (which int, err error) {
+func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...models.PasswordHash) (which int, err error) {
 	if err := s.checkHashQueue(client); err != nil {
 		return 0, err
 	}
@@ -99,9 +99,9 @@ func (s passwordChecks) comparePassword(ctx context.Context, client Client, fail
 
 // matchingHash returns the index of the hash that the password matches. Errors: ServiceUnavailable
 // if the password was not verified.
-func (s passwordChecks) matchingHash(ctx context.Context, client Client, password string, hashes []string) (which int, ok bool, err error) {
+func (s passwordChecks) matchingHash(ctx context.Context, client Client, password string, hashes []models.PasswordHash) (which int, ok bool, err error) {
 	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash, password)
+		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash.Reveal(), password)
 		switch {
 		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 			s.count(metrics.HashUnusable)
@@ -143,7 +143,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hasher.Hash(ctx, networksOf(client), next)
+	hash, err := s.hashPassword(ctx, networksOf(client), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -163,7 +163,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 // replacePassword sets the password of the principal's user, as read with the password that was
 // verified, and begins the session that replaces the user's other ones. Errors: SessionRevoked,
 // ServiceUnavailable.
-func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u models.User, hash string, n sessions.NewSession) (session models.Session, err error) {
+func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u models.User, hash models.PasswordHash, n sessions.NewSession) (session models.Session, err error) {
 	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
 	changed := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID, SessionID: p.Session.ID, Client: n.Client}
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
@@ -219,7 +219,7 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, networksOf(client), password)
+	hash, err := s.hashPassword(ctx, networksOf(client), password)
 	if err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
@@ -259,7 +259,7 @@ func (s passwordOperations) findReset(ctx context.Context, value string) (models
 // neither a change of the profile nor a revocation of sessions, which a thief with a stolen session
 // can make in a loop, may keep the owner from the reset. Errors: models.ErrNotFound if the token has
 // been used, or the user is inactive or has another address.
-func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, hash string, client Client) (after models.User, err error) {
+func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, hash models.PasswordHash, client Client) (after models.User, err error) {
 	var at time.Time
 	err = s.store.Tx(ctx, func(tx *models.Tx) error {
 		at = tx.Now()
@@ -282,7 +282,7 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 // recoverAccount hands an account to the owner of its mailbox, who has chosen a new password. It also
 // resets the rate limits of the user's logins, so that the user can log in although an attacker has
 // exhausted them.
-func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash string, client Client) (models.User, error) {
+func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash models.PasswordHash, client Client) (models.User, error) {
 	patch, after := s.resetPatch(u, hash)
 	var forgotten []string // a stranger's network must not help to guess the owner's password
 	if patch.Username != nil {
@@ -309,10 +309,10 @@ func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash st
 // the stranger typed: the names and the language, and the username, which a generated one replaces.
 // The owner can choose the old username again. Data of invited and imported users stays, because it
 // was entered by staff or in Django.
-func (s passwordOperations) resetPatch(u models.User, hash string) (p models.UserPatch, after models.User) {
+func (s passwordOperations) resetPatch(u models.User, hash models.PasswordHash) (p models.UserPatch, after models.User) {
 	after = u
 	if u.EmailVerifiedAt == nil {
-		if u.ImportedEpoch == nil && credentials.IsUsable(u.Password) {
+		if u.ImportedEpoch == nil && u.Password != "" {
 			p, after = blankProfile(u)
 		}
 		now := s.now()

@@ -59,7 +59,7 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	if err := s.allow(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hasher.Hash(ctx, networksOf(r.Client), r.Password); err != nil {
+	if u.Password, err = s.hashPassword(ctx, networksOf(r.Client), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := models.Detach(ctx)
@@ -242,7 +242,7 @@ func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.
 	if err != nil {
 		return t, problem.FromStore(err)
 	}
-	var hashes []string
+	var hashes []models.PasswordHash
 	for _, each := range candidates {
 		hashes = append(hashes, each.Password)
 	}

@@ -159,5 +159,11 @@ func (s *core) mayRecord(ctx context.Context, u models.User, kind string) bool {
 	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.For(kind, subjectOf(u))))
 }
 
+// hashPassword returns the hash of a password. Errors: those of [credentials.Hasher.Hash].
+func (s *core) hashPassword(ctx context.Context, from credentials.Network, password string) (models.PasswordHash, error) {
+	hash, err := s.hasher.Hash(ctx, from, password)
+	return models.PasswordHash(hash), err
+}
+
 // ErrBusy is the cause of a ServiceUnavailable when too many passwords are being hashed.
 var ErrBusy = credentials.ErrBusy

@@ -64,7 +64,7 @@ func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.
 // the user. known is the time until which the network is already recorded. A failure is not
 // counted: a client that repeats its request until the database is back would otherwise exceed the
 // limit.
-func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash string, in LoginInput, known time.Time) (Tokens, models.User, error) {
+func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, known time.Time) (Tokens, models.User, error) {
 	right := s.passwordRight(u)
 	if err := s.allow(ctx, right); err != nil {
 		return Tokens{}, u, err
@@ -79,13 +79,13 @@ func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash string
 
 // checkPassword finds the user and verifies the password. It also returns a stronger hash to
 // replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, string, error) {
+func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, models.PasswordHash, error) {
 	u, err := s.userOfLogin(ctx, name)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return u, "", problem.FromStore(err)
 	}
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password, password)
+	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password.Reveal(), password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
 		s.count(metrics.HashUnusable) // a 500 would reveal that the name exists
 		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
@@ -99,7 +99,7 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 	if !weak {
 		return u, "", nil
 	}
-	rehash, err := s.hasher.Hash(ctx, networksOf(client), password)
+	rehash, err := s.hashPassword(ctx, networksOf(client), password)
 	if err != nil {
 		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
 	}

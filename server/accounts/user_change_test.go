@@ -50,7 +50,7 @@ func TestDeactivatedSuperuserDoesNotCountAsRemaining(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root, bob := s.NewUser().User, s.NewUser().User
 		last, no := problem.New(problem.SuperuserLast), false
-		for _, change := range []string{"is_active = FALSE", "password = '!invited'", "is_superuser = FALSE"} {
+		for _, change := range []string{"is_active = FALSE", "password = ''", "is_superuser = FALSE"} {
 			s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE, is_active = TRUE, password = 'hash'")
 			s.Database.Exec(t, "UPDATE users SET "+change+" WHERE id = ?", bob.ID)
 			for _, p := range []models.UserPatch{{IsActive: &no}, {IsSuperuser: &no}} {
@@ -105,7 +105,7 @@ func TestSuperusersWhoDemoteEachOtherLeaveOne(t *testing.T) {
 // same, and neither ends a verification.
 func TestDeactivationAndNewPasswordDropWaitingLinks(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
-		hash, no, name := "new", false, "Eve"
+		hash, no, name := models.PasswordHash("new"), false, "Eve"
 		for what, c := range map[string]struct {
 			patch models.UserPatch
 			ends  bool
@@ -159,12 +159,12 @@ func TestPasswordStateAndRoleChangesRevokeEverySession(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root := s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
-		text, yes, no := "text", true, false
+		text, hash, yes, no := "text", models.PasswordHash("hash"), true, false
 		for _, c := range []struct {
 			patch   models.UserPatch
 			revokes bool
 		}{
-			{models.UserPatch{Password: &text}, true}, {models.UserPatch{IsStaff: &yes}, true}, {models.UserPatch{IsSuperuser: &yes}, true},
+			{models.UserPatch{Password: &hash}, true}, {models.UserPatch{IsStaff: &yes}, true}, {models.UserPatch{IsSuperuser: &yes}, true},
 			{models.UserPatch{IsSuperuser: &yes, IsStaff: &no}, false}, // has the one, and loses the other
 			{models.UserPatch{IsSuperuser: &no}, false}, {models.UserPatch{IsActive: &no}, true}, {models.UserPatch{IsActive: &yes}, true},
 			{models.UserPatch{FirstName: &text}, false}, {models.UserPatch{NewVersion: true}, false}, {models.UserPatch{NextEpoch: true}, true},
@@ -188,13 +188,13 @@ func TestRemovedAuthorizationCancelsStartedEmailChanges(t *testing.T) {
 	eachUserChanges(t, func(t *testing.T, s userChanges) {
 		root := s.NewUser().User
 		s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE WHERE id = ?", root.ID)
-		text, no := "text", false
+		text, hash, no := "text", models.PasswordHash("hash"), false
 		for _, c := range []struct {
 			patch models.UserPatch
 			ends  bool
 		}{
 			{models.UserPatch{IsSuperuser: &no}, true}, {models.UserPatch{IsStaff: &no}, true}, {models.UserPatch{IsActive: &no}, true},
-			{models.UserPatch{NextEpoch: true}, true}, {models.UserPatch{Password: &text}, true}, {models.UserPatch{FirstName: &text}, false},
+			{models.UserPatch{NextEpoch: true}, true}, {models.UserPatch{Password: &hash}, true}, {models.UserPatch{FirstName: &text}, false},
 		} {
 			boss, u, at := s.NewUser().User, s.NewUser().User, time.Now().UTC()
 			s.Database.Exec(t, "UPDATE users SET is_superuser = TRUE, is_staff = TRUE WHERE id = ?", boss.ID)

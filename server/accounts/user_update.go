@@ -5,7 +5,6 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
@@ -90,7 +89,7 @@ func (plan *userUpdate) planRoles(p Principal, u models.User, add addEvent) erro
 	// Where verification is optional, a stranger can have signed up with a colleague's address, and
 	// would become staff. An invited user who has not signed in yet has no password, so only the
 	// mailbox can use that account.
-	if grantsRole(u, plan.patch) && u.EmailVerifiedAt == nil && credentials.IsUsable(u.Password) {
+	if grantsRole(u, plan.patch) && u.EmailVerifiedAt == nil && u.Password != "" {
 		return problem.New(problem.EmailUnverified)
 	}
 	add(models.EventRolesChanged, changes, "")
@@ -142,7 +141,7 @@ func (s adminOperations) planEmail(ctx context.Context, p Principal, u models.Us
 // about to sign in. The last login of an imported user proves nothing, because simplejwt leaves it
 // empty.
 func mayHaveSignedIn(u models.User) bool {
-	return u.LastLogin != nil || u.ImportedEpoch != nil || credentials.IsUsable(u.Password)
+	return u.LastLogin != nil || u.ImportedEpoch != nil || u.Password != ""
 }
 
 // conflictOfEmail returns the conflict of an address, and of the new username if another user has

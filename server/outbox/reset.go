@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"example.com/accounts/models"
-	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 )
 
@@ -68,7 +67,7 @@ func addResetToken(tx *models.Tx, u models.User, t models.OneTimeToken) error {
 	if err != nil || slices.ContainsFunc(stored, func(each models.OneTimeToken) bool { return each.ID == t.ID }) {
 		return err
 	}
-	if !credentials.IsUsable(u.Password) {
+	if u.Password == "" {
 		t.ExpiresAt = invitationEnd(t, stored, queued)
 	}
 	return replaceTokens(tx, t, stored)

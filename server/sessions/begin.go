@@ -32,7 +32,7 @@ const beginTries = 3
 //
 // Errors: CredentialsInvalid (the user was deactivated, or all sessions were revoked, since the user
 // was read), ServiceUnavailable.
-func (m *Manager) Begin(ctx context.Context, n NewSession, rehash string) (Tokens, models.User, error) {
+func (m *Manager) Begin(ctx context.Context, n NewSession, rehash models.PasswordHash) (Tokens, models.User, error) {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	u, err := n.User, error(nil)
@@ -57,7 +57,7 @@ func (m *Manager) Begin(ctx context.Context, n NewSession, rehash string) (Token
 	return Tokens{}, models.User{}, problem.FromStore(err)
 }
 
-func (m *Manager) login(tx *models.Tx, n NewSession, rehash string) (models.Session, error) {
+func (m *Manager) login(tx *models.Tx, n NewSession, rehash models.PasswordHash) (models.Session, error) {
 	if err := recordLogin(tx, n.User); err != nil {
 		return models.Session{}, err
 	}
