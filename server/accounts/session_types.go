@@ -2,7 +2,7 @@ package accounts
 
 import "example.com/accounts/server/sessions"
 
-// The types of sessions that the operations take and return.
+// Policy and the following are the types of sessions that the operations take and return.
 type (
 	Policy         = sessions.Policy
 	Tokens         = sessions.Tokens
