@@ -1398,7 +1398,8 @@ type CsrfToken = string
 
 // CurrentSession The session of the caller, or `null` if the caller is not signed in.
 type CurrentSession struct {
-	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
+	// ExpiresAt The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
+	//
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -2908,7 +2909,8 @@ type Session struct {
 	// Example: true
 	Current bool `json:"current"`
 
-	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
+	// ExpiresAt The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
+	//
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -2966,7 +2968,8 @@ type SessionResult struct {
 
 // SessionSummary The session that the tokens belong to. Present in all transports.
 type SessionSummary struct {
-	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
+	// ExpiresAt The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
+	//
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -3664,10 +3667,10 @@ type ListUsersParams struct {
 	// Q Words, each of which occurs in the username, the email address or a name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// Username Only the user with exactly this username, compared as at login.
+	// Username Returns only the user with this username. The server normalizes it in the same way as at login.
 	Username *string `form:"username,omitempty" json:"username,omitempty"`
 
-	// Email Only the user with exactly this email address, compared as at login.
+	// Email Returns only the user with this email address. The server normalizes it in the same way as at login.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
 	// IsActive Only users who are active, or only users who are not.

@@ -19,9 +19,9 @@ func TestChangeAppliesOnlyToUserAsRead(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		name, hash, yes, no := "x", models.PasswordHash("x"), true, false
 		verbs := map[string]func(tx *models.Tx, u models.User) error{
-			"ChangeUser": func(tx *models.Tx, u models.User) error { return tx.ChangeUser(u, models.UserPatch{LastName: &name}) },
-			"LockUser":   func(tx *models.Tx, u models.User) error { return tx.LockUser(u) },
-			"DeleteUser": func(tx *models.Tx, u models.User) error { return tx.DeleteUser(u) },
+			"ChangeUser":     func(tx *models.Tx, u models.User) error { return tx.ChangeUser(u, models.UserPatch{LastName: &name}) },
+			"LockUserAsRead": func(tx *models.Tx, u models.User) error { return tx.LockUserAsRead(u) },
+			"DeleteUser":     func(tx *models.Tx, u models.User) error { return tx.DeleteUser(u) },
 		}
 		for verb, do := range verbs {
 			for i, change := range []models.UserPatch{

@@ -261,10 +261,10 @@ func TestVersionIncreasesWithVisibleChangesOnly(t *testing.T) {
 			return f.AddEvents(f.t.Context(), event(models.EventLoginFailed, u.ID))
 		}},
 		"a mail by staff": {false, func(f *fixture, u models.User) error {
-			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUser(u), tx.AddMails(newMail(now()))) })
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUserAsRead(u), tx.AddMails(newMail(now()))) })
 		}},
 		"a reset rate limit": {false, func(f *fixture, u models.User) error {
-			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUser(u), tx.ResetRateLimits()) })
+			return f.Tx(f.t.Context(), func(tx *models.Tx) error { return errors.Join(tx.LockUserAsRead(u), tx.ResetRateLimits()) })
 		}},
 		"all sessions": {false, func(f *fixture, u models.User) error { return f.RevokeAllSessions(f.t.Context(), u.ID, u.SessionEpoch) }},
 		"all other sessions": {false, func(f *fixture, u models.User) error {
@@ -275,7 +275,7 @@ func TestVersionIncreasesWithVisibleChangesOnly(t *testing.T) {
 		"a write of the user's own session": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET last_login = ? WHERE id = ?", now(), u.ID)
 			s, bob := f.login(u), f.newUser("bob")
-			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).Tx(f.t.Context(), func(tx *models.Tx) error { return tx.LockUser(bob) })
+			return f.As(models.Actor{Session: s.ID, User: u.ID, At: now()}).Tx(f.t.Context(), func(tx *models.Tx) error { return tx.LockUserAsRead(bob) })
 		}},
 		"another superuser": {false, func(f *fixture, u models.User) error {
 			f.db.Exec(f.t, "UPDATE users SET is_superuser = ?", true)

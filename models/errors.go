@@ -118,7 +118,7 @@ func kindOf(err error) error {
 		return kindOfMySQL(my.Number)
 	case errors.As(err, &lite):
 		return kindOfSQLite(lite.Code())
-	case connectionLost(err):
+	case isConnectionLost(err):
 		return ErrUnavailable
 	}
 	return nil
@@ -156,7 +156,7 @@ func isNoTable(err error) bool {
 	return errors.As(err, &my) && my.Number == 1146 || errors.As(err, &lite) && strings.Contains(lite.Error(), "no such table")
 }
 
-func connectionLost(err error) bool {
+func isConnectionLost(err error) bool {
 	var network net.Error
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||

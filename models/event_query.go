@@ -63,12 +63,12 @@ type EventQuery struct {
 // users and staff members.
 func (s eventQueries) Events(ctx context.Context, q EventQuery) ([]Event, error) {
 	var list []Event
-	err := q.named(s.reads.WithContext(ctx), s.mysql).Find(&list).Error
+	err := q.withUsernames(s.reads.WithContext(ctx), s.mysql).Find(&list).Error
 	return list, translate(err)
 }
 
-// named adds the usernames to the matching events.
-func (q EventQuery) named(db *gorm.DB, mysql bool) *gorm.DB {
+// withUsernames adds the usernames to the matching events.
+func (q EventQuery) withUsernames(db *gorm.DB, mysql bool) *gorm.DB {
 	return db.Table("(?) AS events", q.newest(db, mysql)).
 		Select("events.*, users.username, actors.username AS actor_username").
 		Joins("LEFT JOIN users ON users.id = events.user_id").

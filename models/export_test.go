@@ -80,6 +80,6 @@ func Fold(text string) string { return fold(text) }
 
 // EventsSQL returns the statement of Events.
 func (s *Store) EventsSQL(ctx context.Context, q EventQuery) (string, []any) {
-	dry := q.named(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), s.mysql).Find(&[]Event{}).Statement
+	dry := q.withUsernames(s.reads.WithContext(ctx).Session(&gorm.Session{DryRun: true}), s.mysql).Find(&[]Event{}).Statement
 	return dry.SQL.String(), dry.Vars
 }

@@ -258,7 +258,7 @@ func (f *fixture) CancelEmailChange(ctx context.Context, s *models.Store, u mode
 func (f *fixture) ReplaceEmailChange(ctx context.Context, u models.User, pending, next models.OneTimeToken) error {
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		return inOrder(
-			func() error { return tx.LockUser(u) },
+			func() error { return tx.LockUserAsRead(u) },
 			func() error { return tx.UseToken(pending) },
 			func() error { return tx.AddToken(next) },
 		)
@@ -270,7 +270,7 @@ func (f *fixture) ConfirmEmailChange(ctx context.Context, u models.User, t model
 	return f.Tx(ctx, func(tx *models.Tx) error {
 		now := tx.Now()
 		return inOrder(
-			func() error { return tx.LockUser(u) },
+			func() error { return tx.LockUserAsRead(u) },
 			func() error { return tx.UseToken(t) },
 			func() error {
 				return tx.ChangeUser(u, models.UserPatch{Email: &t.Email, EmailNorm: &t.EmailNorm, EmailVerifiedAt: &now})

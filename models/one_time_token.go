@@ -14,7 +14,8 @@ import (
 // token itself, which is derived from the id and the server's secret.
 //
 // A registration that waits for verification is a row of its own, with the data that the user will
-// be created from.
+// be created from. Used legacy tokens and the marks of deleted users are rows too, without a link;
+// see [PurposeLegacyRefresh] and [PurposeDeleted].
 type OneTimeToken struct {
 	ID        uuid.UUID `gorm:"primaryKey"`
 	Purpose   string

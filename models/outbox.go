@@ -160,8 +160,8 @@ func (s mailQueue) DropMails(ctx context.Context, now time.Time, mails []Mail) (
 	return int(dropped), err
 }
 
-// MailsDue reports whether at least n mails of a priority are due. It reads no more than n rows.
-func (s mailQueue) MailsDue(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
+// HasDueMails reports whether at least n mails of a priority are due. It reads no more than n rows.
+func (s mailQueue) HasDueMails(ctx context.Context, priority MailPriority, now time.Time, n int) (bool, error) {
 	var last []uuid.UUID
 	err := s.reads.WithContext(ctx).Model(&Mail{}).Where("done_at IS NULL AND priority = ? AND next_at <= ?", priority, now).
 		Order("next_at").Offset(n-1).Limit(1).Pluck("id", &last).Error

@@ -309,7 +309,7 @@ func TestUserTokensListsTokensOfUser(t *testing.T) {
 	})
 }
 
-func TestMailsDueCountsPriorityUpToBound(t *testing.T) {
+func TestHasDueMailsCountsPriorityUpToBound(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now()
 		for range 3 {
@@ -319,11 +319,11 @@ func TestMailsDueCountsPriorityUpToBound(t *testing.T) {
 		}
 		f.queue(at) // of another priority
 		for n, want := range map[int]bool{1: true, 3: true, 4: false} {
-			if got, err := f.MailsDue(t.Context(), models.PriorityReset, at, n); got != want || err != nil {
+			if got, err := f.HasDueMails(t.Context(), models.PriorityReset, at, n); got != want || err != nil {
 				t.Errorf("at least %d mails are due: got %v, %v", n, got, err)
 			}
 		}
-		if got, err := f.MailsDue(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
+		if got, err := f.HasDueMails(t.Context(), models.PriorityReset, at.Add(-time.Second), 1); got || err != nil {
 			t.Errorf("before they are due: got %v, %v, want false", got, err)
 		}
 	})

@@ -394,7 +394,7 @@ func TestConcurrentLoginsDoNotExceedLimit(t *testing.T) {
 	})
 }
 
-func TestDeleteExpiredDeletesInBatches(t *testing.T) {
+func TestDeleteObsoleteDeletesInBatches(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		at := now().Truncate(time.Second)
 		var all []models.Session

@@ -19,7 +19,8 @@ type TokenFilter struct {
 
 var errNoOwner = errors.New("models: a filter of tokens names neither a user nor an address")
 
-// EndTokens ends the open one-time tokens that match.
+// EndTokens ends the open one-time tokens that match. It does not increment the version of the
+// user; a caller that ends changes of address changes the user in the same transaction.
 func (t *Tx) EndTokens(f TokenFilter) error {
 	if f.UserID == 0 && f.EmailNorm == "" {
 		return errNoOwner

@@ -13,8 +13,8 @@ import (
 const sameEpoch = "id = ? AND session_epoch = ? AND is_active"
 
 // RecordLogin records a login of a user. It locks the user, and changes the row for the same reason
-// as [Tx.LockUser]. Errors: ErrNotFound if all sessions were revoked, the password was changed or the
-// user was deactivated since u was read.
+// as [Tx.LockUserAsRead]. Errors: ErrNotFound if all sessions were revoked, the password was
+// changed or the user was deactivated since u was read.
 func (t *Tx) RecordLogin(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).Updates(map[string]any{"last_login": t.now})))
 }
@@ -102,9 +102,10 @@ func (t *Tx) MoveSession(id uuid.UUID, u User) error {
 		u.SessionEpoch+1, id, u.ID, u.SessionEpoch, t.now, t.now)))
 }
 
-// RevokeAllSessions revokes every session of a user. It does not depend on the names and the roles,
-// so it has no guard on the version. Errors: ErrNotFound if the epoch has changed since u was read,
-// or the user is inactive.
+// RevokeAllSessions revokes every session of a user: it increments users.session_epoch, as
+// [UserPatch].NextEpoch does in [Tx.ChangeUser]. It does not depend on the names
+// and the roles, so it has no guard on the version. Errors: ErrNotFound if the epoch has changed
+// since u was read, or the user is inactive.
 func (t *Tx) RevokeAllSessions(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).
 		Updates(map[string]any{"session_epoch": u.SessionEpoch + 1})))

@@ -53,8 +53,8 @@ func (t *Tx) CreateUser(u *User) error {
 	return translate(forgetNetworks(t.db, u.UsernameNorm, u.EmailNorm))
 }
 
-// LockedUser reads a user and locks the row. Errors: ErrNotFound.
-func (t *Tx) LockedUser(id int64) (User, error) {
+// ReadUserForUpdate reads a user and locks the row. Errors: ErrNotFound.
+func (t *Tx) ReadUserForUpdate(id int64) (User, error) {
 	var u User
 	err := t.db.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id = ?", id).Take(&u).Error
 	return u, translate(err)
@@ -81,10 +81,11 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	return translate(updateSearch(t.db, set, u.ID))
 }
 
-// LockUser locks a user whose data stays the same. It changes the row, because a cluster certifies
-// only changed rows: a concurrent change on another node would otherwise not conflict. Errors:
-// ErrNotFound if the version or the epoch has changed since u was read, or the user is gone.
-func (t *Tx) LockUser(u User) error {
+// LockUserAsRead locks a user whose data stays the same. It changes the row, because a cluster
+// certifies only changed rows: a concurrent change on another node would otherwise not conflict.
+// Errors: ErrNotFound if the version or the epoch has changed since u was read, or the user is
+// gone.
+func (t *Tx) LockUserAsRead(u User) error {
 	set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
 	return translate(exactlyOne(t.db.Model(&User{}).Where(asRead, u.ID, u.Version, u.SessionEpoch).Updates(set)))
 }
@@ -101,8 +102,9 @@ func (t *Tx) AddEvents(events ...Event) error { return translate(addEvents(t.db,
 // AddMails adds mails to the outbox.
 func (t *Tx) AddMails(mails ...Mail) error { return translate(addMails(t.db, mails)) }
 
-// CountUses counts one use of each of these rate limits. Errors: *RateLimitExceeded if one is
-// exceeded; the caller then rolls back.
+// CountUses counts one use of each of these rate limits. Errors: *RateLimitExceeded if one of them
+// is exceeded. Others may have been counted by then, so the caller must roll back. After the
+// failure of a single use nothing has been counted, and the transaction can go on.
 func (t *Tx) CountUses(uses ...RateLimitUse) error { return translate(countUses(t.db, t.now, uses)) }
 
 // ResetRateLimits deletes the counts of rate limits.

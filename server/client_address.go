@@ -93,8 +93,8 @@ func (a *clientAddresses) reportUnreadableHeader() {
 
 // cutLastElement cuts the last element off a list. A separator in a quoted string does not count.
 //
-// Security: it reads from the end, so that a quotation mark in the client's part cannot change how
-// the part that trusted proxies have appended is read.
+// Security: it reads from the end, where trusted proxies append. A quotation mark that the client
+// sent cannot change how their elements are parsed.
 func cutLastElement(list string, separator byte) (rest, element string, more bool) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {

@@ -12,7 +12,8 @@
 //	authenticate.go                        enforces `security`, `x-required-role` and
 //	                                       `x-recent-authentication`: 401, 403
 //	validate.go, parameters.go, values.go  checks parameters and body against the schemas: 400, 422
-//	rate_limit.go                          counts the request against `x-rate-limit`: 429
+//	rate_limit.go                          counts the request against `x-rate-limit`: 429; the operation
+//	                                       counts all other limits (accounts/rate_limits.go, ratelimit)
 //	session.go, registration.go, password.go, profile.go, admin.go, system.go
 //	                                       the handler reads its input, makes one call into
 //	                                       ./accounts, which applies the rule, and converts the result

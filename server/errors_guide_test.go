@@ -93,7 +93,7 @@ func operationsText(ids []string) string {
 	case len(ids) == total:
 		return "all."
 	case len(ids) > 10:
-		return fmt.Sprintf("%d of %d; the contract lists it at each of them.", len(ids), total)
+		return fmt.Sprintf("%d of %d. The contract lists this problem for each of these operations.", len(ids), total)
 	}
 	slices.Sort(ids)
 	return "`" + strings.Join(ids, "`, `") + "`."

@@ -1399,7 +1399,8 @@ type CsrfToken = string
 
 // CurrentSession The session of the caller, or `null` if the caller is not signed in.
 type CurrentSession struct {
-	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
+	// ExpiresAt The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
+	//
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -2909,7 +2910,8 @@ type Session struct {
 	// Example: true
 	Current bool `json:"current"`
 
-	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
+	// ExpiresAt The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
+	//
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -2967,7 +2969,8 @@ type SessionResult struct {
 
 // SessionSummary The session that the tokens belong to. Present in all transports.
 type SessionSummary struct {
-	// ExpiresAt The time at which the session expires at the latest. A refresh does not change it.
+	// ExpiresAt The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
+	//
 	//
 	// Example: 2026-12-22T09:30:00Z
 	ExpiresAt time.Time `json:"expires_at"`
@@ -3665,10 +3668,10 @@ type ListUsersParams struct {
 	// Q Words, each of which occurs in the username, the email address or a name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// Username Only the user with exactly this username, compared as at login.
+	// Username Returns only the user with this username. The server normalizes it in the same way as at login.
 	Username *string `form:"username,omitempty" json:"username,omitempty"`
 
-	// Email Only the user with exactly this email address, compared as at login.
+	// Email Returns only the user with this email address. The server normalizes it in the same way as at login.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
 	// IsActive Only users who are active, or only users who are not.
@@ -4205,8 +4208,8 @@ type ClientInterface interface {
 
 	// DeleteAccount Delete my account
 	//
-	// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
-	// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
+	// Permanently deletes the user with all sessions, open links and security events. Events that staff members caused
+	// are kept, without details. The server sends a mail that confirms the deletion, and clears the cookies.
 	//
 	// Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
 	DeleteAccount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5049,8 +5052,8 @@ func (c *Client) ConfirmPasswordReset(ctx context.Context, body ConfirmPasswordR
 
 // DeleteAccount Delete my account
 //
-// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
-// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
+// Permanently deletes the user with all sessions, open links and security events. Events that staff members caused
+// are kept, without details. The server sends a mail that confirms the deletion, and clears the cookies.
 //
 // Corresponds with DELETE /accounts/profile (the `DeleteAccount` operationId).
 func (c *Client) DeleteAccount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7955,8 +7958,8 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteAccountWithResponse Delete my account
 	//
-	// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
-	// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
+	// Permanently deletes the user with all sessions, open links and security events. Events that staff members caused
+	// are kept, without details. The server sends a mail that confirms the deletion, and clears the cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12131,8 +12134,8 @@ func (c *ClientWithResponses) ConfirmPasswordResetWithResponse(ctx context.Conte
 
 // DeleteAccountWithResponse Delete my account
 //
-// Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
-// staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
+// Permanently deletes the user with all sessions, open links and security events. Events that staff members caused
+// are kept, without details. The server sends a mail that confirms the deletion, and clears the cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -106,7 +106,7 @@ func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
 // manages reports whether a user of the request may manage the other user with an administrative
 // operation: a staff member reads all users and changes ordinary ones, a superuser changes all.
 // When a superuser deletes their own account, the server also writes the rows of the other
-// superusers, to count them (keepSuperuser in models).
+// superusers, to count them (requireOtherSuperuser in server/accounts).
 func (f *fuzzer) manages(r *request, userID int64) bool {
 	administration := r.op.Operation.Extensions["x-required-role"] != nil
 	target := f.userByID(userID)

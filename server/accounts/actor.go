@@ -18,11 +18,11 @@ func (s *core) forStaff(p Principal) *models.Store {
 	return s.store.As(a)
 }
 
-// resolved settles a write whose COMMIT was not acknowledged by reading back: it returns nil if the
-// write was applied. Otherwise the client would be told to try again, and the second try would be
-// rejected because the session has ended or the username is taken. The client could not tell which
-// state is in force.
-func resolved(err error, applied func() bool) error {
+// resolveUnknownCommit settles a write whose COMMIT was not acknowledged by reading back: it
+// returns nil if the write was applied. Otherwise the client would be told to try again, and the
+// second try would be rejected because the session has ended or the username is taken. The client
+// could not tell which state is in force.
+func resolveUnknownCommit(err error, applied func() bool) error {
 	if errors.Is(err, models.ErrUnavailable) && applied() {
 		return nil
 	}

@@ -26,8 +26,6 @@ type adminOperations struct {
 // member. The operations themselves check which users that staff member may change: ordinary users,
 // and other staff only if the principal is a superuser.
 
-const invitationLife = 72 * time.Hour
-
 // UserDetail is the data of a user that the user and staff see. User has no password hash.
 type UserDetail struct {
 	User         models.User
@@ -104,7 +102,7 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.nameConflict(ctx, u)
 	}
-	if err := resolved(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
+	if err := resolveUnknownCommit(err, func() bool { return s.isInvited(ctx, &u) }); err != nil {
 		return UserDetail{}, s.limitError(err)
 	}
 	s.outbox.Wake()
@@ -124,7 +122,6 @@ func (s adminOperations) invitation(p Principal, u *models.User, client Client) 
 	limits := s.staffMailLimits(p, u.EmailNorm)
 	event := audit.Event{Kind: models.EventInvited, StaffID: p.User.ID, Client: client, Changes: audit.GrantedRoles(*u)}
 	m := s.outbox.NewMailTo(*u, mail.Invitation, client)
-	m.ExpiresAt = m.CreatedAt.Add(invitationLife)
 	return func(tx *models.Tx) error {
 		if err := ratelimit.Count(tx, limits...); err != nil {
 			return err
@@ -150,8 +147,9 @@ func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 }
 
 // UpdateUser changes a user. A member that already has the requested value is no change and leaves
-// no event. Errors: ResourceNotFound, RoleRequired, ValidationFailed, UsernameTaken, EmailTaken,
-// SuperuserLast, EmailUnverified, SessionRevoked, RateLimited, ServiceUnavailable.
+// no event. Errors: ResourceNotFound, RoleRequired, PreconditionFailed, ValidationFailed,
+// UsernameTaken, EmailTaken, SuperuserLast, EmailUnverified, SessionRevoked, RateLimited,
+// ServiceUnavailable.
 func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
@@ -177,7 +175,7 @@ func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, 
 }
 
 // DeleteUser removes a user permanently and queues a mail to the address. Errors: ResourceNotFound,
-// RoleRequired, SuperuserLast, ServiceUnavailable.
+// RoleRequired, SuperuserLast, SessionRevoked, ServiceUnavailable.
 func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
@@ -185,7 +183,7 @@ func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, 
 		deleted := audit.Event{Kind: models.EventDeleted, UserID: id, StaffID: p.User.ID, Client: client, Changes: audit.LostRoles(u)}
 		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
 		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices, deleted) })
-		return resolved(err, func() bool { return s.isDeleted(ctx, id) })
+		return resolveUnknownCommit(err, func() bool { return s.isDeleted(ctx, id) })
 	})
 	if err == nil {
 		s.outbox.Wake()
@@ -195,7 +193,7 @@ func (s adminOperations) DeleteUser(ctx context.Context, p Principal, id int64, 
 
 // RequestUserPasswordReset sends a user the link for a forgotten password, or the invitation again
 // if the user has no password yet. Errors: ResourceNotFound, RoleRequired, UserUnreachable,
-// RateLimited, ServiceUnavailable.
+// SessionRevoked, RateLimited, ServiceUnavailable.
 func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
@@ -203,12 +201,11 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 		if !u.IsActive || u.Email == "" {
 			return problem.New(problem.UserUnreachable)
 		}
-		kind, life, detail := mail.Reset, s.settings.ResetTTL, ""
+		kind, detail := mail.Reset, ""
 		if u.Password == "" {
-			kind, life, detail = mail.Invitation, invitationLife, "an invitation"
+			kind, detail = mail.Invitation, "an invitation"
 		}
 		m := s.outbox.NewMailTo(u, kind, client)
-		m.ExpiresAt = m.CreatedAt.Add(life)
 		limits, event := s.staffMailLimits(p, u.EmailNorm), audit.Event{Kind: models.EventPasswordResetSent, UserID: id, StaffID: p.User.ID, Client: client, Detail: detail}
 		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
@@ -225,14 +222,14 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 	return err
 }
 
-// lockManaged locks a user for a write that changes no data of the user, as [models.Tx.LockUser] does.
-// Errors: those of [lockUnchanged].
+// lockManaged locks a user for a write that changes no data of the user, as
+// [models.Tx.LockUserAsRead] does. Errors: those of [lockUnchanged].
 func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
 	now, err := lockUnchanged(tx, u, holds)
 	if err != nil {
 		return err
 	}
-	return tx.LockUser(now)
+	return tx.LockUserAsRead(now)
 }
 
 // hasSameMailbox reports whether a mail to the user still reaches the same mailbox, and the staff
@@ -264,7 +261,7 @@ func (s adminOperations) staffMailLimits(p Principal, emailNorm string) []models
 }
 
 // ResetUserLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
-// Errors: ResourceNotFound, RoleRequired, ServiceUnavailable.
+// Errors: ResourceNotFound, RoleRequired, SessionRevoked, ServiceUnavailable.
 func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, id int64, client Client) error {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
@@ -304,7 +301,7 @@ func (s adminOperations) RevokeAllUserSessions(ctx context.Context, p Principal,
 		err := s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return revokeAllSessions(tx, u, audit.Event{Kind: models.EventSessionsRevoked, UserID: id, StaffID: p.User.ID, Client: client})
 		})
-		return resolved(err, func() bool { return s.hasNextEpoch(ctx, u) })
+		return resolveUnknownCommit(err, func() bool { return s.hasNextEpoch(ctx, u) })
 	})
 }
 

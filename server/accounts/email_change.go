@@ -126,7 +126,7 @@ func (s profileOperations) setEmail(ctx context.Context, t models.OneTimeToken, 
 	changed := audit.Event{Kind: models.EventEmailChanged, UserID: u.ID, Client: client, Detail: "to " + mail.Mask(t.Email)}
 	err := s.store.Tx(ctx, func(tx *models.Tx) error {
 		at = tx.Now()
-		locked, err := tx.LockedUser(u.ID)
+		locked, err := tx.ReadUserForUpdate(u.ID)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (s profileOperations) setEmail(ctx context.Context, t models.OneTimeToken, 
 		}
 		return changeUser(tx, locked, models.UserPatch{Email: &t.Email, EmailNorm: &t.EmailNorm, EmailVerifiedAt: &at}, changed)
 	})
-	return resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
+	return resolveUnknownCommit(err, func() bool { return s.isUsedAt(ctx, t, at) })
 }
 
 // explainLinkConflict returns the error of a confirmation whose user or token has changed since the

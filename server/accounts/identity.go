@@ -52,9 +52,9 @@ func newNames(first, last *string) error {
 	return problem.Join(newPersonName("first_name", first), newPersonName("last_name", last))
 }
 
-// changed returns the wanted name, or nil if the user already has it: an existing name may predate
-// the rules.
-func changed(present string, wanted *string) *string {
+// ifChanged returns the wanted name, or nil if the user already has it: an existing name may
+// predate the rules.
+func ifChanged(present string, wanted *string) *string {
 	if wanted == nil || *wanted == present {
 		return nil
 	}

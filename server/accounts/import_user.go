@@ -81,7 +81,7 @@ func (p *importPlan) setDetails(u *models.User, row DjangoUser) {
 	u.DateJoined = *joined
 }
 
-// cleanName removes hidden characters and shortens a name so that [isName] accepts it.
+// cleanName removes hidden characters and shortens a name so that [names.IsPersonName] accepts it.
 func cleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if names.IsInvisible(r) {

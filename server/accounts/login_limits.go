@@ -56,7 +56,7 @@ func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Clie
 	a := ratelimit.Attempt{
 		Secret:   []models.RateLimitUse{perName.For(loginOfAccount, name)},
 		Client:   s.settings.LoginFailuresPerClient.ForClient(loginOfClient, c.Network(), c.WideNetwork()),
-		Verified: s.verified(c),
+		Verified: s.usesOfVerifiedPassword(c),
 	}
 	if err := s.limiter.AllowFromMemory(slices.Concat(a.Client, a.Verified)...); err != nil {
 		return a, time.Time{}, err

@@ -80,10 +80,10 @@ func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...models.PasswordHash) (which int, err error) {
-	if err := s.busy(client); err != nil {
+	if err := s.checkHashQueue(client); err != nil {
 		return 0, err
 	}
-	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.verified(client)}
+	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.usesOfVerifiedPassword(client)}
 	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
 		which, right, err = s.matchingHash(ctx, client, password, hashes)
 		return right, err
@@ -185,7 +185,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 	if errors.Is(err, models.ErrNotFound) {
 		return session, s.explainConflict(ctx, p)
 	}
-	return session, problem.FromStore(resolved(err, func() bool { return s.hasSession(ctx, n.ID) }))
+	return session, problem.FromStore(resolveUnknownCommit(err, func() bool { return s.hasSession(ctx, n.ID) }))
 }
 
 // hasSession reports whether the session's row exists.
@@ -205,7 +205,7 @@ func (s passwordOperations) RequestPasswordReset(ctx context.Context, email stri
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
-	if err := s.busy(client); err != nil {
+	if err := s.checkHashQueue(client); err != nil {
 		return err
 	}
 	uses := s.settings.ConfirmationsPerClient.ForClient(confirmOfClient, client.Network(), client.WideNetwork())
@@ -266,7 +266,7 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 		if err := tx.UseToken(t); err != nil {
 			return err
 		}
-		u, err := tx.LockedUser(t.UserID)
+		u, err := tx.ReadUserForUpdate(t.UserID)
 		if err != nil {
 			return err
 		}
@@ -276,7 +276,7 @@ func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeT
 		after, err = s.recoverAccount(tx, u, hash, client)
 		return err
 	})
-	return after, resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
+	return after, resolveUnknownCommit(err, func() bool { return s.isUsedAt(ctx, t, at) })
 }
 
 // recoverAccount hands an account to the owner of its mailbox, who has chosen a new password. It also

@@ -46,7 +46,7 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	}
 	record := s.mayRecordProfile(ctx, p, c)
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
-		before, err := tx.LockedUser(p.User.ID) // so that the second of two concurrent changes sees the values of the first
+		before, err := tx.ReadUserForUpdate(p.User.ID) // so that the second of two concurrent changes sees the values of the first
 		if err != nil {
 			return err
 		}
@@ -91,20 +91,20 @@ func (c ProfileChange) patch(u models.User) (models.UserPatch, error) {
 			patch.UsernameNorm = &norm
 		}
 	}
-	return patch, problem.Join(username, newNames(changed(u.FirstName, c.FirstName), changed(u.LastName, c.LastName)))
+	return patch, problem.Join(username, newNames(ifChanged(u.FirstName, c.FirstName), ifChanged(u.LastName, c.LastName)))
 }
 
 // differing returns the change without the members that the user already has.
 func (c ProfileChange) differing(u models.User) ProfileChange {
 	return ProfileChange{
-		Username: changed(u.Username, c.Username), FirstName: changed(u.FirstName, c.FirstName), LastName: changed(u.LastName, c.LastName),
-		Locale: changed(u.Locale, c.Locale),
+		Username: ifChanged(u.Username, c.Username), FirstName: ifChanged(u.FirstName, c.FirstName), LastName: ifChanged(u.LastName, c.LastName),
+		Locale: ifChanged(u.Locale, c.Locale),
 	}
 }
 
 // apply returns the user after the change.
 func (c ProfileChange) apply(u models.User) models.User {
-	u.Username, u.FirstName, u.LastName, u.Locale = or(c.Username, u.Username), or(c.FirstName, u.FirstName), or(c.LastName, u.LastName), or(c.Locale, u.Locale)
+	u.Username, u.FirstName, u.LastName, u.Locale = valueOr(c.Username, u.Username), valueOr(c.FirstName, u.FirstName), valueOr(c.LastName, u.LastName), valueOr(c.Locale, u.Locale)
 	return u
 }
 
@@ -156,7 +156,7 @@ func (s profileOperations) DeleteAccount(ctx context.Context, p Principal, clien
 	err := s.changeOwnUser(ctx, p, func(u models.User) error {
 		notices := s.outbox.NewNotices(u, mail.AccountDeleted, client)
 		err := s.forUser(p).Tx(ctx, func(tx *models.Tx) error { return deleteUser(tx, u, notices) })
-		return resolved(err, func() bool { return s.isDeleted(ctx, u.ID) })
+		return resolveUnknownCommit(err, func() bool { return s.isDeleted(ctx, u.ID) })
 	})
 	if err != nil {
 		return err

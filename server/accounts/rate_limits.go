@@ -54,8 +54,9 @@ const (
 // subjectOf returns the subject of a user's limits, which does not depend on the names.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
-// verified returns the uses for a password that is verified for a client, right or wrong.
-func (s passwordChecks) verified(client Client) []models.RateLimitUse {
+// usesOfVerifiedPassword returns the uses for a password that is verified for a client, right or
+// wrong.
+func (s passwordChecks) usesOfVerifiedPassword(client Client) []models.RateLimitUse {
 	return s.settings.PasswordsPerClient.ForClient(passwordsOf, client.Network(), client.WideNetwork())
 }
 

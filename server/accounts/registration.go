@@ -52,7 +52,7 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	if err != nil {
 		return err
 	}
-	if err := s.busy(r.Client); err != nil {
+	if err := s.checkHashQueue(r.Client); err != nil {
 		return err
 	}
 	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network(), r.Client.WideNetwork())
@@ -98,7 +98,7 @@ func (s registrationOperations) registrationToken(u models.User, m models.Mail) 
 // many mails: a stranger's registration must not keep the owner's from existing when the owner opens
 // a link. It stores nothing if the client has registered the address too often.
 func (s registrationOperations) addRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
-	repeats, limit := s.repeats(client, t.EmailNorm), s.recipientLimit(mail.Verify, t.EmailNorm)
+	repeats, limit := s.repeatedRegistrationUse(client, t.EmailNorm), s.recipientLimit(mail.Verify, t.EmailNorm)
 	err = s.store.Tx(ctx, func(tx *models.Tx) (err error) {
 		if queued, err = countUse(tx, repeats); err != nil || !queued {
 			return err
@@ -214,10 +214,10 @@ const (
 	repeatRegistrations = tryRegistrations - 1
 )
 
-// repeats returns the rate limit of registrations of one address by one client. The answer is the
-// same when it is exceeded. It counts the wide network alone: with a few /64s one customer could
-// push the owner's registration out.
-func (s registrationOperations) repeats(client Client, emailNorm string) models.RateLimitUse {
+// repeatedRegistrationUse returns the use of the rate limit of registrations of one address by one
+// client. If the limit is exceeded, Register responds as usual but stores nothing. It counts the
+// /48 only; otherwise a customer with several /64s could displace the owner's registration.
+func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm string) models.RateLimitUse {
 	b := ratelimit.Limit{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
 		b.N = 0
@@ -297,7 +297,7 @@ func (s registrationOperations) verifyAddress(ctx context.Context, t models.OneT
 		if err := tx.UseToken(t); err != nil {
 			return err
 		}
-		u, err := tx.LockedUser(t.UserID)
+		u, err := tx.ReadUserForUpdate(t.UserID)
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ type core struct {
 }
 
 // Options configures a Service. Now is the clock of every rule. Count, which may be nil, increments
-// the counters of [metrics].
+// the counters of package metrics.
 type Options struct {
 	Store     *models.Store
 	Hasher    *credentials.Hasher

@@ -35,8 +35,6 @@ type LoginInput struct {
 	Client    Client
 }
 
-const loginTries = 3
-
 // Login verifies the password and begins a session.
 //
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error
@@ -52,7 +50,7 @@ func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, mo
 }
 
 func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.Login) (Tokens, models.User, error) {
-	if err := s.busy(in.Client); err != nil {
+	if err := s.checkHashQueue(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	u, rehash, known, err := s.verifyLogin(ctx, in, name)
@@ -95,7 +93,7 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 	if err != nil {
 		return u, "", hashError(err)
 	}
-	if !ok || !u.IsActive || unverified(u) && !s.settings.VerificationOptional {
+	if !ok || !u.IsActive || mustVerifyAddress(u) && !s.settings.VerificationOptional {
 		return u, "", problem.New(problem.CredentialsInvalid)
 	}
 	if !weak {
@@ -108,9 +106,9 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 	return u, rehash, nil
 }
 
-// unverified reports whether the user must verify the address before the first login. An imported
-// user need not: Django let that user in, and the account may have no address at all.
-func unverified(u models.User) bool {
+// mustVerifyAddress reports whether the user must verify the address before the first login. An
+// imported user need not: Django let that user in, and the account may have no address at all.
+func mustVerifyAddress(u models.User) bool {
 	return u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
 }
 
@@ -143,10 +141,10 @@ func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.U
 	return list[0], nil
 }
 
-// busy returns an error if a password of the client cannot be hashed now. It is called before the
-// database is queried, so that a storm of logins does not load the database too. Errors:
+// checkHashQueue returns an error if a password of the client cannot be hashed now. It is called
+// before the database is queried, so that a storm of logins does not load the database too. Errors:
 // ServiceUnavailable.
-func (s passwordChecks) busy(client Client) error {
+func (s passwordChecks) checkHashQueue(client Client) error {
 	if s.hasher.IsFull(networksOf(client)) {
 		return hashError(credentials.ErrBusy)
 	}
@@ -167,7 +165,7 @@ func (s sessionOperations) RefreshToken(ctx context.Context, in RefreshInput) (T
 	return s.sessions.Refresh(ctx, in)
 }
 
-// Logout revokes only the session of the credential; see [sessions.Manager.Logout]. Errors:
+// Logout revokes only the session of the credential; see [sessions.Manager.Revoke]. Errors:
 // RefreshInvalid, ServiceUnavailable.
 func (s sessionOperations) Logout(ctx context.Context, c Credential, client Client) error {
 	return s.sessions.Revoke(ctx, c, client)
@@ -231,7 +229,7 @@ func (s sessionOperations) RevokeAllSessions(ctx context.Context, p Principal, k
 	if errors.Is(err, models.ErrNotFound) {
 		return problem.New(problem.SessionRevoked)
 	}
-	return problem.FromStore(resolved(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
+	return problem.FromStore(resolveUnknownCommit(err, func() bool { return s.hasNextEpoch(ctx, p.User) }))
 }
 
 // revokeAllSessions revokes every session of a user, and ends the changes of address that the user

@@ -23,7 +23,7 @@ import (
 // Errors: SuperuserLast; those of [models.Tx.ChangeUser].
 func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audit.Event) error {
 	if isFalse(p.IsActive) || isFalse(p.IsSuperuser) {
-		if err := keepSuperuser(tx, u); err != nil {
+		if err := requireOtherSuperuser(tx, u); err != nil {
 			return err
 		}
 	}
@@ -36,10 +36,10 @@ func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audi
 	)
 }
 
-// endLinks ends the links that a change of a user makes invalid, including those not sent yet, which
-// would otherwise be created after the change. A user who recovers the account from a thief so also
-// cancels the requests that the thief has made. Verification links outlive a new password, because
-// they are of no use without it.
+// endLinks invalidates the links that a change of a user makes obsolete. It also drops queued mails
+// whose links do not exist yet, so that a thief's requests have no effect after the owner has
+// recovered the account. A new password does not invalidate verification links, because they also
+// require the password.
 func endLinks(tx *models.Tx, u models.User, p models.UserPatch) error {
 	if p.EmailNorm != nil {
 		if err := tx.EndTokens(models.TokenFilter{UserID: u.ID}); err != nil {
@@ -81,10 +81,10 @@ func isTrue(value *bool) bool { return value != nil && *value }
 
 func isFalse(value *bool) bool { return value != nil && !*value }
 
-// keepSuperuser returns SuperuserLast if u, who is about to lose the role, the active state or the
-// account, is the last active superuser. An invited superuser without a password cannot manage the
-// service yet and does not count.
-func keepSuperuser(tx *models.Tx, u models.User) error {
+// requireOtherSuperuser returns SuperuserLast if u, who is about to lose the role, the active state
+// or the account, is the last active superuser. An invited superuser without a password cannot
+// manage the service yet and does not count.
+func requireOtherSuperuser(tx *models.Tx, u models.User) error {
 	if !u.IsSuperuser || !u.IsActive {
 		return nil
 	}
@@ -107,13 +107,13 @@ func keepSuperuser(tx *models.Tx, u models.User) error {
 //
 // The guard of the deletion includes the epoch, which every new password changes: a deletion that
 // was requested before the account was recovered must not take effect after the recovery. It
-// includes the roles, because keepSuperuser has not counted a user who became a superuser since u
-// was read.
+// includes the roles, because requireOtherSuperuser has not counted a user who became a superuser
+// since u was read.
 //
 // Errors: SuperuserLast; those of [models.Tx.DeleteUser].
 func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...audit.Event) error {
 	return runSteps(
-		func() error { return keepSuperuser(tx, u) },
+		func() error { return requireOtherSuperuser(tx, u) },
 		func() (err error) {
 			u, err = lockUnchanged(tx, u, func(before, now models.User) bool { return inSameEpoch(before, now) && withSameRoles(before, now) })
 			return err

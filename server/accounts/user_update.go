@@ -53,8 +53,8 @@ func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 // planUpdate returns the parts of a requested change that differ from the user's present state.
 func (s adminOperations) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
 	plan := userUpdate{after: c.apply(u)}
-	plan.after.Email = or(c.Email, u.Email)
-	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = or(c.IsActive, u.IsActive), or(c.IsStaff, u.IsStaff), or(c.IsSuperuser, u.IsSuperuser)
+	plan.after.Email = valueOr(c.Email, u.Email)
+	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = valueOr(c.IsActive, u.IsActive), valueOr(c.IsStaff, u.IsStaff), valueOr(c.IsSuperuser, u.IsSuperuser)
 	add := func(kind models.EventKind, changes models.Changes, detail string) {
 		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: client, Changes: changes, Detail: detail})
 	}
@@ -170,7 +170,7 @@ func (plan *userUpdate) addProfileEvents(u models.User, add addEvent) {
 	}
 }
 
-func or[T any](wanted *T, present T) T {
+func valueOr[T any](wanted *T, present T) T {
 	if wanted != nil {
 		return *wanted
 	}

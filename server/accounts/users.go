@@ -107,7 +107,7 @@ func retryAsRead(read func() (models.User, error), change func(models.User) erro
 // the deletion of the account. So a change that does not depend on the profile locks the user, and
 // then checks only what it depends on.
 func lockUnchanged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) (models.User, error) {
-	now, err := tx.LockedUser(u.ID)
+	now, err := tx.ReadUserForUpdate(u.ID)
 	if err == nil && !holds(u, now) {
 		err = models.ErrNotFound
 	}

@@ -51,7 +51,7 @@ func (o *Outbox) isBacklogFull(ctx context.Context, priority models.MailPriority
 	if isFresh {
 		return last, nil
 	}
-	full, err := o.Store.MailsDue(ctx, priority, now, maxBacklog)
+	full, err := o.Store.HasDueMails(ctx, priority, now, maxBacklog)
 	if err == nil {
 		o.backlogs.set(priority, full, now)
 	}

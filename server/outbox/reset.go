@@ -46,14 +46,14 @@ func (o *Outbox) composeReset(ctx context.Context, m models.Mail, message mail.M
 // A change of the profile does not matter: a thief with a stolen session could otherwise keep the
 // reset from the owner by changes in a loop.
 func addResetToken(tx *models.Tx, u models.User, t models.OneTimeToken) error {
-	now, err := tx.LockedUser(u.ID)
+	now, err := tx.ReadUserForUpdate(u.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && !hasSameMailbox(u, now) {
 		return models.ErrConflict
 	}
 	if err != nil {
 		return err
 	}
-	if err := tx.LockUser(now); err != nil { // changes the row, which a cluster certifies
+	if err := tx.LockUserAsRead(now); err != nil { // changes the row, which a cluster certifies
 		return err
 	}
 	queued, err := tx.QueuedMails(u.EmailNorm, linksOnDelivery()...)

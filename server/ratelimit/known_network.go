@@ -33,7 +33,7 @@ func (l *Limiter) AddKnownNetwork(ctx context.Context, u models.User, network st
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	return l.store.Tx(ctx, func(tx *models.Tx) error {
-		now, err := tx.LockedUser(u.ID)
+		now, err := tx.ReadUserForUpdate(u.ID)
 		if errors.Is(err, models.ErrNotFound) {
 			return nil
 		}

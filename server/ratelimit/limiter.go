@@ -78,8 +78,9 @@ func (l *Limiter) IsExceeded(ctx context.Context, uses ...models.RateLimitUse) (
 	return l.store.IsRateLimited(ctx, l.now(), enabled(uses)...)
 }
 
-// Count counts one action against each of these limits in the caller's transaction, which the caller
-// rolls back if one of them is exceeded. Errors: *Exceeded, those of the store.
+// Count counts one action against each of these limits in the caller's transaction. If one of
+// several limits is exceeded, the caller must roll back; see [models.Tx.CountUses]. Errors:
+// *Exceeded, those of the store.
 func Count(tx *models.Tx, uses ...models.RateLimitUse) error {
 	return translate(tx.CountUses(enabled(uses)...))
 }

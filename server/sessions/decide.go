@@ -15,16 +15,16 @@ import (
 type verdict int
 
 const (
-	tooLate     verdict = iota + 1 // row 1
-	ended                          // row 2
-	rotate                         // row 3: the next generation
-	same                           // row 4: the tokens in force, which were presented
-	successor                      // row 5: the tokens in force, which superseded the one presented
-	applied                        // row 5 for a rotation by this request: the database's answer was lost
-	reuse                          // row 6
-	regression                     // row 7
-	undecidable                    // row 8
-	misdirected                    // row 0b
+	misdirected          verdict = iota + 1 // row 0b
+	expired                                 // row 1
+	revoked                                 // row 2
+	rotate                                  // row 3: the next generation
+	sameTokens                              // row 4: the tokens in force, which were presented
+	successor                               // row 5: the tokens in force, which superseded the one presented
+	rotatedByThisRequest                    // row 5 for a rotation by this request: the database's answer was lost
+	reuse                                   // row 6
+	regression                              // row 7
+	undecidable                             // row 8
 )
 
 // decide implements the decision table: it returns the verdict on a refresh credential, given the
@@ -41,13 +41,13 @@ func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Tim
 	// The refresh credential of server_held is an access token. Its own exp has usually passed when
 	// it is presented, and does not count.
 	if c.Expired && transportOf(l.Session) != token.ServerHeld {
-		return tooLate
+		return expired
 	}
 	if err := checkAlive(l, now); err != nil {
 		if errors.Is(err, problem.New(problem.SessionExpired)) {
-			return tooLate
+			return expired
 		}
-		return ended
+		return revoked
 	}
 	switch behind := l.Generation - c.Generation; {
 	case behind < 0:
@@ -55,7 +55,7 @@ func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Tim
 	case behind == 0:
 		return p.decideCurrent(now.Sub(l.RotatedAt))
 	case behind == 1 && slices.ContainsFunc(wrote, l.RotatedAt.Equal):
-		return applied
+		return rotatedByThisRequest
 	default:
 		return p.decideSuperseded(now.Sub(l.RotatedAt), behind == 1, isSameAttempt(attempt, l.Attempt))
 	}
@@ -65,12 +65,12 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 	if p.RotationInterval == 0 || age >= p.RotationInterval+p.Margin {
 		return rotate
 	}
-	return same
+	return sameTokens
 }
 
-// decideSuperseded returns the verdict on a superseded token. Only the last one has a period of
-// grace. An age below -M means that this replica's clock is behind that of the replica that
-// rotated: that proves nothing, and is never reuse.
+// decideSuperseded returns the verdict on a superseded token. Only the most recently superseded
+// token has a grace period. If age is below -M, this replica's clock is behind that of the replica
+// that rotated, so the verdict is undecidable, never reuse.
 func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt

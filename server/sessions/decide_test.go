@@ -14,7 +14,7 @@ import (
 )
 
 var verdictNames = map[verdict]string{
-	tooLate: "1 too late", ended: "2 ended", rotate: "3 rotate", same: "4 same", successor: "5 successor", applied: "5 applied",
+	expired: "1 expired", revoked: "2 revoked", rotate: "3 rotate", sameTokens: "4 same", successor: "5 successor", rotatedByThisRequest: "5 applied",
 	reuse: "6 reuse", regression: "7 regression", undecidable: "8 undecidable", misdirected: "0b misdirected",
 }
 
@@ -90,11 +90,11 @@ func TestDecideByAgeOfToken(t *testing.T) {
 		w, m := wm[0], wm[1]
 		t.Run(fmt.Sprint(w), func(t *testing.T) {
 			walk(t, profile(w, m), []row{
-				{"current, born now", judged{}, same},
-				{"current, born in the future", judged{age: -time.Hour}, same},
-				{"current, at M", judged{age: m}, same},
-				{"current, at W", judged{age: w}, same},
-				{"current, just under W+M", judged{age: w + m - micro}, same},
+				{"current, born now", judged{}, sameTokens},
+				{"current, born in the future", judged{age: -time.Hour}, sameTokens},
+				{"current, at M", judged{age: m}, sameTokens},
+				{"current, at W", judged{age: w}, sameTokens},
+				{"current, just under W+M", judged{age: w + m - micro}, sameTokens},
 				{"current, at W+M", judged{age: w + m}, rotate},
 				{"current, just over W+M", judged{age: w + m + micro}, rotate},
 				{"current, long ago", judged{age: 24 * time.Hour}, rotate},
@@ -152,8 +152,8 @@ func TestDecideAcceptsTokenOnceInStrictProfile(t *testing.T) {
 		{"previous, with its attempt", judged{behind: 1, attempt: mine, rotation: mine}, reuse},
 		{"two behind, by a slow clock", judged{behind: 2, age: -time.Minute}, reuse},
 		{"one ahead", judged{behind: -1}, regression},
-		{"our own rotation", judged{behind: 1, wrote: []time.Duration{0}}, applied},
-		{"the first of our two", judged{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, applied},
+		{"our own rotation", judged{behind: 1, wrote: []time.Duration{0}}, rotatedByThisRequest},
+		{"the first of our two", judged{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, rotatedByThisRequest},
 		{"a rotation by another caller", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
 	})
 	if p := profile(0, 0); p.attemptHash("q83vEjRWeJCrze8SNFZ4kA") != nil {
@@ -166,18 +166,18 @@ func TestDecideRecognizesOwnRotation(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	wrote := func(ages ...time.Duration) []time.Duration { return ages }
 	walk(t, profile(w, m), []row{
-		{"applied", judged{behind: 1, age: 40 * time.Millisecond, wrote: wrote(40 * time.Millisecond)}, applied},
-		{"applied, found out after W", judged{behind: 1, age: w + m, wrote: wrote(w + m)}, applied},
-		{"the first of two", judged{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, applied},
+		{"applied", judged{behind: 1, age: 40 * time.Millisecond, wrote: wrote(40 * time.Millisecond)}, rotatedByThisRequest},
+		{"applied, found out after W", judged{behind: 1, age: w + m, wrote: wrote(w + m)}, rotatedByThisRequest},
+		{"the first of two", judged{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, rotatedByThisRequest},
 		{"not applied", judged{age: w + m, wrote: wrote(40 * time.Millisecond)}, rotate},
 		{"another caller was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
 		{"a rotation by another caller, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
 		{"nothing written, row of the zero time", judged{behind: 1, row: func(l *models.Live) { l.RotatedAt = time.Time{} }}, reuse},
-		{"applied, and revoked since", judged{behind: 1, wrote: wrote(0), row: revoked}, ended},
+		{"applied, and revoked since", judged{behind: 1, wrote: wrote(0), row: markRevoked}, revoked},
 	})
 }
 
-func revoked(l *models.Live) { at := noon.Add(-time.Second); l.RevokedAt = &at }
+func markRevoked(l *models.Live) { at := noon.Add(-time.Second); l.RevokedAt = &at }
 
 // Rows 0b, 1 and 2 apply in this order, and all before any grace.
 func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
@@ -193,35 +193,35 @@ func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 			}
 		}
 	}
-	expired := func(c *Credential) { c.Expired = true }
+	markExpired := func(c *Credential) { c.Expired = true }
 	stranger := func(c *Credential) { c.Subject = 2 }
-	ends := map[string]func(*models.Live){"revoked": revoked, "stale epoch": staleEpoch, "inactive": inactive}
+	ends := map[string]func(*models.Live){"revoked": markRevoked, "stale epoch": staleEpoch, "inactive": inactive}
 
 	for name, p := range map[string]Policy{"W=30s": profile(w, m), "W=2s": profile(2*time.Second, 400*time.Millisecond), "strict": profile(0, 0)} {
 		t.Run(name, func(t *testing.T) {
 			for end, change := range ends {
 				walk(t, p, []row{
-					{end + ", current", judged{row: change}, ended},
-					{end + ", current to be rotated", judged{age: w + m, row: change}, ended},
-					{end + ", previous in its grace", judged{behind: 1, row: change}, ended},
-					{end + ", previous with its attempt", judged{behind: 1, age: w + m, attempt: mine, rotation: mine, row: change}, ended},
-					{end + ", reused", judged{behind: 2, age: w + m, row: change}, ended},
-					{end + ", ahead", judged{behind: -1, row: change}, ended},
-					{end + ", and over", judged{row: both(change, idleOver)}, tooLate},
+					{end + ", current", judged{row: change}, revoked},
+					{end + ", current to be rotated", judged{age: w + m, row: change}, revoked},
+					{end + ", previous in its grace", judged{behind: 1, row: change}, revoked},
+					{end + ", previous with its attempt", judged{behind: 1, age: w + m, attempt: mine, rotation: mine, row: change}, revoked},
+					{end + ", reused", judged{behind: 2, age: w + m, row: change}, revoked},
+					{end + ", ahead", judged{behind: -1, row: change}, revoked},
+					{end + ", and over", judged{row: both(change, idleOver)}, expired},
 					{end + ", of another user", judged{credential: stranger, row: change}, misdirected},
 				})
 			}
 			walk(t, p, []row{
-				{"exp passed", judged{credential: expired}, tooLate},
-				{"exp passed, previous", judged{behind: 1, credential: expired}, tooLate},
-				{"exp passed, reused", judged{behind: 2, credential: expired}, tooLate},
-				{"exp passed, of another user", judged{credential: func(c *Credential) { expired(c); stranger(c) }}, misdirected},
-				{"idle end now", judged{row: idleOver}, tooLate},
-				{"idle end now, previous", judged{behind: 1, row: idleOver}, tooLate},
-				{"idle end now, reused", judged{behind: 2, age: w + m, row: idleOver}, tooLate},
-				{"idle end now, ahead", judged{behind: -1, row: idleOver}, tooLate},
-				{"absolute end now", judged{row: allOver}, tooLate},
-				{"absolute end alone", judged{row: func(l *models.Live) { l.ExpiresAt = noon }}, tooLate},
+				{"exp passed", judged{credential: markExpired}, expired},
+				{"exp passed, previous", judged{behind: 1, credential: markExpired}, expired},
+				{"exp passed, reused", judged{behind: 2, credential: markExpired}, expired},
+				{"exp passed, of another user", judged{credential: func(c *Credential) { markExpired(c); stranger(c) }}, misdirected},
+				{"idle end now", judged{row: idleOver}, expired},
+				{"idle end now, previous", judged{behind: 1, row: idleOver}, expired},
+				{"idle end now, reused", judged{behind: 2, age: w + m, row: idleOver}, expired},
+				{"idle end now, ahead", judged{behind: -1, row: idleOver}, expired},
+				{"absolute end now", judged{row: allOver}, expired},
+				{"absolute end alone", judged{row: func(l *models.Live) { l.ExpiresAt = noon }}, expired},
 				{"idle end in a tick", judged{behind: -1, row: func(l *models.Live) { l.IdleExpiresAt = noon.Add(micro) }}, regression},
 				{"of another user, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
 				{"another transport than the row's", judged{credential: func(c *Credential) { c.Transport = token.Cookies }}, misdirected},
@@ -238,7 +238,7 @@ func TestDecideAcceptsLocationOfTransportOnly(t *testing.T) {
 			for _, claimed := range []token.Transport{"", token.Hybrid, token.Cookies, token.Body} {
 				want := misdirected
 				if location == right && (claimed == transport || claimed == "") {
-					want = same
+					want = sameTokens
 				}
 				got := judged{
 					credential: func(c *Credential) { c.Location, c.Transport = location, claimed },
@@ -267,11 +267,11 @@ func TestDecideUsesIdleEndForServerHeld(t *testing.T) {
 	}
 	walk(t, profile(w, m), []row{
 		{"expired, current", judged{age: w + m, credential: handle, row: held()}, rotate},
-		{"expired, young", judged{credential: handle, row: held()}, same},
+		{"expired, young", judged{credential: handle, row: held()}, sameTokens},
 		{"expired, previous", judged{behind: 1, age: w, credential: handle, row: held()}, successor},
 		{"expired, reused", judged{behind: 1, age: w + micro, credential: handle, row: held()}, reuse},
-		{"idle end now", judged{credential: handle, row: held(func(l *models.Live) { l.IdleExpiresAt = noon })}, tooLate},
-		{"revoked", judged{behind: 1, credential: handle, row: held(revoked)}, ended},
+		{"idle end now", judged{credential: handle, row: held(func(l *models.Live) { l.IdleExpiresAt = noon })}, expired},
+		{"revoked", judged{behind: 1, credential: handle, row: held(markRevoked)}, revoked},
 		{"as bearer", judged{credential: func(c *Credential) { handle(c); c.Location = Bearer }, row: held()}, misdirected},
 		{"an access cookie of cookies", judged{credential: handle, row: func(l *models.Live) { l.Transport = string(token.Cookies) }}, misdirected},
 	})
@@ -283,7 +283,7 @@ func TestDecideUsesIdleEndForServerHeld(t *testing.T) {
 func TestDecideAgreesWithModel(t *testing.T) {
 	profiles := map[string]Policy{"grace": profile(6*time.Second, 2*time.Second), "strict": profile(0, 0)}
 	attempts := [][]byte{nil, mine, theirs}
-	rows := map[int]verdict{2: ended, 3: rotate, 4: same, 5: successor, 6: reuse, 8: undecidable}
+	rows := map[int]verdict{2: revoked, 3: rotate, 4: sameTokens, 5: successor, 6: reuse, 8: undecidable}
 	table, err := os.ReadFile("../../scripts/model/decisions.txt")
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,7 @@
-// Package sessions implements the session protocol: it verifies a credential, begins, reads, refreshes
-// and revokes sessions, and issues their tokens. It knows nothing of HTTP and of passwords.
+// Package sessions implements the session protocol: it verifies a credential, begins, reads,
+// refreshes and revokes sessions, and issues their tokens. It knows nothing of HTTP, and verifies
+// no passwords. [Manager.Begin] accepts a rehash of the password, which it stores in the
+// transaction of the login.
 //
 // # The decision table
 //
@@ -15,8 +17,8 @@
 //	row  presented                                                  answer                    change
 //	0    not authentic                                              refresh_invalid           none; the database is not queried
 //	8    the request may be older than M                            service_unavailable       none
-//	0b   from another location than the session's transport uses    refresh_invalid           none
 //	2    no row, even if exp has passed                             session_revoked           none
+//	0b   from another location than the session's transport uses    refresh_invalid           none
 //	1    exp has passed, or the idle or absolute end of the session session_expired           none
 //	2    revoked, stale epoch, user inactive                        session_revoked           none; checked before any grace
 //	3    gen = current, age ≥ W+M                                   the next generation       one guarded UPDATE

@@ -55,8 +55,8 @@ func (l LegacyTokens) credential(location TokenLocation, raw string, now time.Ti
 	return Credential{}, false
 }
 
-// exchanging is the exchange of one legacy token.
-type exchanging struct {
+// legacyExchange is the exchange of one legacy token.
+type legacyExchange struct {
 	*Manager
 	in RefreshInput
 	// id is that of the new session. It is the same in each try: if the answer to a COMMIT was lost,
@@ -76,7 +76,7 @@ type exchanging struct {
 func (m *Manager) exchange(caller context.Context, in RefreshInput) (Tokens, error) {
 	ctx, cancel := models.Detach(caller)
 	defer cancel()
-	x := exchanging{m, in, NewID()}
+	x := legacyExchange{m, in, NewID()}
 	var err error
 	for try := range refreshTries {
 		var t Tokens
@@ -93,7 +93,7 @@ func (m *Manager) exchange(caller context.Context, in RefreshInput) (Tokens, err
 	return Tokens{}, err
 }
 
-func (x exchanging) attempt(ctx context.Context) (Tokens, error) {
+func (x legacyExchange) attempt(ctx context.Context) (Tokens, error) {
 	u, err := x.store.UserByID(ctx, x.in.Credential.Subject)
 	if err != nil {
 		return Tokens{}, refusedOrStoreError(err)
@@ -116,16 +116,16 @@ func (x exchanging) attempt(ctx context.Context) (Tokens, error) {
 	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: inactive, or all sessions revoked since
 }
 
-// passwordNeverShown is the time of authentication of a session that begins with a legacy token.
+// authenticationUnknown is the time of authentication of a session that begins with a legacy token.
 // The other service verified the password, at a time that is unknown here, so the session must not
 // have recent authentication.
-var passwordNeverShown = time.Unix(0, 0).UTC()
+var authenticationUnknown = time.Unix(0, 0).UTC()
 
 // login stores the token as used and starts the session that it is exchanged for. The token's
 // identity is unique, so that of several requests with the same token one succeeds. Errors:
 // RefreshInvalid, models.ErrConflict if the token has been used, models.ErrNotFound if the user was
 // deactivated or all sessions were revoked since u was read.
-func (x exchanging) login(tx *models.Tx, u models.User) (models.Session, error) {
+func (x legacyExchange) login(tx *models.Tx, u models.User) (models.Session, error) {
 	now, t := tx.Now(), x.in.Credential.legacy
 	if !now.Before(x.legacy.Until) || !now.Before(t.ExpiresAt) { // either may have passed during the tries
 		return models.Session{}, problem.New(problem.RefreshInvalid)
@@ -141,13 +141,13 @@ func (x exchanging) login(tx *models.Tx, u models.User) (models.Session, error) 
 	}
 	return x.startSession(tx, NewSession{
 		ID: x.id, User: u, Transport: x.in.Credential.Transport, Client: x.in.Client,
-		Attempt: x.policy.attemptHash(x.in.Attempt), AuthenticatedAt: &passwordNeverShown,
+		Attempt: x.policy.attemptHash(x.in.Attempt), AuthenticatedAt: &authenticationUnknown,
 	}, x.legacy.Detail)
 }
 
 // repeat handles a token that has been used: it returns the tokens of its session again if the
 // request repeats the exchange. Errors: RefreshInvalid, ServiceUnavailable.
-func (x exchanging) repeat(ctx context.Context) (Tokens, error) {
+func (x legacyExchange) repeat(ctx context.Context) (Tokens, error) {
 	c := x.in.Credential
 	used, err := x.store.Token(ctx, models.PurposeLegacyRefresh, c.legacy.Identity[:])
 	if err != nil {

@@ -43,7 +43,7 @@ func (m *Manager) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 	if in.Credential.legacy != nil {
 		return m.exchange(caller, in)
 	}
-	r := &refreshing{Manager: m, in: in, caller: caller, attempt: m.policy.attemptHash(in.Attempt)}
+	r := &refreshCall{Manager: m, in: in, caller: caller, attempt: m.policy.attemptHash(in.Attempt)}
 	ctx, cancel := models.Detach(caller)
 	defer cancel()
 	ctx, leave, err := m.store.Enter(ctx)
@@ -85,8 +85,8 @@ func (m *Manager) isHeldUp(in RefreshInput) bool {
 	return age > m.policy.Margin || m.stoodStill(readClocks(), age+m.policy.Margin)
 }
 
-// refreshing is one call of [Manager.Refresh] with a token of a session.
-type refreshing struct {
+// refreshCall is one call of [Manager.Refresh] with a token of a session.
+type refreshCall struct {
 	*Manager
 	in      RefreshInput
 	caller  context.Context
@@ -98,7 +98,7 @@ type refreshing struct {
 // rotateBlind makes the UPDATE of row 3 from the token alone, which contains the transport and the
 // absolute end of the session. The access token of server_held does not, so the row must be read
 // first.
-func (r *refreshing) rotateBlind(ctx context.Context) (Tokens, bool) {
+func (r *refreshCall) rotateBlind(ctx context.Context) (Tokens, bool) {
 	c := r.in.Credential
 	if c.Transport == "" || c.Expired { // only this process's clock has been checked; the row decides
 		return Tokens{}, false
@@ -108,7 +108,7 @@ func (r *refreshing) rotateBlind(ctx context.Context) (Tokens, bool) {
 	return t, ok
 }
 
-func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expiresAt time.Time) (Tokens, bool, error) {
+func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, expiresAt time.Time) (Tokens, bool, error) {
 	c, now := r.in.Credential, r.now()
 	rotation := models.Rotation{
 		ID: c.Session, UserID: c.Subject, Generation: c.Generation, Transport: string(transport), ExpiresAt: expiresAt,
@@ -138,7 +138,7 @@ func (r *refreshing) rotate(ctx context.Context, transport token.Transport, expi
 
 // decideAndAct reads the row, decides, and acts on the verdict. If done is false, another request
 // was faster or the database did not answer: decide again.
-func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
+func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
 	before := r.now()
 	l, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
@@ -155,10 +155,10 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 	case misdirected:
 		r.count(metrics.RefreshMisdirected)
 		return Tokens{}, true, problem.New(problem.RefreshInvalid)
-	case tooLate:
+	case expired:
 		r.count(metrics.RefreshExpired)
 		return Tokens{}, true, problem.New(problem.SessionExpired)
-	case ended:
+	case revoked:
 		r.count(metrics.RefreshRevoked)
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
@@ -166,11 +166,11 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 		return Tokens{}, true, problem.New(problem.SessionExpired)
 	case rotate:
 		return r.outcome(r.rotate(ctx, transportOf(l.Session), l.ExpiresAt))
-	case same:
+	case sameTokens:
 		return r.outcome(r.current(ctx, l, now, false))
 	case successor:
 		return r.outcome(r.current(ctx, l, now, true))
-	case applied:
+	case rotatedByThisRequest:
 		r.count(metrics.RefreshRotated)
 		t, err := r.mint(grantOf(l.Session), now, NextTokens)
 		return t, true, err
@@ -182,14 +182,14 @@ func (r *refreshing) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ e
 	return Tokens{}, false, models.ErrClock
 }
 
-func (*refreshing) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
+func (*refreshCall) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
 	return t, ok && err == nil, err
 }
 
 // current answers rows 4 and 5 with the tokens in force. Touch ensures that the session is still
 // live at the time of the answer: on a cluster, its certification fails if the session was revoked
 // at the same time.
-func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
+func (r *refreshCall) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
 	if superseded && r.isElsewhere(l.Session) && r.mayLogGrace(ctx, l.User) {
 		e := r.event(l.Session, models.EventRefreshGraced, "presented again from another address and another user agent").Row(now)
@@ -206,17 +206,17 @@ func (r *refreshing) current(ctx context.Context, l models.Live, now time.Time, 
 
 // isElsewhere reports whether the request has another address and another user agent than the last
 // rotation of the session.
-func (r *refreshing) isElsewhere(s models.Session) bool {
+func (r *refreshCall) isElsewhere(s models.Session) bool {
 	return r.in.Client.IP != s.IP && r.in.Client.UserAgent != s.UserAgent
 }
 
-func (r *refreshing) event(s models.Session, kind models.EventKind, detail string) audit.Event {
+func (r *refreshCall) event(s models.Session, kind models.EventKind, detail string) audit.Event {
 	return audit.Event{Kind: kind, UserID: s.UserID, SessionID: s.ID, Client: r.in.Client, Detail: detail}
 }
 
 // revoke implements row 6. A request that was held up, or whose caller has disconnected, proves no
 // theft: an honest client may have given it up and repeated it. Such a request changes nothing.
-func (r *refreshing) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
+func (r *refreshCall) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, problem.Unavailable(err)
 	}

@@ -271,8 +271,8 @@ export interface paths {
         post?: never;
         /**
          * Delete my account
-         * @description Removes the user with all sessions, events and open links, at once and permanently. The security log keeps what
-         *     staff did to the user, without names. A mail confirms the deletion. The cookies are cleared.
+         * @description Permanently deletes the user with all sessions, open links and security events. Events that staff members caused
+         *     are kept, without details. The server sends a mail that confirms the deletion, and clears the cookies.
          */
         delete: operations["deleteAccount"];
         options?: never;
@@ -1084,7 +1084,7 @@ export interface components {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description The time at which the session expires at the latest. A refresh does not change it.
+             * @description The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
              * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
@@ -1119,7 +1119,7 @@ export interface components {
             id: components["schemas"]["SessionId"];
             /**
              * Format: date-time
-             * @description The time at which the session expires at the latest. A refresh does not change it.
+             * @description The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
              * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
@@ -1158,7 +1158,7 @@ export interface components {
             last_used_at: string;
             /**
              * Format: date-time
-             * @description The time at which the session expires at the latest. A refresh does not change it.
+             * @description The absolute end of the session. A refresh does not extend it; without a refresh the session expires earlier.
              * @example 2026-12-22T09:30:00Z
              */
             expires_at: string;
@@ -3660,12 +3660,12 @@ export interface operations {
                  */
                 q?: string;
                 /**
-                 * @description Only the user with exactly this username, compared as at login.
+                 * @description Returns only the user with this username. The server normalizes it in the same way as at login.
                  * @example ada
                  */
                 username?: string;
                 /**
-                 * @description Only the user with exactly this email address, compared as at login.
+                 * @description Returns only the user with this email address. The server normalizes it in the same way as at login.
                  * @example ada@example.com
                  */
                 email?: string;
