@@ -9,7 +9,7 @@ unexport TEST_ENGINES
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:*.gen.go')
-GO_TEST = go test -timeout 10m
+GO_TEST = go test -timeout 20m
 
 .PHONY: help
 help: ## print this help

@@ -4,13 +4,21 @@ import "example.com/accounts/server/sessions"
 
 // The types of sessions that the operations take and return.
 type (
-	Policy         = sessions.Policy
-	Tokens         = sessions.Tokens
-	Credential     = sessions.Credential
-	Principal      = sessions.Principal
-	Role           = sessions.Role
-	TokenLocation  = sessions.TokenLocation
-	RefreshInput   = sessions.RefreshInput
+	// Policy is [sessions.Policy].
+	Policy = sessions.Policy
+	// Tokens is [sessions.Tokens].
+	Tokens = sessions.Tokens
+	// Credential is [sessions.Credential].
+	Credential = sessions.Credential
+	// Principal is [sessions.Principal].
+	Principal = sessions.Principal
+	// Role is [sessions.Role].
+	Role = sessions.Role
+	// TokenLocation is [sessions.TokenLocation].
+	TokenLocation = sessions.TokenLocation
+	// RefreshInput is [sessions.RefreshInput].
+	RefreshInput = sessions.RefreshInput
+	// CurrentSession is [sessions.CurrentSession].
 	CurrentSession = sessions.CurrentSession
 )
 

@@ -49,7 +49,7 @@ func (w *workshop) instant() time.Time { return w.Clock.Now().UTC().Truncate(tim
 
 func (w *workshop) reload(u models.User) models.User {
 	w.t.Helper()
-	u, err := w.Server.Store.UserByID(w.t.Context(), u.ID)
+	u, err := w.Store.UserByID(w.t.Context(), u.ID)
 	must(w.t, err)
 	return u
 }
@@ -61,7 +61,7 @@ func (w *workshop) queue(u models.User, k mail.Kind, at time.Time) models.OneTim
 	m := w.NewRequest(k, u.Email, u.EmailNorm, audit.Client{})
 	m.ExpiresAt = at.Add(m.ExpiresAt.Sub(m.CreatedAt))
 	m.CreatedAt, m.NextAt = at, at
-	must(w.t, w.Server.Store.Tx(w.t.Context(), func(tx *models.Tx) error { return outbox.Queue(tx, m) }))
+	must(w.t, w.Store.Tx(w.t.Context(), func(tx *models.Tx) error { return outbox.Queue(tx, m) }))
 	t := w.NewToken(models.PurposeReset, m)
 	t.UserID, t.Email, t.EmailNorm = u.ID, u.Email, u.EmailNorm
 	return t
@@ -69,7 +69,7 @@ func (w *workshop) queue(u models.User, k mail.Kind, at time.Time) models.OneTim
 
 // store stores the token of a queued mail, as a worker does that has read u.
 func (w *workshop) store(u models.User, t models.OneTimeToken) error {
-	return w.Server.Store.Tx(context.Background(), func(tx *models.Tx) error { return outbox.AddResetToken(tx, u, t) })
+	return w.Store.Tx(context.Background(), func(tx *models.Tx) error { return outbox.AddResetToken(tx, u, t) })
 }
 
 // reset queues a reset and stores its token.
@@ -82,7 +82,7 @@ func (w *workshop) reset(u models.User, at time.Time) models.OneTimeToken {
 
 func (w *workshop) find(t models.OneTimeToken) models.OneTimeToken {
 	w.t.Helper()
-	found, err := w.Server.Store.TokenByID(w.t.Context(), models.PurposeReset, t.ID)
+	found, err := w.Store.TokenByID(w.t.Context(), models.PurposeReset, t.ID)
 	must(w.t, err)
 	return found
 }
@@ -98,7 +98,7 @@ func (w *workshop) pendingChange(u models.User) models.OneTimeToken {
 	t := w.NewToken(models.PurposeEmailChange, w.NewMailTo(u, mail.EmailChange, audit.Client{}))
 	t.ExpiresAt = t.CreatedAt.Add(time.Hour)
 	t.UserID, t.Email, t.EmailNorm = u.ID, "moved@example.com", "moved@example.com"
-	must(w.t, w.Server.Store.Tx(w.t.Context(), func(tx *models.Tx) error { return tx.AddToken(t) }))
+	must(w.t, w.Store.Tx(w.t.Context(), func(tx *models.Tx) error { return tx.AddToken(t) }))
 	return t
 }
 
@@ -225,7 +225,7 @@ func TestResetLinkIsNotCreatedAfterLinksEnded(t *testing.T) {
 				if err := w.store(w.reload(stale), waiting); !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("a link was created after the links were ended: %v", err)
 				}
-				found, err := w.Server.Store.TokenByID(t.Context(), models.PurposeEmailChange, change.ID)
+				found, err := w.Store.TokenByID(t.Context(), models.PurposeEmailChange, change.ID)
 				if must(t, err); found.UsedAt == nil || !w.isOpen(bobs) {
 					t.Errorf("the change of address ended at %v; the reset of another user is open: %v", found.UsedAt, w.isOpen(bobs))
 				}
@@ -238,7 +238,7 @@ func TestResetLinkIsNotCreatedAfterLinksEnded(t *testing.T) {
 func TestConcurrentResetsLeaveOneToken(t *testing.T) {
 	eachWorkshop(t, func(t *testing.T, w *workshop) {
 		other := servertest.Start(t, servertest.Options{Engine: w.Database.Engine, Database: w.Database, HoldMail: true})
-		stores := []*models.Store{w.Server.Store, other.Store}
+		stores := []*models.Store{w.Store, other.Store}
 		u := w.reload(w.user.User)
 		for round := range 10 {
 			at := w.instant().Add(time.Duration(round) * time.Second)

@@ -82,7 +82,7 @@ func (m *Manager) isHeldUp(in RefreshInput) bool {
 		return false
 	}
 	age := max(0, m.now().Sub(in.Received))
-	return age > m.policy.Margin || m.heartbeat.stoodStill(readClocks(), age+m.policy.Margin)
+	return age > m.policy.Margin || m.stoodStill(readClocks(), age+m.policy.Margin)
 }
 
 // refreshCall is one call of [Manager.Refresh] with a token of a session.
