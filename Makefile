@@ -43,9 +43,9 @@ generate: ## regenerate api/ from openapi.yaml (the TypeScript needs Node)
 	else echo 'no npm: api/typescript/src/schema.ts stays as it is'; fi
 
 .PHONY: guides
-guides: ## regenerate the guides to settings and errors from the source
+guides: ## regenerate the guides to settings and errors, and the messages of the front ends, from the source
 	go test ./server/cmd/accountsd -run 'SettingsGuide' -update
-	TEST_ENGINES=sqlite go test ./server -run 'ErrorsGuide' -update
+	TEST_ENGINES=sqlite go test ./server -run 'ErrorsGuide|WebMessages' -update
 
 .PHONY: recipe
 recipe: ## apply the guides "Add a field to the user" and "Add an endpoint" to copies and run tests there

@@ -61,7 +61,7 @@ go.yaml.in/yaml                      api api/client server
 github.com/prometheus                server
 github.com/yuin/goldmark             server/web
 net/http                             api api/client server server/token/remote server/web server/web/*
-github.com/google/uuid               api api/client models server/token server/audit server/outbox server/sessions server/accounts server
+github.com/google/uuid               api api/client models server/token server/ratelimit server/audit server/outbox server/sessions server/accounts server
 golang.org/x/net/idna                models server/names
 golang.org/x/net/netutil             server
 golang.org/x/text                    models server/names

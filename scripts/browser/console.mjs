@@ -174,7 +174,7 @@ async function newcomer(v) {
   const began = Date.now();
   allow(v, 401, "accounts/login");
   await signIn(v, "root", "someone else's guess");
-  await sees(v, "The username or password is incorrect", "sign-in");
+  await sees(v, "The username or the password is wrong", "sign-in");
   await is(v, "the typed value", page.locator("#login-username").inputValue(), "root");
   await page.locator("#login-password").fill("");
   await signIn(v, "root");
@@ -210,7 +210,7 @@ async function newcomer(v) {
   await page.keyboard.press("Enter");
   allow(v, 422, "accounts/reauthenticate");
   await prove(v, "someone else's guess");
-  await sees(v, "The password is incorrect.", "password dialog");
+  await sees(v, "This is not the right password.", "password dialog");
   await shot(v, "password");
   await page.keyboard.press("Escape");
   await page.locator("#reauth").waitFor({ state: "hidden" });
@@ -389,12 +389,12 @@ async function edit(v) {
   await page.locator("#details-username").fill("root");
   allow(v, 409, "admin/users/\\d+");
   await page.keyboard.press("Enter");
-  await sees(v, "This username is already taken.", "edit");
+  await sees(v, "Another user has this username. Choose another one.", "edit");
   await is(v, "focus on the invalid field", focused(v), "details-username");
   await page.locator("#details-username").fill("not @ name");
   allow(v, 422, "admin/users/\\d+");
   await page.keyboard.press("Enter");
-  await sees(v, "This value is not valid.", "edit");
+  await sees(v, "This does not have the right form.", "edit");
   await shot(v, "refused");
   await page.locator("#details-username").fill("grace");
   await page.locator("#details-last").fill("Hopper");
@@ -428,7 +428,7 @@ async function twoEditors(v) {
   sql(server, "UPDATE users SET first_name = 'Amazing', version = version + 1 WHERE username = 'grace';");
   allow(v, 412, "admin/users/\\d+");
   await page.locator("#details button[type=submit]").click();
-  await sees(v, "This was changed in another session", "two editors");
+  await sees(v, "This has been changed in the meantime", "two editors");
   await until(v, "the change of the other editor", async () => (await page.locator("#details-first").inputValue()) === "Amazing");
   await is(v, "the typed value", page.locator("#details-locale").inputValue(), "");
   await shot(v, "two-editors");
@@ -439,7 +439,7 @@ async function twoEditors(v) {
   await page.locator("#roles [name=is_staff]").check();
   allow(v, 412, "admin/users/\\d+");
   await page.locator("#roles button").click();
-  await sees(v, "This was changed in another session", "roles of two editors");
+  await sees(v, "This has been changed in the meantime", "roles of two editors");
 }
 
 /** The log can be filtered by several kinds and by days. */
@@ -523,7 +523,7 @@ async function invite(v) {
   await page.locator("#invite-email").fill("cfo@c\u043erp.example"); // contains a Cyrillic о
   allow(v, 422, "admin/users");
   await page.keyboard.press("Enter");
-  await sees(v, "This value is not valid.", "a look-alike domain");
+  await sees(v, "This does not have the right form.", "a look-alike domain");
   await page.locator("#invite-email").fill("");
   await page.keyboard.press("Escape");
   await open(v, "?view=users");
@@ -532,7 +532,7 @@ async function invite(v) {
   allow(v, 409, "admin/users");
   await page.keyboard.type("grace@harbour.example");
   await page.keyboard.press("Enter");
-  await sees(v, "This email address belongs to another account.", "invitation");
+  await sees(v, "Another account has this email address.", "invitation");
   await page.locator("#invite-email").fill("hedy@harbour.example");
   await page.locator("#invite-username").fill("hedy");
   await page.locator("#invite-first").fill("Hedy");

@@ -135,7 +135,7 @@ async function live(v) {
   await tab(v, "password");
   await submit(v, "password", { current_password: "someone else's guess", new_password: v.password });
   allow(v, 422, "password/change");
-  await sees(v, "The password is incorrect.", "password");
+  await sees(v, "This is not the right password.", "password");
   await submit(v, "password", { current_password: password, new_password: v.password });
   await sees(v, "Password changed.", "password");
   await shot(v, "password");
@@ -276,7 +276,7 @@ async function everyTransport(v) {
     const { read, renew } = transports[transport];
     allow(v, 401, "login");
     await logIn(v, transport, "someone else's guess");
-    await sees(v, "The username or password is incorrect", transport);
+    await sees(v, "The username or the password is wrong", transport);
     await page.locator("#login-password").fill("");
     await logIn(v, transport, v.password);
     await sees(v, "Hello, Ada", transport);

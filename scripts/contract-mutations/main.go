@@ -3,7 +3,7 @@
 // The checks are:
 //
 //   - spectral, with the rules of scripts/spectral.yaml;
-//   - the form, which the test TestContractForm checks;
+//   - the form, which the test TestContractHasRequiredForm checks;
 //   - oasdiff, with the levels of scripts/oasdiff.txt: it must reject changes that break clients
 //     of version 1, and accept the changes that the section Compatibility allows.
 //

@@ -85,7 +85,7 @@ func write(t *testing.T, body string) string {
 	return dir
 }
 
-func TestReadListRefuses(t *testing.T) {
+func TestReadListRejectsInvalidLists(t *testing.T) {
 	for name, text := range map[string]string{
 		"three columns": "1\ta\tb\n", "six": "1\ta\tb\tc\tpending\tx\n", "an empty one": "1\ta\t\tc\n", "no number": "x\ta\tb\tc\n", "no reason": "1\ta\tb\tc\tout of scope: \n",
 		"another note": "1\ta\tb\tc\tlater\n", "descending": "3\ta\tb\tc\n1\ta\tb\tc\n", "twice": "1\ta\tb\tc\n1\ta\tb\tc\n", "an empty row": "1\ta\tb\tc\n\n",
@@ -98,7 +98,7 @@ func TestReadListRefuses(t *testing.T) {
 
 const four = "# four controls\n1\ts\tone\tRFC 1\n2\ts\ttwo\tRFC 2\tpending\n3\ts\tthree\tRFC 3\tout of scope: no such thing\n4\ts\tfour\tRFC 4\n"
 
-func TestReport(t *testing.T) {
+func TestReportListsResultsByControl(t *testing.T) {
 	controls, err := readList(four)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ const lines = `{"Action":"run","Package":"m/p","Test":"Test1"}
 {"Action":"fail","Package":"m/q","FailedBuild":"m/q"}
 `
 
-func TestRead(t *testing.T) {
+func TestReadReturnsOutcomeOfEachTest(t *testing.T) {
 	outcomes, failed, err := read(strings.NewReader(lines))
 	if err != nil {
 		t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// TestFuzz runs a short search on every engine, always with the same seed. `make
+// TestShortFuzzFindsNoFault runs a short search on every engine, always with the same seed. `make
 // fuzz` runs the long one.
-func TestFuzz(t *testing.T) {
+func TestShortFuzzFindsNoFault(t *testing.T) {
 	t.Attr("control", "86")
 	t.Attr("control", "88")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -30,9 +30,9 @@ func TestFuzz(t *testing.T) {
 	})
 }
 
-// TestFaultsAreFound checks that the fuzzer finds each kind of fault, behind a server that
+// TestFuzzFindsEachFault checks that the fuzzer finds each kind of fault, behind a server that
 // has it but rarely shows it.
-func TestFaultsAreFound(t *testing.T) {
+func TestFuzzFindsEachFault(t *testing.T) {
 	t.Attr("control", "88")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		if err := within(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {

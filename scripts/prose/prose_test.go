@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestRules checks that each rule finds its idiom, at its line, and accepts good English.
-func TestRules(t *testing.T) {
+// TestEachRuleFindsItsIdiom checks that each rule finds its idiom, at its line, and accepts good English.
+func TestEachRuleFindsItsIdiom(t *testing.T) {
 	tests := map[string]struct{ bad, good []string }{
 		"who": {
 			bad: []string{
@@ -90,9 +90,9 @@ func inspect(t *testing.T, name, text string) *report {
 	return r
 }
 
-// TestPlaces checks which parts of each kind of file are read, and the reported lines. In each
+// TestProseIsReadFromCommentsAndTexts checks which parts of each kind of file are read, and the reported lines. In each
 // file, the word `hence` is a finding where a digit follows it: the last digit of its line.
-func TestPlaces(t *testing.T) {
+func TestProseIsReadFromCommentsAndTexts(t *testing.T) {
 	tests := map[string]string{
 		"x.go": "package x // hence 1\n\n// Text\n// hence 4\n//\n//\thence code\nvar x = \"// hence\" /* hence 7\nhence 8 */\n//nolint:x // hence 9\n//go:build hence\n",
 		"x.ts": "const a = \"// hence\"; // hence 1\nconst b = `// hence ${f({ c: \"}\" }) /* hence 2 */} // hence`;\nconst d = /[/]\\/\\/ hence/.test(a) / 2; // hence 3\n" +
@@ -127,8 +127,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestBounds checks that a rule fails only above its bound, in the group of the file.
-func TestBounds(t *testing.T) {
+// TestRuleFailsAboveItsBoundOnly checks that a rule fails only above its bound, in the group of the file.
+func TestRuleFailsAboveItsBoundOnly(t *testing.T) {
 	hence := &rules[slices.IndexFunc(rules, func(r rule) bool { return r.name == "hence" })]
 	for _, g := range groups {
 		r := newReport()
@@ -148,8 +148,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestRun runs the program on a repository, with and without findings.
-func TestRun(t *testing.T) {
+// TestRunReportsFindings runs the program on a repository, with and without findings.
+func TestRunReportsFindings(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	if out, err := exec.Command("git", "init", "-q").CombinedOutput(); err != nil {

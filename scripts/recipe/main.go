@@ -3,15 +3,15 @@
 //
 //	<!-- apply -->
 //
-// A block in diff changes one file. Its first line is "--- PATH", or "+++ PATH" for a new file. The following lines are context,
-// or lines to remove (-) or add (+). A line "@@" separates hunks. The context and the removed lines
-// of a hunk must occur exactly once in the file. After "@@ everywhere" every occurrence is changed.
-// A block in sh runs in the copy.
+// A block in diff changes one file. Its first line is "--- PATH", or "+++ PATH" for a new file. The
+// following lines are context, or lines to remove (-) or add (+). A line "@@" separates hunks. The
+// context and the removed lines of a hunk must occur exactly once in the file. After
+// "@@ everywhere" every occurrence is changed. A block in sh runs in the copy.
 //
 //	go run ./scripts/recipe [-edits N] [-keep] GUIDE...
 //
-// Each guide has a copy of its own, which contains uncommitted changes. The exit status is 1 if a step fails or the guide changes
-// more than N files by hand. Tests are not counted.
+// Each guide has a copy of its own, which contains uncommitted changes. The exit status is 1 if a
+// step fails or a guide changes more than N files by hand. Tests are not counted.
 package main
 
 import (

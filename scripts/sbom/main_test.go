@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMissing checks that the lack of a module of the binary or of an embedded package is reported.
-func TestMissing(t *testing.T) {
+// TestMissingModulesAreReported checks that the lack of a module of the binary or of an embedded package is reported.
+func TestMissingModulesAreReported(t *testing.T) {
 	packages, err := embedded("../..")
 	if err != nil {
 		t.Fatal(err)

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestBreaksFit checks that each patch still applies. `make torture-broken` checks that the broken
+// TestBreakingPatchesApply checks that each patch still applies. `make torture-broken` checks that the broken
 // servers are caught.
-func TestBreaksFit(t *testing.T) {
+func TestBreakingPatchesApply(t *testing.T) {
 	t.Chdir("../..") // patches name files by their paths in the repository
 	files, err := breaks.ReadDir("breaks")
 	if err != nil || len(files) < 7 {

@@ -213,7 +213,7 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
 				func() error { return ratelimit.Count(tx, limits...) },
-				func() error { return tx.LockUser(u) },
+				func() error { return lockManaged(tx, u, hasSameMailbox) },
 				func() error { return tx.AddMails(m) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -225,14 +225,29 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 	return err
 }
 
+// lockManaged locks a user for a write that changes no data of the user, as [models.Tx.LockUser] does.
+// Errors: those of [lockUnchanged].
+func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
+	now, err := lockUnchanged(tx, u, holds)
+	if err != nil {
+		return err
+	}
+	return tx.LockUser(now)
+}
+
+// hasSameMailbox reports whether a mail to the user still reaches the same mailbox, and the staff
+// member may still have it sent.
+func hasSameMailbox(before, now models.User) bool {
+	return before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive && withSameRoles(before, now)
+}
+
 // isThrottled reports whether a rate limit keeps the user from logging in or from changing the
 // account.
 func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
-	return s.store.IsRateLimited(ctx, s.now(), []models.RateLimitUse{
+	return s.limiter.IsExceeded(ctx,
 		limit.For(loginOfAccount, u.UsernameNorm), limit.For(loginOfAccount, u.EmailNorm), limit.For(passwordOfUser, subjectOf(u)),
-		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)),
-	}...)
+		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)))
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -257,7 +272,7 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
 		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
 			return runSteps(
-				func() error { return tx.LockUser(u) },
+				func() error { return lockManaged(tx, u, withSameRoles) },
 				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
 				func() error { return audit.Record(tx, event) },
 			)

@@ -173,7 +173,7 @@ func duringRequest(t *testing.T, e servertest.Engine) (s *servertest.Server, cal
 	var hook atomic.Pointer[func()]
 	s = servertest.Start(t, servertest.Options{Engine: e, Now: func() time.Time {
 		// Within a transaction f would wait for its end.
-		if f := hook.Load(); f != nil && !strings.Contains(string(debug.Stack()), "models.(*Store).Tx") {
+		if f := hook.Load(); f != nil && !strings.Contains(string(debug.Stack()), "models.(*database).Tx") {
 			(*f)()
 		}
 		return time.Now()

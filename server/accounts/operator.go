@@ -74,7 +74,11 @@ func (s operatorCommands) SetPassword(ctx context.Context, username, password st
 		}
 		event := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID}
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
-			if err := changeUser(tx, u, models.UserPatch{Password: &hash}, event); err != nil {
+			now, err := lockUnchanged(tx, u, inSameEpoch)
+			if err != nil {
+				return err
+			}
+			if err := changeUser(tx, now, models.UserPatch{Password: &hash}, event); err != nil {
 				return err
 			}
 			return tx.ResetRateLimits(ownRateLimits(u)...)

@@ -168,7 +168,13 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 	changed := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID, SessionID: p.Session.ID, Client: n.Client}
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
 		return runSteps(
-			func() error { return changeUser(tx, u, models.UserPatch{Password: &hash}, changed) },
+			func() error {
+				now, err := lockUnchanged(tx, u, inSameEpoch)
+				if err != nil {
+					return err
+				}
+				return changeUser(tx, now, models.UserPatch{Password: &hash}, changed)
+			},
 			func() (err error) {
 				session, err = s.sessions.Add(tx, n)
 				return err
@@ -222,8 +228,8 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	err = retryAsRead(func() (_ models.User, err error) {
 		t, u, err = s.findReset(ctx, value)
 		return u, err
-	}, func(before models.User) (err error) {
-		u, err = s.resetPassword(ctx, t, before, hash, client)
+	}, func(models.User) (err error) {
+		u, err = s.resetPassword(ctx, t, hash, client)
 		return err
 	})
 	if err != nil {
@@ -249,30 +255,50 @@ func (s passwordOperations) findReset(ctx context.Context, value string) (models
 }
 
 // resetPassword uses the token of a reset, sets the password, revokes every session and ends every
-// other link of the user, and returns the user after the reset. It also resets the rate limits of
-// the user's logins, so that the user can log in although an attacker has exhausted them. Errors:
-// models.ErrNotFound if the token has been used, or the user has changed since u was read.
-func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, u models.User, hash models.PasswordHash, client Client) (models.User, error) {
+// other link of the user, and returns the user after the reset. The user is read in the transaction:
+// neither a change of the profile nor a revocation of sessions, which a thief with a stolen session
+// can make in a loop, may keep the owner from the reset. Errors: models.ErrNotFound if the token has
+// been used, or the user is inactive or has another address.
+func (s passwordOperations) resetPassword(ctx context.Context, t models.OneTimeToken, hash models.PasswordHash, client Client) (after models.User, err error) {
+	var at time.Time
+	err = s.store.Tx(ctx, func(tx *models.Tx) error {
+		at = tx.Now()
+		if err := tx.UseToken(t); err != nil {
+			return err
+		}
+		u, err := tx.LockedUser(t.UserID)
+		if err != nil {
+			return err
+		}
+		if !u.IsActive || u.EmailNorm != t.EmailNorm {
+			return models.ErrNotFound
+		}
+		after, err = s.recoverAccount(tx, u, hash, client)
+		return err
+	})
+	return after, resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
+}
+
+// recoverAccount hands an account to the owner of its mailbox, who has chosen a new password. It also
+// resets the rate limits of the user's logins, so that the user can log in although an attacker has
+// exhausted them.
+func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash models.PasswordHash, client Client) (models.User, error) {
 	patch, after := s.resetPatch(u, hash)
 	var forgotten []string // a stranger's network must not help to guess the owner's password
 	if patch.Username != nil {
 		forgotten = []string{u.EmailNorm}
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
-	reset, notice := audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client}, s.outbox.NewMailTo(after, mail.PasswordChanged, client)
-	var at time.Time
-	err := s.store.Tx(ctx, func(tx *models.Tx) error {
-		at = tx.Now()
-		return runSteps(
-			func() error { return tx.UseToken(t) },
-			func() error { return changeUser(tx, u, patch, reset) },
-			func() error { return tx.ForgetNetworks(forgotten...) },
-			func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) }, // also the links that verify the address
-			func() error { return tx.ResetRateLimits(limits...) },
-			func() error { return tx.AddMails(notice) },
-		)
-	})
-	return after, resolved(err, func() bool { return s.isUsedAt(ctx, t, at) })
+	notice := s.outbox.NewMailTo(after, mail.PasswordChanged, client)
+	return after, runSteps(
+		func() error {
+			return changeUser(tx, u, patch, audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client})
+		},
+		func() error { return tx.ForgetNetworks(forgotten...) },
+		func() error { return tx.EndTokens(models.TokenFilter{UserID: u.ID}) }, // also the links that verify the address
+		func() error { return tx.ResetRateLimits(limits...) },
+		func() error { return tx.AddMails(notice) },
+	)
 }
 
 // resetPatch returns what a reset changes of a user, and the user with the changed names. The link

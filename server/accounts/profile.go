@@ -232,7 +232,11 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
-			if err := changeUser(tx, u, models.UserPatch{NewVersion: true}, requested); err != nil {
+			now, err := lockUnchanged(tx, u, inSameEpoch)
+			if err != nil {
+				return err
+			}
+			if err := changeUser(tx, now, models.UserPatch{NewVersion: true}, requested); err != nil {
 				return err
 			}
 			queued, err = c.start(tx, limit)
@@ -252,7 +256,11 @@ func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, c
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
 		canceled := audit.Event{Kind: models.EventEmailChangeCanceled, UserID: u.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(pending.Email)}
 		return s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
-			if err := changeUser(tx, u, models.UserPatch{NewVersion: true}, canceled); err != nil {
+			now, err := lockUnchanged(tx, u, inSameEpoch)
+			if err != nil {
+				return err
+			}
+			if err := changeUser(tx, now, models.UserPatch{NewVersion: true}, canceled); err != nil {
 				return err
 			}
 			return tx.UseToken(pending)
@@ -284,7 +292,7 @@ func (s profileOperations) ResendEmailChange(ctx context.Context, p Principal, c
 			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
-			if err := tx.LockUser(u); err != nil {
+			if err := lockManaged(tx, u, inSameEpoch); err != nil {
 				return err
 			}
 			queued, err = c.replace(tx, pending, limit)

@@ -114,6 +114,10 @@ func keepSuperuser(tx *models.Tx, u models.User) error {
 func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...audit.Event) error {
 	return runSteps(
 		func() error { return keepSuperuser(tx, u) },
+		func() (err error) {
+			u, err = lockUnchanged(tx, u, func(before, now models.User) bool { return inSameEpoch(before, now) && withSameRoles(before, now) })
+			return err
+		},
 		func() error { return tx.DeleteUser(u) },
 		func() error { return tx.DeleteRows(u, models.UserEvents) },
 		func() error { return tx.ClearEvents(u.ID) },

@@ -99,6 +99,32 @@ func retryAsRead(read func() (models.User, error), change func(models.User) erro
 	return problem.Unavailable(err)
 }
 
+// lockUnchanged locks a user in a transaction and returns the row as it is now, if what the caller has
+// decided still holds for it. Errors: models.ErrNotFound if it does not, or the user is gone.
+//
+// The threat: a guard on the version fails at every change of the user, so a thief with a stolen
+// session who saves the profile in a loop could keep the owner from a new password, and staff from
+// the deletion of the account. So a change that does not depend on the profile locks the user, and
+// then checks only what it depends on.
+func lockUnchanged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) (models.User, error) {
+	now, err := tx.LockedUser(u.ID)
+	if err == nil && !holds(u, now) {
+		err = models.ErrNotFound
+	}
+	return now, err
+}
+
+// inSameEpoch reports whether no new password, no revocation of all sessions and no new active state
+// came in between.
+func inSameEpoch(before, now models.User) bool {
+	return before.SessionEpoch == now.SessionEpoch && before.IsActive == now.IsActive
+}
+
+// withSameRoles reports whether the roles are the same, by which staff members may manage a user.
+func withSameRoles(before, now models.User) bool {
+	return before.IsStaff == now.IsStaff && before.IsSuperuser == now.IsSuperuser
+}
+
 // hasNextEpoch reports whether every session that the user had at the time of the read has ended.
 func (s userLookup) hasNextEpoch(ctx context.Context, u models.User) bool {
 	now, err := s.store.UserByID(ctx, u.ID)

@@ -42,11 +42,18 @@ func (o *Outbox) composeReset(ctx context.Context, m models.Mail, message mail.M
 // user was invited and has no password yet, the token lives at least as long as the open invitation
 // that it replaces. Errors: models.ErrConflict if the user has changed since u was read, so that the
 // next attempt reads the user again; models.ErrNotFound if the mail has been dropped.
+//
+// A change of the profile does not matter: a thief with a stolen session could otherwise keep the
+// reset from the owner by changes in a loop.
 func addResetToken(tx *models.Tx, u models.User, t models.OneTimeToken) error {
-	if err := tx.LockUser(u); err != nil {
-		if errors.Is(err, models.ErrNotFound) {
-			return models.ErrConflict
-		}
+	now, err := tx.LockedUser(u.ID)
+	if errors.Is(err, models.ErrNotFound) || err == nil && !hasSameMailbox(u, now) {
+		return models.ErrConflict
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.LockUser(now); err != nil { // changes the row, which a cluster certifies
 		return err
 	}
 	queued, err := tx.QueuedMails(u.EmailNorm, linksOnDelivery()...)
@@ -100,4 +107,10 @@ func replaceTokens(tx *models.Tx, t models.OneTimeToken, stored []models.OneTime
 		}
 	}
 	return tx.AddToken(t)
+}
+
+// hasSameMailbox reports whether the mail of a reset still reaches the owner of the account, and no
+// event has ended the links of the user since.
+func hasSameMailbox(before, now models.User) bool {
+	return before.SessionEpoch == now.SessionEpoch && before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive
 }

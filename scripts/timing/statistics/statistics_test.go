@@ -13,10 +13,10 @@ func sample(ms ...float64) (list []time.Duration) {
 	return list
 }
 
-// TestMannWhitney compares p-values with known ones. The second case is the example of SciPy's
+// TestMannWhitneyEqualsKnownValues compares p-values with known ones. The second case is the example of SciPy's
 // manual of mannwhitneyu with the method "asymptotic". The others are calculated by hand: U is 0
 // and 8, sigma the square root of 25*11/12 and of 36/12*(13-132/132), and p follows from a table.
-func TestMannWhitney(t *testing.T) {
+func TestMannWhitneyEqualsKnownValues(t *testing.T) {
 	for name, c := range map[string]struct {
 		a, b []time.Duration
 		want float64

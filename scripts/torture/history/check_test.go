@@ -64,9 +64,9 @@ func row(generation int64, live bool, reason string) Row {
 	return Row{Session: "s", User: 1, Generation: generation, Live: live, Reason: reason, Transport: "body", SessionEnd: 1060}
 }
 
-// TestCheck checks histories that break exactly one invariant. The twin of each history differs in
+// TestCheckFindsBrokenInvariant checks histories that break exactly one invariant. The twin of each history differs in
 // one detail and breaks none.
-func TestCheck(t *testing.T) {
+func TestCheckFindsBrokenInvariant(t *testing.T) {
 	logout := call(100, 110, Honest, Logout, token("s", 0), 204, "", nil)
 	overlapping := call(100, 2600, Honest, Logout, token("s", 0), 204, "", nil)
 	thief := refused(6000, 0, Thief, "refresh_reused")

@@ -28,6 +28,58 @@ function when(time) {
   return element;
 }
 
+// server/web/parts/messages.ts
+var problemMessages = {
+  request_malformed: "Something went wrong on this page. Reload it and try again.",
+  credentials_missing: "You are not signed in. Sign in and try again.",
+  credentials_invalid: "The username or the password is wrong, or the email address is not verified yet.",
+  access_invalid: "Your session cannot be continued. Sign in again.",
+  access_expired: "Your session has to be renewed. Reload the page, or sign in again.",
+  refresh_invalid: "Your session cannot be continued. Sign in again.",
+  refresh_reused: "Your session may have been copied, so it was ended to protect your account. Sign in again and check the recent activity of your account.",
+  session_expired: "Your session has expired. Sign in again.",
+  session_revoked: "You have been signed out. Sign in again.",
+  csrf_failed: "The server could not confirm that this request comes from you. Reload the page and try again.",
+  transport_unusable: "Signing in does not work from this page, because it is on another site.",
+  registration_closed: "You cannot sign up here. Ask the operator of this service for an account.",
+  role_required: "You do not have permission to do this.",
+  reauth_required: "Enter your password once more to continue.",
+  resource_not_found: "This does not exist, or you have no access to it.",
+  method_not_allowed: "Something went wrong on this page. Reload it and try again.",
+  username_taken: "Another user has this username. Choose another one.",
+  email_taken: "Another account has this email address.",
+  email_unverified: "The email address is not verified yet. A role can be granted after that.",
+  superuser_last: "This is the last active superuser. Make another user a superuser first.",
+  user_unreachable: "No mail can be sent to this user: the account is deactivated or has no email address.",
+  precondition_failed: "This has been changed in the meantime. Check the present state and try again.",
+  body_too_large: "This is too much text. Shorten it and try again.",
+  media_type_unsupported: "Something went wrong on this page. Reload it and try again.",
+  validation_failed: "Some of the fields are not valid. Correct them and try again.",
+  link_invalid: "This link is no longer valid. Request a new one.",
+  rate_limited: "Too many attempts.",
+  server_failed: "Something went wrong on the server. Try again later.",
+  service_unavailable: "The server is busy. Try again in a moment."
+};
+var fieldMessages = {
+  required: "Fill in this field.",
+  field_unknown: "Something went wrong on this page. Reload it and try again.",
+  field_duplicate: "Something went wrong on this page. Reload it and try again.",
+  parameter_unknown: "Something went wrong on this page. Reload it and try again.",
+  parameter_duplicate: "Something went wrong on this page. Reload it and try again.",
+  too_short: "This is too short.",
+  too_long: "This is too long.",
+  too_few: "There are too few items.",
+  too_many: "There are too many items.",
+  out_of_range: "This number is too small or too large.",
+  format_invalid: "This does not have the right form.",
+  type_invalid: "This value cannot be used.",
+  value_invalid: "This is not one of the allowed values.",
+  taken: "This is already in use. Choose another one.",
+  password_common: "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another one.",
+  password_breached: "This password is known from a data breach of another website, so attackers may try it. Choose another one.",
+  password_wrong: "This is not the right password."
+};
+
 // server/web/parts/words.ts
 function otherwise(value, instead2) {
   void value;
@@ -40,47 +92,10 @@ function nameOf(value) {
 function explain(problem, response) {
   const code = problem.code;
   switch (code) {
-    case "credentials_invalid":
-      return "The username or password is incorrect, or the email address is not verified yet.";
-    case "validation_failed":
-      return "Some of the values in this form are not valid.";
-    case "precondition_failed":
-      return "This was changed in another session, so your changes were not saved. Check the current values and save again.";
-    case "username_taken":
-      return "This username is already taken.";
-    case "email_taken":
-      return "This email address belongs to another account.";
-    case "email_unverified":
-      return "The email address is not verified. Verify it before you grant a role.";
-    case "superuser_last":
-      return "This is the last active superuser. Make another user a superuser first.";
-    case "user_unreachable":
-      return "No email can be sent, because the account is deactivated or has no email address. Change that first.";
-    case "role_required":
-      return "Only superusers can do this.";
-    case "reauth_required":
-      return "Enter your password again to continue.";
-    case "link_invalid":
-      return "This link is no longer valid. It has expired, was already used, or was replaced by a newer link.";
-    case "registration_closed":
-      return "Sign-up is closed on this server. Ask its operator for an account.";
     case "rate_limited":
-      return `Too many attempts. Try again in ${waitTime(response)}.`;
+      return `${problemMessages[code]} Try again in ${waitTime(response)}.`;
     case "service_unavailable":
       return `The server is busy. Try again in ${waitTime(response)}.`;
-    case "credentials_missing":
-    case "access_invalid":
-    case "access_expired":
-    case "refresh_invalid":
-    case "session_expired":
-    case "session_revoked":
-    case "refresh_reused":
-      return "You are signed out. Sign in again.";
-    case "resource_not_found":
-      return "This no longer exists.";
-    case "csrf_failed":
-    case "transport_unusable":
-      return "The server rejects cookies from this page. Open the page at the address of the server.";
     case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
@@ -88,7 +103,7 @@ function explain(problem, response) {
     case "server_failed":
       return `Something went wrong. To find the cause in the server log, search for the request ID ${problem.request_id}.`;
     default:
-      return otherwise(code, problem.detail);
+      return problemMessages[code] ?? problem.detail;
   }
 }
 function waitTime(response) {
@@ -98,39 +113,24 @@ function waitTime(response) {
 }
 function explainField({ code, detail, minimum, maximum }) {
   switch (code) {
-    case "required":
-      return "This field is required.";
     case "too_short":
-      return minimum === void 0 ? "This is too short." : `This is too short: at least ${minimum} characters.`;
+      if (minimum !== void 0) return `This is too short: at least ${minimum} characters.`;
+      break;
     case "too_long":
-      return maximum === void 0 ? "This is too long." : `This is too long: at most ${maximum} characters.`;
+      if (maximum !== void 0) return `This is too long: at most ${maximum} characters.`;
+      break;
     case "too_few":
-      return minimum === void 0 ? "There are too few items." : `There are too few items: at least ${minimum}.`;
+      if (minimum !== void 0) return `There are too few items: at least ${minimum}.`;
+      break;
     case "too_many":
-      return maximum === void 0 ? "There are too many items." : `There are too many items: at most ${maximum}.`;
+      if (maximum !== void 0) return `There are too many items: at most ${maximum}.`;
+      break;
     case "out_of_range":
-      if (minimum === void 0) return maximum === void 0 ? "This is out of range." : `This must be at most ${maximum}.`;
-      return maximum === void 0 ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
-    case "format_invalid":
-    case "type_invalid":
-    case "value_invalid":
-      return "This value is not valid.";
-    case "taken":
-      return "This is already in use. Choose another.";
-    case "password_common":
-      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another password.";
-    case "password_breached":
-      return "This password is known from a data breach, so attackers try it. Choose another password.";
-    case "password_wrong":
-      return "The password is incorrect.";
-    case "field_unknown":
-    case "field_duplicate":
-    case "parameter_unknown":
-    case "parameter_duplicate":
-      return "The server does not accept this field.";
-    default:
-      return otherwise(code, detail);
+      if (minimum !== void 0 && maximum !== void 0) return `This must be between ${minimum} and ${maximum}.`;
+      if (minimum !== void 0) return `This must be at least ${minimum}.`;
+      if (maximum !== void 0) return `This must be at most ${maximum}.`;
   }
+  return fieldMessages[code] ?? detail;
 }
 function endNotice(reason) {
   switch (reason) {
@@ -717,7 +717,7 @@ function makeList(o) {
   };
 }
 
-// api/typescript/node_modules/openapi-fetch/dist/index.mjs
+// ../../main/api/typescript/node_modules/openapi-fetch/dist/index.mjs
 var PATH_PARAM_RE = /\{[^{}]+\}/g;
 var supportsRequestInitExt = () => {
   return typeof process === "object" && Number.parseInt(process?.versions?.node?.substring(0, 2)) >= 18 && process.versions.undici;

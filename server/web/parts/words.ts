@@ -1,7 +1,8 @@
-// The contract's codes as sentences for users. Each switch has every code, so that a new code does
-// not compile until it has a sentence here. For an unknown code of a newer server, the page shows
-// the server's own text.
+// The contract's codes as sentences for users: the messages of the server's table, with the values of
+// the response where it has some. For an unknown code of a newer server, the page shows the server's
+// own text.
 import type { components, EndReason } from "accounts-client";
+import { fieldMessages, problemMessages } from "./messages.js";
 
 type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
@@ -25,47 +26,10 @@ export function nameOf(value: string): string {
 export function explain(problem: Problem, response?: Response): string {
   const code = problem.code;
   switch (code) {
-    case "credentials_invalid":
-      return "The username or password is incorrect, or the email address is not verified yet.";
-    case "validation_failed":
-      return "Some of the values in this form are not valid.";
-    case "precondition_failed":
-      return "This was changed in another session, so your changes were not saved. Check the current values and save again.";
-    case "username_taken":
-      return "This username is already taken.";
-    case "email_taken":
-      return "This email address belongs to another account.";
-    case "email_unverified":
-      return "The email address is not verified. Verify it before you grant a role.";
-    case "superuser_last":
-      return "This is the last active superuser. Make another user a superuser first.";
-    case "user_unreachable":
-      return "No email can be sent, because the account is deactivated or has no email address. Change that first.";
-    case "role_required":
-      return "Only superusers can do this.";
-    case "reauth_required":
-      return "Enter your password again to continue.";
-    case "link_invalid":
-      return "This link is no longer valid. It has expired, was already used, or was replaced by a newer link.";
-    case "registration_closed":
-      return "Sign-up is closed on this server. Ask its operator for an account.";
     case "rate_limited":
-      return `Too many attempts. Try again in ${waitTime(response)}.`;
+      return `${problemMessages[code]} Try again in ${waitTime(response)}.`;
     case "service_unavailable":
       return `The server is busy. Try again in ${waitTime(response)}.`;
-    case "credentials_missing":
-    case "access_invalid":
-    case "access_expired":
-    case "refresh_invalid":
-    case "session_expired":
-    case "session_revoked":
-    case "refresh_reused":
-      return "You are signed out. Sign in again.";
-    case "resource_not_found":
-      return "This no longer exists.";
-    case "csrf_failed":
-    case "transport_unusable":
-      return "The server rejects cookies from this page. Open the page at the address of the server.";
     case "request_malformed":
     case "method_not_allowed":
     case "body_too_large":
@@ -73,7 +37,7 @@ export function explain(problem: Problem, response?: Response): string {
     case "server_failed":
       return `Something went wrong. To find the cause in the server log, search for the request ID ${problem.request_id}.`;
     default:
-      return otherwise(code, problem.detail);
+      return problemMessages[code] ?? problem.detail;
   }
 }
 
@@ -86,39 +50,24 @@ function waitTime(response?: Response): string {
 /** Returns a field error as a sentence, with the bound that is violated. */
 export function explainField({ code, detail, minimum, maximum }: Schemas["FieldError"]): string {
   switch (code) {
-    case "required":
-      return "This field is required.";
     case "too_short":
-      return minimum === undefined ? "This is too short." : `This is too short: at least ${minimum} characters.`;
+      if (minimum !== undefined) return `This is too short: at least ${minimum} characters.`;
+      break;
     case "too_long":
-      return maximum === undefined ? "This is too long." : `This is too long: at most ${maximum} characters.`;
+      if (maximum !== undefined) return `This is too long: at most ${maximum} characters.`;
+      break;
     case "too_few":
-      return minimum === undefined ? "There are too few items." : `There are too few items: at least ${minimum}.`;
+      if (minimum !== undefined) return `There are too few items: at least ${minimum}.`;
+      break;
     case "too_many":
-      return maximum === undefined ? "There are too many items." : `There are too many items: at most ${maximum}.`;
+      if (maximum !== undefined) return `There are too many items: at most ${maximum}.`;
+      break;
     case "out_of_range":
-      if (minimum === undefined) return maximum === undefined ? "This is out of range." : `This must be at most ${maximum}.`;
-      return maximum === undefined ? `This must be at least ${minimum}.` : `This must be between ${minimum} and ${maximum}.`;
-    case "format_invalid":
-    case "type_invalid":
-    case "value_invalid":
-      return "This value is not valid.";
-    case "taken":
-      return "This is already in use. Choose another.";
-    case "password_common":
-      return "This password is easy to guess: it is common, a pattern, or made from your own data. Choose another password.";
-    case "password_breached":
-      return "This password is known from a data breach, so attackers try it. Choose another password.";
-    case "password_wrong":
-      return "The password is incorrect.";
-    case "field_unknown":
-    case "field_duplicate":
-    case "parameter_unknown":
-    case "parameter_duplicate":
-      return "The server does not accept this field.";
-    default:
-      return otherwise(code, detail);
+      if (minimum !== undefined && maximum !== undefined) return `This must be between ${minimum} and ${maximum}.`;
+      if (minimum !== undefined) return `This must be at least ${minimum}.`;
+      if (maximum !== undefined) return `This must be at most ${maximum}.`;
   }
+  return fieldMessages[code] ?? detail;
 }
 
 /** The message about the end of a session. An alarm stays on the page until the user signs in again. */

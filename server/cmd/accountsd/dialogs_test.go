@@ -13,7 +13,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// dialogue runs the script testdata/dialogues/NAME.txt, a dialogue of an operator with the program,
+// dialog runs the script testdata/dialogs/NAME.txt, a dialog of an operator with the program,
 // in an environment as [newShell] makes it. Scripts have the commands of testscript and
 //
 //	accountsd [NAME=VALUE ...] [<FILE] ARG...
@@ -21,10 +21,10 @@ import (
 // which runs the program with additional settings and a file as its standard input. The program
 // must succeed without errors, or fail with exit status 1 and without output after "!". DATA is the
 // data directory and SECRET a valid secret.
-func dialogue(t *testing.T, name string) {
+func dialog(t *testing.T, name string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{
-		Files: []string{filepath.Join("testdata", "dialogues", name+".txt")},
+		Files: []string{filepath.Join("testdata", "dialogs", name+".txt")},
 		Setup: func(env *testscript.Env) error {
 			s := newShell(t)
 			env.Values[shellKey{}] = s
@@ -38,14 +38,14 @@ func dialogue(t *testing.T, name string) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"accountsd": inDialogue},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"accountsd": inDialog},
 	})
 }
 
 // shellKey is the key of a script's shell.
 type shellKey struct{}
 
-func inDialogue(script *testscript.TestScript, fails bool, args []string) {
+func inDialog(script *testscript.TestScript, fails bool, args []string) {
 	s := script.Value(shellKey{}).(*shell)
 	p := process{env: s.env, in: strings.NewReader("")}
 	for len(args) > 0 && strings.HasPrefix(args[0], "ACCOUNTS_") {
@@ -70,7 +70,7 @@ func inDialogue(script *testscript.TestScript, fails bool, args []string) {
 }
 
 func TestUserCreateValidatesInput(t *testing.T) {
-	dialogue(t, "user_create")
+	dialog(t, "user_create")
 	s := newShell(t) // a script cannot contain a line break in an argument
 	s.refused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
 	if n := strings.Count(s.ok("", "user", "list"), "\n"); n != 1 {
@@ -82,33 +82,33 @@ func TestUserCreateValidatesInput(t *testing.T) {
 // the file is right.
 func TestSecretFileReadableByOthersIsRejected(t *testing.T) {
 	t.Attr("control", "94")
-	dialogue(t, "secret_file_mode")
+	dialog(t, "secret_file_mode")
 }
 
 func TestInvalidSecretFileIsRejected(t *testing.T) {
 	t.Attr("control", "94")
-	dialogue(t, "invalid_secret_file")
+	dialog(t, "invalid_secret_file")
 }
 
 // Every error is printed on a line of its own.
 func TestErrorsArePrintedOnePerLine(t *testing.T) {
 	t.Attr("control", "94")
-	dialogue(t, "errors")
+	dialog(t, "errors")
 }
 
 func TestSecretKeyNotGeneratedIsRejected(t *testing.T) {
 	t.Attr("control", "94")
-	dialogue(t, "invented_secret_key")
+	dialog(t, "invented_secret_key")
 }
 
 // Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
 // and Secure. The server does not start and creates no files.
 func TestPlainHTTPBeyondLoopbackIsRejected(t *testing.T) {
 	t.Attr("control", "39")
-	dialogue(t, "plain_http")
+	dialog(t, "plain_http")
 }
 
 func TestOperatorCannotUseLookAlikeDomain(t *testing.T) {
 	t.Attr("control", "203")
-	dialogue(t, "look_alike_domain")
+	dialog(t, "look_alike_domain")
 }
