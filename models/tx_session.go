@@ -13,15 +13,15 @@ import (
 const sameEpoch = "id = ? AND session_epoch = ? AND is_active"
 
 // RecordLogin records a login of a user. It locks the user, and changes the row for the same reason
-// as [Tx.LockUser]. Errors: ErrNotFound if all sessions were revoked, the password was changed or the
-// user was deactivated since u was read.
+// as [Tx.LockUser]. Errors: ErrNotFound if all sessions were revoked, the password was changed or
+// the user was deactivated since u was read.
 func (t *Tx) RecordLogin(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).Updates(map[string]any{"last_login": t.now})))
 }
 
 // RecordFirstLogin records the first login of a user as [Tx.RecordLogin] does, and increments the
-// version, so that a change decided before the login fails. Errors: ErrNotFound also if the user has
-// logged in before.
+// version, so that a change decided before the login fails. Errors: ErrNotFound also if the user
+// has logged in before.
 func (t *Tx) RecordFirstLogin(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch+" AND last_login IS NULL", u.ID, u.SessionEpoch).
 		Updates(map[string]any{"last_login": t.now, "version": gorm.Expr("version + 1")})))

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 )
@@ -118,7 +116,7 @@ func (h adminHandlers) RevokeUserSession(ctx context.Context, r api.RevokeUserSe
 	if err := h.service.RevokeUserSession(ctx, call.principal, r.UserID, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return newEndedResponse(h.cookies, call.principal, uuid.UUID(call.principal.Session.ID) == r.SessionID), nil
+	return newEndedResponse(h.cookies, call.principal, call.principal.Session.ID == r.SessionID), nil
 }
 
 func (h adminHandlers) ListAllEvents(ctx context.Context, r api.ListAllEventsRequestObject) (api.ListAllEventsResponseObject, error) {

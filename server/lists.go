@@ -103,7 +103,7 @@ func pageOfSessions(list []models.Session, current uuid.UUID, cursor *api.Cursor
 	var next uuid.UUID
 	if n := valueOr(limit, defaultLimit); len(list) > n {
 		list = list[:n]
-		next = uuid.UUID(list[n-1].ID)
+		next = list[n-1].ID
 	}
 	return api.SessionList{Sessions: sessions(list, current), NextCursor: encodeIDCursor(next)}, nil
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 
-	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
 
 	"example.com/accounts/api"
@@ -103,7 +102,7 @@ func (h sessionHandlers) RevokeSession(ctx context.Context, r api.RevokeSessionR
 	if err := h.service.RevokeSession(ctx, p, r.SessionID, call.client); err != nil {
 		return nil, err
 	}
-	return newEndedResponse(h.cookies, p, uuid.UUID(p.Session.ID) == r.SessionID), nil
+	return newEndedResponse(h.cookies, p, p.Session.ID == r.SessionID), nil
 }
 
 func (h sessionHandlers) RevokeAllSessions(ctx context.Context, r api.RevokeAllSessionsRequestObject) (api.RevokeAllSessionsResponseObject, error) {

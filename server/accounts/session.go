@@ -35,8 +35,6 @@ type LoginInput struct {
 	Client    Client
 }
 
-const loginTries = 3
-
 // Login verifies the password and begins a session.
 //
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error
