@@ -13,8 +13,8 @@ import (
 
 // Each verb applies only to the user as read: it fails if another request has changed the names,
 // the address, a role or the active state, or revoked all sessions, since the user was read. A user
-// who got a role after the deletion was authorized is not deleted by it, because the user may be the
-// last superuser now.
+// who got a role after the deletion was authorized is not deleted by it, because the user may be
+// the last superuser now.
 func TestChangeAppliesOnlyToUserAsRead(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {
 		name, hash, yes, no := "x", models.PasswordHash("x"), true, false

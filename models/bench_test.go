@@ -33,7 +33,8 @@ func BenchmarkRotate(b *testing.B) {
 	}
 }
 
-// benchmarkSession returns a store with a session, on MySQL if TEST_ENGINES says so, else on SQLite.
+// benchmarkSession returns a store with a session, on MySQL if TEST_ENGINES says so, else on
+// SQLite.
 func benchmarkSession(b *testing.B) (*models.Store, models.Session) {
 	b.Helper()
 	engine := servertest.SQLite

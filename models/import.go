@@ -49,8 +49,8 @@ func (t *Tx) ImportUsers(users []User) error {
 	return translate(t.db.CreateInBatches(&users, rowsAtOnce).Error)
 }
 
-// ImportUsedTokens stores tokens that must not be accepted again. Tokens that are already stored are
-// not changed.
+// ImportUsedTokens stores tokens that must not be accepted again. Tokens that are already stored
+// are not changed.
 func (t *Tx) ImportUsedTokens(tokens []OneTimeToken) error {
 	return translate(t.db.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&tokens, rowsAtOnce).Error)
 }

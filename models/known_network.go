@@ -12,9 +12,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// kindKnownNetwork is the kind of the rows of rate_limits that store known networks. A known network
-// is a client network from which the owner of a name has signed in or reset the password. It has
-// one row for each name of the user. The network is known until ends_at.
+// kindKnownNetwork is the kind of the rows of rate_limits that store known networks. A known
+// network is a client network from which the owner of a name has signed in or reset the password.
+// It has one row for each name of the user. The network is known until ends_at.
 const kindKnownNetwork = "known_network"
 
 // knownNetworkID returns the id of the row for a name and a network. The first half is a hash of
@@ -39,9 +39,9 @@ func (s rateLimitCounts) KnownNetwork(ctx context.Context, name, network string,
 	return found[0].EndsAt, nil
 }
 
-// AddKnownNetwork makes a network known for names in canonical form until the given time. The caller
-// must have locked the user who has the names, so that a concurrent deletion of the user either
-// comes first or removes the rows.
+// AddKnownNetwork makes a network known for names in canonical form until the given time. The
+// caller must have locked the user who has the names, so that a concurrent deletion of the user
+// either comes first or removes the rows.
 func (t *Tx) AddKnownNetwork(names []string, network string, until time.Time) error {
 	rows := make([]RateLimit, 0, len(names))
 	for _, name := range names {

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 )
 
-// PasswordHash is the encoded hash of a password, or empty for a user without a password. It prints,
-// logs and marshals as a placeholder, so that a log line or a response with a whole row does not
-// contain the hash. Only [PasswordHash.Reveal] returns it. Package fmt calls no methods of unexported
-// fields, so do not print a struct that holds a row in one.
+// PasswordHash is the encoded hash of a password, or empty for a user without a password. It
+// prints, logs and marshals as a placeholder, so that a log line or a response with a whole row
+// does not contain the hash. Only [PasswordHash.Reveal] returns it. Package fmt calls no methods of
+// unexported fields, so do not print a struct that holds a row in one.
 type PasswordHash string
 
 const hiddenHash = "[password hash]"

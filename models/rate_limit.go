@@ -22,9 +22,9 @@ type RateLimit struct {
 	EndsAt time.Time
 }
 
-// RateLimitUse is one use of a rate limit that allows Limit uses in Per, each at least Pause after the
-// previous one. A Limit of 0 disables the rate limit. Flight is how long a use may take until it is
-// known whether it counts or is refunded.
+// RateLimitUse is one use of a rate limit that allows Limit uses in Per, each at least Pause after
+// the previous one. A Limit of 0 disables the rate limit. Flight is how long a use may take until
+// it is known whether it counts or is refunded.
 type RateLimitUse struct {
 	ID                 uuid.UUID
 	Kind               string
@@ -32,8 +32,8 @@ type RateLimitUse struct {
 	Per, Pause, Flight time.Duration
 }
 
-// RateLimitExceeded is the error for an exceeded rate limit. Until is the time until which the limit
-// rejects requests. If a request exceeds several limits, it is the one with the latest time.
+// RateLimitExceeded is the error for an exceeded rate limit. Until is the time until which the
+// limit rejects requests. If a request exceeds several limits, it is the one with the latest time.
 type RateLimitExceeded struct {
 	ID    uuid.UUID
 	Kind  string
@@ -182,7 +182,8 @@ func resetRateLimits(tx *gorm.DB, ids []uuid.UUID) error {
 	return tx.Where("id IN ?", ids).Delete(&RateLimit{}).Error
 }
 
-// IsRateLimited reports whether the uses of at least one of these rate limits have reached its maximum.
+// IsRateLimited reports whether the uses of at least one of these rate limits have reached its
+// maximum.
 func (s rateLimitCounts) IsRateLimited(ctx context.Context, now time.Time, list ...RateLimitUse) (bool, error) {
 	for _, b := range list {
 		var found int64

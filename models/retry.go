@@ -14,9 +14,9 @@ const (
 )
 
 // Retry calls f until it returns nil or an error that isTransient does not accept, at most tries
-// times in all, and returns the last result of f. Between two calls it pauses for a random time,
-// up to 10 ms at first and up to twice as long each time, so that two callers in conflict do not
-// meet again. If ctx ends during a pause, Retry returns the error of the last call, which tells more
+// times in all, and returns the last result of f. Between two calls it pauses for a random time, up
+// to 10 ms at first and up to twice as long each time, so that two callers in conflict do not meet
+// again. If ctx ends during a pause, Retry returns the error of the last call, which tells more
 // than that of ctx.
 func Retry(ctx context.Context, tries int, isTransient func(error) bool, f func() error) error {
 	longest := firstPause

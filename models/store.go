@@ -26,8 +26,8 @@ type MySQL struct {
 	Addr, User, Password, Name, TLS string
 }
 
-// Store is an open database. It has one part for each table and one for the schema; their methods are
-// queries, and single statements that need no transaction. All other writes are in a [Tx].
+// Store is an open database. It has one part for each table and one for the schema; their methods
+// are queries, and single statements that need no transaction. All other writes are in a [Tx].
 type Store struct {
 	*database
 	userQueries
@@ -89,7 +89,7 @@ func (s *database) Clock(ctx context.Context) (now time.Time, ok bool, err error
 	if !s.mysql {
 		return time.Time{}, false, nil
 	}
-	err = s.pool.QueryRowContext(ctx, "SELECT UTC_TIMESTAMP(6)").Scan(&now)
+	err = s.db.WithContext(ctx).Raw("SELECT UTC_TIMESTAMP(6)").Row().Scan(&now)
 	return now, true, translate(err)
 }
 
@@ -142,7 +142,8 @@ const (
 	sqliteTries = 20 // three seconds on average
 )
 
-// retry calls f again after ErrTransient, at most maxTries times in all. It translates the error of f.
+// retry calls f again after ErrTransient, at most maxTries times in all. It translates the error of
+// f.
 func retry(ctx context.Context, f func() error) error {
 	return Retry(ctx, maxTries, Is(ErrTransient), func() error { return translate(f()) })
 }

@@ -7,11 +7,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// Tx is a transaction: the unit of work of an operation. Its methods are small verbs, each about one
-// table. The caller decides which of them belong together, so all rules are in the packages above.
+// Tx is a transaction: the unit of work of an operation. Its methods are small verbs, each about
+// one table. The caller decides which of them belong together, so all rules are in the packages
+// above.
 //
-// Every method returns the sentinels of errors.go. The caller must return the error of a method from
-// the function that it passed to [Store.Tx], or an error of its own, to roll the transaction back.
+// Every method returns the sentinels of errors.go. The caller must return the error of a method
+// from the function that it passed to [Store.Tx], or an error of its own, to roll the transaction
+// back.
 type Tx struct {
 	db    *gorm.DB
 	store *database

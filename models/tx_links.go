@@ -48,8 +48,8 @@ func (t *Tx) EndTokens(f TokenFilter) error {
 // member has started. Exactly one field is set.
 type EmailChanges struct{ UserID, ActorID int64 }
 
-// EndEmailChanges ends the pending changes of address that match, and increments the versions of the
-// users whose address would have changed, because users and staff see the pending address.
+// EndEmailChanges ends the pending changes of address that match, and increments the versions of
+// the users whose address would have changed, because users and staff see the pending address.
 func (t *Tx) EndEmailChanges(of EmailChanges) error {
 	if of.ActorID != 0 {
 		return translate(endEmailChanges(t.db, t.now, "actor_id = ?", of.ActorID))

@@ -20,8 +20,8 @@ func (t *Tx) RecordLogin(u User) error {
 }
 
 // RecordFirstLogin records the first login of a user as [Tx.RecordLogin] does, and increments the
-// version, so that a change decided before the login fails. Errors: ErrNotFound also if the user has
-// logged in before.
+// version, so that a change decided before the login fails. Errors: ErrNotFound also if the user
+// has logged in before.
 func (t *Tx) RecordFirstLogin(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch+" AND last_login IS NULL", u.ID, u.SessionEpoch).
 		Updates(map[string]any{"last_login": t.now, "version": gorm.Expr("version + 1")})))

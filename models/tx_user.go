@@ -61,8 +61,8 @@ func (t *Tx) ReadUserForUpdate(id int64) (User, error) {
 }
 
 // ChangeUser changes a user, together with the search text and the networks known for new names.
-// Errors: ErrNotFound if the version or the epoch has changed since u was read, or the user is gone;
-// ErrConflict if the username or the address is taken.
+// Errors: ErrNotFound if the version or the epoch has changed since u was read, or the user is
+// gone; ErrConflict if the username or the address is taken.
 func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	set := p.columns(u)
 	if len(set) == 0 {

@@ -133,8 +133,8 @@ func (s userQueries) Users(ctx context.Context, f func(User) error) error {
 	}
 }
 
-// exactlyOne returns the error of a conditional write, ErrNotFound if it matched no row, and an error if
-// it matched several.
+// exactlyOne returns the error of a conditional write, ErrNotFound if it matched no row, and an
+// error if it matched several.
 func exactlyOne(result *gorm.DB) error {
 	if result.Error != nil {
 		return result.Error
