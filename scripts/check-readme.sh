@@ -153,7 +153,7 @@ for file; do
     ran=$((ran + 1))
   done
   stop_servers
-  if [ -d "$work/clone/bin" ]; then rm -rf "$work/bin" && mv "$work/clone/bin" "$work/bin"; fi
+  if [ -d "$work/clone/bin" ]; then rm -rf "${work:?}/bin" && mv "$work/clone/bin" "$work/bin"; fi
 done
 [ $ran != 0 ] || { echo "check-readme: no shell block is marked to run"; exit 1; }
 echo "check-readme: $ran blocks ran in $SECONDS s"

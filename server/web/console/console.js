@@ -717,7 +717,7 @@ function makeList(o) {
   };
 }
 
-// ../../main/api/typescript/node_modules/openapi-fetch/dist/index.mjs
+// api/typescript/node_modules/openapi-fetch/dist/index.mjs
 var PATH_PARAM_RE = /\{[^{}]+\}/g;
 var supportsRequestInitExt = () => {
   return typeof process === "object" && Number.parseInt(process?.versions?.node?.substring(0, 2)) >= 18 && process.versions.undici;

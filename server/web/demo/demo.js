@@ -1,6 +1,6 @@
 // Built from server/web/demo/src, server/web/parts and api/typescript/src by make web: change those.
 
-// ../../main/api/typescript/node_modules/openapi-fetch/dist/index.mjs
+// api/typescript/node_modules/openapi-fetch/dist/index.mjs
 var PATH_PARAM_RE = /\{[^{}]+\}/g;
 var supportsRequestInitExt = () => {
   return typeof process === "object" && Number.parseInt(process?.versions?.node?.substring(0, 2)) >= 18 && process.versions.undici;
