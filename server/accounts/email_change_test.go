@@ -77,7 +77,7 @@ func TestConfirmEmailChangeRequiresPassword(t *testing.T) {
 			}
 		}
 		for _, password := range []string{"", stranger.Password, "the victim's password"} { // the same for every password
-			body := map[string]any{"token": "x" + link[1:]}
+			body := map[string]any{"token": link[1:] + "x"}
 			if password != "" {
 				body["password"] = password
 			}
