@@ -92,7 +92,7 @@ func TestProfileChangesInLoopBlockNoOtherChange(t *testing.T) {
 }
 
 // A user is not shown as throttled by the count of a limit that has been switched off since.
-func TestLimitSwitchedOffThrottlesNobody(t *testing.T) {
+func TestLimitSwitchedOffThrottlesNoUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		id, now := ratelimit.ID("password_user", strconv.FormatInt(s.una.ID, 10)), time.Now().UTC()
 		s.Database.Exec(t, "INSERT INTO rate_limits (id, kind, hits, last_at, ends_at) VALUES (?, 'password_user', 1, ?, ?)", id[:], now, now.Add(time.Hour))

@@ -2,15 +2,14 @@ package accounts
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/mail"
+	"example.com/accounts/server/outbox"
 	"example.com/accounts/server/problem"
-	"example.com/accounts/server/ratelimit"
 )
 
 // linkTokens requests mails with links, and finds the tokens of links.
@@ -35,11 +34,6 @@ func (s linkTokens) requestLink(ctx context.Context, kind mail.Kind, email strin
 	return s.answerMailRequest(s.outbox.QueueAlone(ctx, m, s.recipientLimit(kind, norm)))
 }
 
-func hashOf(value string) []byte {
-	sum := sha256.Sum256([]byte(value))
-	return sum[:]
-}
-
 // findOpenToken returns the token that has the value and can still be used. Errors: LinkInvalid,
 // ServiceUnavailable.
 func (s linkTokens) findOpenToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
@@ -59,7 +53,7 @@ func (s linkTokens) findOpenToken(ctx context.Context, purpose, value string) (m
 func (s linkTokens) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
 	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
-	t, err := s.store.Token(ctx, purpose, hashOf(value))
+	t, err := s.store.Token(ctx, purpose, outbox.HashOf(value))
 	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {
 		return t, problem.New(problem.LinkInvalid)
 	}
@@ -74,14 +68,4 @@ func (s linkTokens) findToken(ctx context.Context, purpose, value string) (model
 func (s linkTokens) isUsedAt(ctx context.Context, t models.OneTimeToken, at time.Time) bool {
 	found, err := s.store.TokenByID(ctx, t.Purpose, t.ID)
 	return err == nil && found.UsedAt != nil && found.UsedAt.Equal(at)
-}
-
-// countUse counts one use of a rate limit, and reports whether the limit allows it. A use that is
-// not allowed changes nothing, so the transaction can go on.
-func countUse(tx *models.Tx, limit models.RateLimitUse) (allowed bool, err error) {
-	err = ratelimit.Count(tx, limit)
-	if ratelimit.IsExceeded(err) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -100,7 +100,7 @@ func (s registrationOperations) registrationToken(u models.User, m models.Mail) 
 func (s registrationOperations) addRegistration(ctx context.Context, t models.OneTimeToken, m models.Mail, client Client) (queued bool, err error) {
 	repeats, limit := s.repeatedRegistrationUse(client, t.EmailNorm), s.recipientLimit(mail.Verify, t.EmailNorm)
 	err = s.store.Tx(ctx, func(tx *models.Tx) (err error) {
-		if queued, err = countUse(tx, repeats); err != nil || !queued {
+		if queued, err = ratelimit.CountIfAllowed(tx, repeats); err != nil || !queued {
 			return err
 		}
 		if queued, err = outbox.QueueWithin(tx, m, limit); err != nil {

@@ -120,7 +120,7 @@ func inSameEpoch(before, now models.User) bool {
 	return before.SessionEpoch == now.SessionEpoch && before.IsActive == now.IsActive
 }
 
-// withSameRoles reports whether the roles are the same, by which staff members may manage a user.
+// withSameRoles reports whether the roles are the same. They decide which staff members may manage a user.
 func withSameRoles(before, now models.User) bool {
 	return before.IsStaff == now.IsStaff && before.IsSuperuser == now.IsSuperuser
 }

@@ -7,7 +7,7 @@
 // that a user may choose today: it is displayed as typed, and must not be mistaken for the name of
 // another user.
 //
-//   - username.go: usernames, and those of an imported user that nobody can choose.
+//   - username.go: usernames, and those of imported users that no new user can choose.
 //   - email.go: e-mail addresses.
 //   - login.go: the name in a login, which is one or the other.
 //   - person.go: first and last names.

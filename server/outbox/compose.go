@@ -82,7 +82,7 @@ func (o *Outbox) addLink(ctx context.Context, message mail.Message, id uuid.UUID
 		return message, models.ErrNotFound
 	}
 	for _, value := range o.Ring.OneTimes(id) {
-		if bytes.Equal(hashOf(value), t.Hash) {
+		if bytes.Equal(HashOf(value), t.Hash) {
 			message.Link, message.ValidFor = pageURL(k.page, value, message.Locale), t.ExpiresAt.Sub(message.Date)
 			return message, nil
 		}

@@ -58,11 +58,8 @@ func Queue(tx *models.Tx, mails ...models.Mail) error { return tx.AddMails(mails
 // were counted earlier, a fault in between would deny the mail to a user who requests it again. It
 // reports whether the mail was queued: not if the limit is exceeded, which rolls nothing back.
 func QueueWithin(tx *models.Tx, m models.Mail, limit models.RateLimitUse) (queued bool, err error) {
-	err = ratelimit.Count(tx, limit)
-	if ratelimit.IsExceeded(err) {
-		return false, nil
-	}
-	if err != nil {
+	allowed, err := ratelimit.CountIfAllowed(tx, limit)
+	if err != nil || !allowed {
 		return false, err
 	}
 	return true, Queue(tx, m)
@@ -96,11 +93,13 @@ func (o *Outbox) Wake() {
 // and the server's secret.
 func (o *Outbox) NewToken(purpose string, m models.Mail) models.OneTimeToken {
 	return models.OneTimeToken{
-		ID: m.ID, Purpose: purpose, Hash: hashOf(o.Ring.OneTime(m.ID)), CreatedAt: m.CreatedAt, ExpiresAt: m.ExpiresAt,
+		ID: m.ID, Purpose: purpose, Hash: HashOf(o.Ring.OneTime(m.ID)), CreatedAt: m.CreatedAt, ExpiresAt: m.ExpiresAt,
 	}
 }
 
-func hashOf(value string) []byte {
+// HashOf returns the hash of a link's token. The database stores only the hash, so a stolen copy of
+// it opens no link.
+func HashOf(value string) []byte {
 	sum := sha256.Sum256([]byte(value))
 	return sum[:]
 }

@@ -47,7 +47,7 @@ func (o *Outbox) composeReset(ctx context.Context, m models.Mail, message mail.M
 // reset from the owner by changes in a loop.
 func addResetToken(tx *models.Tx, u models.User, t models.OneTimeToken) error {
 	now, err := tx.ReadUserForUpdate(u.ID)
-	if errors.Is(err, models.ErrNotFound) || err == nil && !hasSameMailbox(u, now) {
+	if errors.Is(err, models.ErrNotFound) || err == nil && !isSameRecipient(u, now) {
 		return models.ErrConflict
 	}
 	if err != nil {
@@ -109,8 +109,8 @@ func replaceTokens(tx *models.Tx, t models.OneTimeToken, stored []models.OneTime
 	return tx.AddToken(t)
 }
 
-// hasSameMailbox reports whether the mail of a reset still reaches the owner of the account, and no
+// isSameRecipient reports whether the mail of a reset still reaches the owner of the account, and no
 // event has ended the links of the user since.
-func hasSameMailbox(before, now models.User) bool {
+func isSameRecipient(before, now models.User) bool {
 	return before.SessionEpoch == now.SessionEpoch && before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive
 }

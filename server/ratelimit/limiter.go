@@ -85,6 +85,17 @@ func Count(tx *models.Tx, uses ...models.RateLimitUse) error {
 	return translate(tx.CountUses(enabled(uses)...))
 }
 
+// CountIfAllowed counts one action in the caller's transaction and reports whether the limit allows
+// it. An action that is not allowed changes nothing, so the transaction can go on. Errors: those of
+// the store.
+func CountIfAllowed(tx *models.Tx, use models.RateLimitUse) (allowed bool, err error) {
+	err = Count(tx, use)
+	if IsExceeded(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // enabled returns the uses of the limits that are switched on.
 func enabled(uses []models.RateLimitUse) []models.RateLimitUse {
 	var on []models.RateLimitUse
