@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +97,59 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 	s.replicas[0].Anonymous().Do(http.MethodGet, "/readyz", nil).Want(s.t, http.StatusOK, "")
 	due := clients[0].Copy().At(s.replicas[0])
 	due.RefreshTokens().Want(s.t, http.StatusOK, "")
+}
+
+// steppingClock is a clock that is ahead from one of its readings on, or until one of them.
+type steppingClock struct {
+	ahead time.Duration
+	until atomic.Bool
+	left  atomic.Int64 // readings before the step
+}
+
+func (c *steppingClock) now() time.Time {
+	if stepped := c.left.Add(-1) < 0; stepped != c.until.Load() {
+		return time.Now().Add(c.ahead)
+	}
+	return time.Now()
+}
+
+// The clock of a replica may be set during a refresh, at any of its readings. The client must not be
+// told that its session has expired: it would log out.
+func TestClockSetDuringRefreshExpiresNoSession(t *testing.T) {
+	t.Parallel()
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e != servertest.MySQL {
+			return
+		}
+		s := newSite(t, e, 1)
+		clock := &steppingClock{ahead: 8 * 24 * time.Hour}
+		clock.left.Store(math.MaxInt64)
+		stepping := s.add(servertest.Options{Now: clock.now, HoldMail: true})
+		s.replicas = s.replicas[:1]
+		for _, tr := range []token.Transport{token.Hybrid, token.ServerHeld} {
+			for _, until := range []bool{false, true} {
+				clock.until.Store(until)
+				steps := map[int]bool{}
+				for at := range int64(16) {
+					due, young := s.login(tr), s.login(tr)
+					s.age(due, interval+margin)
+					for _, c := range []*servertest.Client{due, young} {
+						clock.left.Store(at)
+						r := c.Copy().At(stepping).RefreshTokens()
+						clock.left.Store(map[bool]int64{false: math.MaxInt64, true: -1}[until])
+						steps[r.Status] = true
+						if r.Status != http.StatusOK && r.Status != http.StatusServiceUnavailable {
+							t.Errorf("%s, ahead until the reading %t, reading %d: status %d %s", tr, until, at, r.Status, r.Code())
+						}
+						s.at(c).RefreshTokens().Want(t, http.StatusOK, "")
+					}
+				}
+				if !steps[http.StatusOK] || !steps[http.StatusServiceUnavailable] {
+					t.Errorf("%s, ahead until the reading %t: got statuses %v, want 200 and 503", tr, until, steps)
+				}
+			}
+		}
+	})
 }
 
 // The age of an authentication is also measured by the database's clock, so that it is recent for

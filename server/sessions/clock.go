@@ -22,12 +22,12 @@ type clockCheck struct {
 // CheckClock returns an error if the database's clock differs too much from this process's: every
 // refresh would be answered with ServiceUnavailable. Errors: ServiceUnavailable.
 func (c *clockCheck) CheckClock(ctx context.Context) error {
-	before := c.now()
+	before, after := c.startTiming()
 	db, ok, err := c.store.Clock(ctx)
 	if err != nil {
 		return problem.Unavailable(err)
 	}
-	if ok && c.isClockOff(before, db, c.now()) {
+	if ok && c.isClockOff(before, db, after()) {
 		return problem.Unavailable(models.ErrClock)
 	}
 	return nil
@@ -37,8 +37,19 @@ func (c *clockCheck) CheckClock(ctx context.Context) error {
 // compared.
 func (c *clockCheck) ClockOffset() time.Duration { return time.Duration(c.offset.Load()) }
 
+// startTiming returns the time, and a function that returns it later by adding what the monotonic
+// clock has measured. The clock may be set while the database answers: a second reading could then
+// be wrong by any amount although the first one agrees with the database's clock, and a live session
+// would count as expired.
+func (c *clockCheck) startTiming() (before time.Time, after func() time.Time) {
+	before, start := c.now(), readClocks()
+	return before, func() time.Time {
+		return before.Add((readClocks().monotonic - start.monotonic).Truncate(time.Microsecond))
+	}
+}
+
 // isClockOff reports whether the database's clock is too far off. db was read between before and
-// after, which are times of this process.
+// after, both from startTiming.
 func (c *clockCheck) isClockOff(before, db, after time.Time) bool {
 	if db.IsZero() {
 		return false

@@ -17,7 +17,7 @@ type Credential struct {
 	Subject    int64
 	Session    uuid.UUID
 	Generation int64
-	Expired    bool // its own exp has passed
+	ExpiresAt  time.Time // its own exp; it may have passed
 	// Only of refresh tokens:
 	Transport        token.Transport
 	SessionExpiresAt time.Time
@@ -25,32 +25,35 @@ type Credential struct {
 }
 
 // Credential verifies a token's form, signature, purpose, issuer and audience. An expired token is
-// not rejected here; Expired reports it. Errors: AccessInvalid for an access token, RefreshInvalid
+// not rejected here. Errors: AccessInvalid for an access token, RefreshInvalid
 // for a refresh token.
 func (m *Manager) Credential(location TokenLocation, raw string) (Credential, error) {
 	if location.holdsRefreshToken() {
 		return m.refreshCredential(location, raw)
 	}
 	c, err := m.access.Access(raw)
-	expired := errors.Is(err, token.ErrExpired)
-	if err != nil && !expired {
+	if err != nil && !errors.Is(err, token.ErrExpired) {
 		return Credential{}, &problem.Error{Code: problem.AccessInvalid, Cause: err}
 	}
-	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired}, nil
+	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, ExpiresAt: c.ExpiresAt}, nil
 }
 
 func (m *Manager) refreshCredential(location TokenLocation, raw string) (Credential, error) {
 	c, err := m.refresh.Refresh(raw)
-	expired := errors.Is(err, token.ErrExpired)
-	if err != nil && !expired {
+	if err != nil && !errors.Is(err, token.ErrExpired) {
 		return Credential{}, &problem.Error{Code: problem.RefreshInvalid, Cause: err}
 	}
 	if !accepts(c.Transport, forRefresh, location) {
 		return Credential{}, problem.New(problem.RefreshInvalid)
 	}
-	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, Expired: expired,
+	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, ExpiresAt: c.ExpiresAt,
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
 }
+
+// expired reports whether the token's own exp has passed. A refresh must ask with a time that agrees
+// with the database's clock: a client does not repeat a refresh that is answered with
+// SessionExpired, so a replica with a wrong clock would log it out.
+func (c Credential) expired(now time.Time) bool { return !now.Before(c.ExpiresAt) }
 
 // ValidCSRF reports whether the header's value belongs to the session of the credential.
 //

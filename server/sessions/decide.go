@@ -40,7 +40,7 @@ func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Tim
 	}
 	// The refresh credential of server_held is an access token. Its own exp has usually passed when
 	// it is presented, and does not count.
-	if c.Expired && transportOf(l.Session) != token.ServerHeld {
+	if c.expired(now) && transportOf(l.Session) != token.ServerHeld {
 		return expired
 	}
 	if err := checkAlive(l, now); err != nil {

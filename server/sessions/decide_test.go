@@ -51,7 +51,7 @@ func (j judged) ask(p Policy) verdict {
 		},
 		User: models.User{ID: 1, SessionEpoch: 5, IsActive: true},
 	}
-	c := Credential{Location: RefreshCookie, Subject: 1, Session: l.ID, Generation: current - j.behind, Transport: token.Hybrid, SessionExpiresAt: l.ExpiresAt}
+	c := Credential{Location: RefreshCookie, Subject: 1, Session: l.ID, Generation: current - j.behind, Transport: token.Hybrid, ExpiresAt: noon.Add(time.Hour), SessionExpiresAt: l.ExpiresAt}
 	if j.credential != nil {
 		j.credential(&c)
 	}
@@ -193,7 +193,7 @@ func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 			}
 		}
 	}
-	markExpired := func(c *Credential) { c.Expired = true }
+	markExpired := func(c *Credential) { c.ExpiresAt = noon }
 	stranger := func(c *Credential) { c.Subject = 2 }
 	ends := map[string]func(*models.Live){"revoked": markRevoked, "stale epoch": staleEpoch, "inactive": inactive}
 
@@ -256,7 +256,7 @@ func TestDecideAcceptsLocationOfTransportOnly(t *testing.T) {
 // counts.
 func TestDecideUsesIdleEndForServerHeld(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
-	handle := func(c *Credential) { c.Location, c.Transport, c.Expired = AccessCookie, "", true }
+	handle := func(c *Credential) { c.Location, c.Transport, c.ExpiresAt = AccessCookie, "", noon }
 	held := func(changes ...func(*models.Live)) func(*models.Live) {
 		return func(l *models.Live) {
 			l.Transport = string(token.ServerHeld)

@@ -17,7 +17,7 @@ import (
 // (another location than the transport's, or another user than the session's), SessionExpired,
 // SessionRevoked, ServiceUnavailable.
 func (m *Manager) Authenticate(ctx context.Context, c Credential) (Principal, error) {
-	if c.Expired {
+	if c.expired(m.now()) {
 		return Principal{}, problem.New(problem.AccessExpired)
 	}
 	l, err := m.readSession(ctx, c)
@@ -51,10 +51,10 @@ func (m *Manager) Current(ctx context.Context, c Credential) (CurrentSession, er
 	if err != nil {
 		return CurrentSession{}, err
 	}
-	if err := checkCredential(c, l.Session); err != nil {
+	at := m.timeOf(l)
+	if err := checkCredential(c, l.Session, at); err != nil {
 		return CurrentSession{}, err
 	}
-	at := m.timeOf(l)
 	if err := checkAlive(l, at); err != nil {
 		return CurrentSession{}, err
 	}
@@ -116,20 +116,20 @@ func checkAlive(l models.Live, now time.Time) error {
 }
 
 // checkCredential returns an error if a credential, which may be an access or a refresh token, is
-// not one of the session's or has expired. Errors: AccessInvalid, AccessExpired, RefreshInvalid,
+// not one of the session's or has expired at the given time. Errors: AccessInvalid, AccessExpired, RefreshInvalid,
 // SessionExpired.
-func checkCredential(c Credential, s models.Session) error {
+func checkCredential(c Credential, s models.Session, at time.Time) error {
 	isRefreshToken := c.Transport != ""
 	switch {
 	case isRefreshToken && !c.belongsTo(s, forRefresh):
 		return problem.New(problem.RefreshInvalid)
-	case isRefreshToken && c.Expired:
+	case isRefreshToken && c.expired(at):
 		return problem.New(problem.SessionExpired)
 	case isRefreshToken:
 		return nil
 	case !c.belongsTo(s, forAccess):
 		return problem.New(problem.AccessInvalid)
-	case c.Expired && !c.belongsTo(s, forRefresh): // in server_held it is the refresh credential too, which is valid beyond its exp
+	case c.expired(at) && !c.belongsTo(s, forRefresh): // in server_held it is the refresh credential too, which is valid beyond its exp
 		return problem.New(problem.AccessExpired)
 	}
 	return nil

@@ -100,7 +100,7 @@ type refreshCall struct {
 // first.
 func (r *refreshCall) rotateBlind(ctx context.Context) (Tokens, bool) {
 	c := r.in.Credential
-	if c.Transport == "" || c.Expired { // only this process's clock has been checked; the row decides
+	if c.Transport == "" || c.expired(r.now()) { // only this process's clock has been checked; the row decides
 		return Tokens{}, false
 	}
 	t, ok, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
@@ -139,7 +139,7 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 // decideAndAct reads the row, decides, and acts on the verdict. If done is false, another request
 // was faster or the database did not answer: decide again.
 func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
-	before := r.now()
+	before, after := r.startTiming()
 	l, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
@@ -147,7 +147,7 @@ func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ 
 	if err != nil {
 		return Tokens{}, false, err
 	}
-	now := r.now()
+	now := after()
 	if r.isClockOff(before, l.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
 		return Tokens{}, false, models.ErrClock
 	}

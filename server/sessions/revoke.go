@@ -22,7 +22,7 @@ func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client)
 			return nil // the row is gone, and the session with it
 		case err != nil:
 			return err
-		case checkCredential(c, l.Session) != nil:
+		case checkCredential(c, l.Session, m.timeOf(l)) != nil:
 			return problem.New(problem.RefreshInvalid)
 		}
 	}
