@@ -38,16 +38,17 @@ func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name 
 	return u, rehash, known, nil
 }
 
-// loginAttempt returns the limits of a login: those of the client and that of the name. An unknown
-// name has a limit just as a known one has. The limit belongs to the name as typed: if a user's
-// username and address shared one, exhausting it by the one would reveal through the other that both
-// belong to one account.
+// loginAttempt returns the limits of a login: those of the client and that of the name. Every name
+// has a limit, whether or not a user has that name. The limit belongs to the name as typed, so a
+// user's username and address have one each. If they shared one, an attacker could exhaust it with
+// the username, see that the address is rejected too, and so learn that both belong to one account.
 //
 // An attacker can exhaust the limit of a name on purpose to keep the owner out, and again after
 // each reset. So a network from which the owner has signed in or reset the password has its own
-// limit for the name, which clients of other networks cannot exhaust. Once it is exhausted the
-// common limit counts, because staff can release only that one. A client in the owner's network can
-// see that it has more guesses than elsewhere, and so that the name exists.
+// limit for the name, which clients of other networks cannot exhaust. When the network's own limit
+// is exhausted, further attempts count against the common limit of the name. Otherwise staff could
+// not let the owner in, because they can reset only the common limit. The price: a client in the
+// owner's network can see that it has more guesses than elsewhere, and so that the name exists.
 //
 // It also returns the time until which the client's network is known for the name, or zero. Errors:
 // *ratelimit.Exceeded if the client has just been rejected, those of the store.
