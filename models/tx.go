@@ -20,9 +20,10 @@ type Tx struct {
 	now   time.Time
 }
 
-// Tx runs f in a transaction, and commits it if f returns nil. After a conflict with another
-// transaction, also one that COMMIT reports, it rolls back and calls f again, so f must have no
-// effect but its writes. [ErrUnavailable] at COMMIT leaves the outcome unknown.
+// Tx runs f in a transaction, and commits it if f returns nil. If a statement or COMMIT fails
+// because of a conflict with another transaction, Tx rolls back and calls f again. So f must have
+// no effect except its writes. After [ErrUnavailable] from COMMIT it is not known whether the
+// transaction was committed.
 //
 // If the store has an actor, the transaction begins with the actor's guard; see [Store.As].
 func (s *database) Tx(ctx context.Context, f func(tx *Tx) error) error {

@@ -102,10 +102,11 @@ func (t *Tx) MoveSession(id uuid.UUID, u User) error {
 		u.SessionEpoch+1, id, u.ID, u.SessionEpoch, t.now, t.now)))
 }
 
-// RevokeAllSessions revokes every session of a user: it increments users.session_epoch, as
-// [UserPatch].NextEpoch does in [Tx.ChangeUser]. It does not depend on the names
-// and the roles, so it has no guard on the version. Errors: ErrNotFound if the epoch has changed
-// since u was read, or the user is inactive.
+// RevokeAllSessions revokes every session of a user: it increments users.session_epoch, and a
+// session of another epoch is not live. [Tx.ChangeUser] does the same if [UserPatch].NextEpoch is
+// set. The statement checks the epoch and not the version, because a change of the user's name or
+// roles since u was read does not matter. Errors: ErrNotFound if the epoch has changed since u was
+// read, or the user is inactive.
 func (t *Tx) RevokeAllSessions(u User) error {
 	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).
 		Updates(map[string]any{"session_epoch": u.SessionEpoch + 1})))

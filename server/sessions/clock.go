@@ -37,10 +37,11 @@ func (c *clockCheck) CheckClock(ctx context.Context) error {
 // compared.
 func (c *clockCheck) ClockOffset() time.Duration { return time.Duration(c.offset.Load()) }
 
-// startTiming returns the time, and a function that returns it later by adding what the monotonic
-// clock has measured. The clock may be set while the database answers: a second reading could then
-// be wrong by any amount although the first one agrees with the database's clock, and a live session
-// would count as expired.
+// startTiming returns the time, and a function that returns the time at a later call. That function
+// does not read the clock again: it adds the time that the monotonic clock has measured since. The
+// clock may be set while the database answers. A second reading could then be wrong by any amount,
+// although the first one agrees with the database's clock, and a live session would count as
+// expired.
 func (c *clockCheck) startTiming() (before time.Time, after func() time.Time) {
 	before, start := c.now(), readClocks()
 	return before, func() time.Time {
@@ -48,8 +49,10 @@ func (c *clockCheck) startTiming() (before time.Time, after func() time.Time) {
 	}
 }
 
-// isClockOff reports whether the database's clock is too far off. db was read between before and
-// after, both from startTiming.
+// isClockOff reports whether the database's clock differs from this process's by more than the
+// tolerance. db is the time that the database returned, or zero if it has no clock of its own
+// (SQLite). before and after, both from startTiming, are this process's times before the query and
+// after the response.
 func (c *clockCheck) isClockOff(before, db, after time.Time) bool {
 	if db.IsZero() {
 		return false

@@ -9,11 +9,15 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-// Revoke revokes only the session of the credential. It is idempotent. It accepts any authentic
-// refresh token of the session, also a superseded or an expired one, so that a client can always log
-// out. It accepts an access token from the cookie if the transport has one and the token has not
-// expired; in server_held also an expired one. Errors: RefreshInvalid (another location than the
-// transport's, or an expired access cookie of cookies), ServiceUnavailable.
+// Revoke revokes the session of the credential, and no other. It is idempotent. So that a client
+// can always log out, it accepts
+//
+//   - any authentic refresh token of the session, even if it is superseded or expired
+//   - in the transport cookies, the access cookie until it expires
+//   - in the transport server_held, the access cookie even if it is expired.
+//
+// Errors: RefreshInvalid (the credential is from another location than the session's transport
+// uses, or is an expired access cookie of the transport cookies), ServiceUnavailable.
 func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
 		l, err := m.readSession(ctx, c)
