@@ -157,8 +157,8 @@ func (q EventQuery) inTime(query *gorm.DB) *gorm.DB {
 	return query
 }
 
-// sinceEpoch returns at, or the start of 1970 if at is earlier, because ids cannot represent
-// earlier times.
+// sinceEpoch returns the given time, or the start of 1970 if it is earlier. An event's id begins
+// with its time (UUIDv7), and cannot represent a time before 1970.
 func sinceEpoch(at time.Time) time.Time {
 	if epoch := time.Unix(0, 0).UTC(); at.Before(epoch) {
 		return epoch

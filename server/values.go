@@ -16,9 +16,10 @@ import (
 // valueChecker checks the rules that a schema cannot express.
 type valueChecker struct{ service *accounts.Service }
 
-// valueErrors checks the rules of the members that the schemas accept. It is called for requests
-// that are rejected for other errors, so that the problem lists all errors. For other requests, the
-// operations check all rules themselves.
+// valueErrors returns the errors of a request that a schema cannot express. It is called only for a
+// request that its schema has rejected already (faults), so that the problem lists all errors of
+// the request at once. It skips members that are in faults. If the schema accepts a request, the
+// operation checks these rules itself.
 func (v valueChecker) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
 	object, _ := call.body.(map[string]any)
 	var present map[string]string

@@ -76,8 +76,9 @@ func open(ctx context.Context, c *mysql.Config) (*Database, error) {
 	return d, nil
 }
 
-// unreadable describes a driver's error in a sentence. The error may quote names of users, hosts
-// and tables, but no data.
+// unreadable returns an error for the operator: the Django database cannot be read, and why. The
+// reason is the driver's error, which can contain names of database users, hosts and tables, but no
+// data from the tables.
 func unreadable(err error) error {
 	var said *mysql.MySQLError
 	if errors.As(err, &said) {

@@ -30,8 +30,9 @@ type connection struct {
 // end the message where it is.
 func (c *connection) close() { _ = c.net.Close() }
 
-// quit sends QUIT and closes a connection without a failure. QUIT is a courtesy: the server has
-// accepted every message by now, so its outcome does not matter.
+// quit sends QUIT and closes the connection. It is for a connection that has not failed; for one
+// that has, see close. The server has already accepted every message, so an error of QUIT does not
+// matter.
 func (c *connection) quit(patience time.Duration) {
 	_ = c.net.SetDeadline(time.Now().Add(patience))
 	_ = c.client.Quit()

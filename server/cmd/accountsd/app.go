@@ -179,8 +179,9 @@ func ownSecret(path string) (string, error) {
 	return strings.TrimSpace(string(content)), err
 }
 
-// createOnce writes the whole file or nothing. Two processes that start at once use the same
-// secret, and a crash does not leave half of it.
+// createOnce creates the file with its whole content, or not at all. It fails with fs.ErrExist if
+// the file exists. So two processes that start at the same time use the same secret, and a crash
+// does not leave half of it.
 func createOnce(path, content string) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
 	if err != nil {

@@ -1,4 +1,4 @@
-// A list with pages. The address contains the filters and the cursor, and a response to an outdated
+// A list with pages. The page's URL contains the filters and the cursor. A response to an outdated
 // request is ignored. The list shows its state: loading, empty, or an error with a way to continue.
 import { byId, make } from "../../parts/dom.js";
 import { lost } from "../../parts/forms.js";
@@ -9,9 +9,9 @@ import { texts } from "./words.js";
 export const pageSize = 50;
 const typing = 250; // milliseconds after the last key until the search starts
 const placeholders = 12;
-const cursor = "cursor"; // the name of the cursor in the address, and of the parameter
+const cursor = "cursor"; // the name of the cursor in the page's URL, and of the parameter
 
-/** Returns the values of a filter with several values, which the address separates with commas. */
+/** Returns the values of a filter with several values, which the page's URL separates with commas. */
 export function several<Value extends string>(text: string | null): Value[] | undefined {
   return text ? (text.split(",") as Value[]) : undefined;
 }
@@ -106,8 +106,8 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   }
 
   /**
-   * Shows the values of the address in the controls. A control is not changed while its value is
-   * the same.
+   * Sets the filters and the order to the values in the page's URL. A control that already has the
+   * value, apart from spaces around it, is left alone: the user may be typing in it.
    */
   function reflect(): void {
     const query = here();
