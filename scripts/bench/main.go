@@ -1,4 +1,5 @@
-// Command bench compares the server with bare counterparts that do the same work and nothing else.
+// Command bench compares the server ("the product") with minimal servers that do the same work and
+// nothing else ("the counterparts", in bare.go).
 //
 //	scripts/with-mysql.sh --durable -- go run ./scripts/bench
 //
@@ -6,11 +7,12 @@
 //
 //	scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000 [-engine sqlite]
 //
-// Absolute numbers from a shared machine mean nothing. For this reason the product and its
-// counterpart take turns, several times, and the result is the median of the rounds' ratios. The
-// counterparts are in bare.go. The server, the database and this program share the machine. The
-// exit status is 1 if a request failed or, with -capacity, if a verdict of the report is "missed";
-// otherwise it is 0, regardless of the measurements.
+// The product, the database and this program share one machine, so absolute numbers mean nothing.
+// For this reason the product and its counterpart take turns for several rounds. Each round gives
+// the ratio of the two, and the result is the median of the ratios.
+//
+// The exit status is 1 if a request failed or, with -capacity, if a verdict of the report is
+// "missed"; otherwise it is 0, regardless of the measurements.
 package main
 
 import (

@@ -3,9 +3,9 @@
 //	scripts/with-mysql.sh --fast -- go run ./scripts/controls
 //
 // The controls are listed in controls.tsv. A test names the controls that it checks by
-// attributes: t.Attr("control", "39"). The exit status is 1 if a test failed, if a control
-// has neither a test nor a reason for having none, or if a test names a control that is not listed
-// or out of scope.
+// attributes: t.Attr("control", "39"). The exit status is 1 if a test failed, if a control has
+// neither a test nor a note that says why (pending or out of scope), or if a test names a control
+// that is not in the list or that is marked as out of scope.
 package main
 
 import (

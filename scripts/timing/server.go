@@ -79,8 +79,8 @@ func (t *target) createDatabase(ctx context.Context, base string) error {
 	return nil
 }
 
-// fill adds users and registrations that wait for their verification. All share one hash, because
-// hashing takes most of the time.
+// fill adds users, and registrations whose address is not verified yet. All have the same password
+// hash: to hash a password for each would take too long.
 func (t *target) fill(ctx context.Context) (err error) {
 	if t.secret, err = token.NewSecret(); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// breaks are patches that turn this server into a subtly broken one. The product has no switch for
-// any of them.
+// breaks are patches. Each adds one subtle fault to the server. The faults are patches, so that
+// nothing in the product can switch one on.
 //
 //go:embed breaks/*.patch
 var breaks embed.FS

@@ -105,8 +105,8 @@ type Fault struct {
 	By     int64  `json:"by,omitempty"` // how far the server's clock is ahead, in microseconds
 }
 
-// Stopped is the name of the fault of a process that is stopped and continued. It decides late on
-// requests that it had not read.
+// Stopped is the name of the fault in which a server is stopped (SIGSTOP) and continued later.
+// Requests that arrive in between wait in the kernel, so the server decides on them late.
 const Stopped = "stopped replica"
 
 // Dump is the state of the database at an instant, with the results of the search for secrets.
