@@ -87,9 +87,9 @@ func (a authenticator) verifyCredential(c *gin.Context, call *call) (accounts.Cr
 	if found.csrf && !a.service.ValidCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(problem.CSRFFailed)
 	}
-	// Browsers attach Lax cookies to a link or a redirect from any site. Such a navigation changes
-	// nothing, but it would count against the user's rate limit if the read has one. Navigations by
-	// browsers that do not send Sec-Fetch-Site cannot be recognized and are accepted.
+	// If a page of any site links or redirects to this server, browsers send the Lax cookies. Such a
+	// navigation changes nothing, but if the operation has a rate limit, it would count against the
+	// user's. Browsers that do not send Sec-Fetch-Site do not reveal it, so theirs are accepted.
 	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(found.location) {
 		return credential, problemOf(problem.CSRFFailed)
 	}

@@ -49,8 +49,9 @@ func (h sessionHandlers) Logout(ctx context.Context, _ api.LogoutRequestObject) 
 	return endedResponse{h.cookies.clear(transportOf(credential))}, nil
 }
 
-// transportOf returns the transport whose cookies a logout clears: body, which has none, for a
-// token in the body, and a cookie transport for every other credential.
+// transportOf returns the transport for which a logout clears cookies. It is body if the token was
+// in the body, so no cookie is cleared. Otherwise it is cookies, which stands for all cookie
+// transports: the cookies of all of them are cleared.
 func transportOf(c accounts.Credential) accounts.Transport {
 	if c.Location == accounts.Body {
 		return accounts.BodyTokens

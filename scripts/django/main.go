@@ -28,8 +28,9 @@ type service struct {
 	Users   []user   `json:"users"`
 }
 
-// user is a user of the old service. Tokens are keyed by their kind, with a separate set for each
-// way of presenting them.
+// user is a user of the old service. ForCookies and ForBodies map the kind of a token to a token.
+// They are two sets because each token can be exchanged only once: one set is presented in a
+// cookie, the other in a body.
 type user struct {
 	ID         int64             `json:"id"`
 	Username   string            `json:"username"`

@@ -38,8 +38,9 @@ type settings struct {
 	only  string
 }
 
-// tries bounds the measurements of an operation. By the definition of p, one in a hundred fails by
-// chance, and there are ten operations. A real difference appears each time.
+// tries is how often an operation is measured until one measurement shows no difference. A
+// measurement reports a difference by chance in one of a hundred cases (pBound), and there are ten
+// operations, so one failed measurement proves nothing. A real difference appears each time.
 const tries = 2
 
 var errTold = errors.New("response times distinguish known from unknown addresses")

@@ -65,8 +65,9 @@ type ImportLine struct {
 
 const importIDs = 10 // the most ids in a line
 
-// ImportReport counts the users and tokens so far. Here counts the users that an earlier run
-// imported. Met has the rules that applied to imported users, Refused those that excluded users.
+// ImportReport counts the users and tokens that were read, imported or left out so far. Here is the
+// number of users that an earlier run had imported already. Met lists the rules that changed users
+// who were imported, and Refused lists the rules that kept users from being imported.
 type ImportReport struct {
 	Read, Imported, Here, Tokens int
 	Met, Refused                 []ImportLine

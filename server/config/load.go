@@ -44,8 +44,9 @@ func (l *loader) addFault(name, predicate string) {
 	l.faults = append(l.faults, errors.New(Prefix+name+" "+predicate))
 }
 
-// require reports a fault unless ok. It reports at most one fault per setting, and none if one of
-// the others is faulty, because a rule between settings cannot be checked then.
+// require records a fault of the named setting unless ok. Each setting gets at most one fault.
+// others are the other settings that the rule depends on: if one of them has a fault already, the
+// rule cannot be checked, and require records nothing.
 func (l *loader) require(ok bool, name, predicate string, others ...string) {
 	if !ok && !l.hasFault(append(others, name)...) {
 		l.addFault(name, predicate)

@@ -22,8 +22,8 @@ type dialogue struct {
 	err   error
 }
 
-// newDialogue begins a dialogue. Deadlines limit a step; ctx limits all of them, and closes the
-// connection when it ends.
+// newDialogue begins a dialogue. Each step may take as long as the argument step. ctx limits the
+// whole dialogue: when ctx ends, the connection is closed.
 func newDialogue(ctx context.Context, c *connection, step time.Duration) *dialogue {
 	return &dialogue{connection: c, ctx: ctx, step: step, stop: context.AfterFunc(ctx, c.close)}
 }

@@ -36,9 +36,10 @@ func LegacyJTI(jti string) LegacyIdentity { return sha256.Sum256([]byte("jti:" +
 // text, because base64 is decoded strictly. No valid text begins with "jti:".
 func hashOfToken(raw string) LegacyIdentity { return sha256.Sum256([]byte(raw)) }
 
-// LegacyVerifier verifies refresh tokens that Django issued: those of simplejwt, and those made
-// with PyJWT by hand, whose access tokens differ only in their secret. It is safe for concurrent
-// use, and prints without its secrets.
+// LegacyVerifier verifies refresh tokens that a Django service issued, either with simplejwt or
+// with code of its own that calls PyJWT. In the second case only the secret distinguishes an access
+// token from a refresh token. LegacyVerifier is safe for concurrent use, and prints without its
+// secrets.
 //
 // The headers of these tokens and of the tokens of this server always differ, so neither is
 // accepted as the other, even with the same key.

@@ -56,8 +56,8 @@ export const chosen = (): Transport => transport;
 export const current = (): Transport => (transport === "body" ? transport : (inForce() ?? transport));
 
 /**
- * Creates a client for another transport. Call it only without a session, which keeps the transport
- * of its login.
+ * Replaces the client by one for another transport. Call it only while signed out: a session keeps
+ * the transport of its login.
  */
 export function choose(next: Transport): void {
   if (next === transport) return;
