@@ -83,8 +83,9 @@ func inFlight(uses []models.RateLimitUse) []models.RateLimitUse {
 	return uses
 }
 
-// settle records that attempts, counted at the given time, were wrong. An error is ignored, because
-// the attempt was verified and counted: without the record, the next one may be told to retry soon.
+// settle records that an attempt, counted at the given time, was wrong, so that it is no longer in
+// flight. An error is ignored, because the attempt is already counted. Without the record it stays
+// in flight for a while, so the next attempt may be told to retry sooner than the limit allows.
 func (l *Limiter) settle(ctx context.Context, counted time.Time, wrong []models.RateLimitUse) {
 	if wrong = enabled(wrong); len(wrong) == 0 {
 		return

@@ -20,10 +20,10 @@ const maxVerified = 4096
 //     included, so only the same bytes match. With a part of the token as the key (the jti, the
 //     claims), any signature would be accepted.
 //   - A token is accepted after its exp, or after its key was removed. An entry is valid only
-//     before exp, and only while its kid still names the key that it was verifiedTokens with. Removing a
+//     before exp, and only while its kid still names the key that it was verified with. Removing a
 //     leaked key invalidates its tokens at once.
 //   - An attacker exhausts the memory, or evicts the entries of others with invalid tokens. Only
-//     verifiedTokens tokens are added. At the bound, each evicts a random one.
+//     verified tokens are added. When the cache is full, each new entry evicts a random one.
 //
 // The hash also keeps usable tokens out of memory dumps.
 type verifiedTokens struct {
