@@ -73,8 +73,8 @@ const (
 	proveWriteAgain = time.Second // after a write that failed
 )
 
-// writeProof is the outcome of the last write made by a check of readiness. row is the id of the row
-// that this process writes; no other process writes it.
+// writeProof is the outcome of the last write made by a check of readiness. row is the id of the
+// row that this process writes; no other process writes it.
 type writeProof struct {
 	row uuid.UUID
 	mu  sync.Mutex

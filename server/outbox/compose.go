@@ -15,9 +15,9 @@ import (
 // errNoSecret is the error if an operator removed a secret too soon.
 var errNoSecret = errors.New("the secret that its link was made with is no longer configured")
 
-// compose returns the message of a queued mail. It determines the recipient and the content from the
-// present state, not from that at the request of the mail. Errors: models.ErrNotFound if there is no
-// recipient or the mail has lost its purpose; errNoSecret.
+// compose returns the message of a queued mail. It determines the recipient and the content now,
+// not when the mail was requested. Errors: models.ErrNotFound if there is no recipient or the mail
+// has lost its purpose; errNoSecret.
 func (o *Outbox) compose(ctx context.Context, m models.Mail) (mail.Message, error) {
 	message := mail.Message{
 		Kind: mail.Kind(m.Kind), To: m.Email, Locale: m.Locale, Name: m.Name, NewEmail: m.NewEmail,

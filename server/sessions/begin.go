@@ -72,10 +72,10 @@ func (m *Manager) login(tx *models.Tx, n NewSession, rehash models.PasswordHash)
 // recordLogin records the login of a user, whose row it locks.
 //
 // The first login of a user ends every pending change of the address. Before that login, only a
-// staff member can have started one. If the change stayed pending, the owner of the mailbox that the
-// staff member chose could take over an account that its owner has begun to use. The first login
-// also increments the version of the user, so that a change of the address that was decided before
-// the login fails.
+// staff member can have started one. If the change stayed pending, the owner of the mailbox that
+// the staff member chose could take over an account that its owner has begun to use. The first
+// login also increments the version of the user, so that a change of the address that was decided
+// before the login fails.
 func recordLogin(tx *models.Tx, u models.User) error {
 	if u.LastLogin == nil {
 		err := tx.RecordFirstLogin(u)
