@@ -1177,8 +1177,8 @@ type AdminUser struct {
 	// PendingEmail The address of a pending change, or `null` if no change is pending.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
-	// Login from networks from which the user has signed in may still be possible.
+	// Throttled Whether the user temporarily cannot log in, because a rate limit of the user is exceeded: that of wrong passwords or
+	// that of right ones. From a network from which the user has signed in, login may still be possible.
 	//
 	//
 	// Example: false
@@ -1497,7 +1497,7 @@ type Event struct {
 	// | `reauthenticated` | The user's password was verified again in a session. |
 	// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 	// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-	// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+	// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 	// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 	// | `password_changed` | The user changed the password. |
 	// | `password_reset` | The password was set with the link of a mail. |
@@ -1587,7 +1587,7 @@ type EventID = openapi_types.UUID
 // | `reauthenticated` | The user's password was verified again in a session. |
 // | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 // | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 // | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 // | `password_changed` | The user changed the password. |
 // | `password_reset` | The password was set with the link of a mail. |
@@ -1792,8 +1792,8 @@ type InviteUserRequest struct {
 	Locale *Locale `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -2684,8 +2684,8 @@ type RegisterRequest struct {
 	Password NewPassword `json:"password"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3157,8 +3157,8 @@ type UpdateProfileRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3205,8 +3205,8 @@ type UpdateUserRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3383,8 +3383,8 @@ type UserUnreachableProblem struct {
 type UserUnreachableProblemCode string
 
 // Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-// is compared as equal to that name.
+// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+// like a Latin name counts as that name, so only one user can have either.
 //
 // Example: ada
 type Username = string

@@ -1178,8 +1178,8 @@ type AdminUser struct {
 	// PendingEmail The address of a pending change, or `null` if no change is pending.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
-	// Login from networks from which the user has signed in may still be possible.
+	// Throttled Whether the user temporarily cannot log in, because a rate limit of the user is exceeded: that of wrong passwords or
+	// that of right ones. From a network from which the user has signed in, login may still be possible.
 	//
 	//
 	// Example: false
@@ -1498,7 +1498,7 @@ type Event struct {
 	// | `reauthenticated` | The user's password was verified again in a session. |
 	// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 	// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-	// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+	// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 	// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 	// | `password_changed` | The user changed the password. |
 	// | `password_reset` | The password was set with the link of a mail. |
@@ -1588,7 +1588,7 @@ type EventID = openapi_types.UUID
 // | `reauthenticated` | The user's password was verified again in a session. |
 // | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 // | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 // | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 // | `password_changed` | The user changed the password. |
 // | `password_reset` | The password was set with the link of a mail. |
@@ -1793,8 +1793,8 @@ type InviteUserRequest struct {
 	Locale *Locale `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -2685,8 +2685,8 @@ type RegisterRequest struct {
 	Password NewPassword `json:"password"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3158,8 +3158,8 @@ type UpdateProfileRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3206,8 +3206,8 @@ type UpdateUserRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3384,8 +3384,8 @@ type UserUnreachableProblem struct {
 type UserUnreachableProblemCode string
 
 // Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-// is compared as equal to that name.
+// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+// like a Latin name counts as that name, so only one user can have either.
 //
 // Example: ada
 type Username = string
@@ -4554,8 +4554,9 @@ type ClientInterface interface {
 	// ListProblems List the problem codes
 	//
 	// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-	// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+	// The member `type` of a problem is the URL of that page. The answer may be cached for a minute; send `If-None-Match`
+	// to revalidate.
 	//
 	// Corresponds with GET /problems (the `ListProblems` operationId).
 	ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5718,8 +5719,9 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParam
 // ListProblems List the problem codes
 //
 // Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+// The member `type` of a problem is the URL of that page. The answer may be cached for a minute; send `If-None-Match`
+// to revalidate.
 //
 // Corresponds with GET /problems (the `ListProblems` operationId).
 func (c *Client) ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8344,8 +8346,9 @@ type ClientWithResponsesInterface interface {
 	// ListProblemsWithResponse List the problem codes
 	//
 	// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-	// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+	// The member `type` of a problem is the URL of that page. The answer may be cached for a minute; send `If-None-Match`
+	// to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12712,8 +12715,9 @@ func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, pa
 // ListProblemsWithResponse List the problem codes
 //
 // Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+// The member `type` of a problem is the URL of that page. The answer may be cached for a minute; send `If-None-Match`
+// to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
