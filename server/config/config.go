@@ -85,7 +85,7 @@ func (c Config) IsLoopback() bool {
 	return err == nil && hosts.IsLoopback(u.Hostname())
 }
 
-// IsSecure reports whether PUBLIC_URL is https. It decides whether cookies are IsSecure and have
+// IsSecure reports whether PUBLIC_URL is https. It decides whether cookies are Secure and have
 // their __Host- names. Requests have no influence on that.
 func (c Config) IsSecure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
 
