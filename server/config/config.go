@@ -69,6 +69,7 @@ type Config struct {
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	ProxyHeader     string         `env:"PROXY_HEADER" envDefault:"X-Forwarded-For"` // XForwardedFor or Forwarded
 	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"`                // "" is off
+	Profiling       bool           `env:"PROFILING" envDefault:"false"`
 	Docs            bool           `env:"DOCS" envDefault:"true"`
 	Console         bool           `env:"CONSOLE" envDefault:"true"`
 	AutoMigrate     bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
