@@ -45,6 +45,9 @@ func (p process) runServer(ctx context.Context) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	log := server.NewLogBuffer(p.err)
+	defer func() { err = errors.Join(err, log.Flush()) }()
+	p.err = log
 	metrics := server.NewMetrics()
 	a, err := p.open(ctx, metrics.Count)
 	if err != nil {

@@ -114,6 +114,21 @@ func TestMetricsAreServedOnTheirOwnPort(t *testing.T) {
 	}
 }
 
+// The lines of the access log are buffered. A server that is stopped writes all of them.
+func TestStoppedServerHasLoggedEveryRequest(t *testing.T) {
+	r := newShell(t).serve()
+	const requests = 50
+	for range requests {
+		if got := r.status("/healthz"); got != http.StatusOK {
+			t.Fatalf("status %d", got)
+		}
+	}
+	r.stop()
+	if got := strings.Count(r.err.String(), `"operation":"checkHealth"`); got != requests {
+		t.Errorf("the log has %d lines of %d requests", got, requests)
+	}
+}
+
 // Profiles are served on the port of the metrics only, and only with ACCOUNTS_PROFILING. Those that
 // would show the command line or the stacks of goroutines are never served.
 func TestProfilesAreServedOnlyIfSet(t *testing.T) {
