@@ -116,7 +116,7 @@ func TestMetricsAreServedOnTheirOwnPort(t *testing.T) {
 
 // The lines of the access log are buffered. A server that is stopped writes all of them.
 func TestStoppedServerHasLoggedEveryRequest(t *testing.T) {
-	r := newShell(t).serve()
+	r := newShell(t, "ACCOUNTS_LOG_LEVEL=info").serve()
 	const requests = 50
 	for range requests {
 		if got := r.status("/healthz"); got != http.StatusOK {
