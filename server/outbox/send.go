@@ -136,7 +136,7 @@ func (s *senders) send(ctx context.Context, m models.Mail, isDecoy bool) {
 		err = s.Store.RetryMail(ctx, m, s.Now().Add(retryPause(m.Attempts)))
 	} else {
 		s.Count(counters[outcome])
-		err = s.Store.FinishMail(ctx, finished(m, outcome), s.Now())
+		err = s.Store.FinishMail(ctx, withOutcome(m, outcome), s.Now())
 	}
 	if err != nil { // the lease expires, and the mail is sent again
 		s.reportFault(m, false, err)
@@ -151,9 +151,9 @@ var counters = map[string]metrics.Counter{
 	models.MailRefused: metrics.MailRefused,
 }
 
-// finished returns a mail with its outcome. It removes the address of a deleted account from the
+// withOutcome returns a mail with its outcome. It removes the address of a deleted account from the
 // account's last mail, because nothing else removes it with the user.
-func finished(m models.Mail, outcome string) models.Mail {
+func withOutcome(m models.Mail, outcome string) models.Mail {
 	m.Outcome = outcome
 	if m.Kind == string(mail.AccountDeleted) {
 		m.Email, m.EmailNorm, m.Name = "", "", ""

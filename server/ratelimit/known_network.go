@@ -22,12 +22,12 @@ func (l *Limiter) KnownNetwork(ctx context.Context, name, network string) (time.
 	return l.store.KnownNetwork(ctx, name, network, l.now())
 }
 
-// AddKnownNetwork makes a network known for all names of a user. known is the time until which it is
+// AddKnownNetwork makes a network known for all names of a user. knownUntil is the time until which it is
 // known already. It does nothing if the user is gone, is inactive or has changed a name since u was
 // read, because the name may belong to another user now.
-func (l *Limiter) AddKnownNetwork(ctx context.Context, u models.User, network string, known time.Time) error {
+func (l *Limiter) AddKnownNetwork(ctx context.Context, u models.User, network string, knownUntil time.Time) error {
 	until := l.now().Add(knownNetworkLife)
-	if known.After(until.Add(-knownNetworkRenew)) {
+	if knownUntil.After(until.Add(-knownNetworkRenew)) {
 		return nil
 	}
 	ctx, cancel := models.Detach(ctx)
