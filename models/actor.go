@@ -46,7 +46,7 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	if a == nil {
 		return nil
 	}
-	err := exactlyOne(tx.Exec("UPDATE sessions SET version = version + 1 WHERE id = ? AND user_id = ? AND "+live, a.Session, a.User, a.At, a.At))
+	err := exactlyOne(tx.Exec("UPDATE sessions SET version = version + 1 WHERE id = ? AND user_id = ? AND "+liveSQL, a.Session, a.User, a.At, a.At))
 	if errors.Is(err, ErrNotFound) {
 		return ErrSessionGone
 	}

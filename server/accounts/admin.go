@@ -92,12 +92,12 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 		return UserDetail{}, problem.New(problem.RoleRequired)
 	}
 	u := in.user(s.now())
-	if err := newIdentity(&u); err != nil {
+	if err := normalizeIdentity(&u); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
-	withUsername(&u)
+	ensureUsername(&u)
 	err := s.forStaff(p).Tx(ctx, s.invitation(p, &u, client))
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.nameConflict(ctx, u)
@@ -208,9 +208,9 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 		m := s.outbox.NewMailTo(u, kind, client)
 		limits, event := s.staffMailLimits(p, u.EmailNorm), audit.Event{Kind: models.EventPasswordResetSent, UserID: id, StaffID: p.User.ID, Client: client, Detail: detail}
 		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
-			return runSteps(
+			return runUntilError(
 				func() error { return ratelimit.Count(tx, limits...) },
-				func() error { return lockManaged(tx, u, hasSameMailbox) },
+				func() error { return lockWithoutChange(tx, u, hasSameMailbox) },
 				func() error { return tx.AddMails(m) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -222,9 +222,9 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 	return err
 }
 
-// lockManaged locks a user for a write that changes no data of the user, as
+// lockWithoutChange locks a user for a write that changes no data of the user, as
 // [models.Tx.LockUserAsRead] does. Errors: those of [lockUnchanged].
-func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
+func lockWithoutChange(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
 	now, err := lockUnchanged(tx, u, holds)
 	if err != nil {
 		return err
@@ -235,7 +235,7 @@ func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.Use
 // hasSameMailbox reports whether a mail to the user still reaches the same mailbox, and the staff
 // member may still have it sent.
 func hasSameMailbox(before, now models.User) bool {
-	return before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive && withSameRoles(before, now)
+	return before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive && hasSameRoles(before, now)
 }
 
 // isThrottled reports whether a rate limit keeps the user from logging in or from changing the
@@ -243,8 +243,8 @@ func hasSameMailbox(before, now models.User) bool {
 func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
 	return s.limiter.IsExceeded(ctx,
-		limit.For(loginOfAccount, u.UsernameNorm), limit.For(loginOfAccount, u.EmailNorm), limit.For(passwordOfUser, subjectOf(u)),
-		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)))
+		limit.For(loginFailuresOfName, u.UsernameNorm), limit.For(loginFailuresOfName, u.EmailNorm), limit.For(wrongPasswordsOfUser, subjectOf(u)),
+		s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u)))
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -268,8 +268,8 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
 		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
-			return runSteps(
-				func() error { return lockManaged(tx, u, withSameRoles) },
+			return runUntilError(
+				func() error { return lockWithoutChange(tx, u, hasSameRoles) },
 				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -313,7 +313,7 @@ func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id 
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
-	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
+	return sessions.RevokeAndRecord(ctx, s.forStaff(p), models.RevokedByStaff,
 		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: session, Client: client})
 }
 

@@ -35,7 +35,7 @@ func (s linkTokens) newEmailChange(u models.User, email, norm string, client Cli
 		notices[i].NewEmail = email
 	}
 	limit := ratelimit.Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.For(changesOfUser, subjectOf(u))}}
+	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.For(emailChangesOfUser, subjectOf(u))}}
 }
 
 // start stores the change, which ends the user's older ones, and queues the mails. It queues the
@@ -113,7 +113,7 @@ func (s profileOperations) confirmByPassword(ctx context.Context, u models.User,
 	if u.Password == "" {
 		return nil
 	}
-	entered := ownPassword{limit: passwordOfLink, field: "password", value: password, event: audit.Event{UserID: u.ID, Client: client, Detail: "with the link of an email change"}}
+	entered := ownPassword{limit: wrongPasswordsOfLink, field: "password", value: password, event: audit.Event{UserID: u.ID, Client: client, Detail: "with the link of an email change"}}
 	return s.verifyOwnPassword(ctx, u, entered, client)
 }
 

@@ -49,17 +49,17 @@ type ImportOptions struct {
 type Import struct {
 	ImportOptions
 
-	s                            operatorCommands
-	at                           time.Time
-	proofs                       proofs
-	given                        holders // in a dry run: the users so far, which the database does not have
-	lines                        [importRules]ImportLine
-	read, imported, here, tokens int
+	s                               operatorCommands
+	at                              time.Time
+	proofs                          proofs
+	planned                         holders // in a dry run: the users so far, which the database does not have
+	lines                           [importRules]ImportLine
+	read, imported, present, tokens int
 }
 
 // NewImport starts an import.
 func (s operatorCommands) NewImport(o ImportOptions) *Import {
-	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), given: newHolders()}
+	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), planned: newHolders()}
 }
 
 // Begin reserves the ids up to the greatest one of the source for the import: users who sign up

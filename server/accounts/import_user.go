@@ -19,7 +19,7 @@ func (p *importPlan) setRole(u *models.User, row DjangoUser) {
 	case !row.IsStaff && !row.IsSuperuser:
 		return
 	case u.EmailVerifiedAt == nil:
-		p.report(roleLeft, u.ID)
+		p.report(roleNotImported, u.ID)
 		return
 	case row.IsSuperuser:
 		p.report(madeSuperuser, u.ID)

@@ -25,9 +25,9 @@ type passwordOperations struct {
 	linkTokens
 }
 
-// passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
+// wrongPasswordError returns the error for a wrong present password of a signed-in user. It is never a
 // 401, because clients respond to that with a refresh.
-func passwordWrong(field string) error { return problem.Invalid(field, "password_wrong") }
+func wrongPasswordError(field string) error { return problem.Invalid(field, "password_wrong") }
 
 // confirmPassword verifies the password of a signed-in user again, before an operation that a
 // stolen session must not permit. It returns the user with the password hash. Errors:
@@ -37,7 +37,7 @@ func (s passwordChecks) confirmPassword(ctx context.Context, p Principal, field,
 	if err != nil {
 		return u, err
 	}
-	entered := ownPassword{limit: passwordOfUser, field: field, value: password, event: audit.Event{UserID: u.ID, SessionID: p.Session.ID, Client: client}}
+	entered := ownPassword{limit: wrongPasswordsOfUser, field: field, value: password, event: audit.Event{UserID: u.ID, SessionID: p.Session.ID, Client: client}}
 	return u, s.verifyOwnPassword(ctx, u, entered, client)
 }
 
@@ -58,7 +58,7 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 	failure := s.settings.LoginFailuresPerAccount.For(p.limit, subjectOf(u))
 	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
 	if err == nil {
-		err = s.allow(ctx, s.passwordRight(u))
+		err = s.allow(ctx, s.rightPasswordUse(u))
 	}
 	s.recordRejectedPassword(p.event, err)
 	return err
@@ -83,7 +83,7 @@ func (s passwordChecks) comparePassword(ctx context.Context, client Client, fail
 	if err := s.checkHashQueue(client); err != nil {
 		return 0, err
 	}
-	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.usesOfVerifiedPassword(client)}
+	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.verifiedPasswordUses(client)}
 	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
 		which, right, err = s.matchingHash(ctx, client, password, hashes)
 		return right, err
@@ -92,7 +92,7 @@ func (s passwordChecks) comparePassword(ctx context.Context, client Client, fail
 	case err != nil:
 		return 0, s.limitError(err)
 	case !right:
-		return 0, passwordWrong(field)
+		return 0, wrongPasswordError(field)
 	}
 	return which, nil
 }
@@ -139,7 +139,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
 	// list's or a stranger's.
-	changes := s.settings.RareActionsPerUser.For(passwordChanges, subjectOf(u))
+	changes := s.settings.RareActionsPerUser.For(passwordChangesOfUser, subjectOf(u))
 	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
@@ -167,9 +167,9 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
 	changed := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID, SessionID: p.Session.ID, Client: n.Client}
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
-		return runSteps(
+		return runUntilError(
 			func() error {
-				now, err := lockUnchanged(tx, u, inSameEpoch)
+				now, err := lockUnchanged(tx, u, isInSameEpoch)
 				if err != nil {
 					return err
 				}
@@ -290,7 +290,7 @@ func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash mo
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
 	notice := s.outbox.NewMailTo(after, mail.PasswordChanged, client)
-	return after, runSteps(
+	return after, runUntilError(
 		func() error {
 			return changeUser(tx, u, patch, audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client})
 		},

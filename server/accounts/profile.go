@@ -77,7 +77,7 @@ func (s profileOperations) renames(p Principal, c ProfileChange) []models.RateLi
 // mayRecordProfile reports whether a change of the names or the language is recorded. Such changes
 // are not limited, but their events are: a change above that limit is made without an event.
 func (s profileOperations) mayRecordProfile(ctx context.Context, p Principal, c ProfileChange) bool {
-	return len(audit.ProfileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
+	return len(audit.ProfileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileEventsOfUser)
 }
 
 // patch checks the change of a user's profile and returns it for the store. Errors:
@@ -87,15 +87,15 @@ func (c ProfileChange) patch(u models.User) (models.UserPatch, error) {
 	var username error
 	if c.Username != nil {
 		var norm string
-		if norm, username = newName(*c.Username); username == nil {
+		if norm, username = parseNewUsername(*c.Username); username == nil {
 			patch.UsernameNorm = &norm
 		}
 	}
-	return patch, problem.Join(username, newNames(ifChanged(u.FirstName, c.FirstName), ifChanged(u.LastName, c.LastName)))
+	return patch, problem.Join(username, checkPersonNames(ifChanged(u.FirstName, c.FirstName), ifChanged(u.LastName, c.LastName)))
 }
 
-// differing returns the change without the members that the user already has.
-func (c ProfileChange) differing(u models.User) ProfileChange {
+// onlyChanged returns the change without the members that the user already has.
+func (c ProfileChange) onlyChanged(u models.User) ProfileChange {
 	return ProfileChange{
 		Username: ifChanged(u.Username, c.Username), FirstName: ifChanged(u.FirstName, c.FirstName), LastName: ifChanged(u.LastName, c.LastName),
 		Locale: ifChanged(u.Locale, c.Locale),
@@ -111,7 +111,7 @@ func (c ProfileChange) apply(u models.User) models.User {
 // blankProfile returns the change of a user to a generated username without other data, and the user
 // after it.
 func blankProfile(u models.User) (models.UserPatch, models.User) {
-	username, none := withUsername(&models.User{}).Username, ""
+	username, none := ensureUsername(&models.User{}).Username, ""
 	c := ProfileChange{Username: &username, FirstName: &none, LastName: &none, Locale: &none}
 	patch, _ := c.patch(u) // a generated username is valid
 	after := c.apply(u)
@@ -217,7 +217,7 @@ func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models
 // that address is informed. Errors: ValidationFailed, SessionRevoked, RateLimited,
 // ServiceUnavailable.
 func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
-	norm, err := newEmail(email)
+	norm, err := parseNewEmail(email)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
-			now, err := lockUnchanged(tx, u, inSameEpoch)
+			now, err := lockUnchanged(tx, u, isInSameEpoch)
 			if err != nil {
 				return err
 			}
@@ -256,7 +256,7 @@ func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, c
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
 		canceled := audit.Event{Kind: models.EventEmailChangeCanceled, UserID: u.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(pending.Email)}
 		return s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
-			now, err := lockUnchanged(tx, u, inSameEpoch)
+			now, err := lockUnchanged(tx, u, isInSameEpoch)
 			if err != nil {
 				return err
 			}
@@ -292,7 +292,7 @@ func (s profileOperations) ResendEmailChange(ctx context.Context, p Principal, c
 			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
-			if err := lockManaged(tx, u, inSameEpoch); err != nil {
+			if err := lockWithoutChange(tx, u, isInSameEpoch); err != nil {
 				return err
 			}
 			queued, err = c.replace(tx, pending, limit)

@@ -32,46 +32,46 @@ type Limits struct {
 
 // Kinds of rate limits. Those of clients are completed by [ratelimit.Limit.ForClient].
 const (
-	loginOfAccount  = "login_account"
-	loginOfKnown    = "login_known"
-	loginOfClient   = "login"
-	passwordsOf     = "passwords"
-	passwordsOfUser = "passwords_user"
-	passwordOfUser  = "password_user"
-	passwordOfLink  = "password_link"
-	confirmOfClient = "confirm"
-	changesOfUser   = "email_change_user"
-	passwordChanges = "password_change_user"
-	renamesOfUser   = "username_user"
-	exportsOfUser   = "export_user"
-	gracedOfUser    = "refresh_graced_user"
-	profileOfUser   = "profile_user" // events, not changes
-	mailsTo         = "mail_"        // a prefix of the group of kinds
-	resets          = "reset"        // a group
-	mailsOfStaff    = "mail_staff_member"
+	loginFailuresOfName         = "login_account"
+	loginFailuresOfKnownNetwork = "login_known"
+	loginFailuresOfClient       = "login"
+	verifiedPasswordsOfClient   = "passwords"
+	rightPasswordsOfUser        = "passwords_user"
+	wrongPasswordsOfUser        = "password_user"
+	wrongPasswordsOfLink        = "password_link"
+	confirmOfClient             = "confirm"
+	emailChangesOfUser          = "email_change_user"
+	passwordChangesOfUser       = "password_change_user"
+	renamesOfUser               = "username_user"
+	exportsOfUser               = "export_user"
+	gracedRefreshesOfUser       = "refresh_graced_user"
+	profileEventsOfUser         = "profile_user" // events, not changes
+	mailsTo                     = "mail_"        // a prefix of the group of kinds
+	resets                      = "reset"        // a group
+	mailsOfStaff                = "mail_staff_member"
 )
 
 // subjectOf returns the subject of a user's limits, which does not depend on the names.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
-// usesOfVerifiedPassword returns the uses for a password that is verified for a client, right or
+// verifiedPasswordUses returns the uses for a password that is verified for a client, right or
 // wrong.
-func (s passwordChecks) usesOfVerifiedPassword(client Client) []models.RateLimitUse {
-	return s.settings.PasswordsPerClient.ForClient(passwordsOf, client.Network(), client.WideNetwork())
+func (s passwordChecks) verifiedPasswordUses(client Client) []models.RateLimitUse {
+	return s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork())
 }
 
-// passwordRight returns the use that a right password of a user counts for. It limits the sessions
+// rightPasswordUse returns the use that a right password of a user counts for. It limits the sessions
 // and events that a user can create in an hour.
-func (s passwordChecks) passwordRight(u models.User) models.RateLimitUse {
-	return s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u))
+func (s passwordChecks) rightPasswordUse(u models.User) models.RateLimitUse {
+	return s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u))
 }
 
 // ownRateLimits returns the ids of the limits that keep a user from logging in and from changing the
 // account.
 func ownRateLimits(u models.User) []uuid.UUID {
 	return []uuid.UUID{
-		ratelimit.ID(loginOfAccount, u.UsernameNorm), ratelimit.ID(loginOfAccount, u.EmailNorm),
-		ratelimit.ID(passwordOfUser, subjectOf(u)), ratelimit.ID(passwordsOfUser, subjectOf(u)),
+		ratelimit.ID(loginFailuresOfName, u.UsernameNorm), ratelimit.ID(loginFailuresOfName, u.EmailNorm),
+		ratelimit.ID(wrongPasswordsOfUser, subjectOf(u)), ratelimit.ID(rightPasswordsOfUser, subjectOf(u)),
 		ratelimit.ID(mailsTo+resets, u.EmailNorm), // a reset that a stranger requested must not prevent the next one
 	}
 }

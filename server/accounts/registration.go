@@ -82,7 +82,7 @@ func (s registrationOperations) registrant(r Registration) (models.User, error) 
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
 		IsActive: true, DateJoined: now, SessionEpoch: randomEpoch()}
-	identity := newIdentity(&u) // first, because the password is compared with the names
+	identity := normalizeIdentity(&u) // first, because the password is compared with the names
 	return u, problem.Join(identity, s.checkNewPassword(r.Password, u))
 }
 
@@ -123,7 +123,7 @@ func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.
 				return err
 			}
 			t.UserID, m.UserID = u.ID, u.ID
-			return runSteps(
+			return runUntilError(
 				func() error { return ratelimit.Count(tx, limit) },
 				func() error { return tx.AddMails(m) },
 				func() error { return tx.AddToken(t) },
@@ -143,17 +143,17 @@ func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.
 // createWithFreeUsername calls create with a user. If that fails because a unique value is taken, it
 // calls create again with a generated username.
 func createWithFreeUsername(u models.User, create func(u *models.User) error) error {
-	err := create(withUsername(&u))
+	err := create(ensureUsername(&u))
 	if !errors.Is(err, models.ErrConflict) {
 		return err
 	}
 	u.Username, u.UsernameNorm = "", ""
-	return create(withUsername(&u))
+	return create(ensureUsername(&u))
 }
 
-// withUsername sets a generated username if the user has none: user- and 8 characters of base32. It
+// ensureUsername sets a generated username if the user has none: user- and 8 characters of base32. It
 // returns the user.
-func withUsername(u *models.User) *models.User {
+func ensureUsername(u *models.User) *models.User {
 	if u.UsernameNorm == "" {
 		var b [5]byte
 		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -247,7 +247,7 @@ func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(wrongPasswordsOfLink, t.EmailNorm), "password", password, hashes...)
 	candidates[which].ID = t.ID // the link's token is the one that is used
 	return candidates[which], err
 }
@@ -322,7 +322,7 @@ func (s registrationOperations) createRegistrant(ctx context.Context, t models.O
 	registered := audit.Event{Kind: models.EventRegistered, Client: client}
 	return createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
-			return runSteps(
+			return runUntilError(
 				func() error { return tx.UseToken(t) },
 				func() error {
 					return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})

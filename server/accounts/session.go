@@ -53,19 +53,19 @@ func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.
 	if err := s.checkHashQueue(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	u, rehash, known, err := s.verifyLogin(ctx, in, name)
+	u, rehash, knownUntil, err := s.verifyLogin(ctx, in, name)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	return s.signIn(ctx, u, rehash, in, known)
+	return s.signIn(ctx, u, rehash, in, knownUntil)
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for
-// the user. known is the time until which the network is already recorded. A failure is not
+// the user. knownUntil is the time until which the network is already recorded. A failure is not
 // counted: a client that repeats its request until the database is back would otherwise exceed the
 // limit.
-func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, known time.Time) (Tokens, models.User, error) {
-	right := s.passwordRight(u)
+func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, knownUntil time.Time) (Tokens, models.User, error) {
+	right := s.rightPasswordUse(u)
 	if err := s.allow(ctx, right); err != nil {
 		return Tokens{}, u, err
 	}
@@ -73,7 +73,7 @@ func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, err, right)
 	}
-	s.addKnownNetwork(ctx, u, in.Client, known)
+	s.addKnownNetwork(ctx, u, in.Client, knownUntil)
 	return t, u, nil
 }
 
@@ -209,7 +209,7 @@ func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]mod
 // RevokeSession revokes one session of the principal's user. Errors: ResourceNotFound (the session
 // does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
 func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
-	return sessions.Revoke(ctx, s.forUser(p), models.RevokedByUser,
+	return sessions.RevokeAndRecord(ctx, s.forUser(p), models.RevokedByUser,
 		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: id, Client: client})
 }
 

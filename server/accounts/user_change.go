@@ -28,7 +28,7 @@ func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audi
 		}
 	}
 	p.NextEpoch = p.NextEpoch || p.Password != nil || p.IsActive != nil || grantsRole(u, p)
-	return runSteps(
+	return runUntilError(
 		func() error { return tx.ChangeUser(u, p) },
 		func() error { return endLinks(tx, u, p) },
 		func() error { return endEmailChanges(tx, u, p) },
@@ -112,10 +112,10 @@ func requireOtherSuperuser(tx *models.Tx, u models.User) error {
 //
 // Errors: SuperuserLast; those of [models.Tx.DeleteUser].
 func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...audit.Event) error {
-	return runSteps(
+	return runUntilError(
 		func() error { return requireOtherSuperuser(tx, u) },
 		func() (err error) {
-			u, err = lockUnchanged(tx, u, func(before, now models.User) bool { return inSameEpoch(before, now) && withSameRoles(before, now) })
+			u, err = lockUnchanged(tx, u, func(before, now models.User) bool { return isInSameEpoch(before, now) && hasSameRoles(before, now) })
 			return err
 		},
 		func() error { return tx.DeleteUser(u) },
@@ -137,8 +137,8 @@ func keepImportedID(tx *models.Tx, u models.User) error {
 	return tx.AddToken(models.DeletedUser(u.ID, tx.Now()))
 }
 
-// runSteps calls the functions in order and stops at the first error.
-func runSteps(steps ...func() error) error {
+// runUntilError calls the functions in order and stops at the first error.
+func runUntilError(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

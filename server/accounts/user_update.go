@@ -59,7 +59,7 @@ func (s adminOperations) planUpdate(ctx context.Context, p Principal, u models.U
 		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: client, Changes: changes, Detail: detail})
 	}
 	var names error
-	plan.patch, names = c.differing(u).patch(u)
+	plan.patch, names = c.onlyChanged(u).patch(u)
 	if err := plan.planRoles(p, u, add); err != nil {
 		return plan, err
 	}
@@ -121,7 +121,7 @@ func (s adminOperations) planEmail(ctx context.Context, p Principal, u models.Us
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
-	norm, err := newEmail(plan.after.Email)
+	norm, err := parseNewEmail(plan.after.Email)
 	if err != nil {
 		return err
 	}

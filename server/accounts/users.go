@@ -114,14 +114,14 @@ func lockUnchanged(tx *models.Tx, u models.User, holds func(before, now models.U
 	return now, err
 }
 
-// inSameEpoch reports whether no new password, no revocation of all sessions and no new active state
+// isInSameEpoch reports whether no new password, no revocation of all sessions and no new active state
 // came in between.
-func inSameEpoch(before, now models.User) bool {
+func isInSameEpoch(before, now models.User) bool {
 	return before.SessionEpoch == now.SessionEpoch && before.IsActive == now.IsActive
 }
 
-// withSameRoles reports whether the roles are the same. They decide which staff members may manage a user.
-func withSameRoles(before, now models.User) bool {
+// hasSameRoles reports whether the roles are the same. They decide which staff members may manage a user.
+func hasSameRoles(before, now models.User) bool {
 	return before.IsStaff == now.IsStaff && before.IsSuperuser == now.IsSuperuser
 }
 

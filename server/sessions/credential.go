@@ -50,10 +50,10 @@ func (m *Manager) refreshCredential(location TokenLocation, raw string) (Credent
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
 }
 
-// expired reports whether the token's own exp has passed. A refresh must ask with a time that agrees
+// isExpired reports whether the token's own exp has passed. A refresh must ask with a time that agrees
 // with the database's clock: a client does not repeat a refresh that is answered with
 // SessionExpired, so a replica with a wrong clock would log it out.
-func (c Credential) expired(now time.Time) bool { return !now.Before(c.ExpiresAt) }
+func (c Credential) isExpired(now time.Time) bool { return !now.Before(c.ExpiresAt) }
 
 // ValidCSRF reports whether the header's value belongs to the session of the credential.
 //
