@@ -37,19 +37,3 @@ func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, 
 	}
 	s.audit.RecordRejected(r)
 }
-
-// recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link, or
-// that a limit of such passwords is exceeded. The event is complete except for its kind.
-func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
-	subject := subjectOf(models.User{ID: e.UserID})
-	r := audit.Rejection{Event: e}
-	switch {
-	case errors.Is(err, problem.New(problem.ValidationFailed)):
-		r.Event.Kind, r.Subjects = models.EventPasswordWrong, []string{subject, e.Client.Network()}
-	case errors.Is(err, problem.New(problem.RateLimited)):
-		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{subject}
-	default:
-		return
-	}
-	s.audit.RecordRejected(r)
-}

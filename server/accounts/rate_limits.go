@@ -54,18 +54,6 @@ const (
 // subjectOf returns the subject of a user's limits, which does not depend on the names.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
-// verifiedPasswordUses returns the uses for a password that is verified for a client, right or
-// wrong.
-func (s passwordChecks) verifiedPasswordUses(client Client) []models.RateLimitUse {
-	return s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork())
-}
-
-// rightPasswordUse returns the use that a right password of a user counts for. It limits the sessions
-// and events that a user can create in an hour.
-func (s passwordChecks) rightPasswordUse(u models.User) models.RateLimitUse {
-	return s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u))
-}
-
 // ownRateLimits returns the ids of the limits that keep a user from logging in and from changing the
 // account.
 func ownRateLimits(u models.User) []uuid.UUID {

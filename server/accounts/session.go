@@ -12,8 +12,6 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
-	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
@@ -60,52 +58,6 @@ func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.
 	return s.signIn(ctx, u, rehash, in, knownUntil)
 }
 
-// signIn counts a right password, begins a session, and records the client's network as known for
-// the user. knownUntil is the time until which the network is already recorded. A failure is not
-// counted: a client that repeats its request until the database is back would otherwise exceed the
-// limit.
-func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, knownUntil time.Time) (Tokens, models.User, error) {
-	right := s.rightPasswordUse(u)
-	if err := s.allow(ctx, right); err != nil {
-		return Tokens{}, u, err
-	}
-	t, u, err := s.sessions.Begin(ctx, sessions.NewSession{User: u, Transport: in.Transport, Client: in.Client}, rehash)
-	if err != nil {
-		return Tokens{}, u, s.refundUnlessDecided(ctx, err, right)
-	}
-	s.addKnownNetwork(ctx, u, in.Client, knownUntil)
-	return t, u, nil
-}
-
-// checkPassword finds the user and verifies the password. It also returns a stronger hash to
-// replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, models.PasswordHash, error) {
-	u, err := s.userOfLogin(ctx, name)
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return u, "", problem.FromStore(err)
-	}
-	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password.Reveal(), password)
-	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
-		s.count(metrics.HashUnusable) // a 500 would reveal that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
-	}
-	if err != nil {
-		return u, "", hashError(err)
-	}
-	if !ok || !u.IsActive || mustVerifyAddress(u) && !s.settings.VerificationOptional {
-		return u, "", problem.New(problem.CredentialsInvalid)
-	}
-	if !weak {
-		return u, "", nil
-	}
-	rehash, err := s.hashPassword(ctx, networksOf(client), password)
-	if err != nil {
-		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
-	}
-	return u, rehash, nil
-}
-
 // mustVerifyAddress reports whether the user must verify the address before the first login. An
 // imported user need not: Django let that user in, and the account may have no address at all.
 func mustVerifyAddress(u models.User) bool {
@@ -139,23 +91,6 @@ func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.U
 		}
 	}
 	return list[0], nil
-}
-
-// checkHashQueue returns an error if a password of the client cannot be hashed now. It is called
-// before the database is queried, so that a storm of logins does not load the database too. Errors:
-// ServiceUnavailable.
-func (s passwordChecks) checkHashQueue(client Client) error {
-	if s.hasher.IsFull(networksOf(client)) {
-		return hashError(credentials.ErrBusy)
-	}
-	return nil
-}
-
-func hashError(err error) error {
-	if errors.Is(err, credentials.ErrBusy) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return problem.Unavailable(err)
-	}
-	return err
 }
 
 // RefreshToken returns the tokens in force for a refresh credential; see [sessions.Manager.Refresh].
