@@ -56,9 +56,9 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	return a.guardUser(tx)
 }
 
-// The epoch is read from the session's row, which is locked. Another request of the same session
-// may have ended all other sessions since the caller authenticated, which moves this session to the
-// next epoch.
+// These conditions read the epoch from the session's row, which is locked, and not from the actor:
+// another request of the same session may have ended all other sessions since the actor was
+// authenticated, which moves this session to the next epoch.
 const (
 	activeActor = "id = ? AND session_epoch = (SELECT epoch FROM sessions WHERE id = ?) AND is_active"
 	actorInRole = activeActor + " AND (NOT ? OR is_staff = ? AND is_superuser = ?)"

@@ -124,8 +124,8 @@ func (q EventQuery) newestInIndex(db *gorm.DB, mysql bool) *gorm.DB {
 	return q.inTime(query).Order("id DESC").Limit(q.Limit)
 }
 
-// index returns the name of the index that reads the fewest rows for q. Each index ends with the
-// id.
+// index returns the name of the index that reads the fewest rows for q. The last column of each
+// index is the id.
 func (q EventQuery) index() string {
 	switch {
 	case q.ActorID != nil:

@@ -67,8 +67,8 @@ func countUses(tx *gorm.DB, now time.Time, uses []RateLimitUse) error {
 	return nil
 }
 
-// longestRejection returns the limit that rejects a request for the longest time: exceeded, or one of the
-// rest, which have not been counted.
+// longestRejection returns the limit that rejects a request for the longest time: exceeded, or one
+// of the rest, which have not been counted.
 func longestRejection(tx *gorm.DB, now time.Time, exceeded *RateLimitExceeded, rest []RateLimitUse) error {
 	ids := make([]uuid.UUID, 0, len(rest))
 	for _, use := range rest {
@@ -120,6 +120,7 @@ func countUse(tx *gorm.DB, now time.Time, use RateLimitUse) error {
 	return ErrTransient // refunded since the update
 }
 
+// inFlightPause is how soon to try again a use that is rejected because others are in flight.
 const inFlightPause = time.Second
 
 // rejectionOf returns how a use is rejected at the time now, or nil if it is not.
@@ -141,10 +142,10 @@ func (r RateLimit) rejectionOf(use RateLimitUse, now time.Time) *RateLimitExceed
 // rateLimitCounts reads the counts of rate limits, and settles and refunds uses.
 type rateLimitCounts struct{ *database }
 
-// SettleUses records that the uses counted up to a time are final and will not be refunded,
-// for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
-// [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
-// as in flight for RateLimitUse.Flight.
+// SettleUses records that the uses counted up to a time are final and will not be refunded. It does
+// nothing for a limit with a later use. If the uses reach the limit, it is then known to be
+// exceeded; see [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the
+// limit counts as in flight for RateLimitUse.Flight.
 func (s rateLimitCounts) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ type Session struct {
 	CreatedAt     time.Time `gorm:"autoCreateTime:false"`
 	IdleExpiresAt time.Time // whole seconds, at most ExpiresAt
 	ExpiresAt     time.Time // never changes; whole seconds
-	Attempt       []byte    // of the rotation that created the current generation; nil equals no attempt
+	Attempt       []byte    // hash of the Refresh-Attempt that created the current generation; nil matches no attempt
 	RevokedAt     *time.Time
 	RevokeReason  string
 	Transport     string
@@ -50,8 +50,8 @@ type SessionWithUser struct {
 	DBNow time.Time
 }
 
-// liveSQL is the condition under which a session is live. Package sessions has the same condition in Go;
-// keep both in step. Arguments: now, now.
+// liveSQL is the condition under which a session is live. Package sessions has the same condition
+// in Go; keep both in step. Arguments: now, now.
 const liveSQL = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND EXISTS (
 	SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.session_epoch = sessions.epoch AND u.is_active)`
 

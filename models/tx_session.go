@@ -8,8 +8,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// sameEpochSQL is the guard of a login: the sessions that the user had when it was read have not all
-// been revoked, the password is the same, and the user is active.
+// sameEpochSQL is the guard of a login: since the user was read, the sessions have not all been
+// revoked and the password has not been changed, both of which begin an epoch, and the user is
+// active.
 const sameEpochSQL = "id = ? AND session_epoch = ? AND is_active"
 
 // RecordLogin records a login of a user. It locks the user, and changes the row for the same reason
@@ -87,7 +88,7 @@ func hasSession(db *gorm.DB, id uuid.UUID, userID int64) error {
 	return translate(err)
 }
 
-// HasOtherSessions reports whether the user has a live session besides one.
+// HasOtherSessions reports whether the user has a live session besides the one with the id.
 func (t *Tx) HasOtherSessions(id uuid.UUID, userID int64) (bool, error) {
 	found, err := exists(t.db, &Session{}, "user_id = ? AND id <> ? AND "+liveSQL, userID, id, t.now, t.now)
 	return found, translate(err)

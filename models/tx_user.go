@@ -17,7 +17,7 @@ type UserPatch struct {
 	IsActive, IsStaff, IsSuperuser *bool
 	EmailVerifiedAt                *time.Time
 	NextEpoch                      bool // revokes every session of the user
-	NewVersion                     bool // data in another table that users and staff see changes with it
+	NewVersion                     bool // increments the version: data in another table that users and staff see has changed
 }
 
 func (p UserPatch) columns(u User) map[string]any {
@@ -38,9 +38,9 @@ func (p UserPatch) columns(u User) map[string]any {
 	return set
 }
 
-// asReadSQL is the guard of every change that was decided on a user as read: the version, which every
-// change of names, credentials, roles or state increments, and the epoch, which every revocation of
-// all sessions increments.
+// asReadSQL is the guard of every change that was decided on a user as read: the version, which
+// every change of names, credentials, roles or state increments, and the epoch, which every
+// revocation of all sessions increments.
 const asReadSQL = "id = ? AND version = ? AND session_epoch = ?"
 
 // CreateUser adds a user and sets its ID. No network is known for its names yet; see

@@ -293,8 +293,8 @@ func TestAccessTokenExpiresAfterFiveMinutes(t *testing.T) {
 	}
 }
 
-// checkIdentifiersOnly reads an access token as anyone who has it can, and checks that it contains only
-// identifiers.
+// checkIdentifiersOnly reads an access token as any holder can, without a key, and checks that it
+// contains only identifiers.
 func (s *site) checkIdentifiersOnly(raw string) {
 	s.t.Helper()
 	text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
@@ -319,8 +319,8 @@ func (s *site) checkIdentifiersOnly(raw string) {
 	}
 }
 
-// After a clock is set back, no reuse is concluded from it, and no session that has ended comes
-// back.
+// A clock that is set back makes no honest client look like a thief, and revives no session that
+// has ended.
 func TestClockSetBackRevivesNoSessionAndProvesNoReuse(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock

@@ -20,8 +20,9 @@ func (s systemOperations) WriteEvents(ctx context.Context, report func(error)) {
 // FlushEvents writes the queued events of rejected requests now.
 func (s systemOperations) FlushEvents(ctx context.Context) error { return s.audit.Flush(ctx) }
 
-// recordRejectedLogin records a rejected login. Whether the name belongs to a user is found out
-// later. A client that has exceeded its own limit is no event of the account.
+// recordRejectedLogin records a rejected login. The user of the name is looked up later, outside
+// the request; see [audit.Log.RecordRejected]. Nothing is recorded if the client has exceeded its
+// own limit, because that does not concern the account.
 func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, err error) {
 	r := audit.Rejection{Event: audit.Event{Client: client}, FindUser: func(ctx context.Context) (int64, error) {
 		u, err := s.userOfLogin(ctx, name)

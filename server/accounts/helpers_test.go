@@ -140,8 +140,8 @@ func (s *site) events(c *servertest.Client, kind string) int64 {
 	return s.db.Count(s.t, "SELECT COUNT(*) FROM events WHERE session_id = ? AND kind = ?", id(c), kind)
 }
 
-// refreshPatiently refreshes again after a 503, as the contract says: a busy machine may not decide a
-// hundred refreshes in time.
+// refreshPatiently refreshes again after a 503, as the contract says: a busy machine may not decide
+// a hundred refreshes in time.
 func refreshPatiently(c *servertest.Client) *servertest.Response {
 	for try := 0; ; try++ {
 		r := c.RefreshTokens()

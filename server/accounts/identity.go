@@ -47,7 +47,8 @@ func parseEmail(address string) (string, error) {
 	return norm, nil
 }
 
-// checkPersonNames validates a first and a last name, unless they are nil. Errors: ValidationFailed.
+// checkPersonNames validates a first and a last name, unless they are nil. Errors:
+// ValidationFailed.
 func checkPersonNames(first, last *string) error {
 	return problem.Join(checkPersonName("first_name", first), checkPersonName("last_name", last))
 }

@@ -12,11 +12,11 @@ import (
 	"example.com/accounts/server/names"
 )
 
-// holders records which user has a name: an existing user, or one from an earlier row of the same
-// run.
+// holders records which ids and names are taken, by existing users or by users from earlier rows of
+// the same run.
 type holders struct {
-	ids   map[int64]bool // whether the user was imported
-	names map[[16]byte]int64
+	ids   map[int64]bool     // by id of a user: whether the user was imported
+	names map[[16]byte]int64 // by nameKey: the id of the user with the name
 }
 
 func newHolders() holders { return holders{map[int64]bool{}, map[[16]byte]int64{}} }
@@ -52,7 +52,7 @@ type importPlan struct {
 	events   []models.Event
 	findings []finding
 	present  int
-	deleted  []int64 // the users of the batch that were deleted here
+	deleted  []int64 // the users of the batch that were deleted from this service
 }
 
 func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
@@ -120,9 +120,9 @@ type candidateName struct {
 	rule       importRule // reported if the user gets this name; noRule for none
 }
 
-// newCandidate returns the names that the user of a row can get. The present username comes first if
-// the user can log in with it, even if it could not be chosen here. A username with an @ gets no
-// -ID: the result could be another person's address.
+// newCandidate returns the names that the user of a row can get. The username in Django comes first
+// if a user can log in with it, even if a new user could not choose it. The next one is the same
+// username with -ID, unless it contains an @: the result could be another person's address.
 func newCandidate(row DjangoUser) importCandidate {
 	c := importCandidate{row: row}
 	c.email, _ = names.NormalizeEmail(strings.TrimSpace(row.Email))

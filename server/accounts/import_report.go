@@ -30,7 +30,7 @@ const (
 	importRules // the number of rules
 )
 
-// noRule stands for no rule.
+// noRule means that no rule applies.
 const noRule = importRules
 
 var importTexts = [importRules]string{
@@ -68,9 +68,9 @@ type ImportLine struct {
 
 const importIDs = 10 // the most ids in a line
 
-// ImportReport counts the users and tokens that were read, imported or left out so far. Present is the
-// number of users that an earlier run had imported already. Changed lists the rules that changed users
-// who were imported, and Refused lists the rules that kept users from being imported.
+// ImportReport counts the users and tokens that were read, imported or left out so far. Present is
+// the number of users that an earlier run had imported already. Changed lists the rules that
+// changed users who were imported, and Refused lists the rules that kept users from being imported.
 type ImportReport struct {
 	Read, Imported, Present, Tokens int
 	Changed, Refused                []ImportLine

@@ -69,8 +69,8 @@ func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Cli
 	c.Copy().RefreshTokens().Want(t, http.StatusOK, "")
 }
 
-// checkKeyPublished checks that a replica's key set contains the key of the client's access token, and only
-// public keys.
+// checkKeyPublished checks that a replica's key set contains the key of the client's access token,
+// and only public keys.
 func checkKeyPublished(t *testing.T, r *servertest.Server, c *servertest.Client) {
 	t.Helper()
 	access := c.Access

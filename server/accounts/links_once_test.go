@@ -13,8 +13,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// callAtOnce makes n calls at once, over all replicas, and returns how many succeeded. The others must
-// return one of the codes.
+// callAtOnce makes n calls at once, over all replicas, and returns how many succeeded. The others
+// must return one of the codes.
 func (s *site) callAtOnce(n int, call func(service *accounts.Service) error, codes ...problem.Code) int64 {
 	s.t.Helper()
 	var succeeded atomic.Int64

@@ -14,9 +14,10 @@ import (
 	"example.com/accounts/server/ratelimit"
 )
 
-// verifyLogin verifies the password of a login within the rate limits of the name and the client. It
-// also returns a stronger hash, or an empty string, and the time until which the client's network is
-// known for the name. Errors: CredentialsInvalid, RateLimited, ServiceUnavailable.
+// verifyLogin verifies the password of a login within the rate limits of the name and the client.
+// rehash is a stronger hash to replace the stored one, or empty. knownUntil is the time until which
+// the client's network is known for the name, or zero. Errors: CredentialsInvalid, RateLimited,
+// ServiceUnavailable.
 func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash models.PasswordHash, knownUntil time.Time, err error) {
 	attempt, knownUntil, err := s.loginAttempt(ctx, name.Norm, in.Client)
 	if err != nil {
@@ -51,7 +52,8 @@ func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name 
 // owner's network can see that it has more guesses than elsewhere, and so that the name exists.
 //
 // It also returns the time until which the client's network is known for the name, or zero. Errors:
-// *ratelimit.Exceeded if the client has just been rejected, those of the store.
+// *ratelimit.Exceeded if the limiter remembers that the client has exceeded a limit, those of the
+// store.
 func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Client) (ratelimit.Attempt, time.Time, error) {
 	limit := s.settings.LoginFailuresPerAccount
 	a := ratelimit.Attempt{
@@ -75,8 +77,8 @@ func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Clie
 
 func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Network() }
 
-// addKnownNetwork records that the owner has used the client's network. knownUntil is until when the
-// network is already recorded as known.
+// addKnownNetwork records that the owner has used the client's network. knownUntil is the time
+// until which the network is already recorded as known.
 func (s *core) addKnownNetwork(ctx context.Context, u models.User, c Client, knownUntil time.Time) {
 	if s.settings.LoginFailuresPerAccount.N == 0 {
 		return

@@ -114,9 +114,9 @@ func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
 	return err == nil
 }
 
-// RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an account
-// is checked when the mail is sent: the request does the same for every address, and so takes the
-// same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
+// RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an
+// account is checked when the mail is sent: the request does the same for every address, and so
+// takes the same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) RequestPasswordReset(ctx context.Context, email string, client Client) error {
 	return s.requestLink(ctx, mail.Reset, email, client)
 }

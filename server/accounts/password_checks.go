@@ -62,7 +62,8 @@ func ownWords(u models.User) []string {
 	}
 }
 
-// onField names another member of the request as the one at fault.
+// onField returns the error with its faults moved to another member of the request, or the error
+// itself if it names no member.
 func onField(field string, err error) error {
 	var rule *problem.Error
 	if !errors.As(err, &rule) || len(rule.Fields) == 0 {
@@ -112,9 +113,9 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for
-// the user. knownUntil is the time until which the network is already recorded. A failure is not
-// counted: a client that repeats its request until the database is back would otherwise exceed the
-// limit.
+// the user. knownUntil is the time until which the network is already recorded. If the session
+// cannot be begun because of overload or a failure, the count is refunded. Otherwise a client that
+// repeats its request until the database is back would exceed the limit.
 func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, knownUntil time.Time) (Tokens, models.User, error) {
 	right := s.rightPasswordUse(u)
 	if err := s.allow(ctx, right); err != nil {
@@ -142,14 +143,14 @@ func (s passwordChecks) confirmPassword(ctx context.Context, p Principal, field,
 
 // ownPassword is the present password that a user has entered in a field of a request.
 type ownPassword struct {
-	limit        string // the kind of limit that wrong passwords count for
+	limit        string // the kind of the limit that a wrong password counts against
 	field, value string
 	event        audit.Event // without a kind, to record a wrong password
 }
 
 // verifyOwnPassword verifies the present password of a user within the limits of the user and the
-// client, and records a wrong one. Errors: ValidationFailed (required, password_wrong), RateLimited,
-// ServiceUnavailable.
+// client, and records a wrong one. Errors: ValidationFailed (required, password_wrong),
+// RateLimited, ServiceUnavailable.
 func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p ownPassword, client Client) error {
 	if p.value == "" {
 		return problem.Invalid(p.field, "required")
@@ -201,8 +202,8 @@ func (s passwordChecks) matchingHash(ctx context.Context, client Client, passwor
 	return 0, false, nil
 }
 
-// recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link, or
-// that a limit of such passwords is exceeded. The event is complete except for its kind.
+// recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link,
+// or that a limit of such passwords is exceeded. e is the event without its kind.
 func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
 	subject := subjectOf(models.User{ID: e.UserID})
 	r := audit.Rejection{Event: e}
@@ -217,8 +218,8 @@ func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
 	s.audit.RecordRejected(r)
 }
 
-// wrongPasswordError returns the error for a wrong present password of a signed-in user. It is never a
-// 401, because clients respond to that with a refresh.
+// wrongPasswordError returns the error for a wrong present password of a signed-in user. It is
+// never a 401, because clients respond to that with a refresh.
 func wrongPasswordError(field string) error { return problem.Invalid(field, "password_wrong") }
 
 // checkHashQueue returns an error if a password of the client cannot be hashed now. It is called
@@ -244,8 +245,8 @@ func (s passwordChecks) verifiedPasswordUses(client Client) []models.RateLimitUs
 	return s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork())
 }
 
-// rightPasswordUse returns the use that a right password of a user counts for. It limits the sessions
-// and events that a user can create in an hour.
+// rightPasswordUse returns the use of the limit that a right password of a user counts against. The
+// limit bounds the sessions and events that a user can create in an hour.
 func (s passwordChecks) rightPasswordUse(u models.User) models.RateLimitUse {
 	return s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u))
 }

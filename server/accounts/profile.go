@@ -40,7 +40,7 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	}
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
-	renames := s.renames(p, c)
+	renames := s.renameUses(p, c)
 	if err := s.allow(ctx, renames...); err != nil {
 		return UserDetail{}, err
 	}
@@ -63,11 +63,11 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	return s.GetProfile(ctx, p)
 }
 
-// renames returns the uses of rate limits by a change of the username. Each adds an entry to the
-// security log and takes away the name by which others find this user. Attempts are counted before
-// they are made, and a username that is taken counts too, so that a user cannot find out which
-// usernames are taken.
-func (s profileOperations) renames(p Principal, c ProfileChange) []models.RateLimitUse {
+// renameUses returns the uses of rate limits by a change of the username, or nil if the username
+// stays. Renames are limited, because each adds an entry to the security log and takes away the
+// name by which others find this user. A rename is counted before it is tried, and also counts if
+// the username is taken, so that a user cannot find out which usernames are taken.
+func (s profileOperations) renameUses(p Principal, c ProfileChange) []models.RateLimitUse {
 	if c.Username == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (s profileOperations) renames(p Principal, c ProfileChange) []models.RateLi
 }
 
 // mayRecordProfile reports whether a change of the names or the language is recorded. Such changes
-// are not limited, but their events are: a change above that limit is made without an event.
+// are not limited, but their events are: a change beyond that limit is made without an event.
 func (s profileOperations) mayRecordProfile(ctx context.Context, p Principal, c ProfileChange) bool {
 	return len(audit.ProfileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileEventsOfUser)
 }
@@ -108,8 +108,8 @@ func (c ProfileChange) apply(u models.User) models.User {
 	return u
 }
 
-// blankProfile returns the change of a user to a generated username without other data, and the user
-// after it.
+// blankProfile returns the patch that clears a user's profile, and the user after that change: with
+// a generated username, and without names and language.
 func blankProfile(u models.User) (models.UserPatch, models.User) {
 	username, none := ensureUsername(&models.User{}).Username, ""
 	c := ProfileChange{Username: &username, FirstName: &none, LastName: &none, Locale: &none}
@@ -325,9 +325,9 @@ func (s profileOperations) changePendingEmail(ctx context.Context, p Principal, 
 // and the victim opens the link. Without the password, that click would verify the address for the
 // stranger's account. Users without a password, such as invited ones, confirm with the token alone.
 //
-// The token is verified first, so that a caller without one learns nothing about a user, and
-// used last, so that a wrong password does not use it up. Guesses at the password count like
-// those of the signed-in user, so that many links do not permit more guesses.
+// The token is verified first, so that a caller without one learns nothing about a user, and used
+// last, so that a wrong password does not use it up. Wrong passwords count per user and not per
+// link, so that many links do not permit more guesses.
 //
 // Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
 // password_wrong), RateLimited, ServiceUnavailable.

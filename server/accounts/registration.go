@@ -76,7 +76,7 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	return s.answerMailRequest(s.addRegistration(ctx, t, m, r.Client))
 }
 
-// registrant validates the input and returns the user that it would become. Errors:
+// registrant validates a registration and returns the user that it would create. Errors:
 // ValidationFailed, ServiceUnavailable.
 func (s registrationOperations) registrant(r Registration) (models.User, error) {
 	now := s.now()
@@ -151,8 +151,8 @@ func createWithFreeUsername(u models.User, create func(u *models.User) error) er
 	return create(ensureUsername(&u))
 }
 
-// ensureUsername sets a generated username if the user has none: user- and 8 characters of base32. It
-// returns the user.
+// ensureUsername sets a generated username if the user has none: user- and 8 characters of base32.
+// It returns the user.
 func ensureUsername(u *models.User) *models.User {
 	if u.UsernameNorm == "" {
 		var b [5]byte
@@ -176,10 +176,10 @@ type VerifyInput struct {
 	Client          Client
 }
 
-// VerifyEmail creates the user of a registration, or verifies the address of an existing user, and signs
-// in. A wrong password does not use up the link. Repeating the request with the right password is a
-// login, so a lost answer does no harm. VerifyEmail never reactivates a user that an operator has
-// deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
+// VerifyEmail creates the user of a registration, or verifies the address of an existing user, and
+// signs in. A wrong password does not use up the link. Repeating the request with the right
+// password is a login, so a lost answer does no harm. VerifyEmail never reactivates a user that an
+// operator has deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
@@ -206,17 +206,18 @@ func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput)
 	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
 
-// tryRegistrations is how many registrations of an address a password is compared with, besides
-// that of the link: the newest ones. One client can store fewer of them, so that a stranger alone
-// cannot push the owner's out.
+// A password is compared with that of the link's registration and with those of the newest
+// tryRegistrations registrations of the same address. One client can store only repeatRegistrations
+// of them in an hour, so that a stranger alone cannot push the owner's out.
 const (
 	tryRegistrations    = 3
 	repeatRegistrations = tryRegistrations - 1
 )
 
 // repeatedRegistrationUse returns the use of the rate limit of registrations of one address by one
-// client. If the limit is exceeded, Register responds as usual but stores nothing. It counts the
-// /48 only; otherwise a customer with several /64s could displace the owner's registration.
+// client. If the limit is exceeded, Register responds as usual but stores nothing. The limit counts
+// only the /48 of the client; otherwise a customer with several /64s could displace the owner's
+// registration.
 func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm string) models.RateLimitUse {
 	b := ratelimit.Limit{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others

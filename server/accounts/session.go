@@ -38,8 +38,9 @@ type LoginInput struct {
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error
 // after the same work, so that the answer does not reveal which names exist. Each attempt is
 // counted before the password is verified, and refunded if it was right. Errors:
-// CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
-// many), ServiceUnavailable (also if too many passwords are being hashed).
+// CredentialsInvalid, RateLimited (also for a right password, if too many passwords of the client
+// have been verified or the user has entered too many right ones), ServiceUnavailable (also if too
+// many passwords are being hashed).
 func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := names.ParseLogin(in.Name)
 	t, u, err := s.login(ctx, in, name)
@@ -65,10 +66,13 @@ func mustVerifyAddress(u models.User) bool {
 }
 
 // userOfLogin returns the user of a login. It returns models.ErrNotFound also for a name that no
-// user can have. A name with an @ is an address or the username of an imported user. If it is the
-// address of one user and the username of another, the address wins if it is verified. If it is
-// not, a stranger could lock the other user out by registering that username as an address. One
-// statement looks for both, because the time would otherwise reveal which of them a name is.
+// user can have.
+//
+// A name with an @ is an address or the username of an imported user. It can be the address of one
+// user and the username of another. Then it names the first user only if that user has verified the
+// address. Otherwise a stranger could lock the other user out by registering the username as an
+// address. One statement looks for both users, because the time would otherwise reveal whether a
+// name is an address or a username.
 func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
@@ -148,9 +152,10 @@ func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uu
 		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: id, Client: client})
 }
 
-// RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
-// also against a login in flight. Errors: SessionRevoked (the principal's own session has ended in
-// the meantime, and nothing was changed), ServiceUnavailable.
+// RevokeAllSessions revokes every session of the principal's user, except for the principal's own
+// if keepCurrent is set. It takes effect at once: a login in flight fails. Errors: SessionRevoked
+// (the principal's own session has ended in the meantime, and nothing was changed),
+// ServiceUnavailable.
 func (s sessionOperations) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()

@@ -18,7 +18,8 @@ import (
 //     request first.
 //   - A granted role cancels a pending change of the user's address, which a staff member may have
 //     started while the user was an ordinary one.
-//   - A removed authorization ends the changes of address that the user has started for others.
+//   - A new epoch, active state or role ends the changes of address that the user has started for
+//     others as a staff member.
 //
 // Errors: SuperuserLast; those of [models.Tx.ChangeUser].
 func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audit.Event) error {

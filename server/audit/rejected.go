@@ -18,7 +18,7 @@ type Rejection struct {
 	// FindUser returns the id of the user if Event.UserID is 0. The event of a user who does not
 	// exist (models.ErrNotFound) is not recorded.
 	FindUser func(ctx context.Context) (int64, error)
-	// Subjects are what the rejection concerns, such as the name of a login and the client's
+	// Subjects tell rejections of one kind apart, such as by the name of a login and the client's
 	// network. One event per minute is recorded for the same kind and subjects.
 	Subjects []string
 }
@@ -42,9 +42,9 @@ func (l *Log) RecordRejected(r Rejection) {
 	}
 }
 
-// MayRecord reports whether an event may be recorded that a client can cause as often as it likes.
-// err is the result of counting the event in a rate limit of the user. Without the limit, one
-// client could fill the security log. If the database does not answer, the event is recorded.
+// MayRecord reports whether to record an event that a client can cause as often as it likes. err is
+// the result of counting the event in a rate limit of the user. Without the limit, one client could
+// fill the security log. If the database does not answer, the event is recorded.
 func MayRecord(err error) bool { return !errors.Is(err, problem.New(problem.RateLimited)) }
 
 // Run writes the queued events every second until ctx ends. It calls report with each error.

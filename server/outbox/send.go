@@ -41,10 +41,11 @@ type Fault struct {
 // second mail whether the first was sent. So a mail without a recipient is a decoy: it waits for a
 // slot in its turn, and holds it for as long as the last real mail took to send.
 //
-// That ends where it would cost too much: in a flood, when the decoys that are due would take all
-// slots for maxDecoyDelay. Then decoys hold at most a third of the slots, and the other mails
-// without a recipient are finished at once, many in one statement. So in a flood real mails have two
-// thirds of the slots, and a thousand mails without a recipient take a few seconds.
+// A flood limits the decoys. It is a flood if the decoys that are due would take all slots for
+// longer than maxDecoyDelay, or if at least batchSize mails are due. Then decoys hold at most a
+// third of the slots, and the other mails without a recipient are finished at once, many in one
+// statement. So in a flood real mails have two thirds of the slots, and a thousand mails without a
+// recipient take a few seconds.
 //
 // One difference can still be timed, in a flood: while decoys hold their third and real mails hold
 // all other slots but one, another real mail makes the next mail wait, and another mail without a

@@ -22,10 +22,9 @@ type Attempt struct {
 	Verified []models.RateLimitUse
 }
 
-// verifyTime is how long an attempt may be in flight. While attempts in flight reach a limit,
-// further ones are rejected with [Exceeded].InFlight, because it is not known yet whether the limit
-// is exceeded. Otherwise a client could get a Retry-After of a second, and then one of the rest of
-// the window.
+// verifyTime is how long an attempt may be in flight, that is, counted and not yet verified. While
+// attempts in flight reach a limit, further ones are rejected with [Exceeded].InFlight: some of
+// those attempts may be refunded, so it is not known yet whether the limit is exceeded.
 const verifyTime = 5 * time.Second
 
 // Verify counts an attempt, calls check to verify it, and settles the counts by the outcome:
@@ -85,7 +84,8 @@ func markInFlight(uses []models.RateLimitUse) []models.RateLimitUse {
 
 // settle records that an attempt, counted at the given time, was wrong, so that it is no longer in
 // flight. An error is ignored, because the attempt is already counted. Without the record it stays
-// in flight for a while, so the next attempt may be told to retry sooner than the limit allows.
+// in flight for verifyTime, and the client of the next attempt may be told to retry sooner than the
+// limit allows.
 func (l *Limiter) settle(ctx context.Context, counted time.Time, wrong []models.RateLimitUse) {
 	if wrong = onlyEnabled(wrong); len(wrong) == 0 {
 		return

@@ -47,8 +47,8 @@ func soonerRejection(a, b error) error {
 	return b
 }
 
-// laterRejection returns the one of two rejections that ends later. It returns b if a is nil, and a if that
-// is another error.
+// laterRejection returns the one of two rejections that ends later. It returns b if a is nil, and a
+// if a is another error than a rejection.
 func laterRejection(a, b error) error {
 	var first, second *Exceeded
 	if a == nil || errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {

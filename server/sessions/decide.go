@@ -28,8 +28,8 @@ const (
 )
 
 // decide implements the decision table: it returns the verdict on a refresh credential, given the
-// row of its session and the time. It is a pure function. rotations are the values of
-// RotatedAt that this request has written in UPDATEs whose outcome is unknown.
+// row of its session and the time. It is a pure function. rotations are the values of RotatedAt
+// that this request has written in UPDATEs whose outcome is unknown.
 //
 // Rows 1 and 2 precede any grace: a session that has ended gives no tokens, however recently its
 // token was superseded. A missing row, which is row 2 even for an expired token, does not reach
@@ -68,9 +68,9 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 	return sameTokens
 }
 
-// decideSuperseded returns the verdict on a superseded token. Only the most recently superseded
-// token has a grace period. If age is below -M, this replica's clock is behind that of the replica
-// that rotated, so the verdict is undecidable, never reuse.
+// decideSuperseded returns the verdict on a superseded token. isLast means that no token has been
+// superseded after it; only that token has a grace period. If age is below -M, this replica's clock
+// is behind that of the replica that rotated, so the verdict is undecidable, never reuse.
 func (p Policy) decideSuperseded(age time.Duration, isLast, hasSameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt

@@ -31,8 +31,8 @@ var (
 	theirs = []byte("fedcba9876543210")
 )
 
-// decideInput is one input of the decision table. The zero value is a current hybrid token of age 0 in a
-// live session.
+// decideInput is one input of the decision table. The zero value is a current hybrid token of age 0
+// in a live session.
 type decideInput struct {
 	behind     int64         // generations
 	age        time.Duration // of the current generation

@@ -64,8 +64,8 @@ type legacyExchange struct {
 	id uuid.UUID
 }
 
-// exchange begins a session for a legacy token, once. [LegacyTokens] decides which users may have
-// one.
+// exchange begins a session for a legacy token, once. LegacyTokens.Admits decides which users may
+// have one.
 //
 // A lost answer must not log a user out. A client that presents the token again, with the
 // Refresh-Attempt with which the session was begun, gets the same tokens, as long as the session is
@@ -113,7 +113,7 @@ func (x legacyExchange) attempt(ctx context.Context) (Tokens, error) {
 	case errors.Is(err, models.ErrConflict):
 		return x.repeat(ctx)
 	}
-	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: inactive, or all sessions revoked since
+	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: the user is inactive, or all sessions were revoked
 }
 
 // authenticationUnknown is the time of authentication of a session that begins with a legacy token.

@@ -95,9 +95,10 @@ type refreshCall struct {
 	lastErr   error       // why there is no answer yet
 }
 
-// rotateBlind makes the UPDATE of row 3 from the token alone, which contains the transport and the
-// absolute end of the session. The access token of server_held does not, so the row must be read
-// first.
+// rotateBlind makes the UPDATE of row 3 from the token alone, without reading the row. It reports
+// whether that succeeded. A refresh token contains the transport and the absolute end of the
+// session, which the UPDATE needs. The access token of server_held does not, so its row must be
+// read first.
 func (r *refreshCall) rotateBlind(ctx context.Context) (Tokens, bool) {
 	c := r.in.Credential
 	if c.Transport == "" || c.isExpired(r.now()) { // only this process's clock has been checked; the row decides
@@ -136,8 +137,9 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 	return t, err == nil, err
 }
 
-// decideAndAct reads the row, decides, and acts on the verdict. If done is false, another request
-// was faster or the database did not answer: decide again.
+// decideAndAct reads the row, decides, and acts on the verdict. If done is false, there is no
+// answer yet, because another request was faster, the clocks differ or the database did not answer.
+// The caller must then call it again.
 func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
 	before, after := r.startTiming()
 	row, err := r.store.Session(ctx, r.in.Credential.Session)
@@ -188,9 +190,9 @@ func (*refreshCall) answerOrRetry(t Tokens, ok bool, err error) (Tokens, bool, e
 	return t, ok && err == nil, err
 }
 
-// answerCurrent answers rows 4 and 5 with the tokens in force. Touch ensures that the session is still
-// live at the time of the answer: on a cluster, its certification fails if the session was revoked
-// at the same time.
+// answerCurrent answers rows 4 and 5 with the tokens in force. Touch ensures that the session is
+// still live at the time of the answer: on a cluster, the certification of its UPDATE fails if the
+// session was revoked at the same time.
 func (r *refreshCall) answerCurrent(ctx context.Context, row models.SessionWithUser, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
 	if superseded && r.isElsewhere(row.Session) && r.mayLogGrace(ctx, row.User) {
@@ -216,8 +218,9 @@ func (r *refreshCall) event(s models.Session, kind models.EventKind, detail stri
 	return audit.Event{Kind: kind, UserID: s.UserID, SessionID: s.ID, Client: r.in.Client, Detail: detail}
 }
 
-// revokeReused implements row 6. A request that was held up, or whose caller has disconnected, proves no
-// theft: an honest client may have given it up and repeated it. Such a request changes nothing.
+// revokeReused implements row 6. A request that was held up, or whose caller has disconnected,
+// proves no theft: an honest client may have given it up and repeated it. Such a request changes
+// nothing.
 func (r *refreshCall) revokeReused(ctx context.Context, row models.SessionWithUser, now time.Time) (Tokens, bool, error) {
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, problem.Unavailable(err)

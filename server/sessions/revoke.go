@@ -38,9 +38,10 @@ func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client)
 	return err
 }
 
-// Revoke revokes the session that the event names, if it belongs to the event's user. It is
-// idempotent: it records no event for a session that has already ended. If there is no such session
-// it writes nothing, including the writes that guard an actor of the store. Errors:
+// RevokeAndRecord revokes the session that the event names, if it belongs to the event's user, and
+// records the event. It is idempotent: it records no event for a session that has already ended. If
+// there is no such session, it rolls back, and so it also undoes the writes with which the store
+// guards its actor. Errors:
 // ResourceNotFound, ServiceUnavailable; with an actor also SessionRevoked and RoleRequired.
 func RevokeAndRecord(ctx context.Context, store *models.Store, reason string, e audit.Event) error {
 	ctx, cancel := models.Detach(ctx)
