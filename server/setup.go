@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"log/slog"
 
 	"example.com/accounts/models"
@@ -13,18 +12,6 @@ import (
 // The functions below convert the settings to the options of other packages, which do not import
 // config. The binary and the test servers share them, so that every test covers the wiring of the
 // settings.
-
-// NewLog returns a logger that writes one line of JSON per record, so that no value can forge a
-// second record. Times are in UTC, so that the lines of machines in different time zones can be
-// sorted.
-func NewLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Value.Kind() == slog.KindTime {
-			a.Value = slog.TimeValue(a.Value.Time().UTC())
-		}
-		return a
-	}}))
-}
 
 // StoreOptions returns the options of the configured database.
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {

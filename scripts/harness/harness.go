@@ -25,9 +25,12 @@ const (
 )
 
 // Build builds accountsd in a folder and returns the path of the program. It must run in the module.
-func Build(ctx context.Context, dir string) (string, error) {
+func Build(ctx context.Context, dir string) (string, error) { return BuildTree(ctx, ".", dir) }
+
+// BuildTree builds accountsd of another work tree of the module.
+func BuildTree(ctx context.Context, tree, dir string) (string, error) {
 	binary := filepath.Join(dir, "accountsd")
-	return binary, Run(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-trimpath", "-o", binary, program)
+	return binary, Run(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-C", tree, "-trimpath", "-o", binary, program)
 }
 
 // Environment returns the environment of this process without settings of a server, followed by the

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // its registration in http.DefaultServeMux has no effect, because no listener serves that
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -44,6 +45,9 @@ func (p process) runServer(ctx context.Context) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	log := server.NewLogBuffer(p.err)
+	defer func() { err = errors.Join(err, log.Flush()) }()
+	p.err = log
 	metrics := server.NewMetrics()
 	a, err := p.open(ctx, metrics.Count)
 	if err != nil {
@@ -156,6 +160,11 @@ func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), erro
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
+	if a.cfg.Profiling {
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.Handle("GET /debug/pprof/heap", pprof.Handler("heap"))
+		mux.Handle("GET /debug/pprof/allocs", pprof.Handler("allocs"))
+	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() {

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// NewLog returns a logger that writes one line of JSON per record, so that no value can forge a
+// second record. Times are in UTC, so that the lines of machines in different time zones can be
+// sorted. A record above the level info flushes w if w is a [LogBuffer].
+func NewLog(w io.Writer, level slog.Level) *slog.Logger {
+	buffer, _ := w.(*LogBuffer)
+	return slog.New(logHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), buffer})
+}
+
+// logHandler is the handler of [NewLog].
+type logHandler struct {
+	slog.Handler
+	buffer *LogBuffer // nil if lines are not buffered
+}
+
+// Handle implements slog.Handler.
+func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.Time = r.Time.UTC()
+	err := h.Handler.Handle(ctx, r)
+	if h.buffer != nil && r.Level > slog.LevelInfo {
+		err = errors.Join(err, h.buffer.Flush())
+	}
+	return err
+}
+
+// WithAttrs implements slog.Handler.
+func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return logHandler{h.Handler.WithAttrs(attrs), h.buffer}
+}
+
+// WithGroup implements slog.Handler.
+func (h logHandler) WithGroup(name string) slog.Handler {
+	return logHandler{h.Handler.WithGroup(name), h.buffer}
+}
+
+const (
+	logBufferSize = 64 << 10
+	// logDelay is how long a line may wait in the buffer. A crash loses the lines of that time.
+	logDelay = 100 * time.Millisecond
+)
+
+// LogBuffer collects the lines of a log and writes many of them with one system call, because a
+// call for each request costs several percent of all CPU time. It writes whole lines only: after
+// logDelay, when the buffer is full, and in Flush. It is safe for concurrent use.
+type LogBuffer struct {
+	to    io.Writer
+	timer *time.Timer // flushes; stopped while the buffer is empty
+
+	mu    sync.Mutex
+	lines []byte
+	err   error // of the last flush by the timer; reported by the next call
+}
+
+// NewLogBuffer returns a buffer in front of a writer. Flush it before the process ends.
+func NewLogBuffer(to io.Writer) *LogBuffer {
+	b := &LogBuffer{to: to, lines: make([]byte, 0, logBufferSize)}
+	b.timer = time.AfterFunc(time.Hour, b.flushLate)
+	b.timer.Stop()
+	return b
+}
+
+// Write adds a line. It does not wait for the writer, unless the buffer is full.
+func (b *LogBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var err error
+	if len(b.lines)+len(line) > logBufferSize {
+		err = b.flush()
+	}
+	if len(b.lines) == 0 {
+		b.timer.Reset(logDelay)
+	}
+	b.lines = append(b.lines, line...)
+	return len(line), err
+}
+
+// Flush writes the lines that wait. Errors: those of the writer; the lines are lost then.
+func (b *LogBuffer) Flush() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.flush()
+}
+
+func (b *LogBuffer) flushLate() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = b.flush()
+}
+
+// flush writes the lines while the lock is held, so that the lines of two flushes do not mix.
+func (b *LogBuffer) flush() error {
+	err := b.err
+	b.err = nil
+	if len(b.lines) > 0 {
+		_, failed := b.to.Write(b.lines)
+		err = errors.Join(err, failed)
+		b.lines = b.lines[:0]
+	}
+	b.timer.Stop()
+	if cap(b.lines) > 2*logBufferSize { // after a line that is longer than the buffer
+		b.lines = make([]byte, 0, logBufferSize)
+	}
+	return err
+}
