@@ -50,7 +50,9 @@ func (plan *userUpdate) isEmpty() bool { return plan.patch == (models.UserPatch{
 // models.ErrNotFound if the user must be read again; those of planUpdate.
 func (s adminOperations) lockAndPlan(ctx context.Context, tx *models.Tx, plan userUpdate) (userUpdate, error) {
 	u := plan.before
-	if isFalse(plan.patch.IsActive) || isFalse(plan.patch.IsSuperuser) { // it locks other users too, and does so first everywhere
+	// This locks other users too. Every transaction does so before it locks the user that it changes:
+	// two transactions could otherwise deadlock.
+	if isFalse(plan.patch.IsActive) || isFalse(plan.patch.IsSuperuser) {
 		if err := requireOtherSuperuser(tx, u); err != nil {
 			return plan, err
 		}
@@ -61,7 +63,8 @@ func (s adminOperations) lockAndPlan(ctx context.Context, tx *models.Tx, plan us
 	if err != nil || now.Version == u.Version {
 		return plan, err
 	}
-	return s.planUpdate(ctx, now, plan.request) // without an address, which the store would have to look up during the transaction
+	// The request has no new address here. Planning one would query the store during the transaction.
+	return s.planUpdate(ctx, now, plan.request)
 }
 
 // apply makes the update. A superuser who grants a role to themself keeps the session of the
