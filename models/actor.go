@@ -46,7 +46,7 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	if a == nil {
 		return nil
 	}
-	err := exactlyOne(tx.Exec("UPDATE sessions SET version = version + 1 WHERE id = ? AND user_id = ? AND "+live, a.Session, a.User, a.At, a.At))
+	err := exactlyOne(tx.Exec("UPDATE sessions SET version = version + 1 WHERE id = ? AND user_id = ? AND "+liveSQL, a.Session, a.User, a.At, a.At))
 	if errors.Is(err, ErrNotFound) {
 		return ErrSessionGone
 	}
@@ -56,9 +56,9 @@ func (a *Actor) guard(tx *gorm.DB) error {
 	return a.guardUser(tx)
 }
 
-// The epoch is read from the session's row, which is locked. Another request of the same session
-// may have ended all other sessions since the caller authenticated, which moves this session to the
-// next epoch.
+// These conditions read the epoch from the session's row, which is locked, and not from the actor:
+// another request of the same session may have ended all other sessions since the actor was
+// authenticated, which moves this session to the next epoch.
 const (
 	activeActor = "id = ? AND session_epoch = (SELECT epoch FROM sessions WHERE id = ?) AND is_active"
 	actorInRole = activeActor + " AND (NOT ? OR is_staff = ? AND is_superuser = ?)"

@@ -37,8 +37,8 @@ var (
 	errRefused = errors.New("the database refused the statement")
 )
 
-// storeError has only the sentinel in its message. The cause is available for the log through
-// [Cause].
+// storeError is an error of the driver with the sentinel that it was translated to. Its message has
+// only the sentinel. The cause is available for the log through [Cause].
 type storeError struct{ kind, cause error }
 
 func (e *storeError) Error() string   { return "models: " + e.kind.Error() }

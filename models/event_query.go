@@ -84,13 +84,13 @@ func (q EventQuery) newest(db *gorm.DB, mysql bool) *gorm.DB {
 	}
 	var union *gorm.DB
 	for _, kind := range q.Kinds {
-		one := q
-		one.Kinds = []EventKind{kind}
+		single := q
+		single.Kinds = []EventKind{kind}
 		if union == nil {
-			union = one.newestInIndex(db, mysql)
+			union = single.newestInIndex(db, mysql)
 			continue
 		}
-		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, one.newestInIndex(db, mysql))
+		union = db.Raw("SELECT * FROM (?) AS others UNION ALL SELECT * FROM (?) AS of_kind", union, single.newestInIndex(db, mysql))
 	}
 	return union
 }
@@ -124,8 +124,8 @@ func (q EventQuery) newestInIndex(db *gorm.DB, mysql bool) *gorm.DB {
 	return q.inTime(query).Order("id DESC").Limit(q.Limit)
 }
 
-// index returns the name of the index that reads the fewest rows for q. Each index ends with the
-// id.
+// index returns the name of the index that reads the fewest rows for q. The last column of each
+// index is the id.
 func (q EventQuery) index() string {
 	switch {
 	case q.ActorID != nil:

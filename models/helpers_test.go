@@ -101,7 +101,7 @@ func (f *fixture) login(u models.User) models.Session {
 	return s
 }
 
-func (f *fixture) read(id uuid.UUID) models.Live {
+func (f *fixture) read(id uuid.UUID) models.SessionWithUser {
 	f.t.Helper()
 	l, err := f.Session(f.t.Context(), id)
 	ok(f.t, err)

@@ -14,7 +14,7 @@ import (
 
 // kindKnownNetwork is the kind of the rows of rate_limits that store known networks. A known
 // network is a client network from which the owner of a name has signed in or reset the password.
-// It has one row for each name of the user. The network is known until ends_at.
+// There is one row for each network and name. The network is known until ends_at.
 const kindKnownNetwork = "known_network"
 
 // knownNetworkID returns the id of the row for a name and a network. The first half is a hash of

@@ -58,7 +58,7 @@ func countUses(tx *gorm.DB, now time.Time, uses []RateLimitUse) error {
 		err := countUse(tx, now, use)
 		var exceeded *RateLimitExceeded
 		if errors.As(err, &exceeded) {
-			return longest(tx, now, exceeded, uses[i+1:])
+			return longestRejection(tx, now, exceeded, uses[i+1:])
 		}
 		if err != nil {
 			return err
@@ -67,9 +67,9 @@ func countUses(tx *gorm.DB, now time.Time, uses []RateLimitUse) error {
 	return nil
 }
 
-// longest returns the limit that rejects a request for the longest time: exceeded, or one of the
-// rest, which have not been counted.
-func longest(tx *gorm.DB, now time.Time, exceeded *RateLimitExceeded, rest []RateLimitUse) error {
+// longestRejection returns the limit that rejects a request for the longest time: exceeded, or one
+// of the rest, which have not been counted.
+func longestRejection(tx *gorm.DB, now time.Time, exceeded *RateLimitExceeded, rest []RateLimitUse) error {
 	ids := make([]uuid.UUID, 0, len(rest))
 	for _, use := range rest {
 		ids = append(ids, use.ID)
@@ -83,7 +83,7 @@ func longest(tx *gorm.DB, now time.Time, exceeded *RateLimitExceeded, rest []Rat
 		if i < 0 || use.Limit == 0 {
 			continue
 		}
-		if other := found[i].exceededBy(use, now); other != nil && other.Until.After(exceeded.Until) {
+		if other := found[i].rejectionOf(use, now); other != nil && other.Until.After(exceeded.Until) {
 			exceeded = other
 		}
 	}
@@ -114,16 +114,17 @@ func countUse(tx *gorm.DB, now time.Time, use RateLimitUse) error {
 	if err != nil {
 		return err
 	}
-	if exceeded := found.exceededBy(use, now); exceeded != nil {
+	if exceeded := found.rejectionOf(use, now); exceeded != nil {
 		return exceeded
 	}
 	return ErrTransient // refunded since the update
 }
 
-const inFlight = time.Second
+// inFlightPause is how soon to try again a use that is rejected because others are in flight.
+const inFlightPause = time.Second
 
-// exceededBy returns how a use is rejected at the time now, or nil if it is not.
-func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceeded {
+// rejectionOf returns how a use is rejected at the time now, or nil if it is not.
+func (r RateLimit) rejectionOf(use RateLimitUse, now time.Time) *RateLimitExceeded {
 	exceeded := &RateLimitExceeded{ID: use.ID, Kind: use.Kind, Until: r.LastAt.Add(use.Pause)}
 	switch {
 	case r.Hits < use.Limit, !r.EndsAt.After(now): // only the pause applies
@@ -131,7 +132,7 @@ func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceede
 			return nil
 		}
 	case use.Flight > 0 && now.Before(r.LastAt.Add(use.Flight)):
-		exceeded.Until, exceeded.InFlight = now.Add(inFlight), true
+		exceeded.Until, exceeded.InFlight = now.Add(inFlightPause), true
 	case r.EndsAt.After(exceeded.Until):
 		exceeded.Until = r.EndsAt
 	}
@@ -141,10 +142,10 @@ func (r RateLimit) exceededBy(use RateLimitUse, now time.Time) *RateLimitExceede
 // rateLimitCounts reads the counts of rate limits, and settles and refunds uses.
 type rateLimitCounts struct{ *database }
 
-// SettleUses records that the uses counted up to a time are final and will not be refunded,
-// for each limit without a later use. If they reach the limit, it is then known to be exceeded; see
-// [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the limit counts
-// as in flight for RateLimitUse.Flight.
+// SettleUses records that the uses counted up to a time are final and will not be refunded. It does
+// nothing for a limit with a later use. If the uses reach the limit, it is then known to be
+// exceeded; see [RateLimitExceeded].InFlight. If a server stops before it calls SettleUses, the
+// limit counts as in flight for RateLimitUse.Flight.
 func (s rateLimitCounts) SettleUses(ctx context.Context, counted time.Time, uses ...RateLimitUse) error {
 	leave, err := s.share.enter(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ type Session struct {
 	CreatedAt     time.Time `gorm:"autoCreateTime:false"`
 	IdleExpiresAt time.Time // whole seconds, at most ExpiresAt
 	ExpiresAt     time.Time // never changes; whole seconds
-	Attempt       []byte    // of the rotation that created the current generation; nil equals no attempt
+	Attempt       []byte    // hash of the Refresh-Attempt that created the current generation; nil matches no attempt
 	RevokedAt     *time.Time
 	RevokeReason  string
 	Transport     string
@@ -42,17 +42,17 @@ const (
 	RevokedByStaff   = "ended_by_staff"
 )
 
-// Live is a session with its user, read in one statement, and the database's time of that statement
-// (zero on SQLite).
-type Live struct {
+// SessionWithUser is the row of a session, live or not, with the row of its user. Both are read in
+// one statement. DBNow is the database's time of that statement, or zero on SQLite.
+type SessionWithUser struct {
 	Session
 	User  User
 	DBNow time.Time
 }
 
-// live is the definition of a live session in SQL. Package sessions has the same condition in Go;
-// keep both in step. Arguments: now, now.
-const live = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND EXISTS (
+// liveSQL is the condition under which a session is live. Package sessions has the same condition
+// in Go; keep both in step. Arguments: now, now.
+const liveSQL = `revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND EXISTS (
 	SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.session_epoch = sessions.epoch AND u.is_active)`
 
 // clockGuard returns a condition that fails if now differs from the database's clock by more than
@@ -75,17 +75,17 @@ type sessionQueries struct{ *database }
 
 // Session reads a session and its user in one statement. On Galera the read is causal. The user has
 // no password hash. Errors: ErrNotFound.
-func (s sessionQueries) Session(ctx context.Context, id uuid.UUID) (Live, error) {
-	query := "SELECT " + sessionColumns + ", " + shownColumns
+func (s sessionQueries) Session(ctx context.Context, id uuid.UUID) (SessionWithUser, error) {
+	query := "SELECT " + sessionColumns + ", " + userColumns
 	if s.mysql {
 		query += ", UTC_TIMESTAMP(6)"
 	}
 	query += " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?"
 	stmt, err := s.hot.get(ctx, s.readPool, query)
 	if err != nil {
-		return Live{}, err
+		return SessionWithUser{}, err
 	}
-	var l Live
+	var l SessionWithUser
 	columns := append([]any{
 		&l.ID, &l.UserID, &l.Epoch, &l.Generation, &l.RotatedAt, &l.CreatedAt, &l.IdleExpiresAt, &l.ExpiresAt,
 		&l.Attempt, &l.RevokedAt, &l.RevokeReason, &l.Transport, &l.UserAgent, &l.IP, &l.LastUsedAt, &l.AuthenticatedAt,
@@ -121,10 +121,10 @@ func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
 	if !r.RotatedBefore.IsZero() {
 		age, ageArgs = " AND rotated_at <= ?", []any{r.RotatedBefore}
 	}
-	args := []any{r.Now, r.IdleExpiresAt, nullable(r.Attempt), r.UserAgent, r.IP, r.Now, r.ID, r.Generation, r.UserID, r.Transport, r.ExpiresAt, r.Now, r.Now}
+	args := []any{r.Now, r.IdleExpiresAt, nullIfNil(r.Attempt), r.UserAgent, r.IP, r.Now, r.ID, r.Generation, r.UserID, r.Transport, r.ExpiresAt, r.Now, r.Now}
 	return s.change(ctx, `UPDATE sessions SET generation = generation + 1, rotated_at = ?, idle_expires_at = ?, attempt = ?,
 		user_agent = ?, ip = ?, last_used_at = ?
-		WHERE id = ? AND generation = ? AND user_id = ? AND transport = ? AND expires_at = ? AND `+live+age+guard,
+		WHERE id = ? AND generation = ? AND user_id = ? AND transport = ? AND expires_at = ? AND `+liveSQL+age+guard,
 		append(append(args, ageArgs...), guardArgs...)...)
 }
 
@@ -133,7 +133,7 @@ func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
 // stored in the same transaction.
 func (s sessionQueries) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
-	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + live + guard
+	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + liveSQL + guard
 	args := append([]any{now, id, generation, now, now}, guardArgs...)
 	if graced == nil {
 		return s.change(ctx, query, args...)
@@ -146,7 +146,7 @@ func (s sessionQueries) Touch(ctx context.Context, id uuid.UUID, generation int6
 func (s sessionQueries) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?
-		WHERE id = ? AND generation = ? AND `+live+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
+		WHERE id = ? AND generation = ? AND `+liveSQL+guard, append([]any{now, RevokedByReuse, id, generation, now, now}, guardArgs...)...)
 }
 
 // Sessions returns at most limit live sessions of a user, newest first.
@@ -174,7 +174,7 @@ func (s *database) change(ctx context.Context, query string, args ...any) (bool,
 	if err != nil {
 		return false, translate(err)
 	}
-	return matched(result)
+	return matchedOneRow(result)
 }
 
 func (s *database) changeWithEvent(ctx context.Context, e Event, query string, args ...any) (changed bool, err error) {
@@ -194,7 +194,7 @@ func (s *database) changeWithEvent(ctx context.Context, e Event, query string, a
 	return changed && err == nil, translate(err)
 }
 
-func matched(result sql.Result) (bool, error) {
+func matchedOneRow(result sql.Result) (bool, error) {
 	n, err := result.RowsAffected()
 	if err != nil {
 		return false, translate(err)
@@ -205,7 +205,7 @@ func matched(result sql.Result) (bool, error) {
 	return n == 1, nil
 }
 
-func nullable(b []byte) any {
+func nullIfNil(b []byte) any {
 	if b == nil {
 		return nil
 	}

@@ -57,9 +57,9 @@ func (w *writeShares) enter(ctx context.Context) (leave func(), err error) {
 	}
 	select {
 	case share.held <- struct{}{}:
-		return func() { <-share.held; w.part(network, share) }, nil
+		return func() { <-share.held; w.leave(network, share) }, nil
 	case <-ctx.Done():
-		w.part(network, share)
+		w.leave(network, share)
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errShare)
 	}
 }
@@ -80,7 +80,7 @@ func (w *writeShares) join(network string) (*writeShare, error) {
 	return share, nil
 }
 
-func (w *writeShares) part(network string, share *writeShare) {
+func (w *writeShares) leave(network string, share *writeShare) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if share.users--; share.users == 0 {

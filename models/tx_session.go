@@ -8,22 +8,23 @@ import (
 	"gorm.io/gorm"
 )
 
-// sameEpoch is the guard of a login: the sessions that the user had when it was read have not all
-// been revoked, the password is the same, and the user is active.
-const sameEpoch = "id = ? AND session_epoch = ? AND is_active"
+// sameEpochSQL is the guard of a login: since the user was read, the sessions have not all been
+// revoked and the password has not been changed, both of which begin an epoch, and the user is
+// active.
+const sameEpochSQL = "id = ? AND session_epoch = ? AND is_active"
 
 // RecordLogin records a login of a user. It locks the user, and changes the row for the same reason
 // as [Tx.LockUserAsRead]. Errors: ErrNotFound if all sessions were revoked, the password was
 // changed or the user was deactivated since u was read.
 func (t *Tx) RecordLogin(u User) error {
-	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).Updates(map[string]any{"last_login": t.now})))
+	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpochSQL, u.ID, u.SessionEpoch).Updates(map[string]any{"last_login": t.now})))
 }
 
 // RecordFirstLogin records the first login of a user as [Tx.RecordLogin] does, and increments the
 // version, so that a change decided before the login fails. Errors: ErrNotFound also if the user
 // has logged in before.
 func (t *Tx) RecordFirstLogin(u User) error {
-	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch+" AND last_login IS NULL", u.ID, u.SessionEpoch).
+	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpochSQL+" AND last_login IS NULL", u.ID, u.SessionEpoch).
 		Updates(map[string]any{"last_login": t.now, "version": gorm.Expr("version + 1")})))
 }
 
@@ -42,7 +43,7 @@ func (t *Tx) InsertSession(n Session, tolerance time.Duration) error {
 		attempt, revoked_at, revoke_reason, transport, user_agent, ip, last_used_at, authenticated_at)
 		SELECT ?, u.id, u.session_epoch, 0, ?, ?, ?, ?, ?, NULL, '', ?, ?, ?, ?, ?
 		FROM users u WHERE u.id = ? AND u.session_epoch = ? AND u.is_active`+guard,
-		append([]any{n.ID, n.RotatedAt, n.CreatedAt, n.IdleExpiresAt, n.ExpiresAt, nullable(n.Attempt), n.Transport, n.UserAgent, n.IP, n.LastUsedAt,
+		append([]any{n.ID, n.RotatedAt, n.CreatedAt, n.IdleExpiresAt, n.ExpiresAt, nullIfNil(n.Attempt), n.Transport, n.UserAgent, n.IP, n.LastUsedAt,
 			n.AuthenticatedAt, n.UserID, n.Epoch}, args...)...)
 	if result.Error == nil && result.RowsAffected == 0 {
 		return &storeError{kind: ErrClock, cause: errors.New("the guard of the INSERT matched no row")}
@@ -66,7 +67,7 @@ func (t *Tx) RevokeOldestSessions(u User, limit int, reason string) ([]uuid.UUID
 // RevokeSession revokes a session of a user, and reports whether it was live. It changes nothing if
 // the session is revoked already. Errors: ErrNotFound if the user has no such session.
 func (t *Tx) RevokeSession(id uuid.UUID, userID int64, reason string) (wasLive bool, err error) {
-	wasLive, err = exists(t.db, &Session{}, "id = ? AND user_id = ? AND "+live, id, userID, t.now, t.now)
+	wasLive, err = exists(t.db, &Session{}, "id = ? AND user_id = ? AND "+liveSQL, id, userID, t.now, t.now)
 	if err != nil {
 		return false, translate(err)
 	}
@@ -87,9 +88,9 @@ func hasSession(db *gorm.DB, id uuid.UUID, userID int64) error {
 	return translate(err)
 }
 
-// HasOtherSessions reports whether the user has a live session besides one.
+// HasOtherSessions reports whether the user has a live session besides the one with the id.
 func (t *Tx) HasOtherSessions(id uuid.UUID, userID int64) (bool, error) {
-	found, err := exists(t.db, &Session{}, "user_id = ? AND id <> ? AND "+live, userID, id, t.now, t.now)
+	found, err := exists(t.db, &Session{}, "user_id = ? AND id <> ? AND "+liveSQL, userID, id, t.now, t.now)
 	return found, translate(err)
 }
 
@@ -98,7 +99,7 @@ func (t *Tx) HasOtherSessions(id uuid.UUID, userID int64) (bool, error) {
 // the user. Errors: ErrNotFound if the session is no longer live, or the epoch has changed since u
 // was read.
 func (t *Tx) MoveSession(id uuid.UUID, u User) error {
-	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+live,
+	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET epoch = ? WHERE id = ? AND user_id = ? AND epoch = ? AND "+liveSQL,
 		u.SessionEpoch+1, id, u.ID, u.SessionEpoch, t.now, t.now)))
 }
 
@@ -108,12 +109,12 @@ func (t *Tx) MoveSession(id uuid.UUID, u User) error {
 // roles since u was read does not matter. Errors: ErrNotFound if the epoch has changed since u was
 // read, or the user is inactive.
 func (t *Tx) RevokeAllSessions(u User) error {
-	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpoch, u.ID, u.SessionEpoch).
+	return translate(exactlyOne(t.db.Model(&User{}).Where(sameEpochSQL, u.ID, u.SessionEpoch).
 		Updates(map[string]any{"session_epoch": u.SessionEpoch + 1})))
 }
 
 // RecordAuthentication records that the user entered the password in a session at the given time.
 // Errors: ErrNotFound if the session is not live at that time.
 func (t *Tx) RecordAuthentication(id uuid.UUID, userID int64, at time.Time) error {
-	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+live, at, id, userID, at, at)))
+	return translate(exactlyOne(t.db.Exec("UPDATE sessions SET authenticated_at = ? WHERE id = ? AND user_id = ? AND "+liveSQL, at, id, userID, at, at)))
 }

@@ -17,7 +17,7 @@ type UserPatch struct {
 	IsActive, IsStaff, IsSuperuser *bool
 	EmailVerifiedAt                *time.Time
 	NextEpoch                      bool // revokes every session of the user
-	NewVersion                     bool // data in another table that users and staff see changes with it
+	NewVersion                     bool // increments the version: data in another table that users and staff see has changed
 }
 
 func (p UserPatch) columns(u User) map[string]any {
@@ -38,10 +38,10 @@ func (p UserPatch) columns(u User) map[string]any {
 	return set
 }
 
-// asRead is the guard of every change that was decided on a user as read: the version, which every
-// change of names, credentials, roles or state increments, and the epoch, which every revocation of
-// all sessions increments.
-const asRead = "id = ? AND version = ? AND session_epoch = ?"
+// asReadSQL is the guard of every change that was decided on a user as read: the version, which
+// every change of names, credentials, roles or state increments, and the epoch, which every
+// revocation of all sessions increments.
+const asReadSQL = "id = ? AND version = ? AND session_epoch = ?"
 
 // CreateUser adds a user and sets its ID. No network is known for its names yet; see
 // [Store.KnownNetwork]. Errors: ErrConflict if the username or the address is taken.
@@ -68,7 +68,7 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	if len(set) == 0 {
 		return nil
 	}
-	if err := exactlyOne(t.db.Model(&User{}).Where(asRead, u.ID, u.Version, u.SessionEpoch).Updates(set)); err != nil {
+	if err := exactlyOne(t.db.Model(&User{}).Where(asReadSQL, u.ID, u.Version, u.SessionEpoch).Updates(set)); err != nil {
 		return translate(err)
 	}
 	for _, name := range []*string{p.UsernameNorm, p.EmailNorm} {
@@ -87,13 +87,13 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 // gone.
 func (t *Tx) LockUserAsRead(u User) error {
 	set := map[string]any{"lock_count": gorm.Expr("lock_count + 1")}
-	return translate(exactlyOne(t.db.Model(&User{}).Where(asRead, u.ID, u.Version, u.SessionEpoch).Updates(set)))
+	return translate(exactlyOne(t.db.Model(&User{}).Where(asReadSQL, u.ID, u.Version, u.SessionEpoch).Updates(set)))
 }
 
 // DeleteUser deletes the row of a user. Errors: ErrNotFound if the version or the epoch has changed
 // since u was read, or the user is gone.
 func (t *Tx) DeleteUser(u User) error {
-	return translate(exactlyOne(t.db.Where(asRead, u.ID, u.Version, u.SessionEpoch).Delete(&User{})))
+	return translate(exactlyOne(t.db.Where(asReadSQL, u.ID, u.Version, u.SessionEpoch).Delete(&User{})))
 }
 
 // AddEvents adds events to the security log.

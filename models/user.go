@@ -62,9 +62,9 @@ func takeUser(ctx context.Context, s *database, where string, value any) (User, 
 	return u, translate(err)
 }
 
-// shownColumns are the columns of a user u that every request reads. The password hash is not among
+// userColumns are the columns of a user u that every request reads. The password hash is not among
 // them. (*User).shown returns their destinations.
-const shownColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
+const userColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
 	u.session_epoch, u.last_login, u.date_joined, u.locale`
 
 func (u *User) shown() []any {
@@ -83,7 +83,7 @@ type Profile struct {
 
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
-	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+shownColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
+	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+userColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
 		u.password <> '',
 		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
 			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)

@@ -108,7 +108,7 @@ func isCookie(location accounts.TokenLocation) bool {
 func (a authenticator) findToken(c *gin.Context, call *call) (string, alternative, error) {
 	required := call.operation.security
 	if token, ok := bodyToken(call); ok && required.anonymous {
-		return token, alternative{location: accounts.Body}, nil
+		return token, alternative{location: accounts.RequestBody}, nil
 	}
 	if values := c.Request.Header.Values("Authorization"); len(values) > 0 && required.lists(accounts.Bearer) {
 		return bearerToken(values), alternative{location: accounts.Bearer}, nil

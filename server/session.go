@@ -53,7 +53,7 @@ func (h sessionHandlers) Logout(ctx context.Context, _ api.LogoutRequestObject) 
 // in the body, so no cookie is cleared. Otherwise it is cookies, which stands for all cookie
 // transports: the cookies of all of them are cleared.
 func transportOf(c accounts.Credential) accounts.Transport {
-	if c.Location == accounts.Body {
+	if c.Location == accounts.RequestBody {
 		return accounts.BodyTokens
 	}
 	return accounts.Cookies

@@ -15,22 +15,21 @@ import (
 	"example.com/accounts/server/sessions"
 )
 
-// adminOperations implements the operations of the tag admin.
+// adminOperations implements the operations of the tag admin. Before each of them, the server has
+// checked with [Principal.Permit] that the principal is a staff member. The operations themselves
+// check which users that staff member may change: ordinary users, and other staff only if the
+// principal is a superuser.
 type adminOperations struct {
 	*core
 	userLookup
 	linkTokens
 }
 
-// The operations of staff. [Principal.Permit] has checked before that the principal is a staff
-// member. The operations themselves check which users that staff member may change: ordinary users,
-// and other staff only if the principal is a superuser.
-
 // UserDetail is the data of a user that the user and staff see. User has no password hash.
 type UserDetail struct {
 	User         models.User
 	HasPassword  bool
-	Throttled    bool   // only for staff
+	Throttled    bool   // see isThrottled; set for staff only
 	PendingEmail string // the address of a pending change, or empty
 }
 
@@ -78,7 +77,7 @@ func (s adminOperations) manageableUser(ctx context.Context, p Principal, id int
 	return u, err
 }
 
-// Invitation is a user to be invited; all but the address may be empty.
+// Invitation is a user to be invited. All members but Email may be empty.
 type Invitation struct {
 	Email, Username, FirstName, LastName, Locale string
 	IsStaff, IsSuperuser                         bool
@@ -92,12 +91,12 @@ func (s adminOperations) InviteUser(ctx context.Context, p Principal, in Invitat
 		return UserDetail{}, problem.New(problem.RoleRequired)
 	}
 	u := in.user(s.now())
-	if err := newIdentity(&u); err != nil {
+	if err := normalizeIdentity(&u); err != nil {
 		return UserDetail{}, err
 	}
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
-	withUsername(&u)
+	ensureUsername(&u)
 	err := s.forStaff(p).Tx(ctx, s.invitation(p, &u, client))
 	if errors.Is(err, models.ErrConflict) {
 		return UserDetail{}, s.nameConflict(ctx, u)
@@ -134,9 +133,9 @@ func (s adminOperations) invitation(p Principal, u *models.User, client Client) 
 	}
 }
 
-// isInvited reports whether the user of an invitation has been stored, and reads the user if so. The
-// random epoch distinguishes that user from one with the same address that another request has
-// created.
+// isInvited reports whether the user of an invitation has been stored. If so, it reads the user
+// into u. The random epoch distinguishes that user from one with the same address that another
+// request has created.
 func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 	found, err := s.store.UserByEmail(ctx, u.EmailNorm)
 	if err != nil || found.SessionEpoch != u.SessionEpoch {
@@ -146,8 +145,8 @@ func (s adminOperations) isInvited(ctx context.Context, u *models.User) bool {
 	return true
 }
 
-// UpdateUser changes a user. A member that already has the requested value is no change and leaves
-// no event. Errors: ResourceNotFound, RoleRequired, PreconditionFailed, ValidationFailed,
+// UpdateUser changes a user. It ignores members that already have the requested value, and records
+// no event for them. Errors: ResourceNotFound, RoleRequired, PreconditionFailed, ValidationFailed,
 // UsernameTaken, EmailTaken, SuperuserLast, EmailUnverified, SessionRevoked, RateLimited,
 // ServiceUnavailable.
 func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, c UserChange, client Client) (UserDetail, error) {
@@ -211,9 +210,9 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 		m := s.outbox.NewMailTo(u, kind, client)
 		limits, event := s.staffMailLimits(p, u.EmailNorm), audit.Event{Kind: models.EventPasswordResetSent, UserID: id, StaffID: p.User.ID, Client: client, Detail: detail}
 		return s.limitError(s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
-			return runSteps(
+			return runUntilError(
 				func() error { return ratelimit.Count(tx, limits...) },
-				func() error { return lockManaged(tx, u, hasSameMailbox) },
+				func() error { return lockWithoutChange(tx, u, hasSameMailbox) },
 				func() error { return tx.AddMails(m) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -225,9 +224,10 @@ func (s adminOperations) RequestUserPasswordReset(ctx context.Context, p Princip
 	return err
 }
 
-// lockManaged locks a user for a write that changes no data of the user, as
-// [models.Tx.LockUserAsRead] does. Errors: those of [lockUnchanged].
-func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
+// lockWithoutChange locks a user for a write that changes no data of the user. It differs from
+// [lockUnchanged] in that it also changes the row; see [models.Tx.LockUserAsRead]. Errors: those of
+// lockUnchanged.
+func lockWithoutChange(tx *models.Tx, u models.User, holds func(before, now models.User) bool) error {
 	now, err := lockUnchanged(tx, u, holds)
 	if err != nil {
 		return err
@@ -235,10 +235,10 @@ func lockManaged(tx *models.Tx, u models.User, holds func(before, now models.Use
 	return tx.LockUserAsRead(now)
 }
 
-// hasSameMailbox reports whether a mail to the user still reaches the same mailbox, and the staff
-// member may still have it sent.
+// hasSameMailbox reports whether a mail to the user still reaches the same mailbox, and whether the
+// roles are the same, which decide if the staff member may have the mail sent.
 func hasSameMailbox(before, now models.User) bool {
-	return before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive && withSameRoles(before, now)
+	return before.EmailNorm == now.EmailNorm && before.IsActive == now.IsActive && hasSameRoles(before, now)
 }
 
 // isThrottled reports whether a rate limit keeps the user from logging in or from changing the
@@ -246,8 +246,8 @@ func hasSameMailbox(before, now models.User) bool {
 func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
 	return s.limiter.IsExceeded(ctx,
-		limit.For(loginOfAccount, u.UsernameNorm), limit.For(loginOfAccount, u.EmailNorm), limit.For(passwordOfUser, subjectOf(u)),
-		s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u)))
+		limit.For(loginFailuresOfName, u.UsernameNorm), limit.For(loginFailuresOfName, u.EmailNorm), limit.For(wrongPasswordsOfUser, subjectOf(u)),
+		s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u)))
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -271,8 +271,8 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
 		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
-			return runSteps(
-				func() error { return lockManaged(tx, u, withSameRoles) },
+			return runUntilError(
+				func() error { return lockWithoutChange(tx, u, hasSameRoles) },
 				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
 				func() error { return audit.Record(tx, event) },
 			)
@@ -316,7 +316,7 @@ func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id 
 	if _, err := s.manageableUser(ctx, p, id); err != nil {
 		return err
 	}
-	return sessions.Revoke(ctx, s.forStaff(p), models.RevokedByStaff,
+	return sessions.RevokeAndRecord(ctx, s.forStaff(p), models.RevokedByStaff,
 		audit.Event{Kind: models.EventSessionRevoked, UserID: id, StaffID: p.User.ID, SessionID: session, Client: client})
 }
 

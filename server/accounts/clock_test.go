@@ -279,7 +279,7 @@ func TestAccessTokenExpiresAfterFiveMinutes(t *testing.T) {
 	for _, tr := range transports {
 		s := frozenSite(t)
 		c := s.login(tr)
-		s.saysWho(cmp.Or(c.Access, c.CookieValue("access")))
+		s.checkIdentifiersOnly(cmp.Or(c.Access, c.CookieValue("access")))
 		s.replicas[0].Clock.Advance(5*time.Minute - time.Second)
 		c.Profile().Want(t, http.StatusOK, "")
 		s.replicas[0].Clock.Advance(time.Second)
@@ -293,9 +293,9 @@ func TestAccessTokenExpiresAfterFiveMinutes(t *testing.T) {
 	}
 }
 
-// saysWho reads an access token as anyone who has it can, and checks that it contains only
-// identifiers.
-func (s *site) saysWho(raw string) {
+// checkIdentifiersOnly reads an access token as any holder can, without a key, and checks that it
+// contains only identifiers.
+func (s *site) checkIdentifiersOnly(raw string) {
 	s.t.Helper()
 	text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
 	must(s.t, err)
@@ -319,8 +319,8 @@ func (s *site) saysWho(raw string) {
 	}
 }
 
-// After a clock is set back, no reuse is concluded from it, and no session that has ended comes
-// back.
+// A clock that is set back makes no honest client look like a thief, and revives no session that
+// has ended.
 func TestClockSetBackRevivesNoSessionAndProvesNoReuse(t *testing.T) {
 	s := frozenSite(t)
 	clock := s.replicas[0].Clock

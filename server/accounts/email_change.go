@@ -18,7 +18,7 @@ type emailChange struct {
 	token   models.OneTimeToken
 	link    models.Mail           // to the new address
 	notices []models.Mail         // to the present address
-	limits  []models.RateLimitUse // of such changes
+	limits  []models.RateLimitUse // the limits that the change counts against
 }
 
 // newEmailChange prepares a change of a user's address: a link to the new address, and a notice to
@@ -35,13 +35,13 @@ func (s linkTokens) newEmailChange(u models.User, email, norm string, client Cli
 		notices[i].NewEmail = email
 	}
 	limit := ratelimit.Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.For(changesOfUser, subjectOf(u))}}
+	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.For(emailChangesOfUser, subjectOf(u))}}
 }
 
-// start stores the change, which ends the user's older ones, and queues the mails. It queues the
-// link within the limit of mails to the new address, and reports whether it did. The user must not
-// learn that others have requested mails to that address. Without a mail, the link of an earlier
-// change to the same address stays valid.
+// start stores the change, which ends the user's older ones, and queues the mails. It reports
+// whether it queued the link. If the limit of mails to the new address is exceeded, it does not,
+// and the link of an earlier change to the same address stays valid. That is no error: the user
+// must not learn that others have requested mails to that address.
 func (c emailChange) start(tx *models.Tx, limit models.RateLimitUse) (queued bool, err error) {
 	if queued, err = outbox.QueueWithin(tx, c.link, limit); err != nil {
 		return false, err
@@ -74,8 +74,8 @@ func (c emailChange) pendingAddress(tx *models.Tx) (string, error) {
 	return "", err
 }
 
-// replace replaces the link of a pending change and queues its mail, within the limit of mails to
-// the address. It reports whether it did. Without a mail, the pending link stays valid.
+// replace replaces the link of a pending change and queues its mail. If the limit of mails to the
+// address is exceeded, it returns false and the pending link stays valid.
 //
 // It also writes the row of the pending link. If the staff member who started the change is removed
 // at the same time, the removal either ends the pending link first, or waits for this transaction and
@@ -113,7 +113,7 @@ func (s profileOperations) confirmByPassword(ctx context.Context, u models.User,
 	if u.Password == "" {
 		return nil
 	}
-	entered := ownPassword{limit: passwordOfLink, field: "password", value: password, event: audit.Event{UserID: u.ID, Client: client, Detail: "with the link of an email change"}}
+	entered := ownPassword{limit: wrongPasswordsOfLink, field: "password", value: password, event: audit.Event{UserID: u.ID, Client: client, Detail: "with the link of an email change"}}
 	return s.verifyOwnPassword(ctx, u, entered, client)
 }
 

@@ -20,8 +20,9 @@ func (s systemOperations) WriteEvents(ctx context.Context, report func(error)) {
 // FlushEvents writes the queued events of rejected requests now.
 func (s systemOperations) FlushEvents(ctx context.Context) error { return s.audit.Flush(ctx) }
 
-// recordRejectedLogin records a rejected login. Whether the name belongs to a user is found out
-// later. A client that has exceeded its own limit is no event of the account.
+// recordRejectedLogin records a rejected login. The user of the name is looked up later, outside
+// the request; see [audit.Log.RecordRejected]. Nothing is recorded if the client has exceeded its
+// own limit, because that does not concern the account.
 func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, err error) {
 	r := audit.Rejection{Event: audit.Event{Client: client}, FindUser: func(ctx context.Context) (int64, error) {
 		u, err := s.userOfLogin(ctx, name)
@@ -30,24 +31,8 @@ func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, 
 	switch {
 	case errors.Is(err, problem.New(problem.CredentialsInvalid)):
 		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.Norm, client.Network()}
-	case errors.Is(err, problem.New(problem.RateLimited)) && ratelimit.IsExceeded(err, loginOfAccount, loginOfKnown, passwordsOfUser):
+	case errors.Is(err, problem.New(problem.RateLimited)) && ratelimit.IsExceeded(err, loginFailuresOfName, loginFailuresOfKnownNetwork, rightPasswordsOfUser):
 		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{name.Norm}
-	default:
-		return
-	}
-	s.audit.RecordRejected(r)
-}
-
-// recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link, or
-// that a limit of such passwords is exceeded. The event is complete except for its kind.
-func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
-	subject := subjectOf(models.User{ID: e.UserID})
-	r := audit.Rejection{Event: e}
-	switch {
-	case errors.Is(err, problem.New(problem.ValidationFailed)):
-		r.Event.Kind, r.Subjects = models.EventPasswordWrong, []string{subject, e.Client.Network()}
-	case errors.Is(err, problem.New(problem.RateLimited)):
-		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{subject}
 	default:
 		return
 	}

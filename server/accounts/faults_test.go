@@ -296,7 +296,7 @@ func TestUnreachableDatabaseIsUnavailableAndRecovers(t *testing.T) {
 					t.Error("rows changed while the database was unavailable")
 				}
 				f.proxy.back()
-				f.allRecover(clients)
+				f.checkRecovery(clients)
 			})
 		}
 	})
@@ -336,9 +336,9 @@ func (f *faulty) allUnavailable(clients []*servertest.Client) {
 	f.far.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(f.t, http.StatusOK, "")
 }
 
-// allRecover checks that within the time to recover no answer is a 503 any more, and that every
+// checkRecovery checks that within the time to recover no answer is a 503 any more, and that every
 // token still works.
-func (f *faulty) allRecover(clients []*servertest.Client) {
+func (f *faulty) checkRecovery(clients []*servertest.Client) {
 	f.t.Helper()
 	back := time.Now()
 	for f.far.Anonymous().Do(http.MethodGet, "/readyz", nil).Status != http.StatusOK {
@@ -376,6 +376,6 @@ func TestFirstRequestsToSilentDatabaseTimeOutAlone(t *testing.T) {
 		}
 		wait.Wait()
 		f.proxy.back()
-		f.allRecover(clients)
+		f.checkRecovery(clients)
 	})
 }

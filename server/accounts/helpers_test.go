@@ -128,7 +128,7 @@ func (s *site) age(c *servertest.Client, by time.Duration) {
 	s.db.Exec(s.t, "UPDATE sessions SET rotated_at = ? WHERE id = ?", born.Add(-by), id(c))
 }
 
-func (s *site) row(c *servertest.Client) models.Live {
+func (s *site) row(c *servertest.Client) models.SessionWithUser {
 	s.t.Helper()
 	l, err := s.replicas[0].Store.Session(context.Background(), id(c))
 	must(s.t, err)
@@ -140,9 +140,9 @@ func (s *site) events(c *servertest.Client, kind string) int64 {
 	return s.db.Count(s.t, "SELECT COUNT(*) FROM events WHERE session_id = ? AND kind = ?", id(c), kind)
 }
 
-// patient refreshes again after a 503, as the contract says: a busy machine may not decide a
-// hundred refreshes in time.
-func patient(c *servertest.Client) *servertest.Response {
+// refreshPatiently refreshes again after a 503, as the contract says: a busy machine may not decide
+// a hundred refreshes in time.
+func refreshPatiently(c *servertest.Client) *servertest.Response {
 	for try := 0; ; try++ {
 		r := c.RefreshTokens()
 		if r.Status != http.StatusServiceUnavailable || try == 10 {
@@ -195,7 +195,7 @@ func (s *site) unchanged(call func()) {
 // input returns a refresh as the HTTP layer passes it on.
 func (s *site) input(c *servertest.Client) accounts.RefreshInput {
 	s.t.Helper()
-	location := map[token.Transport]accounts.TokenLocation{token.Body: accounts.Body, token.ServerHeld: accounts.AccessCookie}[c.Transport]
+	location := map[token.Transport]accounts.TokenLocation{token.Body: accounts.RequestBody, token.ServerHeld: accounts.AccessCookie}[c.Transport]
 	if location == "" {
 		location = accounts.RefreshCookie
 	}

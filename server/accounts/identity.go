@@ -6,20 +6,20 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-// newIdentity validates the address, the username and the names of a new user, and sets the
-// normalized forms. An empty username is left to [withUsername]. Errors: ValidationFailed.
-func newIdentity(u *models.User) error {
+// normalizeIdentity validates the address, the username and the names of a new user, and sets the
+// normalized forms. An empty username is left to [ensureUsername]. Errors: ValidationFailed.
+func normalizeIdentity(u *models.User) error {
 	var email, username error
-	u.EmailNorm, email = newEmail(u.Email)
+	u.EmailNorm, email = parseNewEmail(u.Email)
 	if u.Username != "" {
-		u.UsernameNorm, username = newName(u.Username)
+		u.UsernameNorm, username = parseNewUsername(u.Username)
 	}
-	return problem.Join(email, username, newNames(&u.FirstName, &u.LastName))
+	return problem.Join(email, username, checkPersonNames(&u.FirstName, &u.LastName))
 }
 
-// newName returns the normalized form of a username that a user wants to use. Errors:
+// parseNewUsername returns the normalized form of a username that a user wants to use. Errors:
 // ValidationFailed.
-func newName(name string) (string, error) {
+func parseNewUsername(name string) (string, error) {
 	norm, ok := names.ParseNewUsername(name)
 	if !ok {
 		return "", problem.Invalid("username", "format_invalid")
@@ -27,9 +27,9 @@ func newName(name string) (string, error) {
 	return norm, nil
 }
 
-// newEmail returns the normalized form of an address that a user wants to use. Errors:
+// parseNewEmail returns the normalized form of an address that a user wants to use. Errors:
 // ValidationFailed.
-func newEmail(address string) (string, error) {
+func parseNewEmail(address string) (string, error) {
 	norm, ok := names.ParseNewEmail(address)
 	if !ok {
 		return "", problem.Invalid("email", "format_invalid")
@@ -37,9 +37,9 @@ func newEmail(address string) (string, error) {
 	return norm, nil
 }
 
-// anyEmail returns the normalized form of an address that a user may already have. Errors:
+// parseEmail returns the normalized form of an address that a user may already have. Errors:
 // ValidationFailed.
-func anyEmail(address string) (string, error) {
+func parseEmail(address string) (string, error) {
 	norm, ok := names.NormalizeEmail(address)
 	if !ok {
 		return "", problem.Invalid("email", "format_invalid")
@@ -47,9 +47,10 @@ func anyEmail(address string) (string, error) {
 	return norm, nil
 }
 
-// newNames validates a first and a last name, unless they are nil. Errors: ValidationFailed.
-func newNames(first, last *string) error {
-	return problem.Join(newPersonName("first_name", first), newPersonName("last_name", last))
+// checkPersonNames validates a first and a last name, unless they are nil. Errors:
+// ValidationFailed.
+func checkPersonNames(first, last *string) error {
+	return problem.Join(checkPersonName("first_name", first), checkPersonName("last_name", last))
 }
 
 // ifChanged returns the wanted name, or nil if the user already has it: an existing name may
@@ -61,7 +62,7 @@ func ifChanged(present string, wanted *string) *string {
 	return wanted
 }
 
-func newPersonName(field string, name *string) error {
+func checkPersonName(field string, name *string) error {
 	if name != nil && !names.IsPersonName(*name) {
 		return problem.Invalid(field, "format_invalid")
 	}

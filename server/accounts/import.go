@@ -12,8 +12,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// DjangoUser is a row of Django's user table, unchanged, with NULL as the empty value. A time that
-// cannot be read is the zero time.
+// DjangoUser is a row of Django's user table, unchanged. NULL is the zero value of the member,
+// which is nil for a time. A time that cannot be read is the zero time.
 type DjangoUser struct {
 	ID                                             int64
 	Username, Email, FirstName, LastName, Password string
@@ -49,17 +49,17 @@ type ImportOptions struct {
 type Import struct {
 	ImportOptions
 
-	s                            operatorCommands
-	at                           time.Time
-	proofs                       proofs
-	given                        holders // in a dry run: the users so far, which the database does not have
-	lines                        [importRules]ImportLine
-	read, imported, here, tokens int
+	s                               operatorCommands
+	at                              time.Time
+	proofs                          proofs
+	planned                         holders // in a dry run: the users so far, which the database does not have
+	lines                           [importRules]ImportLine
+	read, imported, present, tokens int
 }
 
 // NewImport starts an import.
 func (s operatorCommands) NewImport(o ImportOptions) *Import {
-	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), given: newHolders()}
+	return &Import{ImportOptions: o, s: s, at: s.now(), proofs: newProofs(), planned: newHolders()}
 }
 
 // Begin reserves the ids up to the greatest one of the source for the import: users who sign up
@@ -81,8 +81,9 @@ func (i *Import) Begin(ctx context.Context, greatest int64) error {
 // ("remember me").
 const keepBlacklisted = 400 * 24 * time.Hour
 
-// Tokens records that tokens have been used, so that they are not accepted here. Call it before
-// Users: tokens are worthless until their users are imported. Errors: ServiceUnavailable.
+// Tokens records that tokens have been used, so that this server does not accept them. Call it
+// before Users: from the import of a user on, the server accepts those of the user's tokens that
+// are not recorded. Errors: ServiceUnavailable.
 func (i *Import) Tokens(ctx context.Context, batch []DjangoToken) error {
 	var used []models.OneTimeToken
 	for _, t := range batch {

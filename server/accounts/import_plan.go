@@ -12,11 +12,11 @@ import (
 	"example.com/accounts/server/names"
 )
 
-// holders records which user has a name: an existing user, or one from an earlier row of the same
-// run.
+// holders records which ids and names are taken, by existing users or by users from earlier rows of
+// the same run.
 type holders struct {
-	ids   map[int64]bool // whether the user was imported
-	names map[[16]byte]int64
+	ids   map[int64]bool     // by id of a user: whether the user was imported
+	names map[[16]byte]int64 // by nameKey: the id of the user with the name
 }
 
 func newHolders() holders { return holders{map[int64]bool{}, map[[16]byte]int64{}} }
@@ -51,8 +51,8 @@ type importPlan struct {
 	users    []models.User
 	events   []models.Event
 	findings []finding
-	here     int
-	deleted  []int64 // the users of the batch that were deleted here
+	present  int
+	deleted  []int64 // the users of the batch that were deleted from this service
 }
 
 func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
@@ -71,11 +71,11 @@ func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, err
 			norms = append(norms, c.email)
 		}
 	}
-	here, err := i.s.store.NameHolders(ctx, ids, norms)
+	existing, err := i.s.store.NameHolders(ctx, ids, norms)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range here {
+	for _, u := range existing {
 		p.before.add(u)
 	}
 	if p.deleted, err = i.s.store.DeletedUsers(ctx, ids); err != nil {
@@ -101,7 +101,7 @@ func (p *importPlan) holder(kind, norm string) int64 {
 	if id, ok := p.before.names[key]; ok {
 		return id
 	}
-	return p.i.given.names[key]
+	return p.i.planned.names[key]
 }
 
 func (p *importPlan) report(rule importRule, id int64) {
@@ -117,18 +117,18 @@ type importCandidate struct {
 
 type candidateName struct {
 	name, norm string
-	rule       importRule // reported if the user gets this name; importRules for none
+	rule       importRule // reported if the user gets this name; noRule for none
 }
 
-// newCandidate returns the names that the user of a row can get. The present username comes first if
-// the user can log in with it, even if it could not be chosen here. A username with an @ gets no
-// -ID: the result could be another person's address.
+// newCandidate returns the names that the user of a row can get. The username in Django comes first
+// if a user can log in with it, even if a new user could not choose it. The next one is the same
+// username with -ID, unless it contains an @: the result could be another person's address.
 func newCandidate(row DjangoUser) importCandidate {
 	c := importCandidate{row: row}
 	c.email, _ = names.NormalizeEmail(strings.TrimSpace(row.Email))
 	id := "-" + strconv.FormatInt(row.ID, 10)
 	made := usernameMade
-	if c.addUsername(row.Username, importRules) {
+	if c.addUsername(row.Username, noRule) {
 		made = usernameTaken
 		if !strings.Contains(row.Username, "@") {
 			c.addUsername(truncate(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
@@ -152,16 +152,16 @@ func (c *importCandidate) addUsername(name string, rule importRule) bool {
 func (p *importPlan) planUser(c importCandidate) {
 	id := c.row.ID
 	if imported, _ := p.existing(id); imported {
-		p.here++
+		p.present++
 		return
 	}
 	free := slices.IndexFunc(c.usernames, func(n candidateName) bool { return p.holder(asUsername, n.norm) == 0 })
-	if rule := p.refusal(id, free >= 0); rule != importRules {
+	if rule := p.refusal(id, free >= 0); rule != noRule {
 		p.report(rule, id)
 		return
 	}
 	name := c.usernames[free]
-	if name.rule != importRules {
+	if name.rule != noRule {
 		p.report(name.rule, id)
 	}
 	epoch := randomEpoch()
@@ -178,12 +178,12 @@ func (p *importPlan) planUser(c importCandidate) {
 // existing reports whether there is a user with the id, and whether that user was imported.
 func (p *importPlan) existing(id int64) (imported, exists bool) {
 	if imported, exists = p.before.ids[id]; !exists {
-		imported, exists = p.i.given.ids[id]
+		imported, exists = p.i.planned.ids[id]
 	}
 	return imported, exists
 }
 
-// refusal returns the rule that excludes a user from the import, or importRules if none does.
+// refusal returns the rule that excludes a user from the import, or noRule if none does.
 func (p *importPlan) refusal(id int64, hasFreeName bool) importRule {
 	_, exists := p.existing(id)
 	switch {
@@ -196,7 +196,7 @@ func (p *importPlan) refusal(id int64, hasFreeName bool) importRule {
 	case !hasFreeName:
 		return refusedUsername
 	}
-	return importRules
+	return noRule
 }
 
 // MaxImportedID is the greatest id that is imported. JSON numbers are exact up to 2^53, and users

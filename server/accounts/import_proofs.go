@@ -32,8 +32,8 @@ func (p proofs) add(a DjangoAddress) {
 	}
 }
 
-// isProvedElsewhere reports whether another user has verified the address and this one has not. The other
-// user may be imported later and must find the address free.
+// isProvedElsewhere reports whether another user has verified the address and this one has not. The
+// other user may be imported later and must find the address free.
 func (p proofs) isProvedElsewhere(id int64, norm string) bool {
 	owner, ok := p.owners[nameKey(asEmail, norm)]
 	return ok && owner != id && !p.verified[proofKey(id, norm)]

@@ -7,7 +7,7 @@ type importRule int
 const (
 	madeSuperuser importRule = iota
 	madeStaff
-	roleLeft
+	roleNotImported
 	addressUnproved
 	withoutAddress
 	nameIsAddress
@@ -27,13 +27,16 @@ const (
 	refusedIDTaken
 	refusedDeleted
 	refusedUsername
-	importRules
+	importRules // the number of rules
 )
+
+// noRule means that no rule applies.
+const noRule = importRules
 
 var importTexts = [importRules]string{
 	madeSuperuser:          "superuser in Django: is a superuser with every permission",
 	madeStaff:              "staff in Django: can manage ordinary users, whatever the Django permissions were",
-	roleLeft:               "superuser or staff in Django, address not verified: imported without the role; when the address is verified, a superuser can grant it; see --help",
+	roleNotImported:        "superuser or staff in Django, address not verified: imported without the role; when the address is verified, a superuser can grant it; see --help",
 	addressUnproved:        "e-mail address not verified in Django: imported as not verified; the user can log in, but gets no notices until a password reset by mail verifies the address",
 	withoutAddress:         "e-mail address empty or not valid: imported without one",
 	nameIsAddress:          "username is an e-mail address, and the user has no address: after another user verifies that address, it logs in that user instead",
@@ -65,26 +68,26 @@ type ImportLine struct {
 
 const importIDs = 10 // the most ids in a line
 
-// ImportReport counts the users and tokens that were read, imported or left out so far. Here is the
-// number of users that an earlier run had imported already. Met lists the rules that changed users
-// who were imported, and Refused lists the rules that kept users from being imported.
+// ImportReport counts the users and tokens that were read, imported or left out so far. Present is
+// the number of users that an earlier run had imported already. Changed lists the rules that
+// changed users who were imported, and Refused lists the rules that kept users from being imported.
 type ImportReport struct {
-	Read, Imported, Here, Tokens int
-	Met, Refused                 []ImportLine
+	Read, Imported, Present, Tokens int
+	Changed, Refused                []ImportLine
 }
 
 // LeftOut returns how many users were not imported.
-func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Here }
+func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Present }
 
 // Report returns the report of the users and tokens so far.
 func (i *Import) Report() ImportReport {
-	r := ImportReport{Read: i.read, Imported: i.imported, Here: i.here, Tokens: i.tokens}
+	r := ImportReport{Read: i.read, Imported: i.imported, Present: i.present, Tokens: i.tokens}
 	for rule, line := range i.lines {
 		line.Text = importTexts[rule]
 		switch {
 		case line.Count == 0:
 		case importRule(rule) < refusedID:
-			r.Met = append(r.Met, line)
+			r.Changed = append(r.Changed, line)
 		default:
 			r.Refused = append(r.Refused, line)
 		}
@@ -93,7 +96,7 @@ func (i *Import) Report() ImportReport {
 }
 
 func (i *Import) count(p *importPlan, read int) {
-	i.read, i.imported, i.here = i.read+read, i.imported+len(p.users), i.here+p.here
+	i.read, i.imported, i.present = i.read+read, i.imported+len(p.users), i.present+p.present
 	for _, f := range p.findings {
 		line := &i.lines[f.rule]
 		line.Count++
@@ -103,7 +106,7 @@ func (i *Import) count(p *importPlan, read int) {
 	}
 	if i.Dry {
 		for _, u := range p.users {
-			i.given.add(u)
+			i.planned.add(u)
 		}
 	}
 }

@@ -11,15 +11,16 @@ import (
 	"example.com/accounts/server/names"
 )
 
-// setRole grants the role of the Django user if the user's address is verified: superusers decide by
-// the address whom they trust, and a stranger can have typed a colleague's. Each granted role has a
-// line in the report, so that the operator sees every privilege that the source grants.
+// setRole grants the role of the Django user if the user's address is verified. Without that, a
+// stranger who has typed a colleague's address could have been given the colleague's role. Each
+// granted role has a line in the report, so that the operator sees every privilege that the source
+// grants.
 func (p *importPlan) setRole(u *models.User, row DjangoUser) {
 	switch {
 	case !row.IsStaff && !row.IsSuperuser:
 		return
 	case u.EmailVerifiedAt == nil:
-		p.report(roleLeft, u.ID)
+		p.report(roleNotImported, u.ID)
 		return
 	case row.IsSuperuser:
 		p.report(madeSuperuser, u.ID)
@@ -95,8 +96,8 @@ func cleanName(name string) string {
 	return name
 }
 
-// plausibleTime returns a time in UTC, and reports whether it is plausible: from 1970 until now, with a
-// day's tolerance for the time zone of the clock that wrote it.
+// plausibleTime returns a time in UTC, and reports whether it is plausible: from 1970 until now,
+// with a day's tolerance for the time zone of the clock that wrote it. A missing time is plausible.
 func (p *importPlan) plausibleTime(t *time.Time) (*time.Time, bool) {
 	if t == nil {
 		return nil, true

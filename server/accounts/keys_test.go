@@ -59,7 +59,7 @@ func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Cli
 			c.RefreshTokens().Want(t, http.StatusOK, "")
 			c.Profile().Want(t, http.StatusOK, "")
 			for _, each := range steps[i-1 : i+1] { // a verifier can use the published keys of either replica
-				published(t, each, c)
+				checkKeyPublished(t, each, c)
 			}
 		}
 	}
@@ -69,9 +69,9 @@ func rotate(t *testing.T, s *site, steps []*servertest.Server, c *servertest.Cli
 	c.Copy().RefreshTokens().Want(t, http.StatusOK, "")
 }
 
-// published checks that a replica's key set contains the key of the client's access token, and only
-// public keys.
-func published(t *testing.T, r *servertest.Server, c *servertest.Client) {
+// checkKeyPublished checks that a replica's key set contains the key of the client's access token,
+// and only public keys.
+func checkKeyPublished(t *testing.T, r *servertest.Server, c *servertest.Client) {
 	t.Helper()
 	access := c.Access
 	if access == "" {

@@ -27,8 +27,9 @@ func (l LegacySecrets) tokens(now func() time.Time) sessions.LegacyTokens {
 
 // isAsImported reports whether the user was imported and is still in the epoch of the import. Since
 // then, the password has not been changed, the sessions have not all been revoked, and the user has
-// not been deactivated. Each of these also revokes the tokens of the Django service. The epoch of
-// the import never changes, and the login is guarded by the epoch of the user.
+// not been deactivated. Each of these also revokes the tokens of the Django service. ImportedEpoch
+// never changes. The transaction of the login checks the user's epoch again, so the session begins
+// only if the result is still true.
 func isAsImported(u models.User) bool {
 	return u.ImportedEpoch != nil && *u.ImportedEpoch == u.SessionEpoch
 }

@@ -91,7 +91,7 @@ func TestExchangeFailsIfTokenExpiresWhileItWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			by := map[string]time.Duration{"its own end": 10 * time.Minute, "the day": time.Hour}[name]
-			c, err := r.Service.ExchangeableCredential(accounts.Body, raw)
+			c, err := r.Service.ExchangeableCredential(accounts.RequestBody, raw)
 			must(t, err)
 			r.Clock.Advance(by)
 			defer r.Clock.Advance(-by)

@@ -21,7 +21,7 @@ func (s linkTokens) requestLink(ctx context.Context, kind mail.Kind, email strin
 	if err := s.outbox.CheckBacklog(ctx, kind); err != nil {
 		return err
 	}
-	norm, err := anyEmail(email)
+	norm, err := parseEmail(email)
 	if err != nil {
 		return err
 	}

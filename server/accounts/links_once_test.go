@@ -13,9 +13,9 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// atOnce makes n calls at once, over all replicas, and returns how many succeeded. The others must
-// return one of the codes.
-func (s *site) atOnce(n int, call func(service *accounts.Service) error, codes ...problem.Code) int64 {
+// callAtOnce makes n calls at once, over all replicas, and returns how many succeeded. The others
+// must return one of the codes.
+func (s *site) callAtOnce(n int, call func(service *accounts.Service) error, codes ...problem.Code) int64 {
 	s.t.Helper()
 	var succeeded atomic.Int64
 	var wait sync.WaitGroup
@@ -54,7 +54,7 @@ func TestResetLinkWorksOnce(t *testing.T) {
 		s.db.Exec(t, `INSERT INTO one_time_tokens (id, purpose, hash, user_id, email, email_norm, username, first_name, last_name, locale, password, created_at, expires_at)
 			SELECT '0123456789abcdef', 'verify', '0123456789abcdef', user_id, email, email_norm, '', '', '', '', '', created_at, expires_at FROM one_time_tokens WHERE user_id = ? AND purpose = 'reset'`, s.user.ID)
 		before := userOf(t, r, s.user.ID)
-		won := s.atOnce(8, func(service *accounts.Service) error {
+		won := s.callAtOnce(8, func(service *accounts.Service) error {
 			return service.ConfirmPasswordReset(t.Context(), link, "another horse battery", accounts.Client{})
 		}, problem.LinkInvalid)
 		after := userOf(t, r, s.user.ID)
@@ -81,7 +81,7 @@ func TestRegistrationLinksCreateOneUser(t *testing.T) {
 			links = append(links, servertest.Token(t, r.Mails.Wait(t, "new@example.com", n+1)))
 		}
 		var turn atomic.Int64
-		s.atOnce(8, func(service *accounts.Service) error {
+		s.callAtOnce(8, func(service *accounts.Service) error {
 			_, _, err := service.VerifyEmail(t.Context(), accounts.VerifyInput{Token: links[turn.Add(1)%2], Password: secret, Transport: accounts.BodyTokens})
 			return err
 		}, problem.LinkInvalid)
@@ -117,7 +117,7 @@ func TestConcurrentCancelEmailChangeEndsItOnce(t *testing.T) {
 		c := r.Login(s.user, accounts.Hybrid)
 		startChange(t, r, c, "moved@example.com")
 		p, before := principal(t, r, c), userOf(t, r, s.user.ID)
-		n := s.atOnce(4, func(service *accounts.Service) error {
+		n := s.callAtOnce(4, func(service *accounts.Service) error {
 			return service.CancelEmailChange(t.Context(), p, accounts.Client{})
 		})
 		events := s.db.Count(t, "SELECT COUNT(*) FROM events WHERE user_id = ? AND kind = 'email_change_canceled'", s.user.ID)

@@ -14,13 +14,14 @@ import (
 	"example.com/accounts/server/ratelimit"
 )
 
-// verifyLogin verifies the password of a login within the rate limits of the name and the client. It
-// also returns a stronger hash, or an empty string, and the time until which the client's network is
-// known for the name. Errors: CredentialsInvalid, RateLimited, ServiceUnavailable.
-func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash models.PasswordHash, known time.Time, err error) {
-	attempt, known, err := s.loginAttempt(ctx, name.Norm, in.Client)
+// verifyLogin verifies the password of a login within the rate limits of the name and the client.
+// rehash is a stronger hash to replace the stored one, or empty. knownUntil is the time until which
+// the client's network is known for the name, or zero. Errors: CredentialsInvalid, RateLimited,
+// ServiceUnavailable.
+func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name names.Login) (u models.User, rehash models.PasswordHash, knownUntil time.Time, err error) {
+	attempt, knownUntil, err := s.loginAttempt(ctx, name.Norm, in.Client)
 	if err != nil {
-		return u, "", known, s.limitError(err)
+		return u, "", knownUntil, s.limitError(err)
 	}
 	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
 		u, rehash, err = s.checkPassword(ctx, name, in.Password, in.Client)
@@ -31,11 +32,11 @@ func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name 
 	})
 	switch {
 	case err != nil:
-		return u, "", known, s.limitError(err)
+		return u, "", knownUntil, s.limitError(err)
 	case !right:
-		return u, "", known, problem.New(problem.CredentialsInvalid)
+		return u, "", knownUntil, problem.New(problem.CredentialsInvalid)
 	}
-	return u, rehash, known, nil
+	return u, rehash, knownUntil, nil
 }
 
 // loginAttempt returns the limits of a login: those of the client and that of the name. Every name
@@ -51,44 +52,45 @@ func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name 
 // owner's network can see that it has more guesses than elsewhere, and so that the name exists.
 //
 // It also returns the time until which the client's network is known for the name, or zero. Errors:
-// *ratelimit.Exceeded if the client has just been rejected, those of the store.
+// *ratelimit.Exceeded if the limiter remembers that the client has exceeded a limit, those of the
+// store.
 func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Client) (ratelimit.Attempt, time.Time, error) {
-	perName := s.settings.LoginFailuresPerAccount
+	limit := s.settings.LoginFailuresPerAccount
 	a := ratelimit.Attempt{
-		Secret:   []models.RateLimitUse{perName.For(loginOfAccount, name)},
-		Client:   s.settings.LoginFailuresPerClient.ForClient(loginOfClient, c.Network(), c.WideNetwork()),
-		Verified: s.usesOfVerifiedPassword(c),
+		Secret:   []models.RateLimitUse{limit.For(loginFailuresOfName, name)},
+		Client:   s.settings.LoginFailuresPerClient.ForClient(loginFailuresOfClient, c.Network(), c.WideNetwork()),
+		Verified: s.verifiedPasswordUses(c),
 	}
 	if err := s.limiter.AllowFromMemory(slices.Concat(a.Client, a.Verified)...); err != nil {
 		return a, time.Time{}, err
 	}
-	if perName.N == 0 { // then a known network makes no difference
+	if limit.N == 0 { // then a known network makes no difference
 		return a, time.Time{}, nil
 	}
-	known, err := s.limiter.KnownNetwork(ctx, name, c.Network())
-	if !known.IsZero() {
-		own := perName.For(loginOfKnown, nameAndNetwork(name, c))
+	knownUntil, err := s.limiter.KnownNetwork(ctx, name, c.Network())
+	if !knownUntil.IsZero() {
+		own := limit.For(loginFailuresOfKnownNetwork, nameAndNetwork(name, c))
 		a.Secret = []models.RateLimitUse{own, a.Secret[0]}
 	}
-	return a, known, err
+	return a, knownUntil, err
 }
 
 func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Network() }
 
-// addKnownNetwork records that the owner has used the client's network. known is until when the
-// network is already recorded as known.
-func (s *core) addKnownNetwork(ctx context.Context, u models.User, c Client, known time.Time) {
+// addKnownNetwork records that the owner has used the client's network. knownUntil is the time
+// until which the network is already recorded as known.
+func (s *core) addKnownNetwork(ctx context.Context, u models.User, c Client, knownUntil time.Time) {
 	if s.settings.LoginFailuresPerAccount.N == 0 {
 		return
 	}
 	// An error is ignored: the login or the reset has succeeded, and without the record the next
 	// login has only the common limit.
-	_ = s.limiter.AddKnownNetwork(ctx, u, c.Network(), known)
+	_ = s.limiter.AddKnownNetwork(ctx, u, c.Network(), knownUntil)
 }
 
 // networkRateLimits returns the ids of the limits that the client's network has for the names of a user.
 func networkRateLimits(u models.User, c Client) []uuid.UUID {
 	return []uuid.UUID{
-		ratelimit.ID(loginOfKnown, nameAndNetwork(u.UsernameNorm, c)), ratelimit.ID(loginOfKnown, nameAndNetwork(u.EmailNorm, c)),
+		ratelimit.ID(loginFailuresOfKnownNetwork, nameAndNetwork(u.UsernameNorm, c)), ratelimit.ID(loginFailuresOfKnownNetwork, nameAndNetwork(u.EmailNorm, c)),
 	}
 }

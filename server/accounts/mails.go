@@ -15,8 +15,9 @@ func (s systemOperations) SendMails(ctx context.Context, sender mail.Sender, rep
 	s.outbox.Send(ctx, sender, report)
 }
 
-// recipientLimit returns the rate limit of mails that anyone can request for an address, because it
-// may be another person's mailbox. The answer to the request is the same without a mail.
+// recipientLimit returns the rate limit of mails that anyone can request for an address, which may
+// be another person's mailbox. If the limit is exceeded, the request is answered as usual, and no
+// mail is queued.
 //
 // Resets and resends each have a limit of their own. Otherwise an attacker who signs up with the
 // owner's address again and again would keep the owner from a password reset, and an attacker who
@@ -31,8 +32,8 @@ func (s linkTokens) recipientLimit(kind mail.Kind, emailNorm string) models.Rate
 	return s.settings.MailsPerRecipient.For(mailsTo+group, emailNorm)
 }
 
-// answerMailRequest returns the answer to a request for a mail. It is the same if a rate limit
-// prevented the mail.
+// answerMailRequest returns the error that answers a request for a mail. The answer does not reveal
+// queued, which is false if a rate limit prevented the mail.
 func (s linkTokens) answerMailRequest(queued bool, err error) error {
 	if err != nil {
 		return problem.FromStore(err)

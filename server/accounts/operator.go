@@ -52,7 +52,7 @@ func (s operatorCommands) newUser(n NewUser) (models.User, error) {
 	if n.Username == "" { // a generated one would surprise the operator
 		username = problem.Invalid("username", "required")
 	}
-	identity := newIdentity(&u) // first, because the password is compared with the names
+	identity := normalizeIdentity(&u) // first, because the password is compared with the names
 	return u, problem.Join(username, identity, s.checkNewPassword(n.Password, u))
 }
 
@@ -74,7 +74,7 @@ func (s operatorCommands) SetPassword(ctx context.Context, username, password st
 		}
 		event := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID}
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
-			now, err := lockUnchanged(tx, u, inSameEpoch)
+			now, err := lockUnchanged(tx, u, isInSameEpoch)
 			if err != nil {
 				return err
 			}

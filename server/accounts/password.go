@@ -9,11 +9,8 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
-	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/problem"
-	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
 )
 
@@ -23,45 +20,6 @@ type passwordOperations struct {
 	userLookup
 	passwordChecks
 	linkTokens
-}
-
-// passwordWrong returns the error for a wrong present password of a signed-in user. It is never a
-// 401, because clients respond to that with a refresh.
-func passwordWrong(field string) error { return problem.Invalid(field, "password_wrong") }
-
-// confirmPassword verifies the password of a signed-in user again, before an operation that a
-// stolen session must not permit. It returns the user with the password hash. Errors:
-// ValidationFailed (required, password_wrong), SessionRevoked, RateLimited, ServiceUnavailable.
-func (s passwordChecks) confirmPassword(ctx context.Context, p Principal, field, password string, client Client) (models.User, error) {
-	u, err := s.userOf(ctx, p)
-	if err != nil {
-		return u, err
-	}
-	entered := ownPassword{limit: passwordOfUser, field: field, value: password, event: audit.Event{UserID: u.ID, SessionID: p.Session.ID, Client: client}}
-	return u, s.verifyOwnPassword(ctx, u, entered, client)
-}
-
-// ownPassword is the present password that a user has entered in a field of a request.
-type ownPassword struct {
-	limit        string // the kind of limit that wrong passwords count for
-	field, value string
-	event        audit.Event // without a kind, to record a wrong password
-}
-
-// verifyOwnPassword verifies the present password of a user within the limits of the user and the
-// client, and records a wrong one. Errors: ValidationFailed (required, password_wrong), RateLimited,
-// ServiceUnavailable.
-func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p ownPassword, client Client) error {
-	if p.value == "" {
-		return problem.Invalid(p.field, "required")
-	}
-	failure := s.settings.LoginFailuresPerAccount.For(p.limit, subjectOf(u))
-	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
-	if err == nil {
-		err = s.allow(ctx, s.passwordRight(u))
-	}
-	s.recordRejectedPassword(p.event, err)
-	return err
 }
 
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,
@@ -74,44 +32,6 @@ func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error
 		return u, problem.New(problem.SessionRevoked)
 	}
 	return u, problem.FromStore(err)
-}
-
-// comparePassword returns the index of the hash that the password matches. Wrong passwords count
-// against the limits, so that an attacker with a stolen session or mailbox cannot find the password
-// by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
-func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...models.PasswordHash) (which int, err error) {
-	if err := s.checkHashQueue(client); err != nil {
-		return 0, err
-	}
-	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.usesOfVerifiedPassword(client)}
-	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
-		which, right, err = s.matchingHash(ctx, client, password, hashes)
-		return right, err
-	})
-	switch {
-	case err != nil:
-		return 0, s.limitError(err)
-	case !right:
-		return 0, passwordWrong(field)
-	}
-	return which, nil
-}
-
-// matchingHash returns the index of the hash that the password matches. Errors: ServiceUnavailable
-// if the password was not verified.
-func (s passwordChecks) matchingHash(ctx context.Context, client Client, password string, hashes []models.PasswordHash) (which int, ok bool, err error) {
-	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash.Reveal(), password)
-		switch {
-		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
-			s.count(metrics.HashUnusable)
-		case err != nil:
-			return 0, false, hashError(err)
-		case ok:
-			return i, true, nil
-		}
-	}
-	return 0, false, nil
 }
 
 // explainConflict returns the error of a change whose user has changed since the password was
@@ -139,7 +59,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
 	// list's or a stranger's.
-	changes := s.settings.RareActionsPerUser.For(passwordChanges, subjectOf(u))
+	changes := s.settings.RareActionsPerUser.For(passwordChangesOfUser, subjectOf(u))
 	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
@@ -167,9 +87,9 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)
 	changed := audit.Event{Kind: models.EventPasswordChanged, UserID: u.ID, SessionID: p.Session.ID, Client: n.Client}
 	err = s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
-		return runSteps(
+		return runUntilError(
 			func() error {
-				now, err := lockUnchanged(tx, u, inSameEpoch)
+				now, err := lockUnchanged(tx, u, isInSameEpoch)
 				if err != nil {
 					return err
 				}
@@ -194,9 +114,9 @@ func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
 	return err == nil
 }
 
-// RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an account
-// is checked when the mail is sent: the request does the same for every address, and so takes the
-// same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
+// RequestPasswordReset queues a mail with a link to set a new password. Whether the address has an
+// account is checked when the mail is sent: the request does the same for every address, and so
+// takes the same time. Errors: ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) RequestPasswordReset(ctx context.Context, email string, client Client) error {
 	return s.requestLink(ctx, mail.Reset, email, client)
 }
@@ -286,7 +206,7 @@ func (s passwordOperations) recoverAccount(tx *models.Tx, u models.User, hash mo
 	}
 	limits := append(ownRateLimits(u), networkRateLimits(u, client)...)
 	notice := s.outbox.NewMailTo(after, mail.PasswordChanged, client)
-	return after, runSteps(
+	return after, runUntilError(
 		func() error {
 			return changeUser(tx, u, patch, audit.Event{Kind: models.EventPasswordReset, UserID: u.ID, Client: client})
 		},

@@ -40,7 +40,7 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	}
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
-	renames := s.renames(p, c)
+	renames := s.renameUses(p, c)
 	if err := s.allow(ctx, renames...); err != nil {
 		return UserDetail{}, err
 	}
@@ -63,11 +63,11 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	return s.GetProfile(ctx, p)
 }
 
-// renames returns the uses of rate limits by a change of the username. Each adds an entry to the
-// security log and takes away the name by which others find this user. Attempts are counted before
-// they are made, and a username that is taken counts too, so that a user cannot find out which
-// usernames are taken.
-func (s profileOperations) renames(p Principal, c ProfileChange) []models.RateLimitUse {
+// renameUses returns the uses of rate limits by a change of the username, or nil if the username
+// stays. Renames are limited, because each adds an entry to the security log and takes away the
+// name by which others find this user. A rename is counted before it is tried, and also counts if
+// the username is taken, so that a user cannot find out which usernames are taken.
+func (s profileOperations) renameUses(p Principal, c ProfileChange) []models.RateLimitUse {
 	if c.Username == nil {
 		return nil
 	}
@@ -75,9 +75,9 @@ func (s profileOperations) renames(p Principal, c ProfileChange) []models.RateLi
 }
 
 // mayRecordProfile reports whether a change of the names or the language is recorded. Such changes
-// are not limited, but their events are: a change above that limit is made without an event.
+// are not limited, but their events are: a change beyond that limit is made without an event.
 func (s profileOperations) mayRecordProfile(ctx context.Context, p Principal, c ProfileChange) bool {
-	return len(audit.ProfileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileOfUser)
+	return len(audit.ProfileChanges(p.User, c.apply(p.User))) > 0 && s.mayRecord(ctx, p.User, profileEventsOfUser)
 }
 
 // patch checks the change of a user's profile and returns it for the store. Errors:
@@ -87,15 +87,15 @@ func (c ProfileChange) patch(u models.User) (models.UserPatch, error) {
 	var username error
 	if c.Username != nil {
 		var norm string
-		if norm, username = newName(*c.Username); username == nil {
+		if norm, username = parseNewUsername(*c.Username); username == nil {
 			patch.UsernameNorm = &norm
 		}
 	}
-	return patch, problem.Join(username, newNames(ifChanged(u.FirstName, c.FirstName), ifChanged(u.LastName, c.LastName)))
+	return patch, problem.Join(username, checkPersonNames(ifChanged(u.FirstName, c.FirstName), ifChanged(u.LastName, c.LastName)))
 }
 
-// differing returns the change without the members that the user already has.
-func (c ProfileChange) differing(u models.User) ProfileChange {
+// onlyChanged returns the change without the members that the user already has.
+func (c ProfileChange) onlyChanged(u models.User) ProfileChange {
 	return ProfileChange{
 		Username: ifChanged(u.Username, c.Username), FirstName: ifChanged(u.FirstName, c.FirstName), LastName: ifChanged(u.LastName, c.LastName),
 		Locale: ifChanged(u.Locale, c.Locale),
@@ -108,10 +108,10 @@ func (c ProfileChange) apply(u models.User) models.User {
 	return u
 }
 
-// blankProfile returns the change of a user to a generated username without other data, and the user
-// after it.
+// blankProfile returns the patch that clears a user's profile, and the user after that change: with
+// a generated username, and without names and language.
 func blankProfile(u models.User) (models.UserPatch, models.User) {
-	username, none := withUsername(&models.User{}).Username, ""
+	username, none := ensureUsername(&models.User{}).Username, ""
 	c := ProfileChange{Username: &username, FirstName: &none, LastName: &none, Locale: &none}
 	patch, _ := c.patch(u) // a generated username is valid
 	after := c.apply(u)
@@ -217,7 +217,7 @@ func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models
 // that address is informed. Errors: ValidationFailed, SessionRevoked, RateLimited,
 // ServiceUnavailable.
 func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email string, client Client) error {
-	norm, err := newEmail(email)
+	norm, err := parseNewEmail(email)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (s profileOperations) ChangeEmail(ctx context.Context, p Principal, email s
 			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
-			now, err := lockUnchanged(tx, u, inSameEpoch)
+			now, err := lockUnchanged(tx, u, isInSameEpoch)
 			if err != nil {
 				return err
 			}
@@ -256,7 +256,7 @@ func (s profileOperations) CancelEmailChange(ctx context.Context, p Principal, c
 	err := s.changePendingEmail(ctx, p, func(u models.User, pending models.OneTimeToken) error {
 		canceled := audit.Event{Kind: models.EventEmailChangeCanceled, UserID: u.ID, SessionID: p.Session.ID, Client: client, Detail: "to " + mail.Mask(pending.Email)}
 		return s.forUser(p).Tx(ctx, func(tx *models.Tx) error {
-			now, err := lockUnchanged(tx, u, inSameEpoch)
+			now, err := lockUnchanged(tx, u, isInSameEpoch)
 			if err != nil {
 				return err
 			}
@@ -292,7 +292,7 @@ func (s profileOperations) ResendEmailChange(ctx context.Context, p Principal, c
 			if err := ratelimit.Count(tx, c.limits...); err != nil {
 				return err
 			}
-			if err := lockManaged(tx, u, inSameEpoch); err != nil {
+			if err := lockWithoutChange(tx, u, isInSameEpoch); err != nil {
 				return err
 			}
 			queued, err = c.replace(tx, pending, limit)
@@ -325,9 +325,9 @@ func (s profileOperations) changePendingEmail(ctx context.Context, p Principal, 
 // and the victim opens the link. Without the password, that click would verify the address for the
 // stranger's account. Users without a password, such as invited ones, confirm with the token alone.
 //
-// The token is verified first, so that a caller without one learns nothing about a user, and
-// used last, so that a wrong password does not use it up. Guesses at the password count like
-// those of the signed-in user, so that many links do not permit more guesses.
+// The token is verified first, so that a caller without one learns nothing about a user, and used
+// last, so that a wrong password does not use it up. Wrong passwords count per user and not per
+// link, so that many links do not permit more guesses.
 //
 // Errors: LinkInvalid (also if another user has the address by now), ValidationFailed (required,
 // password_wrong), RateLimited, ServiceUnavailable.

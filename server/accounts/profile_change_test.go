@@ -25,8 +25,8 @@ func TestProfileChangeKnowsEachOfItsMembers(t *testing.T) {
 			if reflect.ValueOf(after).FieldByName(name).String() != value {
 				t.Errorf("the user after the change is %+v", after)
 			}
-			if c.differing(models.User{}) != c || c.differing(after) != (ProfileChange{}) {
-				t.Error("differing does not compare the member with the user's")
+			if c.onlyChanged(models.User{}) != c || c.onlyChanged(after) != (ProfileChange{}) {
+				t.Error("onlyChanged does not compare the member with the user's")
 			}
 			if events := append(audit.UsernameChange(models.User{}, after), audit.ProfileChanges(models.User{}, after)...); len(events) != 1 {
 				t.Errorf("the recorded changes are %+v", events)

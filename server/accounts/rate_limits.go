@@ -19,10 +19,10 @@ import (
 // Limits are the rate limits of actions that strangers can cause. They are counted in the database
 // for all replicas together. None locks an account for good.
 type Limits struct {
-	LoginFailuresPerAccount ratelimit.Limit
+	LoginFailuresPerAccount ratelimit.Limit // wrong passwords for a name, a user or a mailbox; each kind is counted separately
 	LoginFailuresPerClient  ratelimit.Limit
 	PasswordsPerClient      ratelimit.Limit // passwords verified, right or wrong
-	PasswordsPerUser        ratelimit.Limit // right passwords of a user
+	PasswordsPerUser        ratelimit.Limit // right passwords of a user, for logins and elsewhere
 	RegistrationsPerClient  ratelimit.Limit // also the requests for a mail; each kind is counted separately
 	ConfirmationsPerClient  ratelimit.Limit
 	RareActionsPerUser      ratelimit.Limit // each kind is counted separately
@@ -32,47 +32,35 @@ type Limits struct {
 
 // Kinds of rate limits. Those of clients are completed by [ratelimit.Limit.ForClient].
 const (
-	loginOfAccount  = "login_account"
-	loginOfKnown    = "login_known"
-	loginOfClient   = "login"
-	passwordsOf     = "passwords"
-	passwordsOfUser = "passwords_user"
-	passwordOfUser  = "password_user"
-	passwordOfLink  = "password_link"
-	confirmOfClient = "confirm"
-	changesOfUser   = "email_change_user"
-	passwordChanges = "password_change_user"
-	renamesOfUser   = "username_user"
-	exportsOfUser   = "export_user"
-	gracedOfUser    = "refresh_graced_user"
-	profileOfUser   = "profile_user" // events, not changes
-	mailsTo         = "mail_"        // a prefix of the group of kinds
-	resets          = "reset"        // a group
-	mailsOfStaff    = "mail_staff_member"
+	loginFailuresOfName         = "login_account" // of a name as typed
+	loginFailuresOfKnownNetwork = "login_known"   // of a name, by clients in one network that is known for it
+	loginFailuresOfClient       = "login"
+	verifiedPasswordsOfClient   = "passwords" // right or wrong
+	rightPasswordsOfUser        = "passwords_user"
+	wrongPasswordsOfUser        = "password_user" // of a signed-in user
+	wrongPasswordsOfLink        = "password_link" // with the links to a mailbox
+	confirmOfClient             = "confirm"
+	emailChangesOfUser          = "email_change_user"
+	passwordChangesOfUser       = "password_change_user"
+	renamesOfUser               = "username_user"
+	exportsOfUser               = "export_user"
+	gracedRefreshesOfUser       = "refresh_graced_user"
+	profileEventsOfUser         = "profile_user" // events, not changes
+	mailsTo                     = "mail_"        // completed by a group of kinds of mails
+	resetGroup                  = "reset"        // such a group
+	mailsOfStaff                = "mail_staff_member"
 )
 
 // subjectOf returns the subject of a user's limits, which does not depend on the names.
 func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
 
-// usesOfVerifiedPassword returns the uses for a password that is verified for a client, right or
-// wrong.
-func (s passwordChecks) usesOfVerifiedPassword(client Client) []models.RateLimitUse {
-	return s.settings.PasswordsPerClient.ForClient(passwordsOf, client.Network(), client.WideNetwork())
-}
-
-// passwordRight returns the use that a right password of a user counts for. It limits the sessions
-// and events that a user can create in an hour.
-func (s passwordChecks) passwordRight(u models.User) models.RateLimitUse {
-	return s.settings.PasswordsPerUser.For(passwordsOfUser, subjectOf(u))
-}
-
 // ownRateLimits returns the ids of the limits that keep a user from logging in and from changing the
 // account.
 func ownRateLimits(u models.User) []uuid.UUID {
 	return []uuid.UUID{
-		ratelimit.ID(loginOfAccount, u.UsernameNorm), ratelimit.ID(loginOfAccount, u.EmailNorm),
-		ratelimit.ID(passwordOfUser, subjectOf(u)), ratelimit.ID(passwordsOfUser, subjectOf(u)),
-		ratelimit.ID(mailsTo+resets, u.EmailNorm), // a reset that a stranger requested must not prevent the next one
+		ratelimit.ID(loginFailuresOfName, u.UsernameNorm), ratelimit.ID(loginFailuresOfName, u.EmailNorm),
+		ratelimit.ID(wrongPasswordsOfUser, subjectOf(u)), ratelimit.ID(rightPasswordsOfUser, subjectOf(u)),
+		ratelimit.ID(mailsTo+resetGroup, u.EmailNorm), // a reset that a stranger requested must not prevent the next one
 	}
 }
 
@@ -81,9 +69,9 @@ func (s *core) allow(ctx context.Context, uses ...models.RateLimitUse) error {
 	return s.limitError(s.limiter.Allow(ctx, uses...))
 }
 
-// limitError returns the contract's error for that of the package ratelimit or of the store, and
-// leaves an error that is the contract's already. It is the only place that decides how an exceeded
-// limit is answered.
+// limitError returns the contract's error for an error of package ratelimit or of the store. It
+// returns an error of the contract as it is. No other function decides how an exceeded limit is
+// answered.
 func (s *core) limitError(err error) error {
 	var decided *problem.Error
 	var exceeded *ratelimit.Exceeded
@@ -99,8 +87,8 @@ func (s *core) limitError(err error) error {
 	return &problem.Error{Code: problem.RateLimited, RetryAfter: max(time.Second, exceeded.Until.Sub(s.now())), Cause: err}
 }
 
-// refundUnlessDecided returns err. If it is ServiceUnavailable, the request could not be carried out, because
-// of overload or a failure, and the uses are refunded.
+// refundUnlessDecided returns err. If err is ServiceUnavailable, it refunds the uses, because the
+// request could not be carried out.
 func (s *core) refundUnlessDecided(ctx context.Context, err error, uses ...models.RateLimitUse) error {
 	if !errors.Is(err, problem.New(problem.ServiceUnavailable)) {
 		return err

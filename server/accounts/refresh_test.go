@@ -34,7 +34,7 @@ func TestConcurrentRefreshesReturnOneSuccessor(t *testing.T) {
 		for range 100 {
 			c := s.at(first)
 			wait.Go(func() {
-				r := patient(c)
+				r := refreshPatiently(c)
 				if r.Status != http.StatusOK {
 					t.Errorf("got status %d %s, want 200", r.Status, r.Code())
 				}

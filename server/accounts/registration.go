@@ -76,13 +76,13 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	return s.answerMailRequest(s.addRegistration(ctx, t, m, r.Client))
 }
 
-// registrant validates the input and returns the user that it would become. Errors:
+// registrant validates a registration and returns the user that it would create. Errors:
 // ValidationFailed, ServiceUnavailable.
 func (s registrationOperations) registrant(r Registration) (models.User, error) {
 	now := s.now()
 	u := models.User{Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, Locale: r.Locale,
 		IsActive: true, DateJoined: now, SessionEpoch: randomEpoch()}
-	identity := newIdentity(&u) // first, because the password is compared with the names
+	identity := normalizeIdentity(&u) // first, because the password is compared with the names
 	return u, problem.Join(identity, s.checkNewPassword(r.Password, u))
 }
 
@@ -123,7 +123,7 @@ func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.
 				return err
 			}
 			t.UserID, m.UserID = u.ID, u.ID
-			return runSteps(
+			return runUntilError(
 				func() error { return ratelimit.Count(tx, limit) },
 				func() error { return tx.AddMails(m) },
 				func() error { return tx.AddToken(t) },
@@ -143,17 +143,17 @@ func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.
 // createWithFreeUsername calls create with a user. If that fails because a unique value is taken, it
 // calls create again with a generated username.
 func createWithFreeUsername(u models.User, create func(u *models.User) error) error {
-	err := create(withUsername(&u))
+	err := create(ensureUsername(&u))
 	if !errors.Is(err, models.ErrConflict) {
 		return err
 	}
 	u.Username, u.UsernameNorm = "", ""
-	return create(withUsername(&u))
+	return create(ensureUsername(&u))
 }
 
-// withUsername sets a generated username if the user has none: user- and 8 characters of base32. It
-// returns the user.
-func withUsername(u *models.User) *models.User {
+// ensureUsername sets a generated username if the user has none: user- and 8 characters of base32.
+// It returns the user.
+func ensureUsername(u *models.User) *models.User {
 	if u.UsernameNorm == "" {
 		var b [5]byte
 		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -176,10 +176,10 @@ type VerifyInput struct {
 	Client          Client
 }
 
-// VerifyEmail creates the user of a registration, or verifies the address of an existing user, and signs
-// in. A wrong password does not use up the link. Repeating the request with the right password is a
-// login, so a lost answer does no harm. VerifyEmail never reactivates a user that an operator has
-// deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
+// VerifyEmail creates the user of a registration, or verifies the address of an existing user, and
+// signs in. A wrong password does not use up the link. Repeating the request with the right
+// password is a login, so a lost answer does no harm. VerifyEmail never reactivates a user that an
+// operator has deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
 	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
@@ -206,17 +206,18 @@ func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput)
 	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
 
-// tryRegistrations is how many registrations of an address a password is compared with, besides
-// that of the link: the newest ones. One client can store fewer of them, so that a stranger alone
-// cannot push the owner's out.
+// A password is compared with that of the link's registration and with those of the newest
+// tryRegistrations registrations of the same address. One client can store only repeatRegistrations
+// of them in an hour, so that a stranger alone cannot push the owner's out.
 const (
 	tryRegistrations    = 3
 	repeatRegistrations = tryRegistrations - 1
 )
 
 // repeatedRegistrationUse returns the use of the rate limit of registrations of one address by one
-// client. If the limit is exceeded, Register responds as usual but stores nothing. It counts the
-// /48 only; otherwise a customer with several /64s could displace the owner's registration.
+// client. If the limit is exceeded, Register responds as usual but stores nothing. The limit counts
+// only the /48 of the client; otherwise a customer with several /64s could displace the owner's
+// registration.
 func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm string) models.RateLimitUse {
 	b := ratelimit.Limit{N: repeatRegistrations, Per: time.Hour}
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
@@ -247,7 +248,7 @@ func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(passwordOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(wrongPasswordsOfLink, t.EmailNorm), "password", password, hashes...)
 	candidates[which].ID = t.ID // the link's token is the one that is used
 	return candidates[which], err
 }
@@ -322,7 +323,7 @@ func (s registrationOperations) createRegistrant(ctx context.Context, t models.O
 	registered := audit.Event{Kind: models.EventRegistered, Client: client}
 	return createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
-			return runSteps(
+			return runUntilError(
 				func() error { return tx.UseToken(t) },
 				func() error {
 					return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})

@@ -91,7 +91,7 @@ func New(o Options) *Service {
 	c.sessions = sessions.New(sessions.Options{
 		Store: store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(now), Now: now,
 		Count:       o.Count,
-		MayLogGrace: func(ctx context.Context, u models.User) bool { return c.mayRecord(ctx, u, gracedOfUser) },
+		MayLogGrace: func(ctx context.Context, u models.User) bool { return c.mayRecord(ctx, u, gracedRefreshesOfUser) },
 	})
 	return compose(c)
 }

@@ -12,8 +12,6 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
-	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
@@ -40,8 +38,9 @@ type LoginInput struct {
 // An unknown user, a wrong password, an inactive user and an unverified address give the same error
 // after the same work, so that the answer does not reveal which names exist. Each attempt is
 // counted before the password is verified, and refunded if it was right. Errors:
-// CredentialsInvalid, RateLimited (for a right password too, if the client or the user has had too
-// many), ServiceUnavailable (also if too many passwords are being hashed).
+// CredentialsInvalid, RateLimited (also for a right password, if too many passwords of the client
+// have been verified or the user has entered too many right ones), ServiceUnavailable (also if too
+// many passwords are being hashed).
 func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := names.ParseLogin(in.Name)
 	t, u, err := s.login(ctx, in, name)
@@ -53,57 +52,11 @@ func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.
 	if err := s.checkHashQueue(in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	u, rehash, known, err := s.verifyLogin(ctx, in, name)
+	u, rehash, knownUntil, err := s.verifyLogin(ctx, in, name)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	return s.signIn(ctx, u, rehash, in, known)
-}
-
-// signIn counts a right password, begins a session, and records the client's network as known for
-// the user. known is the time until which the network is already recorded. A failure is not
-// counted: a client that repeats its request until the database is back would otherwise exceed the
-// limit.
-func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, known time.Time) (Tokens, models.User, error) {
-	right := s.passwordRight(u)
-	if err := s.allow(ctx, right); err != nil {
-		return Tokens{}, u, err
-	}
-	t, u, err := s.sessions.Begin(ctx, sessions.NewSession{User: u, Transport: in.Transport, Client: in.Client}, rehash)
-	if err != nil {
-		return Tokens{}, u, s.refundUnlessDecided(ctx, err, right)
-	}
-	s.addKnownNetwork(ctx, u, in.Client, known)
-	return t, u, nil
-}
-
-// checkPassword finds the user and verifies the password. It also returns a stronger hash to
-// replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, models.PasswordHash, error) {
-	u, err := s.userOfLogin(ctx, name)
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return u, "", problem.FromStore(err)
-	}
-	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password.Reveal(), password)
-	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
-		s.count(metrics.HashUnusable) // a 500 would reveal that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
-	}
-	if err != nil {
-		return u, "", hashError(err)
-	}
-	if !ok || !u.IsActive || mustVerifyAddress(u) && !s.settings.VerificationOptional {
-		return u, "", problem.New(problem.CredentialsInvalid)
-	}
-	if !weak {
-		return u, "", nil
-	}
-	rehash, err := s.hashPassword(ctx, networksOf(client), password)
-	if err != nil {
-		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
-	}
-	return u, rehash, nil
+	return s.signIn(ctx, u, rehash, in, knownUntil)
 }
 
 // mustVerifyAddress reports whether the user must verify the address before the first login. An
@@ -113,10 +66,13 @@ func mustVerifyAddress(u models.User) bool {
 }
 
 // userOfLogin returns the user of a login. It returns models.ErrNotFound also for a name that no
-// user can have. A name with an @ is an address or the username of an imported user. If it is the
-// address of one user and the username of another, the address wins if it is verified. If it is
-// not, a stranger could lock the other user out by registering that username as an address. One
-// statement looks for both, because the time would otherwise reveal which of them a name is.
+// user can have.
+//
+// A name with an @ is an address or the username of an imported user. It can be the address of one
+// user and the username of another. Then it names the first user only if that user has verified the
+// address. Otherwise a stranger could lock the other user out by registering the username as an
+// address. One statement looks for both users, because the time would otherwise reveal whether a
+// name is an address or a username.
 func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
@@ -139,23 +95,6 @@ func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.U
 		}
 	}
 	return list[0], nil
-}
-
-// checkHashQueue returns an error if a password of the client cannot be hashed now. It is called
-// before the database is queried, so that a storm of logins does not load the database too. Errors:
-// ServiceUnavailable.
-func (s passwordChecks) checkHashQueue(client Client) error {
-	if s.hasher.IsFull(networksOf(client)) {
-		return hashError(credentials.ErrBusy)
-	}
-	return nil
-}
-
-func hashError(err error) error {
-	if errors.Is(err, credentials.ErrBusy) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return problem.Unavailable(err)
-	}
-	return err
 }
 
 // RefreshToken returns the tokens in force for a refresh credential; see [sessions.Manager.Refresh].
@@ -209,13 +148,14 @@ func (s sessionOperations) ListSessions(ctx context.Context, p Principal) ([]mod
 // RevokeSession revokes one session of the principal's user. Errors: ResourceNotFound (the session
 // does not exist, or is another user's), SessionRevoked, ServiceUnavailable.
 func (s sessionOperations) RevokeSession(ctx context.Context, p Principal, id uuid.UUID, client Client) error {
-	return sessions.Revoke(ctx, s.forUser(p), models.RevokedByUser,
+	return sessions.RevokeAndRecord(ctx, s.forUser(p), models.RevokedByUser,
 		audit.Event{Kind: models.EventSessionRevoked, UserID: p.User.ID, SessionID: id, Client: client})
 }
 
-// RevokeAllSessions revokes every session of the principal's user, or every other one, at once and
-// also against a login in flight. Errors: SessionRevoked (the principal's own session has ended in
-// the meantime, and nothing was changed), ServiceUnavailable.
+// RevokeAllSessions revokes every session of the principal's user, except for the principal's own
+// if keepCurrent is set. It takes effect at once: a login in flight fails. Errors: SessionRevoked
+// (the principal's own session has ended in the meantime, and nothing was changed),
+// ServiceUnavailable.
 func (s sessionOperations) RevokeAllSessions(ctx context.Context, p Principal, keepCurrent bool, client Client) error {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()

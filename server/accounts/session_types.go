@@ -27,7 +27,7 @@ const (
 	Bearer        = sessions.Bearer
 	AccessCookie  = sessions.AccessCookie
 	RefreshCookie = sessions.RefreshCookie
-	Body          = sessions.Body
+	RequestBody   = sessions.RequestBody
 )
 
 // RecentAuthentication is how long a verified password counts as recent.

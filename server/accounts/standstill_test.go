@@ -71,7 +71,7 @@ func TestHeldUpExchangeDoesNotUseToken(t *testing.T) {
 	t.Attr("control", "199")
 	eachSite(t, oldService(), func(t *testing.T, s *site) {
 		r, raw := s.replicas[0], oldToken(s.imported())
-		c, err := r.Service.ExchangeableCredential(accounts.Body, raw)
+		c, err := r.Service.ExchangeableCredential(accounts.RequestBody, raw)
 		must(t, err)
 		exchangeReceived := func(ago time.Duration) error {
 			_, err := r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-ago)})
@@ -91,7 +91,7 @@ func TestStrictProfileDoesNotExcuseHeldUpExchange(t *testing.T) {
 	t.Attr("control", "199")
 	s := newSite(t, servertest.SQLite, 1, append(oldService(), "ACCOUNTS_ROTATION_INTERVAL=0")...)
 	r := s.replicas[0]
-	c, err := r.Service.ExchangeableCredential(accounts.Body, oldToken(s.imported()))
+	c, err := r.Service.ExchangeableCredential(accounts.RequestBody, oldToken(s.imported()))
 	must(t, err)
 	_, err = r.Service.RefreshToken(t.Context(), accounts.RefreshInput{Credential: c, Received: r.Clock.Now().Add(-time.Hour)})
 	must(t, err)

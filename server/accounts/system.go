@@ -21,7 +21,7 @@ type systemOperations struct {
 	state *systemState
 }
 
-// systemState is the part of the service that checks of the readiness change.
+// systemState is what [Service.CheckReadiness] remembers between calls.
 type systemState struct {
 	schemaOK atomic.Bool
 	written  writeProof
@@ -29,9 +29,9 @@ type systemState struct {
 
 const readyTime = 2 * time.Second
 
-// CheckReadiness returns why this replica should not get traffic, or nil. The database must answer, its
-// schema must be current, the two clocks must agree (otherwise every refresh is a 503), and a write
-// must just have been possible (otherwise every login is a 503).
+// CheckReadiness returns why this replica should not get traffic, or nil. The database must answer,
+// its schema must be current, its clock must agree with this process's (otherwise every refresh is
+// a 503), and a write must just have been possible (otherwise every login is a 503).
 func (s systemOperations) CheckReadiness(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -82,9 +82,9 @@ type writeProof struct {
 	err error
 }
 
-// due reports whether it is time for another write, which the caller then makes. Until that write
-// ends, other callers get the last outcome.
-func (w *writeProof) due(now time.Time) (bool, error) {
+// startIfDue reports whether it is time for another write. If so, the caller must make it and call
+// set. Until then, other callers get the last outcome, which startIfDue returns as its error.
+func (w *writeProof) startIfDue(now time.Time) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	pause := proveWriteEvery
@@ -110,7 +110,7 @@ func (w *writeProof) set(err error) error {
 // caller could make it fail.
 func (s systemOperations) checkWrite(ctx context.Context) error {
 	now := s.now()
-	due, err := s.state.written.due(now)
+	due, err := s.state.written.startIfDue(now)
 	if !due {
 		return err
 	}

@@ -18,7 +18,8 @@ import (
 //     request first.
 //   - A granted role cancels a pending change of the user's address, which a staff member may have
 //     started while the user was an ordinary one.
-//   - A removed authorization ends the changes of address that the user has started for others.
+//   - A new epoch, active state or role ends the changes of address that the user has started for
+//     others as a staff member.
 //
 // Errors: SuperuserLast; those of [models.Tx.ChangeUser].
 func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audit.Event) error {
@@ -28,7 +29,7 @@ func changeUser(tx *models.Tx, u models.User, p models.UserPatch, events ...audi
 		}
 	}
 	p.NextEpoch = p.NextEpoch || p.Password != nil || p.IsActive != nil || grantsRole(u, p)
-	return runSteps(
+	return runUntilError(
 		func() error { return tx.ChangeUser(u, p) },
 		func() error { return endLinks(tx, u, p) },
 		func() error { return endEmailChanges(tx, u, p) },
@@ -112,10 +113,10 @@ func requireOtherSuperuser(tx *models.Tx, u models.User) error {
 //
 // Errors: SuperuserLast; those of [models.Tx.DeleteUser].
 func deleteUser(tx *models.Tx, u models.User, notices []models.Mail, events ...audit.Event) error {
-	return runSteps(
+	return runUntilError(
 		func() error { return requireOtherSuperuser(tx, u) },
 		func() (err error) {
-			u, err = lockUnchanged(tx, u, func(before, now models.User) bool { return inSameEpoch(before, now) && withSameRoles(before, now) })
+			u, err = lockUnchanged(tx, u, func(before, now models.User) bool { return isInSameEpoch(before, now) && hasSameRoles(before, now) })
 			return err
 		},
 		func() error { return tx.DeleteUser(u) },
@@ -137,8 +138,8 @@ func keepImportedID(tx *models.Tx, u models.User) error {
 	return tx.AddToken(models.DeletedUser(u.ID, tx.Now()))
 }
 
-// runSteps calls the functions in order and stops at the first error.
-func runSteps(steps ...func() error) error {
+// runUntilError calls the functions in order and stops at the first error.
+func runUntilError(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

@@ -15,7 +15,8 @@ type UserPlace = models.UserPlace
 
 // UserFilter selects users, their order and the position to continue after. Members that are nil or
 // empty do not restrict the result. Username and Email are compared as at login. Each word of Text
-// must be a part of the username, the address or a name; words beyond maxWords are joined to one.
+// must be a part of the username, the address or a name. The words from the maxWords-th on count as
+// one word.
 type UserFilter struct {
 	Text                    string
 	Username, Email         *string

@@ -50,18 +50,21 @@ func (plan *userUpdate) isEmpty() bool { return plan.patch == (models.UserPatch{
 // models.ErrNotFound if the user must be read again; those of planUpdate.
 func (s adminOperations) lockAndPlan(ctx context.Context, tx *models.Tx, plan userUpdate) (userUpdate, error) {
 	u := plan.before
-	if isFalse(plan.patch.IsActive) || isFalse(plan.patch.IsSuperuser) { // it locks other users too, and does so first everywhere
+	// This locks other users too. Every transaction does so before it locks the user that it changes:
+	// two transactions could otherwise deadlock.
+	if isFalse(plan.patch.IsActive) || isFalse(plan.patch.IsSuperuser) {
 		if err := requireOtherSuperuser(tx, u); err != nil {
 			return plan, err
 		}
 	}
 	now, err := lockUnchanged(tx, u, func(before, now models.User) bool {
-		return inSameEpoch(before, now) && withSameRoles(before, now) && (plan.request.Email == nil || before.Version == now.Version)
+		return isInSameEpoch(before, now) && hasSameRoles(before, now) && (plan.request.Email == nil || before.Version == now.Version)
 	})
 	if err != nil || now.Version == u.Version {
 		return plan, err
 	}
-	return s.planUpdate(ctx, now, plan.request) // without an address, which the store would have to look up during the transaction
+	// The request has no new address here. Planning one would query the store during the transaction.
+	return s.planUpdate(ctx, now, plan.request)
 }
 
 // apply makes the update. A superuser who grants a role to themself keeps the session of the
@@ -98,7 +101,7 @@ func (s adminOperations) planUpdate(ctx context.Context, u models.User, r update
 		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: r.client, Changes: changes, Detail: detail})
 	}
 	var names error
-	plan.patch, names = c.differing(u).patch(u)
+	plan.patch, names = c.onlyChanged(u).patch(u)
 	if err := plan.planRoles(add); err != nil {
 		return plan, err
 	}
@@ -162,7 +165,7 @@ func (s adminOperations) planEmail(ctx context.Context, plan *userUpdate) error 
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
-	norm, err := newEmail(plan.after.Email)
+	norm, err := parseNewEmail(plan.after.Email)
 	if err != nil {
 		return err
 	}

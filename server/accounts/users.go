@@ -99,8 +99,9 @@ func retryAsRead(read func() (models.User, error), change func(models.User) erro
 	return problem.Unavailable(err)
 }
 
-// lockUnchanged locks a user in a transaction and returns the row as it is now, if what the caller has
-// decided still holds for it. Errors: models.ErrNotFound if it does not, or the user is gone.
+// lockUnchanged locks a user in a transaction and returns the row as it is now, if holds accepts
+// it: that is, if what the caller has decided for u still holds. Errors: models.ErrNotFound if
+// holds does not accept the row, or the user is gone.
 //
 // The threat: a guard on the version fails at every change of the user, so a thief with a stolen
 // session who saves the profile in a loop could keep the owner from a new password, and staff from
@@ -114,18 +115,20 @@ func lockUnchanged(tx *models.Tx, u models.User, holds func(before, now models.U
 	return now, err
 }
 
-// inSameEpoch reports whether no new password, no revocation of all sessions and no new active state
-// came in between.
-func inSameEpoch(before, now models.User) bool {
+// isInSameEpoch reports whether no new password, no revocation of all sessions and no new active
+// state came in between.
+func isInSameEpoch(before, now models.User) bool {
 	return before.SessionEpoch == now.SessionEpoch && before.IsActive == now.IsActive
 }
 
-// withSameRoles reports whether the roles are the same. They decide which staff members may manage a user.
-func withSameRoles(before, now models.User) bool {
+// hasSameRoles reports whether the roles are the same. They decide which staff members may manage a
+// user.
+func hasSameRoles(before, now models.User) bool {
 	return before.IsStaff == now.IsStaff && before.IsSuperuser == now.IsSuperuser
 }
 
-// hasNextEpoch reports whether every session that the user had at the time of the read has ended.
+// hasNextEpoch reports whether the user is in the epoch after that of u, so that every session that
+// the user had when u was read has been revoked.
 func (s userLookup) hasNextEpoch(ctx context.Context, u models.User) bool {
 	now, err := s.store.UserByID(ctx, u.ID)
 	return err == nil && now.SessionEpoch == u.SessionEpoch+1

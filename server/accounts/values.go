@@ -26,11 +26,11 @@ func (s systemOperations) CheckValue(value Value, text string) []problem.FieldFa
 	var err error
 	switch value {
 	case NewEmail:
-		_, err = newEmail(text)
+		_, err = parseNewEmail(text)
 	case Username:
-		_, err = newName(text)
+		_, err = parseNewUsername(text)
 	case PersonName:
-		err = newPersonName("name", &text)
+		err = checkPersonName("name", &text)
 	case NewPassword:
 		err = s.checkPolicy(text, models.User{})
 	}

@@ -18,7 +18,7 @@ type Rejection struct {
 	// FindUser returns the id of the user if Event.UserID is 0. The event of a user who does not
 	// exist (models.ErrNotFound) is not recorded.
 	FindUser func(ctx context.Context) (int64, error)
-	// Subjects are what the rejection concerns, such as the name of a login and the client's
+	// Subjects tell rejections of one kind apart, such as by the name of a login and the client's
 	// network. One event per minute is recorded for the same kind and subjects.
 	Subjects []string
 }
@@ -37,14 +37,14 @@ const (
 // same kind and subjects, and holds at most maxRejections.
 func (l *Log) RecordRejected(r Rejection) {
 	key := r.Event.Kind + "\x00" + strings.Join(r.Subjects, "\x00")
-	if !l.rejected.add(queued{r.Event.Row(l.now()), r.FindUser}, key) {
+	if !l.rejected.add(queuedEvent{r.Event.Row(l.now()), r.FindUser}, key) {
 		l.countDropped(1)
 	}
 }
 
-// MayRecord reports whether an event may be recorded that a client can cause as often as it likes.
-// err is the result of counting the event in a rate limit of the user. Without the limit, one
-// client could fill the security log. If the database does not answer, the event is recorded.
+// MayRecord reports whether to record an event that a client can cause as often as it likes. err is
+// the result of counting the event in a rate limit of the user. Without the limit, one client could
+// fill the security log. If the database does not answer, the event is recorded.
 func MayRecord(err error) bool { return !errors.Is(err, problem.New(problem.RateLimited)) }
 
 // Run writes the queued events every second until ctx ends. It calls report with each error.
@@ -95,7 +95,7 @@ func (l *Log) countDropped(n int) {
 
 // findUsers returns the queued events with the ids of their users. It omits those of users who do
 // not exist.
-func findUsers(ctx context.Context, list []queued) ([]models.Event, error) {
+func findUsers(ctx context.Context, list []queuedEvent) ([]models.Event, error) {
 	var events []models.Event
 	for _, each := range list {
 		if each.event.UserID == 0 {
@@ -116,19 +116,19 @@ func findUsers(ctx context.Context, list []queued) ([]models.Event, error) {
 // queue holds the events of rejected requests until they are written.
 type queue struct {
 	mu      sync.Mutex
-	waiting []queued
+	waiting []queuedEvent
 	minute  time.Time
 	added   map[string]bool // the keys of this minute
 }
 
-type queued struct {
+type queuedEvent struct {
 	event    models.Event
 	findUser func(ctx context.Context) (int64, error)
 }
 
 // add queues an event unless one with the same key has been queued in this minute. It reports false
 // if the queue is full.
-func (q *queue) add(event queued, key string) bool {
+func (q *queue) add(event queuedEvent, key string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if minute := event.event.CreatedAt.Truncate(time.Minute); !minute.Equal(q.minute) {
@@ -145,7 +145,7 @@ func (q *queue) add(event queued, key string) bool {
 	return true
 }
 
-func (q *queue) takeAll() []queued {
+func (q *queue) takeAll() []queuedEvent {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	taken := q.waiting
@@ -155,7 +155,7 @@ func (q *queue) takeAll() []queued {
 
 // putBack puts the events of a failed write at the head of the queue again. It returns how many of
 // the newest events were dropped because the queue is full.
-func (q *queue) putBack(list []queued) (dropped int) {
+func (q *queue) putBack(list []queuedEvent) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(list, q.waiting...)

@@ -12,7 +12,8 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-// errNoSecret is the error if an operator removed a secret too soon.
+// errNoSecret is the error of a mail whose link was made with a secret that the operator has
+// removed.
 var errNoSecret = errors.New("the secret that its link was made with is no longer configured")
 
 // compose returns the message of a queued mail. It determines the recipient and the content now,

@@ -83,8 +83,8 @@ func (s *senders) drop(ctx context.Context, mails []models.Mail) error {
 	return err
 }
 
-// lane is the mails that are sent in their order. If one of them waits for a slot, so do those
-// behind it.
+// lane identifies the mails of a batch that may not overtake each other. If one of them waits for a
+// slot, so do those behind it.
 type lane struct {
 	priority     models.MailPriority
 	isRestricted bool
@@ -92,8 +92,9 @@ type lane struct {
 
 func laneOf(m models.Mail) lane { return lane{m.Priority, isRestricted(m)} }
 
-// isRestricted reports whether a mail is sent before others, or takes a slot again and again; see
-// senders.
+// isRestricted reports whether a mail may use only a part of the slots, because mails of its
+// priority are sent before others, or because it has failed before and may hold a slot again and
+// again; see senders.
 func isRestricted(m models.Mail) bool { return m.Priority == models.PriorityKnown || m.Attempts > 0 }
 
 // batch is the mails that are read at once.
@@ -178,11 +179,12 @@ func tryAcquire(slots chan struct{}) bool {
 	}
 }
 
-// holdDecoy waits for as long as the last mail took to send; see senders. A mail that has lost its
-// recipient since it was dispatched becomes a decoy if the part of decoys has room. holdDecoy does
-// not wait if the process is told to stop.
-func (s *senders) holdDecoy(ctx context.Context, hasSlot bool) {
-	if !hasSlot {
+// holdDecoy keeps the slot of a decoy for as long as the last mail took to send; see senders.
+// isDecoy is false if the mail has lost its recipient since it was dispatched. Such a mail becomes
+// a decoy only if decoys hold less than their part of the slots. holdDecoy returns when the process
+// is told to stop.
+func (s *senders) holdDecoy(ctx context.Context, isDecoy bool) {
+	if !isDecoy {
 		if !tryAcquire(s.decoySlots) {
 			return
 		}

@@ -4,6 +4,6 @@ package outbox
 
 var AddResetToken = addResetToken
 
-var FinishedMail = finished
+var FinishedMail = withOutcome
 
 var CounterOf = counters

@@ -22,7 +22,7 @@ const (
 // kind holds the rules of a kind of mail.
 type kind struct {
 	life     time.Duration       // how long a mail is worth sending; also the life of a new link
-	priority models.MailPriority // if anyone can request the mail for an address
+	priority models.MailPriority // of a mail that anyone can request for an address
 	purpose  string              // of the token behind the link, or empty
 	page     string              // that the link opens
 }

@@ -41,10 +41,11 @@ type Fault struct {
 // second mail whether the first was sent. So a mail without a recipient is a decoy: it waits for a
 // slot in its turn, and holds it for as long as the last real mail took to send.
 //
-// That ends where it would cost too much: in a flood, when the decoys that are due would take all
-// slots for maxDecoyDelay. Then decoys hold at most a third of the slots, and the other mails
-// without a recipient are finished at once, many in one statement. So in a flood real mails have two
-// thirds of the slots, and a thousand mails without a recipient take a few seconds.
+// A flood limits the decoys. It is a flood if the decoys that are due would take all slots for
+// longer than maxDecoyDelay, or if at least batchSize mails are due. Then decoys hold at most a
+// third of the slots, and the other mails without a recipient are finished at once, many in one
+// statement. So in a flood real mails have two thirds of the slots, and a thousand mails without a
+// recipient take a few seconds.
 //
 // One difference can still be timed, in a flood: while decoys hold their third and real mails hold
 // all other slots but one, another real mail makes the next mail wait, and another mail without a
@@ -136,7 +137,7 @@ func (s *senders) send(ctx context.Context, m models.Mail, isDecoy bool) {
 		err = s.Store.RetryMail(ctx, m, s.Now().Add(retryPause(m.Attempts)))
 	} else {
 		s.Count(counters[outcome])
-		err = s.Store.FinishMail(ctx, finished(m, outcome), s.Now())
+		err = s.Store.FinishMail(ctx, withOutcome(m, outcome), s.Now())
 	}
 	if err != nil { // the lease expires, and the mail is sent again
 		s.reportFault(m, false, err)
@@ -151,9 +152,9 @@ var counters = map[string]metrics.Counter{
 	models.MailRefused: metrics.MailRefused,
 }
 
-// finished returns a mail with its outcome. It removes the address of a deleted account from the
+// withOutcome returns a mail with its outcome. It removes the address of a deleted account from the
 // account's last mail, because nothing else removes it with the user.
-func finished(m models.Mail, outcome string) models.Mail {
+func withOutcome(m models.Mail, outcome string) models.Mail {
 	m.Outcome = outcome
 	if m.Kind == string(mail.AccountDeleted) {
 		m.Email, m.EmailNorm, m.Name = "", "", ""

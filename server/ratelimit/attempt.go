@@ -22,10 +22,9 @@ type Attempt struct {
 	Verified []models.RateLimitUse
 }
 
-// verifyTime is how long an attempt may be in flight. While attempts in flight reach a limit,
-// further ones are rejected with [Exceeded].InFlight, because it is not known yet whether the limit
-// is exceeded. Otherwise a client could get a Retry-After of a second, and then one of the rest of
-// the window.
+// verifyTime is how long an attempt may be in flight, that is, counted and not yet verified. While
+// attempts in flight reach a limit, further ones are rejected with [Exceeded].InFlight: some of
+// those attempts may be refunded, so it is not known yet whether the limit is exceeded.
 const verifyTime = 5 * time.Second
 
 // Verify counts an attempt, calls check to verify it, and settles the counts by the outcome:
@@ -61,21 +60,21 @@ func (l *Limiter) Verify(ctx context.Context, a Attempt, check func() (right boo
 // of the secret are exceeded, the error is the one that ends sooner, or that of the client's limits
 // if it ends later still.
 func (l *Limiter) allowAttempt(ctx context.Context, a Attempt) (wrong []models.RateLimitUse, err error) {
-	client := inFlight(a.Client)
+	client := markInFlight(a.Client)
 	var exceeded error
-	for _, secret := range inFlight(a.Secret) {
+	for _, secret := range markInFlight(a.Secret) {
 		wrong = append(slices.Clone(client), secret)
 		err := l.Allow(ctx, slices.Concat(wrong, a.Verified)...)
 		if !IsExceeded(err, secret.Kind) {
 			return wrong, err
 		}
-		exceeded = sooner(exceeded, err)
+		exceeded = soonerRejection(exceeded, err)
 	}
-	return nil, later(l.Allow(ctx, client...), exceeded)
+	return nil, laterRejection(l.Allow(ctx, client...), exceeded)
 }
 
-// inFlight marks uses as attempts that may be refunded while they are verified.
-func inFlight(uses []models.RateLimitUse) []models.RateLimitUse {
+// markInFlight marks uses as attempts that may be refunded while they are verified.
+func markInFlight(uses []models.RateLimitUse) []models.RateLimitUse {
 	uses = slices.Clone(uses)
 	for i := range uses {
 		uses[i].Flight = verifyTime
@@ -85,9 +84,10 @@ func inFlight(uses []models.RateLimitUse) []models.RateLimitUse {
 
 // settle records that an attempt, counted at the given time, was wrong, so that it is no longer in
 // flight. An error is ignored, because the attempt is already counted. Without the record it stays
-// in flight for a while, so the next attempt may be told to retry sooner than the limit allows.
+// in flight for verifyTime, and the client of the next attempt may be told to retry sooner than the
+// limit allows.
 func (l *Limiter) settle(ctx context.Context, counted time.Time, wrong []models.RateLimitUse) {
-	if wrong = enabled(wrong); len(wrong) == 0 {
+	if wrong = onlyEnabled(wrong); len(wrong) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundTime)

@@ -38,8 +38,8 @@ func translate(err error) error {
 	return err
 }
 
-// sooner returns the one of two rejections that ends sooner. It returns b if a is nil.
-func sooner(a, b error) error {
+// soonerRejection returns the one of two rejections that ends sooner. It returns b if a is nil.
+func soonerRejection(a, b error) error {
 	var first, second *Exceeded
 	if errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
 		return a
@@ -47,9 +47,9 @@ func sooner(a, b error) error {
 	return b
 }
 
-// later returns the one of two rejections that ends later. It returns b if a is nil, and a if that
-// is another error.
-func later(a, b error) error {
+// laterRejection returns the one of two rejections that ends later. It returns b if a is nil, and a
+// if a is another error than a rejection.
+func laterRejection(a, b error) error {
 	var first, second *Exceeded
 	if a == nil || errors.As(a, &first) && errors.As(b, &second) && first.Until.Before(second.Until) {
 		return b

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	knownNetworkLife  = 30 * 24 * time.Hour
-	knownNetworkRenew = 24 * time.Hour
+	knownNetworkLife  = 30 * 24 * time.Hour // since the last login or reset from the network
+	knownNetworkRenew = 24 * time.Hour      // a network that was renewed more recently is not written again
 )
 
 // KnownNetwork returns the time until which a network is known for a name in canonical form, or the
@@ -22,12 +22,12 @@ func (l *Limiter) KnownNetwork(ctx context.Context, name, network string) (time.
 	return l.store.KnownNetwork(ctx, name, network, l.now())
 }
 
-// AddKnownNetwork makes a network known for all names of a user. known is the time until which it is
-// known already. It does nothing if the user is gone, is inactive or has changed a name since u was
-// read, because the name may belong to another user now.
-func (l *Limiter) AddKnownNetwork(ctx context.Context, u models.User, network string, known time.Time) error {
+// AddKnownNetwork makes a network known for all names of a user. knownUntil is the time until which
+// it is known already. It does nothing if the user is gone, is inactive or has changed a name since
+// u was read, because the name may belong to another user now.
+func (l *Limiter) AddKnownNetwork(ctx context.Context, u models.User, network string, knownUntil time.Time) error {
 	until := l.now().Add(knownNetworkLife)
-	if known.After(until.Add(-knownNetworkRenew)) {
+	if knownUntil.After(until.Add(-knownNetworkRenew)) {
 		return nil
 	}
 	ctx, cancel := models.Detach(ctx)

@@ -1,10 +1,10 @@
 // Package ratelimit limits how often something may happen. It counts in the database, so that all
 // replicas share the counts.
 //
-// A caller counts an action before it happens ([Limiter.Allow]), so that concurrent requests cannot
-// all have the last unit, and refunds it if the action could not be carried out ([Limiter.Refund]).
-// [Limiter.Verify] does both for guesses at a secret, such as a password. [Count] counts in the
-// caller's own transaction.
+// A caller counts an action before it happens ([Limiter.Allow]), so that of several concurrent
+// requests only one gets the last permitted action, and refunds it if the action could not be
+// carried out ([Limiter.Refund]). [Limiter.Verify] does both for guesses at a secret, such as a
+// password. [Count] counts in the caller's own transaction.
 //
 // The package does not know what is limited. Callers name their limits by kinds.
 package ratelimit
@@ -34,14 +34,15 @@ const wideShare = 8
 // perClient is the suffix of the kinds of limits per client.
 const perClient = "_client"
 
-// For returns one action of a subject under the limit. The kind keeps equal subjects of different
-// limits apart. All limits of one kind must have the same subjects.
+// For returns a use of the limit: one action of a subject. The kind keeps equal subjects of
+// different limits apart. All limits of one kind must have the same sort of subject, such as a
+// user's id.
 func (l Limit) For(kind, subject string) models.RateLimitUse {
 	return models.RateLimitUse{ID: ID(kind, subject), Kind: kind, Limit: l.N, Per: l.Per, Pause: l.Pause}
 }
 
-// ForClient returns one action of a client under the limit: one of its narrow network and, if the
-// wide one differs, one of the wide network. It appends "_client" to the kind.
+// ForClient returns the uses of the limit by one action of a client: one of its narrow network and,
+// if the wide network differs, one of that. It appends "_client" to the kind.
 func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
 	uses := []models.RateLimitUse{l.For(kind+perClient, narrow)}
 	if wide != narrow {

@@ -30,7 +30,7 @@ const refundTime = 500 * time.Millisecond
 // The caller calls it before the action. Errors: *Exceeded, with the latest time if several limits
 // are exceeded; those of the store.
 func (l *Limiter) Allow(ctx context.Context, uses ...models.RateLimitUse) error {
-	if uses = enabled(uses); len(uses) == 0 {
+	if uses = onlyEnabled(uses); len(uses) == 0 {
 		return nil
 	}
 	if err := l.AllowFromMemory(uses...); err != nil {
@@ -59,7 +59,7 @@ func (l *Limiter) AllowFromMemory(uses ...models.RateLimitUse) error {
 
 // Refund subtracts an action from its limits, for example because it could not be carried out.
 func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error {
-	if uses = enabled(uses); len(uses) == 0 {
+	if uses = onlyEnabled(uses); len(uses) == 0 {
 		return nil
 	}
 	ids := make([]uuid.UUID, 0, len(uses))
@@ -75,14 +75,14 @@ func (l *Limiter) Refund(ctx context.Context, uses ...models.RateLimitUse) error
 
 // IsExceeded reports whether one of these limits would reject an action now. It counts nothing.
 func (l *Limiter) IsExceeded(ctx context.Context, uses ...models.RateLimitUse) (bool, error) {
-	return l.store.IsRateLimited(ctx, l.now(), enabled(uses)...)
+	return l.store.IsRateLimited(ctx, l.now(), onlyEnabled(uses)...)
 }
 
 // Count counts one action against each of these limits in the caller's transaction. If one of
 // several limits is exceeded, the caller must roll back; see [models.Tx.CountUses]. Errors:
 // *Exceeded, those of the store.
 func Count(tx *models.Tx, uses ...models.RateLimitUse) error {
-	return translate(tx.CountUses(enabled(uses)...))
+	return translate(tx.CountUses(onlyEnabled(uses)...))
 }
 
 // CountIfAllowed counts one action in the caller's transaction and reports whether the limit allows
@@ -96,8 +96,8 @@ func CountIfAllowed(tx *models.Tx, use models.RateLimitUse) (allowed bool, err e
 	return err == nil, err
 }
 
-// enabled returns the uses of the limits that are switched on.
-func enabled(uses []models.RateLimitUse) []models.RateLimitUse {
+// onlyEnabled returns the uses of the limits that are switched on.
+func onlyEnabled(uses []models.RateLimitUse) []models.RateLimitUse {
 	var on []models.RateLimitUse
 	for _, use := range uses {
 		if use.Limit > 0 {

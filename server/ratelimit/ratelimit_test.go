@@ -246,7 +246,8 @@ func TestVerifyCountsByOutcome(t *testing.T) {
 }
 
 // The limits of a secret are alternatives: after the first, the next one counts. When all are
-// exceeded, check is not called, the error is the one that ends sooner, and the client pays.
+// exceeded, check is not called, the error is the one that ends sooner, and the attempt counts for
+// the client.
 func TestVerifyTriesLimitsOfSecretInOrder(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		end := f.clock().Add(15 * time.Minute)

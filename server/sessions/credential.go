@@ -24,9 +24,8 @@ type Credential struct {
 	legacy           *LegacyToken // only of a token of another service, which has no session yet
 }
 
-// Credential verifies a token's form, signature, purpose, issuer and audience. An expired token is
-// not rejected here. Errors: AccessInvalid for an access token, RefreshInvalid
-// for a refresh token.
+// Credential verifies a token's form, signature, purpose, issuer and audience. It accepts an
+// expired token. Errors: AccessInvalid for an access token, RefreshInvalid for a refresh token.
 func (m *Manager) Credential(location TokenLocation, raw string) (Credential, error) {
 	if location.holdsRefreshToken() {
 		return m.refreshCredential(location, raw)
@@ -50,10 +49,10 @@ func (m *Manager) refreshCredential(location TokenLocation, raw string) (Credent
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
 }
 
-// expired reports whether the token's own exp has passed. A refresh must ask with a time that agrees
-// with the database's clock: a client does not repeat a refresh that is answered with
-// SessionExpired, so a replica with a wrong clock would log it out.
-func (c Credential) expired(now time.Time) bool { return !now.Before(c.ExpiresAt) }
+// isExpired reports whether the token's own exp has passed. For a refresh, now must be a time that
+// agrees with the database's clock. A client does not repeat a refresh that is answered with
+// SessionExpired, so a replica with a wrong clock would log the user out.
+func (c Credential) isExpired(now time.Time) bool { return !now.Before(c.ExpiresAt) }
 
 // ValidCSRF reports whether the header's value belongs to the session of the credential.
 //

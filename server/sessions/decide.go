@@ -28,36 +28,36 @@ const (
 )
 
 // decide implements the decision table: it returns the verdict on a refresh credential, given the
-// row of its session and the time. It is a pure function. wrote are the times that this process
-// wrote in UPDATEs whose outcome is unknown.
+// row of its session and the time. It is a pure function. rotations are the values of RotatedAt
+// that this request has written in UPDATEs whose outcome is unknown.
 //
 // Rows 1 and 2 precede any grace: a session that has ended gives no tokens, however recently its
 // token was superseded. A missing row, which is row 2 even for an expired token, does not reach
 // decide.
-func (p Policy) decide(c Credential, attempt []byte, l models.Live, now time.Time, wrote []time.Time) verdict {
-	if !c.belongsTo(l.Session, forRefresh) {
+func (p Policy) decide(c Credential, attempt []byte, row models.SessionWithUser, now time.Time, rotations []time.Time) verdict {
+	if !c.belongsTo(row.Session, forRefresh) {
 		return misdirected
 	}
 	// The refresh credential of server_held is an access token. Its own exp has usually passed when
 	// it is presented, and does not count.
-	if c.expired(now) && transportOf(l.Session) != token.ServerHeld {
+	if c.isExpired(now) && transportOf(row.Session) != token.ServerHeld {
 		return expired
 	}
-	if err := checkAlive(l, now); err != nil {
+	if err := checkAlive(row, now); err != nil {
 		if errors.Is(err, problem.New(problem.SessionExpired)) {
 			return expired
 		}
 		return revoked
 	}
-	switch behind := l.Generation - c.Generation; {
+	switch behind := row.Generation - c.Generation; {
 	case behind < 0:
 		return regression
 	case behind == 0:
-		return p.decideCurrent(now.Sub(l.RotatedAt))
-	case behind == 1 && slices.ContainsFunc(wrote, l.RotatedAt.Equal):
+		return p.decideCurrent(now.Sub(row.RotatedAt))
+	case behind == 1 && slices.ContainsFunc(rotations, row.RotatedAt.Equal):
 		return rotatedByThisRequest
 	default:
-		return p.decideSuperseded(now.Sub(l.RotatedAt), behind == 1, isSameAttempt(attempt, l.Attempt))
+		return p.decideSuperseded(now.Sub(row.RotatedAt), behind == 1, isSameAttempt(attempt, row.Attempt))
 	}
 }
 
@@ -68,18 +68,18 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 	return sameTokens
 }
 
-// decideSuperseded returns the verdict on a superseded token. Only the most recently superseded
-// token has a grace period. If age is below -M, this replica's clock is behind that of the replica
-// that rotated, so the verdict is undecidable, never reuse.
-func (p Policy) decideSuperseded(age time.Duration, last, sameAttempt bool) verdict {
+// decideSuperseded returns the verdict on a superseded token. isLast means that no token has been
+// superseded after it; only that token has a grace period. If age is below -M, this replica's clock
+// is behind that of the replica that rotated, so the verdict is undecidable, never reuse.
+func (p Policy) decideSuperseded(age time.Duration, isLast, hasSameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt
 		return reuse
-	case last && sameAttempt:
+	case isLast && hasSameAttempt:
 		return successor
 	case age < -p.Margin:
 		return undecidable
-	case last && age <= p.RotationInterval:
+	case isLast && age <= p.RotationInterval:
 		return successor
 	}
 	return reuse

@@ -31,20 +31,20 @@ var (
 	theirs = []byte("fedcba9876543210")
 )
 
-// judged is one input of the decision table. The zero value is a current hybrid token of age 0 in a
-// live session.
-type judged struct {
+// decideInput is one input of the decision table. The zero value is a current hybrid token of age 0
+// in a live session.
+type decideInput struct {
 	behind     int64         // generations
 	age        time.Duration // of the current generation
 	attempt    []byte        // presented
 	rotation   []byte        // of the row
 	wrote      []time.Duration
 	credential func(*Credential)
-	row        func(*models.Live)
+	row        func(*models.SessionWithUser)
 }
 
-func (j judged) ask(p Policy) verdict {
-	l := models.Live{
+func (j decideInput) ask(p Policy) verdict {
+	l := models.SessionWithUser{
 		Session: models.Session{
 			ID: uuid.New(), UserID: 1, Epoch: 5, Generation: current, RotatedAt: noon.Add(-j.age), Transport: string(token.Hybrid),
 			IdleExpiresAt: noon.Add(time.Hour), ExpiresAt: noon.Add(2 * time.Hour), Attempt: j.rotation,
@@ -69,7 +69,7 @@ func profile(w, m time.Duration) Policy { return Policy{RotationInterval: w, Mar
 
 type row struct {
 	name string
-	judged
+	decideInput
 	want verdict
 }
 
@@ -90,33 +90,33 @@ func TestDecideByAgeOfToken(t *testing.T) {
 		w, m := wm[0], wm[1]
 		t.Run(fmt.Sprint(w), func(t *testing.T) {
 			walk(t, profile(w, m), []row{
-				{"current, born now", judged{}, sameTokens},
-				{"current, born in the future", judged{age: -time.Hour}, sameTokens},
-				{"current, at M", judged{age: m}, sameTokens},
-				{"current, at W", judged{age: w}, sameTokens},
-				{"current, just under W+M", judged{age: w + m - micro}, sameTokens},
-				{"current, at W+M", judged{age: w + m}, rotate},
-				{"current, just over W+M", judged{age: w + m + micro}, rotate},
-				{"current, long ago", judged{age: 24 * time.Hour}, rotate},
+				{"current, born now", decideInput{}, sameTokens},
+				{"current, born in the future", decideInput{age: -time.Hour}, sameTokens},
+				{"current, at M", decideInput{age: m}, sameTokens},
+				{"current, at W", decideInput{age: w}, sameTokens},
+				{"current, just under W+M", decideInput{age: w + m - micro}, sameTokens},
+				{"current, at W+M", decideInput{age: w + m}, rotate},
+				{"current, just over W+M", decideInput{age: w + m + micro}, rotate},
+				{"current, long ago", decideInput{age: 24 * time.Hour}, rotate},
 
-				{"previous, just under -M", judged{behind: 1, age: -m - micro}, undecidable},
-				{"previous, at -M", judged{behind: 1, age: -m}, successor},
-				{"previous, just over -M", judged{behind: 1, age: -m + micro}, successor},
-				{"previous, superseded now", judged{behind: 1}, successor},
-				{"previous, just under W", judged{behind: 1, age: w - micro}, successor},
-				{"previous, at W", judged{behind: 1, age: w}, successor},
-				{"previous, just over W", judged{behind: 1, age: w + micro}, reuse},
-				{"previous, at W+M", judged{behind: 1, age: w + m}, reuse},
+				{"previous, just under -M", decideInput{behind: 1, age: -m - micro}, undecidable},
+				{"previous, at -M", decideInput{behind: 1, age: -m}, successor},
+				{"previous, just over -M", decideInput{behind: 1, age: -m + micro}, successor},
+				{"previous, superseded now", decideInput{behind: 1}, successor},
+				{"previous, just under W", decideInput{behind: 1, age: w - micro}, successor},
+				{"previous, at W", decideInput{behind: 1, age: w}, successor},
+				{"previous, just over W", decideInput{behind: 1, age: w + micro}, reuse},
+				{"previous, at W+M", decideInput{behind: 1, age: w + m}, reuse},
 
-				{"two behind, superseded now", judged{behind: 2}, reuse},
-				{"two behind, just over W", judged{behind: 2, age: w + micro}, reuse},
-				{"two behind, at -M", judged{behind: 2, age: -m}, reuse},
-				{"two behind, just under -M", judged{behind: 2, age: -m - micro}, undecidable},
-				{"the first of all", judged{behind: current, age: m}, reuse},
+				{"two behind, superseded now", decideInput{behind: 2}, reuse},
+				{"two behind, just over W", decideInput{behind: 2, age: w + micro}, reuse},
+				{"two behind, at -M", decideInput{behind: 2, age: -m}, reuse},
+				{"two behind, just under -M", decideInput{behind: 2, age: -m - micro}, undecidable},
+				{"the first of all", decideInput{behind: current, age: m}, reuse},
 
-				{"one ahead", judged{behind: -1, age: w}, regression},
-				{"one ahead, born now", judged{behind: -1}, regression},
-				{"far ahead", judged{behind: -1000, age: -time.Hour}, regression},
+				{"one ahead", decideInput{behind: -1, age: w}, regression},
+				{"one ahead, born now", decideInput{behind: -1}, regression},
+				{"far ahead", decideInput{behind: -1000, age: -time.Hour}, regression},
 			})
 		})
 	}
@@ -126,35 +126,35 @@ func TestDecideByAgeOfToken(t *testing.T) {
 func TestDecideAcceptsAttemptAfterGracePeriod(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	walk(t, profile(w, m), []row{
-		{"the rotation's, just over W", judged{behind: 1, age: w + micro, attempt: mine, rotation: mine}, successor},
-		{"the rotation's, days later", judged{behind: 1, age: 72 * time.Hour, attempt: mine, rotation: mine}, successor},
-		{"the rotation's, under -M", judged{behind: 1, age: -m - micro, attempt: mine, rotation: mine}, successor},
-		{"another one", judged{behind: 1, age: w + micro, attempt: theirs, rotation: mine}, reuse},
-		{"another one, within W", judged{behind: 1, age: w, attempt: theirs, rotation: mine}, successor},
-		{"its beginning", judged{behind: 1, age: w + micro, attempt: mine[:8], rotation: mine}, reuse},
-		{"none", judged{behind: 1, age: w + micro, rotation: mine}, reuse},
-		{"the rotation had none", judged{behind: 1, age: w + micro, attempt: mine}, reuse},
-		{"neither has one", judged{behind: 1, age: w + micro}, reuse},
-		{"both empty", judged{behind: 1, age: w + micro, attempt: []byte{}, rotation: []byte{}}, reuse},
-		{"the rotation's, two behind", judged{behind: 2, age: w, attempt: mine, rotation: mine}, reuse},
-		{"with the current token", judged{age: w + m, attempt: mine, rotation: mine}, rotate},
+		{"the rotation's, just over W", decideInput{behind: 1, age: w + micro, attempt: mine, rotation: mine}, successor},
+		{"the rotation's, days later", decideInput{behind: 1, age: 72 * time.Hour, attempt: mine, rotation: mine}, successor},
+		{"the rotation's, under -M", decideInput{behind: 1, age: -m - micro, attempt: mine, rotation: mine}, successor},
+		{"another one", decideInput{behind: 1, age: w + micro, attempt: theirs, rotation: mine}, reuse},
+		{"another one, within W", decideInput{behind: 1, age: w, attempt: theirs, rotation: mine}, successor},
+		{"its beginning", decideInput{behind: 1, age: w + micro, attempt: mine[:8], rotation: mine}, reuse},
+		{"none", decideInput{behind: 1, age: w + micro, rotation: mine}, reuse},
+		{"the rotation had none", decideInput{behind: 1, age: w + micro, attempt: mine}, reuse},
+		{"neither has one", decideInput{behind: 1, age: w + micro}, reuse},
+		{"both empty", decideInput{behind: 1, age: w + micro, attempt: []byte{}, rotation: []byte{}}, reuse},
+		{"the rotation's, two behind", decideInput{behind: 2, age: w, attempt: mine, rotation: mine}, reuse},
+		{"with the current token", decideInput{age: w + m, attempt: mine, rotation: mine}, rotate},
 	})
 }
 
 // With W = 0 a token has one use, without grace, margin or attempt.
 func TestDecideAcceptsTokenOnceInStrictProfile(t *testing.T) {
 	walk(t, profile(0, 0), []row{
-		{"current, born now", judged{}, rotate},
-		{"current, a tick old", judged{age: micro}, rotate},
-		{"current, born in the future", judged{age: -time.Minute}, rotate},
-		{"previous, superseded now", judged{behind: 1}, reuse},
-		{"previous, by a slow clock", judged{behind: 1, age: -time.Minute}, reuse},
-		{"previous, with its attempt", judged{behind: 1, attempt: mine, rotation: mine}, reuse},
-		{"two behind, by a slow clock", judged{behind: 2, age: -time.Minute}, reuse},
-		{"one ahead", judged{behind: -1}, regression},
-		{"our own rotation", judged{behind: 1, wrote: []time.Duration{0}}, rotatedByThisRequest},
-		{"the first of our two", judged{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, rotatedByThisRequest},
-		{"a rotation by another caller", judged{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
+		{"current, born now", decideInput{}, rotate},
+		{"current, a tick old", decideInput{age: micro}, rotate},
+		{"current, born in the future", decideInput{age: -time.Minute}, rotate},
+		{"previous, superseded now", decideInput{behind: 1}, reuse},
+		{"previous, by a slow clock", decideInput{behind: 1, age: -time.Minute}, reuse},
+		{"previous, with its attempt", decideInput{behind: 1, attempt: mine, rotation: mine}, reuse},
+		{"two behind, by a slow clock", decideInput{behind: 2, age: -time.Minute}, reuse},
+		{"one ahead", decideInput{behind: -1}, regression},
+		{"our own rotation", decideInput{behind: 1, wrote: []time.Duration{0}}, rotatedByThisRequest},
+		{"the first of our two", decideInput{behind: 1, age: time.Second, wrote: []time.Duration{time.Second, 0}}, rotatedByThisRequest},
+		{"a rotation by another caller", decideInput{behind: 1, age: micro, wrote: []time.Duration{0}}, reuse},
 	})
 	if p := profile(0, 0); p.attemptHash("q83vEjRWeJCrze8SNFZ4kA") != nil {
 		t.Error("the strict profile stored an attempt")
@@ -166,28 +166,28 @@ func TestDecideRecognizesOwnRotation(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	wrote := func(ages ...time.Duration) []time.Duration { return ages }
 	walk(t, profile(w, m), []row{
-		{"applied", judged{behind: 1, age: 40 * time.Millisecond, wrote: wrote(40 * time.Millisecond)}, rotatedByThisRequest},
-		{"applied, found out after W", judged{behind: 1, age: w + m, wrote: wrote(w + m)}, rotatedByThisRequest},
-		{"the first of two", judged{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, rotatedByThisRequest},
-		{"not applied", judged{age: w + m, wrote: wrote(40 * time.Millisecond)}, rotate},
-		{"another caller was faster by a tick", judged{behind: 1, age: micro, wrote: wrote(0)}, successor},
-		{"a rotation by another caller, two generations on", judged{behind: 2, age: 0, wrote: wrote(0)}, reuse},
-		{"nothing written, row of the zero time", judged{behind: 1, row: func(l *models.Live) { l.RotatedAt = time.Time{} }}, reuse},
-		{"applied, and revoked since", judged{behind: 1, wrote: wrote(0), row: markRevoked}, revoked},
+		{"applied", decideInput{behind: 1, age: 40 * time.Millisecond, wrote: wrote(40 * time.Millisecond)}, rotatedByThisRequest},
+		{"applied, found out after W", decideInput{behind: 1, age: w + m, wrote: wrote(w + m)}, rotatedByThisRequest},
+		{"the first of two", decideInput{behind: 1, age: time.Second, wrote: wrote(time.Second, 0)}, rotatedByThisRequest},
+		{"not applied", decideInput{age: w + m, wrote: wrote(40 * time.Millisecond)}, rotate},
+		{"another caller was faster by a tick", decideInput{behind: 1, age: micro, wrote: wrote(0)}, successor},
+		{"a rotation by another caller, two generations on", decideInput{behind: 2, age: 0, wrote: wrote(0)}, reuse},
+		{"nothing written, row of the zero time", decideInput{behind: 1, row: func(l *models.SessionWithUser) { l.RotatedAt = time.Time{} }}, reuse},
+		{"applied, and revoked since", decideInput{behind: 1, wrote: wrote(0), row: markRevoked}, revoked},
 	})
 }
 
-func markRevoked(l *models.Live) { at := noon.Add(-time.Second); l.RevokedAt = &at }
+func markRevoked(l *models.SessionWithUser) { at := noon.Add(-time.Second); l.RevokedAt = &at }
 
 // Rows 0b, 1 and 2 apply in this order, and all before any grace.
 func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
-	idleOver := func(l *models.Live) { l.IdleExpiresAt = noon }
-	allOver := func(l *models.Live) { l.IdleExpiresAt, l.ExpiresAt = noon, noon }
-	staleEpoch := func(l *models.Live) { l.User.SessionEpoch++ }
-	inactive := func(l *models.Live) { l.User.IsActive = false }
-	both := func(fs ...func(*models.Live)) func(*models.Live) {
-		return func(l *models.Live) {
+	idleOver := func(l *models.SessionWithUser) { l.IdleExpiresAt = noon }
+	allOver := func(l *models.SessionWithUser) { l.IdleExpiresAt, l.ExpiresAt = noon, noon }
+	staleEpoch := func(l *models.SessionWithUser) { l.User.SessionEpoch++ }
+	inactive := func(l *models.SessionWithUser) { l.User.IsActive = false }
+	both := func(fs ...func(*models.SessionWithUser)) func(*models.SessionWithUser) {
+		return func(l *models.SessionWithUser) {
 			for _, f := range fs {
 				f(l)
 			}
@@ -195,36 +195,36 @@ func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 	}
 	markExpired := func(c *Credential) { c.ExpiresAt = noon }
 	stranger := func(c *Credential) { c.Subject = 2 }
-	ends := map[string]func(*models.Live){"revoked": markRevoked, "stale epoch": staleEpoch, "inactive": inactive}
+	ends := map[string]func(*models.SessionWithUser){"revoked": markRevoked, "stale epoch": staleEpoch, "inactive": inactive}
 
 	for name, p := range map[string]Policy{"W=30s": profile(w, m), "W=2s": profile(2*time.Second, 400*time.Millisecond), "strict": profile(0, 0)} {
 		t.Run(name, func(t *testing.T) {
 			for end, change := range ends {
 				walk(t, p, []row{
-					{end + ", current", judged{row: change}, revoked},
-					{end + ", current to be rotated", judged{age: w + m, row: change}, revoked},
-					{end + ", previous in its grace", judged{behind: 1, row: change}, revoked},
-					{end + ", previous with its attempt", judged{behind: 1, age: w + m, attempt: mine, rotation: mine, row: change}, revoked},
-					{end + ", reused", judged{behind: 2, age: w + m, row: change}, revoked},
-					{end + ", ahead", judged{behind: -1, row: change}, revoked},
-					{end + ", and over", judged{row: both(change, idleOver)}, expired},
-					{end + ", of another user", judged{credential: stranger, row: change}, misdirected},
+					{end + ", current", decideInput{row: change}, revoked},
+					{end + ", current to be rotated", decideInput{age: w + m, row: change}, revoked},
+					{end + ", previous in its grace", decideInput{behind: 1, row: change}, revoked},
+					{end + ", previous with its attempt", decideInput{behind: 1, age: w + m, attempt: mine, rotation: mine, row: change}, revoked},
+					{end + ", reused", decideInput{behind: 2, age: w + m, row: change}, revoked},
+					{end + ", ahead", decideInput{behind: -1, row: change}, revoked},
+					{end + ", and over", decideInput{row: both(change, idleOver)}, expired},
+					{end + ", of another user", decideInput{credential: stranger, row: change}, misdirected},
 				})
 			}
 			walk(t, p, []row{
-				{"exp passed", judged{credential: markExpired}, expired},
-				{"exp passed, previous", judged{behind: 1, credential: markExpired}, expired},
-				{"exp passed, reused", judged{behind: 2, credential: markExpired}, expired},
-				{"exp passed, of another user", judged{credential: func(c *Credential) { markExpired(c); stranger(c) }}, misdirected},
-				{"idle end now", judged{row: idleOver}, expired},
-				{"idle end now, previous", judged{behind: 1, row: idleOver}, expired},
-				{"idle end now, reused", judged{behind: 2, age: w + m, row: idleOver}, expired},
-				{"idle end now, ahead", judged{behind: -1, row: idleOver}, expired},
-				{"absolute end now", judged{row: allOver}, expired},
-				{"absolute end alone", judged{row: func(l *models.Live) { l.ExpiresAt = noon }}, expired},
-				{"idle end in a tick", judged{behind: -1, row: func(l *models.Live) { l.IdleExpiresAt = noon.Add(micro) }}, regression},
-				{"of another user, reused", judged{behind: 2, age: w + m, credential: stranger}, misdirected},
-				{"another transport than the row's", judged{credential: func(c *Credential) { c.Transport = token.Cookies }}, misdirected},
+				{"exp passed", decideInput{credential: markExpired}, expired},
+				{"exp passed, previous", decideInput{behind: 1, credential: markExpired}, expired},
+				{"exp passed, reused", decideInput{behind: 2, credential: markExpired}, expired},
+				{"exp passed, of another user", decideInput{credential: func(c *Credential) { markExpired(c); stranger(c) }}, misdirected},
+				{"idle end now", decideInput{row: idleOver}, expired},
+				{"idle end now, previous", decideInput{behind: 1, row: idleOver}, expired},
+				{"idle end now, reused", decideInput{behind: 2, age: w + m, row: idleOver}, expired},
+				{"idle end now, ahead", decideInput{behind: -1, row: idleOver}, expired},
+				{"absolute end now", decideInput{row: allOver}, expired},
+				{"absolute end alone", decideInput{row: func(l *models.SessionWithUser) { l.ExpiresAt = noon }}, expired},
+				{"idle end in a tick", decideInput{behind: -1, row: func(l *models.SessionWithUser) { l.IdleExpiresAt = noon.Add(micro) }}, regression},
+				{"of another user, reused", decideInput{behind: 2, age: w + m, credential: stranger}, misdirected},
+				{"another transport than the row's", decideInput{credential: func(c *Credential) { c.Transport = token.Cookies }}, misdirected},
 			})
 		})
 	}
@@ -232,17 +232,17 @@ func TestDecideAppliesEarlyRowsBeforeGrace(t *testing.T) {
 
 // Every credential is combined with every transport: only the transport's own location is accepted.
 func TestDecideAcceptsLocationOfTransportOnly(t *testing.T) {
-	own := map[token.Transport]TokenLocation{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: Body}
+	own := map[token.Transport]TokenLocation{token.Hybrid: RefreshCookie, token.Cookies: RefreshCookie, token.ServerHeld: AccessCookie, token.Body: RequestBody}
 	for transport, right := range own {
-		for _, location := range []TokenLocation{Bearer, AccessCookie, RefreshCookie, Body} {
+		for _, location := range []TokenLocation{Bearer, AccessCookie, RefreshCookie, RequestBody} {
 			for _, claimed := range []token.Transport{"", token.Hybrid, token.Cookies, token.Body} {
 				want := misdirected
 				if location == right && (claimed == transport || claimed == "") {
 					want = sameTokens
 				}
-				got := judged{
+				got := decideInput{
 					credential: func(c *Credential) { c.Location, c.Transport = location, claimed },
-					row:        func(l *models.Live) { l.Transport = string(transport) },
+					row:        func(l *models.SessionWithUser) { l.Transport = string(transport) },
 				}.ask(profile(30*time.Second, 5*time.Second))
 				if got != want {
 					t.Errorf("a token of %q by %s for a session of %s: %v, want %v", claimed, location, transport, got, want)
@@ -257,8 +257,8 @@ func TestDecideAcceptsLocationOfTransportOnly(t *testing.T) {
 func TestDecideUsesIdleEndForServerHeld(t *testing.T) {
 	w, m := 30*time.Second, 5*time.Second
 	handle := func(c *Credential) { c.Location, c.Transport, c.ExpiresAt = AccessCookie, "", noon }
-	held := func(changes ...func(*models.Live)) func(*models.Live) {
-		return func(l *models.Live) {
+	held := func(changes ...func(*models.SessionWithUser)) func(*models.SessionWithUser) {
+		return func(l *models.SessionWithUser) {
 			l.Transport = string(token.ServerHeld)
 			for _, change := range changes {
 				change(l)
@@ -266,14 +266,14 @@ func TestDecideUsesIdleEndForServerHeld(t *testing.T) {
 		}
 	}
 	walk(t, profile(w, m), []row{
-		{"expired, current", judged{age: w + m, credential: handle, row: held()}, rotate},
-		{"expired, young", judged{credential: handle, row: held()}, sameTokens},
-		{"expired, previous", judged{behind: 1, age: w, credential: handle, row: held()}, successor},
-		{"expired, reused", judged{behind: 1, age: w + micro, credential: handle, row: held()}, reuse},
-		{"idle end now", judged{credential: handle, row: held(func(l *models.Live) { l.IdleExpiresAt = noon })}, expired},
-		{"revoked", judged{behind: 1, credential: handle, row: held(markRevoked)}, revoked},
-		{"as bearer", judged{credential: func(c *Credential) { handle(c); c.Location = Bearer }, row: held()}, misdirected},
-		{"an access cookie of cookies", judged{credential: handle, row: func(l *models.Live) { l.Transport = string(token.Cookies) }}, misdirected},
+		{"expired, current", decideInput{age: w + m, credential: handle, row: held()}, rotate},
+		{"expired, young", decideInput{credential: handle, row: held()}, sameTokens},
+		{"expired, previous", decideInput{behind: 1, age: w, credential: handle, row: held()}, successor},
+		{"expired, reused", decideInput{behind: 1, age: w + micro, credential: handle, row: held()}, reuse},
+		{"idle end now", decideInput{credential: handle, row: held(func(l *models.SessionWithUser) { l.IdleExpiresAt = noon })}, expired},
+		{"revoked", decideInput{behind: 1, credential: handle, row: held(markRevoked)}, revoked},
+		{"as bearer", decideInput{credential: func(c *Credential) { handle(c); c.Location = Bearer }, row: held()}, misdirected},
+		{"an access cookie of cookies", decideInput{credential: handle, row: func(l *models.SessionWithUser) { l.Transport = string(token.Cookies) }}, misdirected},
 	})
 }
 
@@ -298,9 +298,9 @@ func TestDecideAgreesWithModel(t *testing.T) {
 		if _, err := fmt.Sscan(line, &name, &revoked, &behind, &age, &presented, &rotated, &want); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		j := judged{behind: int64(behind), age: time.Duration(age) * time.Second, attempt: attempts[presented], rotation: attempts[rotated]}
+		j := decideInput{behind: int64(behind), age: time.Duration(age) * time.Second, attempt: attempts[presented], rotation: attempts[rotated]}
 		if revoked == 1 {
-			j.row = func(l *models.Live) { l.RevokedAt = &noon }
+			j.row = func(l *models.SessionWithUser) { l.RevokedAt = &noon }
 		}
 		if name == "strict" { // the strict profile stores no attempt
 			j.attempt, j.rotation = nil, nil

@@ -64,8 +64,8 @@ type legacyExchange struct {
 	id uuid.UUID
 }
 
-// exchange begins a session for a legacy token, once. [LegacyTokens] decides which users may have
-// one.
+// exchange begins a session for a legacy token, once. LegacyTokens.Admits decides which users may
+// have one.
 //
 // A lost answer must not log a user out. A client that presents the token again, with the
 // Refresh-Attempt with which the session was begun, gets the same tokens, as long as the session is
@@ -113,7 +113,7 @@ func (x legacyExchange) attempt(ctx context.Context) (Tokens, error) {
 	case errors.Is(err, models.ErrConflict):
 		return x.repeat(ctx)
 	}
-	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: inactive, or all sessions revoked since
+	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: the user is inactive, or all sessions were revoked
 }
 
 // authenticationUnknown is the time of authentication of a session that begins with a legacy token.
@@ -153,16 +153,16 @@ func (x legacyExchange) repeat(ctx context.Context) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, refusedOrStoreError(err)
 	}
-	l, err := x.store.Session(ctx, used.ID)
+	row, err := x.store.Session(ctx, used.ID)
 	if err != nil { // ErrNotFound also for a token that the other service had revoked before the import
 		return Tokens{}, refusedOrStoreError(err)
 	}
-	own := used.ID == x.id || isSameAttempt(x.policy.attemptHash(x.in.Attempt), l.Attempt)
-	if !own || !c.belongsTo(l.Session, forRefresh) || l.Generation != 0 || checkAlive(l, x.timeOf(l)) != nil {
+	own := used.ID == x.id || isSameAttempt(x.policy.attemptHash(x.in.Attempt), row.Attempt)
+	if !own || !c.belongsTo(row.Session, forRefresh) || row.Generation != 0 || checkAlive(row, x.timeOf(row)) != nil {
 		return Tokens{}, problem.New(problem.RefreshInvalid)
 	}
 	now := x.now()
-	ok, err := x.store.Touch(ctx, l.ID, l.Generation, now, x.policy.tolerance(), nil)
+	ok, err := x.store.Touch(ctx, row.ID, row.Generation, now, x.policy.tolerance(), nil)
 	if err != nil {
 		return Tokens{}, problem.FromStore(err)
 	}
@@ -170,7 +170,7 @@ func (x legacyExchange) repeat(ctx context.Context) (Tokens, error) {
 		return Tokens{}, problem.FromStore(models.ErrClock)
 	}
 	x.count(metrics.LegacyRepeated)
-	return x.mint(grantOf(l.Session), now, NewSessionTokens)
+	return x.mint(grantOf(row.Session), now, NewSessionTokens)
 }
 
 func refusedOrStoreError(err error) error {

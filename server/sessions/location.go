@@ -12,7 +12,7 @@ const (
 	Bearer        TokenLocation = "bearer"         // Authorization: an access token
 	AccessCookie  TokenLocation = "access_cookie"  // an access token
 	RefreshCookie TokenLocation = "refresh_cookie" // a refresh token
-	Body          TokenLocation = "body"           // a refresh token
+	RequestBody   TokenLocation = "body"           // a refresh token
 )
 
 // usage is what a credential is presented for.
@@ -29,7 +29,7 @@ var locations = map[token.Transport][2]TokenLocation{
 	token.Hybrid:     {forAccess: Bearer, forRefresh: RefreshCookie},
 	token.Cookies:    {forAccess: AccessCookie, forRefresh: RefreshCookie},
 	token.ServerHeld: {forAccess: AccessCookie, forRefresh: AccessCookie},
-	token.Body:       {forAccess: Bearer, forRefresh: Body},
+	token.Body:       {forAccess: Bearer, forRefresh: RequestBody},
 }
 
 // accepts reports whether sessions of a transport accept a credential from a location. Every other
@@ -40,7 +40,7 @@ func accepts(t token.Transport, use usage, from TokenLocation) bool {
 
 // holdsRefreshToken reports whether a location is for refresh tokens. The others are for access
 // tokens.
-func (l TokenLocation) holdsRefreshToken() bool { return l == RefreshCookie || l == Body }
+func (l TokenLocation) holdsRefreshToken() bool { return l == RefreshCookie || l == RequestBody }
 
 // belongsTo reports whether the credential is one of the session's: its user and its transport are
 // the session's, and the transport uses its location for this purpose.

@@ -37,8 +37,8 @@ type Options struct {
 	Legacy    LegacyTokens
 	Now       func() time.Time
 	Count     metrics.Count
-	// MayLogGrace reports whether one more event of a superseded token may be recorded for a user. A
-	// client can cause as many as it likes.
+	// MayLogGrace reports whether one more use of a superseded token in its grace may be recorded
+	// as an event of a user. Without this limit, a client could fill the security log.
 	MayLogGrace func(context.Context, models.User) bool
 }
 

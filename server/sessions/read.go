@@ -17,21 +17,21 @@ import (
 // (another location than the transport's, or another user than the session's), SessionExpired,
 // SessionRevoked, ServiceUnavailable.
 func (m *Manager) Authenticate(ctx context.Context, c Credential) (Principal, error) {
-	if c.expired(m.now()) {
+	if c.isExpired(m.now()) {
 		return Principal{}, problem.New(problem.AccessExpired)
 	}
-	l, err := m.readSession(ctx, c)
+	row, err := m.readSession(ctx, c)
 	if err != nil {
 		return Principal{}, err
 	}
-	if !c.belongsTo(l.Session, forAccess) {
+	if !c.belongsTo(row.Session, forAccess) {
 		return Principal{}, problem.New(problem.AccessInvalid)
 	}
-	at := m.timeOf(l)
-	if err := checkAlive(l, at); err != nil {
+	at := m.timeOf(row)
+	if err := checkAlive(row, at); err != nil {
 		return Principal{}, err
 	}
-	return Principal{User: l.User, Session: l.Session, At: at}, nil
+	return Principal{User: row.User, Session: row.Session, At: at}, nil
 }
 
 // CurrentSession is the live session of a credential.
@@ -47,21 +47,21 @@ type CurrentSession struct {
 // changes nothing. Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired,
 // SessionRevoked, ServiceUnavailable.
 func (m *Manager) Current(ctx context.Context, c Credential) (CurrentSession, error) {
-	l, err := m.readSession(ctx, c)
+	row, err := m.readSession(ctx, c)
 	if err != nil {
 		return CurrentSession{}, err
 	}
-	at := m.timeOf(l)
-	if err := checkCredential(c, l.Session, at); err != nil {
+	at := m.timeOf(row)
+	if err := checkCredential(c, row.Session, at); err != nil {
 		return CurrentSession{}, err
 	}
-	if err := checkAlive(l, at); err != nil {
+	if err := checkAlive(row, at); err != nil {
 		return CurrentSession{}, err
 	}
-	current := CurrentSession{ID: c.Session, ExpiresAt: l.ExpiresAt, Transport: transportOf(l.Session)}
+	current := CurrentSession{ID: c.Session, ExpiresAt: row.ExpiresAt, Transport: transportOf(row.Session)}
 	// Only the holder of the newest tokens learns when the user last entered the password. A thief of
 	// superseded ones could otherwise watch the owner unnoticed.
-	if until := authenticatedAt(l.Session).Add(RecentAuthentication); c.Generation == l.Generation && until.After(at) {
+	if until := authenticatedAt(row.Session).Add(RecentAuthentication); c.Generation == row.Generation && until.After(at) {
 		current.RecentUntil = &until
 	}
 	if current.Transport != token.Body {
@@ -84,32 +84,32 @@ func (m *Manager) List(ctx context.Context, u models.User) ([]models.Session, er
 
 // readSession reads the row of a credential's session. Errors: SessionRevoked if there is none,
 // ServiceUnavailable.
-func (m *Manager) readSession(ctx context.Context, c Credential) (models.Live, error) {
+func (m *Manager) readSession(ctx context.Context, c Credential) (models.SessionWithUser, error) {
 	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
 	defer cancel()
-	l, err := m.store.Session(ctx, c.Session)
+	row, err := m.store.Session(ctx, c.Session)
 	if errors.Is(err, models.ErrNotFound) {
-		return l, problem.New(problem.SessionRevoked)
+		return row, problem.New(problem.SessionRevoked)
 	}
-	return l, problem.FromStore(err)
+	return row, problem.FromStore(err)
 }
 
 // timeOf returns the current time for a row that was just read: the database's, or the process's if
 // the database has no clock.
-func (m *Manager) timeOf(l models.Live) time.Time {
-	if l.DBNow.IsZero() {
+func (m *Manager) timeOf(row models.SessionWithUser) time.Time {
+	if row.DBNow.IsZero() {
 		return m.now()
 	}
-	return l.DBNow
+	return row.DBNow
 }
 
-// checkAlive returns why a session cannot be used any more, or nil. The constant live in models is
+// checkAlive returns why a session cannot be used any more, or nil. liveSQL in models is
 // the same condition in SQL; keep both in step. Errors: SessionExpired, SessionRevoked.
-func checkAlive(l models.Live, now time.Time) error {
+func checkAlive(row models.SessionWithUser, now time.Time) error {
 	switch {
-	case !now.Before(l.IdleExpiresAt), !now.Before(l.ExpiresAt):
+	case !now.Before(row.IdleExpiresAt), !now.Before(row.ExpiresAt):
 		return problem.New(problem.SessionExpired)
-	case l.RevokedAt != nil, l.Epoch != l.User.SessionEpoch, !l.User.IsActive:
+	case row.RevokedAt != nil, row.Epoch != row.User.SessionEpoch, !row.User.IsActive:
 		return problem.New(problem.SessionRevoked)
 	}
 	return nil
@@ -123,13 +123,13 @@ func checkCredential(c Credential, s models.Session, at time.Time) error {
 	switch {
 	case isRefreshToken && !c.belongsTo(s, forRefresh):
 		return problem.New(problem.RefreshInvalid)
-	case isRefreshToken && c.expired(at):
+	case isRefreshToken && c.isExpired(at):
 		return problem.New(problem.SessionExpired)
 	case isRefreshToken:
 		return nil
 	case !c.belongsTo(s, forAccess):
 		return problem.New(problem.AccessInvalid)
-	case c.expired(at) && !c.belongsTo(s, forRefresh): // in server_held it is the refresh credential too, which is valid beyond its exp
+	case c.isExpired(at) && !c.belongsTo(s, forRefresh): // in server_held it is the refresh credential too, which is valid beyond its exp
 		return problem.New(problem.AccessExpired)
 	}
 	return nil

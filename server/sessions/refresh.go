@@ -59,12 +59,12 @@ func (m *Manager) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 		if done {
 			return t, err
 		}
-		r.failed = err
+		r.lastErr = err
 		if !pause(ctx, try) {
 			break
 		}
 	}
-	return Tokens{}, problem.Unavailable(r.failed)
+	return Tokens{}, problem.Unavailable(r.lastErr)
 }
 
 var errHeldUp = errors.New("the request was held up on its way")
@@ -88,23 +88,24 @@ func (m *Manager) isHeldUp(in RefreshInput) bool {
 // refreshCall is one call of [Manager.Refresh] with a token of a session.
 type refreshCall struct {
 	*Manager
-	in      RefreshInput
-	caller  context.Context
-	attempt []byte
-	wrote   []time.Time // of UPDATEs whose outcome is unknown
-	failed  error       // why there is no answer yet
+	in        RefreshInput
+	caller    context.Context
+	attempt   []byte
+	rotations []time.Time // the RotatedAt of UPDATEs whose outcome is unknown
+	lastErr   error       // why there is no answer yet
 }
 
-// rotateBlind makes the UPDATE of row 3 from the token alone, which contains the transport and the
-// absolute end of the session. The access token of server_held does not, so the row must be read
-// first.
+// rotateBlind makes the UPDATE of row 3 from the token alone, without reading the row. It reports
+// whether that succeeded. A refresh token contains the transport and the absolute end of the
+// session, which the UPDATE needs. The access token of server_held does not, so its row must be
+// read first.
 func (r *refreshCall) rotateBlind(ctx context.Context) (Tokens, bool) {
 	c := r.in.Credential
-	if c.Transport == "" || c.expired(r.now()) { // only this process's clock has been checked; the row decides
+	if c.Transport == "" || c.isExpired(r.now()) { // only this process's clock has been checked; the row decides
 		return Tokens{}, false
 	}
 	t, ok, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
-	r.failed = err
+	r.lastErr = err
 	return t, ok
 }
 
@@ -120,7 +121,7 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 	}
 	ok, err := r.store.Rotate(ctx, rotation)
 	if err != nil || ok {
-		r.wrote = append(r.wrote, now) // with an error, it may still have been applied
+		r.rotations = append(r.rotations, now) // with an error, it may still have been applied
 	}
 	if err != nil {
 		return Tokens{}, false, err
@@ -136,11 +137,12 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 	return t, err == nil, err
 }
 
-// decideAndAct reads the row, decides, and acts on the verdict. If done is false, another request
-// was faster or the database did not answer: decide again.
+// decideAndAct reads the row, decides, and acts on the verdict. If done is false, there is no
+// answer yet, because another request was faster, the clocks differ or the database did not answer.
+// The caller must then call it again.
 func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
 	before, after := r.startTiming()
-	l, err := r.store.Session(ctx, r.in.Credential.Session)
+	row, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	}
@@ -148,10 +150,10 @@ func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ 
 		return Tokens{}, false, err
 	}
 	now := after()
-	if r.isClockOff(before, l.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
+	if r.isClockOff(before, row.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
 		return Tokens{}, false, models.ErrClock
 	}
-	switch r.policy.decide(r.in.Credential, r.attempt, l, now, r.wrote) {
+	switch r.policy.decide(r.in.Credential, r.attempt, row, now, r.rotations) {
 	case misdirected:
 		r.count(metrics.RefreshMisdirected)
 		return Tokens{}, true, problem.New(problem.RefreshInvalid)
@@ -165,42 +167,44 @@ func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ 
 		r.count(metrics.StateRegression)
 		return Tokens{}, true, problem.New(problem.SessionExpired)
 	case rotate:
-		return r.outcome(r.rotate(ctx, transportOf(l.Session), l.ExpiresAt))
+		return r.answerOrRetry(r.rotate(ctx, transportOf(row.Session), row.ExpiresAt))
 	case sameTokens:
-		return r.outcome(r.current(ctx, l, now, false))
+		return r.answerOrRetry(r.answerCurrent(ctx, row, now, false))
 	case successor:
-		return r.outcome(r.current(ctx, l, now, true))
+		return r.answerOrRetry(r.answerCurrent(ctx, row, now, true))
 	case rotatedByThisRequest:
 		r.count(metrics.RefreshRotated)
-		t, err := r.mint(grantOf(l.Session), now, NextTokens)
+		t, err := r.mint(grantOf(row.Session), now, NextTokens)
 		return t, true, err
 	case reuse:
-		return r.revoke(ctx, l, now)
+		return r.revokeReused(ctx, row, now)
 	case undecidable:
 		r.count(metrics.RefreshUndecided)
 	}
 	return Tokens{}, false, models.ErrClock
 }
 
-func (*refreshCall) outcome(t Tokens, ok bool, err error) (Tokens, bool, error) {
+// answerOrRetry returns the results of decideAndAct after a write. ok is false if the write matched
+// no row.
+func (*refreshCall) answerOrRetry(t Tokens, ok bool, err error) (Tokens, bool, error) {
 	return t, ok && err == nil, err
 }
 
-// current answers rows 4 and 5 with the tokens in force. Touch ensures that the session is still
-// live at the time of the answer: on a cluster, its certification fails if the session was revoked
-// at the same time.
-func (r *refreshCall) current(ctx context.Context, l models.Live, now time.Time, superseded bool) (Tokens, bool, error) {
+// answerCurrent answers rows 4 and 5 with the tokens in force. Touch ensures that the session is
+// still live at the time of the answer: on a cluster, the certification of its UPDATE fails if the
+// session was revoked at the same time.
+func (r *refreshCall) answerCurrent(ctx context.Context, row models.SessionWithUser, now time.Time, superseded bool) (Tokens, bool, error) {
 	var graced *models.Event
-	if superseded && r.isElsewhere(l.Session) && r.mayLogGrace(ctx, l.User) {
-		e := r.event(l.Session, models.EventRefreshGraced, "presented again from another address and another user agent").Row(now)
+	if superseded && r.isElsewhere(row.Session) && r.mayLogGrace(ctx, row.User) {
+		e := r.event(row.Session, models.EventRefreshGraced, "presented again from another address and another user agent").Row(now)
 		graced = &e
 	}
-	ok, err := r.store.Touch(ctx, l.ID, l.Generation, now, r.policy.tolerance(), graced)
+	ok, err := r.store.Touch(ctx, row.ID, row.Generation, now, r.policy.tolerance(), graced)
 	if err != nil || !ok {
 		return Tokens{}, false, err
 	}
 	r.count(map[bool]metrics.Counter{false: metrics.RefreshSame, true: metrics.RefreshGraced}[superseded])
-	t, err := r.mint(grantOf(l.Session), now, map[bool]Newness{false: SameTokens, true: NextTokens}[superseded])
+	t, err := r.mint(grantOf(row.Session), now, map[bool]Newness{false: SameTokens, true: NextTokens}[superseded])
 	return t, err == nil, err
 }
 
@@ -214,9 +218,10 @@ func (r *refreshCall) event(s models.Session, kind models.EventKind, detail stri
 	return audit.Event{Kind: kind, UserID: s.UserID, SessionID: s.ID, Client: r.in.Client, Detail: detail}
 }
 
-// revoke implements row 6. A request that was held up, or whose caller has disconnected, proves no
-// theft: an honest client may have given it up and repeated it. Such a request changes nothing.
-func (r *refreshCall) revoke(ctx context.Context, l models.Live, now time.Time) (Tokens, bool, error) {
+// revokeReused implements row 6. A request that was held up, or whose caller has disconnected,
+// proves no theft: an honest client may have given it up and repeated it. Such a request changes
+// nothing.
+func (r *refreshCall) revokeReused(ctx context.Context, row models.SessionWithUser, now time.Time) (Tokens, bool, error) {
 	if err := r.caller.Err(); err != nil {
 		return Tokens{}, true, problem.Unavailable(err)
 	}
@@ -224,11 +229,11 @@ func (r *refreshCall) revoke(ctx context.Context, l models.Live, now time.Time) 
 		return Tokens{}, true, problem.Unavailable(errHeldUp)
 	}
 	age := "1 generation old"
-	if behind := l.Generation - r.in.Credential.Generation; behind != 1 {
+	if behind := row.Generation - r.in.Credential.Generation; behind != 1 {
 		age = fmt.Sprintf("%d generations old", behind)
 	}
-	event := r.event(l.Session, models.EventRefreshReused, "the refresh token was "+age).Row(now)
-	ok, err := r.store.RevokeReused(ctx, l.ID, l.Generation, now, r.policy.tolerance(), event)
+	event := r.event(row.Session, models.EventRefreshReused, "the refresh token was "+age).Row(now)
+	ok, err := r.store.RevokeReused(ctx, row.ID, row.Generation, now, r.policy.tolerance(), event)
 	if err != nil || !ok {
 		return Tokens{}, false, err
 	}

@@ -20,17 +20,17 @@ import (
 // uses, or is an expired access cookie of the transport cookies), ServiceUnavailable.
 func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client) error {
 	if c.Transport == "" { // an access token does not name its transport; the row does
-		l, err := m.readSession(ctx, c)
+		row, err := m.readSession(ctx, c)
 		switch {
 		case errors.Is(err, problem.New(problem.SessionRevoked)):
 			return nil // the row is gone, and the session with it
 		case err != nil:
 			return err
-		case checkCredential(c, l.Session, m.timeOf(l)) != nil:
+		case checkCredential(c, row.Session, m.timeOf(row)) != nil:
 			return problem.New(problem.RefreshInvalid)
 		}
 	}
-	err := Revoke(ctx, m.store, models.RevokedByLogout,
+	err := RevokeAndRecord(ctx, m.store, models.RevokedByLogout,
 		audit.Event{Kind: models.EventLogout, UserID: c.Subject, SessionID: c.Session, Client: client})
 	if errors.Is(err, problem.New(problem.ResourceNotFound)) {
 		return nil
@@ -38,11 +38,12 @@ func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client)
 	return err
 }
 
-// Revoke revokes the session that the event names, if it belongs to the event's user. It is
-// idempotent: it records no event for a session that has already ended. If there is no such session
-// it writes nothing, including the writes that guard an actor of the store. Errors:
+// RevokeAndRecord revokes the session that the event names, if it belongs to the event's user, and
+// records the event. It is idempotent: it records no event for a session that has already ended. If
+// there is no such session, it rolls back, and so it also undoes the writes with which the store
+// guards its actor. Errors:
 // ResourceNotFound, ServiceUnavailable; with an actor also SessionRevoked and RoleRequired.
-func Revoke(ctx context.Context, store *models.Store, reason string, e audit.Event) error {
+func RevokeAndRecord(ctx context.Context, store *models.Store, reason string, e audit.Event) error {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := store.Tx(ctx, func(tx *models.Tx) error {

@@ -154,14 +154,14 @@ func (p importCommand) print(source django.Source, r accounts.ImportReport, dry 
 		text  string
 		count int
 	}{
-		{"users in " + source.Table(), int(source.Total())}, {"imported", r.Imported}, {"already present", r.Here}, {"not imported", r.LeftOut()}, {"used tokens", r.Tokens},
+		{"users in " + source.Table(), int(source.Total())}, {"imported", r.Imported}, {"already present", r.Present}, {"not imported", r.LeftOut()}, {"used tokens", r.Tokens},
 	} {
 		_, _ = fmt.Fprintf(w, "%s\t%d\n", each.text, each.count)
 	}
 	for _, part := range []struct {
 		title string
 		lines []accounts.ImportLine
-	}{{"Adjusted by a rule:", r.Met}, {"Not imported:", r.Refused}} {
+	}{{"Adjusted by a rule:", r.Changed}, {"Not imported:", r.Refused}} {
 		if len(part.lines) > 0 {
 			_, _ = fmt.Fprintln(w, part.title)
 		}
