@@ -8,7 +8,7 @@ import (
 )
 
 // scope implements the part of testing.TB that a test server uses. Cleanups run when the scope
-// ends, and test errors become the error of [within].
+// ends, and test errors become the error of [runInScope].
 type scope struct {
 	testing.TB // nil: methods that are not implemented below are not called
 	*scopeState
