@@ -28,7 +28,7 @@ type migrator struct{ *database }
 // Schema reads the version of the schema. It changes nothing.
 func (s migrator) Schema(ctx context.Context) (Schema, error) {
 	v := Schema{Needed: needed}
-	err := s.reads.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Row().Scan(&v.Current)
+	err := s.reads.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM " + versionTable + " WHERE is_applied").Row().Scan(&v.Current)
 	if isNoTable(err) {
 		return v, nil
 	}

@@ -17,7 +17,7 @@ server/names             server/hosts
 server/credentials       -
 server/token             -
 server/token/remote      server/hosts server/token
-server/token/tokentest   server/token
+server/token/tokentest   -
 server/mail              server/hosts server/names
 server/config            server/hosts server/mail
 server/web               -

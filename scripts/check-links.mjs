@@ -1,5 +1,6 @@
 // check-links.mjs checks that every link inside the project leads to a file, and every #anchor to a
-// heading. In "`name` in [`file`](file)" it also checks that the file contains the name. It reads each Markdown file of the tree and does not fetch links to other hosts.
+// heading. In "`name` in [`file`](file)" it also checks that the file contains the name. It reads
+// each Markdown file of the tree and does not fetch links to other hosts.
 //
 //   node scripts/check-links.mjs
 import { execFileSync } from "node:child_process";

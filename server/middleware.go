@@ -10,11 +10,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/problem"
 )
@@ -37,7 +37,7 @@ func (m middleware) beginCall(c *gin.Context) {
 	call := &call{
 		id: id.String(), received: m.now(),
 		client: accounts.Client{
-			IP: m.addresses.of(c.Request), UserAgent: truncate(c.Request.UserAgent(), maxUserAgent), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
+			IP: m.addresses.of(c.Request), UserAgent: models.Truncate(strings.ToValidUTF8(c.Request.UserAgent(), "\uFFFD"), maxUserAgent), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
 		},
 		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site", unread: c.Request.ContentLength != 0,
 	}
@@ -61,15 +61,6 @@ func requestID(h http.Header) uuid.UUID {
 		}
 	}
 	return uuid.Must(uuid.NewV7())
-}
-
-// truncate makes text valid UTF-8 and cuts it to a number of code points.
-func truncate(text string, codePoints int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if utf8.RuneCountInString(text) <= codePoints {
-		return text
-	}
-	return string([]rune(text)[:codePoints])
 }
 
 // logAccess writes one line per request. It logs the route instead of the path, and no query,

@@ -82,8 +82,8 @@ func (s *bareServer) serve(ctx context.Context, addr string) error {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
-	engine.GET("/profile", s.profile(s.remembered))
-	engine.GET("/profile/unseen", s.profile(s.verified))
+	engine.GET("/profile", s.profile(s.verifyOnce))
+	engine.GET("/profile/unseen", s.profile(s.verify))
 	engine.POST("/refresh", s.refresh)
 	srv := &http.Server{Addr: addr, Handler: engine, ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
@@ -111,8 +111,8 @@ func (s *bareServer) profile(session func(raw string) (uuid.UUID, error)) gin.Ha
 	}
 }
 
-// verified checks the signature and returns the session id.
-func (s *bareServer) verified(raw string) (uuid.UUID, error) {
+// verify checks the signature and returns the session id.
+func (s *bareServer) verify(raw string) (uuid.UUID, error) {
 	var claims jwt.RegisteredClaims
 	_, err := jwt.ParseWithClaims(raw, &claims, func(*jwt.Token) (any, error) { return s.key.Public(), nil },
 		jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithExpirationRequired())
@@ -122,13 +122,13 @@ func (s *bareServer) verified(raw string) (uuid.UUID, error) {
 	return uuid.Parse(claims.Subject)
 }
 
-// remembered is [bareServer.verified] with a cache: each token is verified once.
-func (s *bareServer) remembered(raw string) (uuid.UUID, error) {
+// verifyOnce is [bareServer.verify] with a cache: each token is verified once.
+func (s *bareServer) verifyOnce(raw string) (uuid.UUID, error) {
 	sum := sha256.Sum256([]byte(raw))
 	if id, ok := s.seen.Load(sum); ok {
 		return id.(uuid.UUID), nil
 	}
-	id, err := s.verified(raw)
+	id, err := s.verify(raw)
 	if err == nil {
 		s.seen.Store(sum, id)
 	}

@@ -42,11 +42,11 @@ const (
 type site struct {
 	*prepared
 	size             int
-	born             time.Time // creation time of the first session; each of the others is a millisecond later
+	createdAt        time.Time // creation time of the first session; each of the others is a millisecond later
 	issuer           *token.Issuer
 	sessions         []*session
 	perUser, perSess float64 // bytes, including all indexes
-	filled           time.Duration
+	fillTime         time.Duration
 	turns            map[string][]turn
 	next             int
 }
@@ -88,7 +88,7 @@ func capacity(ctx context.Context, s settings) (err error) {
 			}
 		}
 	}
-	busy, err := largest.busy(ctx, s.round)
+	busy, err := largest.measureThroughput(ctx, s.round)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *site) open(ctx context.Context) error {
 	if err := s.fill(ctx); err != nil {
 		return err
 	}
-	s.filled = time.Since(began)
+	s.fillTime = time.Since(began)
 	ring, err := token.NewKeyRing([]token.Secret{s.secret})
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (s *site) open(ctx context.Context) error {
 	}
 	defer func() { _ = c.Close() }()
 	for _, each := range s.sessions {
-		step := each.refreshes()
+		step := each.refreshSteps()
 		header, body, err := c.exchange(step.request())
 		if err != nil {
 			return err
@@ -149,13 +149,13 @@ func (s *site) open(ctx context.Context) error {
 
 // fill inserts users and sessions, thousands per statement, and measures the space that they need.
 func (s *site) fill(ctx context.Context) error {
-	s.born = time.Now().UTC().Truncate(time.Second).Add(-time.Duration(s.size)*time.Millisecond - time.Minute)
+	s.createdAt = time.Now().UTC().Truncate(time.Second).Add(-time.Duration(s.size)*time.Millisecond - time.Minute)
 	var hash string
 	var epoch int64
 	if err := s.db.QueryRowContext(ctx, "SELECT password, session_epoch FROM users WHERE username = 'first'").Scan(&hash, &epoch); err != nil {
 		return err
 	}
-	empty, err := s.room(ctx)
+	empty, err := s.measureSpace(ctx)
 	if err != nil {
 		return err
 	}
@@ -163,12 +163,12 @@ func (s *site) fill(ctx context.Context) error {
 	err = s.insert(ctx, "users", "id, username, username_norm, email, email_norm, first_name, last_name, password, is_active, is_staff, is_superuser, session_epoch, date_joined", users,
 		func(i int) []any {
 			name := fmt.Sprintf("user.%07d", i)
-			return []any{firstUser + i, name, name, name + "@example.com", name + "@example.com", "Ada", "Lovelace", hash, true, false, false, epoch, s.born}
+			return []any{firstUser + i, name, name, name + "@example.com", name + "@example.com", "Ada", "Lovelace", hash, true, false, false, epoch, s.createdAt}
 		})
 	if err != nil {
 		return err
 	}
-	withUsers, err := s.room(ctx)
+	withUsers, err := s.measureSpace(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (s *site) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	full, err := s.room(ctx)
+	full, err := s.measureSpace(ctx)
 	s.perUser, s.perSess = float64(withUsers-empty)/float64(users), float64(full-withUsers)/float64(s.size)
 	return err
 }
@@ -191,7 +191,7 @@ const firstUser = 1_000_000
 // grant returns the claims of the n-th session. Its id begins with its creation time, like the ids
 // of real sessions; consecutive sessions belong to different users.
 func (s *site) grant(n int) token.Grant {
-	at := s.born.Add(time.Duration(n) * time.Millisecond)
+	at := s.createdAt.Add(time.Duration(n) * time.Millisecond)
 	id := uuid.UUID{6: 0x70, 8: 0x80}
 	ms := at.UnixMilli()
 	for i := range 6 {
@@ -200,7 +200,7 @@ func (s *site) grant(n int) token.Grant {
 	binary.BigEndian.PutUint32(id[10:], uint32(n))
 	return token.Grant{
 		Subject: int64(firstUser + n%(s.size/devices)), Session: id, Transport: token.Body,
-		RotatedAt: at, IdleExpiresAt: s.born.Truncate(time.Second).Add(24 * time.Hour), ExpiresAt: s.born.Truncate(time.Second).Add(72 * time.Hour),
+		RotatedAt: at, IdleExpiresAt: s.createdAt.Truncate(time.Second).Add(24 * time.Hour), ExpiresAt: s.createdAt.Truncate(time.Second).Add(72 * time.Hour),
 	}
 }
 
@@ -240,8 +240,8 @@ func (s *site) insert(ctx context.Context, table, columns string, n int, row fun
 	return nil
 }
 
-// room returns the bytes that the tables of users and sessions need, including indexes.
-func (s *site) room(ctx context.Context) (n int64, err error) {
+// measureSpace returns the bytes that the tables of users and sessions need, including indexes.
+func (s *site) measureSpace(ctx context.Context) (n int64, err error) {
 	if s.admin == nil {
 		err = s.db.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&n)
 		return n, err
@@ -278,8 +278,8 @@ func commitCost(ctx context.Context, db *sql.DB) (time.Duration, error) {
 	return took[len(took)/2], nil
 }
 
-// around returns a client that sends each request with the next session.
-func (s *site) around(ask func(*session) step) step {
+// inTurn returns a client that uses the sessions in turn, one request each.
+func (s *site) inTurn(ask func(*session) step) step {
 	var now step
 	return step{
 		request: func() []byte {
@@ -296,14 +296,14 @@ func (s *site) around(ask func(*session) step) step {
 	}
 }
 
-func profileOf(s *session) step {
-	return always(get("/accounts/profile", "Authorization: Bearer "+s.access))
+func profileSteps(s *session) step {
+	return repeat(get("/accounts/profile", "Authorization: Bearer "+s.access))
 }
 
 // measure takes a turn of each kind with one client, so that requests do not wait for each other.
 func (s *site) measure(ctx context.Context, d time.Duration) error {
-	for kind, ask := range map[string]func(*session) step{"profile": profileOf, "refresh": (*session).refreshes} {
-		t, err := drive(ctx, s.product, s.database, []step{s.around(ask)}, d)
+	for kind, ask := range map[string]func(*session) step{"profile": profileSteps, "refresh": (*session).refreshSteps} {
+		t, err := drive(ctx, s.product, s.database, []step{s.inTurn(ask)}, d)
 		if err != nil {
 			return err
 		}
@@ -312,11 +312,11 @@ func (s *site) measure(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// busy measures the maximum rate of refreshes.
-func (s *site) busy(ctx context.Context, d time.Duration) (turn, error) {
+// measureThroughput measures the maximum rate of refreshes.
+func (s *site) measureThroughput(ctx context.Context, d time.Duration) (turn, error) {
 	var steps []step
 	for i := range refreshers {
-		steps = append(steps, s.sessions[i].refreshes())
+		steps = append(steps, s.sessions[i].refreshSteps())
 	}
 	return drive(ctx, s.product, s.database, steps, d)
 }
@@ -337,7 +337,7 @@ func (s *site) cleanUp(ctx context.Context) (c cleaned, err error) {
 		last := min(n+rowsAtOnce, s.size-1)
 		from, to := s.grant(n), s.grant(last)
 		result, err := s.db.ExecContext(ctx, "UPDATE sessions SET expires_at = ? WHERE id >= ? AND id < ? AND generation = 0",
-			s.born.Truncate(time.Second).Add(-long), from.Session[:], to.Session[:])
+			s.createdAt.Truncate(time.Second).Add(-long), from.Session[:], to.Session[:])
 		if err != nil {
 			return c, err
 		}
@@ -356,7 +356,7 @@ func (s *site) cleanUp(ctx context.Context) (c cleaned, err error) {
 	defer end()
 	parallel, failed := make(chan turn, 1), make(chan error, 1)
 	go func() {
-		rounds := s.around((*session).refreshes)
+		rounds := s.inTurn((*session).refreshSteps)
 		ask := rounds.request
 		rounds.request = func() []byte { // the turn ends with the clean-up
 			if during.Err() != nil {

@@ -33,10 +33,10 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 	row("users", number("%.0f", func(s *site) float64 { return float64(s.size / devices) }))
 	row("bytes per session, with indexes", number("%.0f", func(s *site) float64 { return s.perSess }))
 	row("bytes per user, with indexes", number("%.0f", func(s *site) float64 { return s.perUser }))
-	row("seconds to write", number("%.1f", func(s *site) float64 { return s.filled.Seconds() }))
+	row("seconds to write", number("%.1f", func(s *site) float64 { return s.fillTime.Seconds() }))
 	for _, kind := range []string{"profile", "refresh"} {
 		row(kind+", p50 ms, one client", number("%.2f", func(s *site) float64 { return median(s.turns[kind], p50) }))
-		row("  ratio to the smallest size", number("%.2f", func(s *site) float64 { return s.more(first, kind) }))
+		row("  ratio to the smallest size", number("%.2f", func(s *site) float64 { return s.slowdown(first, kind) }))
 		row("  CPU µs of the server", number("%.0f", func(s *site) float64 { return median(s.turns[kind], func(t turn) float64 { return t.perOp(t.cpu) }) }))
 		row("  CPU µs of the database", number("%.0f", func(s *site) float64 { return median(s.turns[kind], func(t turn) float64 { return t.perOp(t.dbCPU) }) }))
 	}
@@ -44,11 +44,11 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 
 	alone := median(largest.turns["refresh"], p50)
 	say("\na commit takes %.2f ms; a refresh by one client takes %.2f ms, as long as %.1f commits", milliseconds(commit), alone, alone/milliseconds(commit))
-	say("%d concurrent clients: %.0f refreshes per second, %.1f in the time of one commit; p99 %s ms", refreshers, busy.rate(), busy.rate()*commit.Seconds(), at(latencies([]turn{busy}), 0.99))
+	say("%d concurrent clients: %.0f refreshes per second, %.1f in the time of one commit; p99 %s ms", refreshers, busy.rate(), busy.rate()*commit.Seconds(), formatPercentile(latencies([]turn{busy}), 0.99))
 	say("1 GB stores %.1f million sessions with their users; this machine serves %.1f million active clients that refresh every %v",
 		1e3/(largest.perSess+largest.perUser/devices), busy.rate()*refreshEvery.Seconds()/1e6, refreshEvery)
 	say("cleanup: %d sessions in %.1f s, %.0f per second; refreshes during cleanup: p50 %s ms, p99 %s ms, %d with status 503", c.gone, c.took.Seconds(),
-		float64(c.gone)/c.took.Seconds(), at(latencies([]turn{c.inParallel}), 0.50), at(latencies([]turn{c.inParallel}), 0.99), c.inParallel.refused)
+		float64(c.gone)/c.took.Seconds(), formatPercentile(latencies([]turn{c.inParallel}), 0.50), formatPercentile(latencies([]turn{c.inParallel}), 0.99), c.inParallel.refused)
 
 	say("")
 	var missed error
@@ -61,7 +61,7 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 	}
 	for _, kind := range []string{"profile", "refresh"} {
 		for _, s := range sites[1:] {
-			more := s.more(first, kind)
+			more := s.slowdown(first, kind)
 			verdict(more <= mostMore, "%s with %d sessions takes %.2f times as long as with %d, bound %.1f", kind, s.size, more, first.size, mostMore)
 		}
 	}
@@ -70,9 +70,9 @@ func reportCapacity(out io.Writer, sites []*site, commit time.Duration, busy tur
 	return missed
 }
 
-// more returns the median of the rounds' ratios of latency. The two turns of a round met the same
-// load on the machine.
-func (s *site) more(first *site, kind string) float64 {
+// slowdown returns the median of the rounds' ratios of latency. The two turns of a round met the
+// same load on the machine.
+func (s *site) slowdown(first *site, kind string) float64 {
 	var ratios []float64
 	for i, t := range s.turns[kind] {
 		ratios = append(ratios, p50(t)/p50(first.turns[kind][i]))

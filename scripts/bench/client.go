@@ -55,9 +55,9 @@ func (s *session) take(header http.Header, body []byte) error {
 	return nil
 }
 
-// refreshes returns a client that refreshes continuously. It checks that each refresh is a
+// refreshSteps returns a client that refreshes continuously. It checks that each refresh is a
 // rotation: the server must return a new token.
-func (s *session) refreshes() step {
+func (s *session) refreshSteps() step {
 	var shown string
 	return step{
 		request: func() []byte {

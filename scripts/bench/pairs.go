@@ -106,8 +106,8 @@ func (p *prepared) bareSide(what string, steps []step) side {
 	}, nil}
 }
 
-// always returns a step that repeats one request.
-func always(request []byte) step { return step{request: func() []byte { return request }} }
+// repeat returns a step that repeats one request.
+func repeat(request []byte) step { return step{request: func() []byte { return request }} }
 
 func (p *prepared) profilePair(ctx context.Context, _ settings) (*pair, error) {
 	name, ours, err := p.profileReads(ctx)
@@ -125,7 +125,7 @@ func (p *prepared) profilePair(ctx context.Context, _ settings) (*pair, error) {
 func (p *prepared) profileReads(ctx context.Context) (name string, steps []step, err error) {
 	sessions, err := p.logIn(ctx, readers, "body")
 	for _, s := range sessions {
-		steps = append(steps, always(get("/accounts/profile", "Authorization: Bearer "+s.access)))
+		steps = append(steps, repeat(get("/accounts/profile", "Authorization: Bearer "+s.access)))
 	}
 	return fmt.Sprintf("profile read, c=%d", readers), steps, err
 }
@@ -134,7 +134,7 @@ func (p *prepared) profileReads(ctx context.Context) (name string, steps []step,
 func (p *prepared) refreshes(ctx context.Context, transport string) (name string, steps []step, err error) {
 	sessions, err := p.logIn(ctx, refreshers, transport)
 	for _, s := range sessions {
-		steps = append(steps, s.refreshes())
+		steps = append(steps, s.refreshSteps())
 	}
 	return fmt.Sprintf("refresh, %s, c=%d", transport, refreshers), steps, err
 }
@@ -161,7 +161,7 @@ func (p *prepared) bareReads(ctx context.Context, path string) ([]step, error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, always(get(path, "Authorization: Bearer "+raw)))
+		steps = append(steps, repeat(get(path, "Authorization: Bearer "+raw)))
 	}
 	return steps, nil
 }
@@ -263,7 +263,7 @@ func (p *prepared) refreshPair(ctx context.Context, s settings) (*pair, error) {
 	}
 	var theirs []step
 	for _, id := range ids {
-		theirs = append(theirs, bareRefreshes(id))
+		theirs = append(theirs, bareRefreshSteps(id))
 	}
 	return &pair{
 		name: name, target: 0.85,
@@ -271,7 +271,7 @@ func (p *prepared) refreshPair(ctx context.Context, s settings) (*pair, error) {
 	}, nil
 }
 
-func bareRefreshes(id uuid.UUID) step {
+func bareRefreshSteps(id uuid.UUID) step {
 	var generation int64
 	return step{
 		request: func() []byte { return post("/refresh", fmt.Appendf(nil, `{"id":%q,"generation":%d}`, id, generation)) },
@@ -291,12 +291,12 @@ func (p *prepared) loginPair(context.Context, settings) (*pair, error) {
 	name, steps := logins()
 	return &pair{
 		name: name, target: 0.95,
-		product: p.productSide(steps), bare: side{fmt.Sprintf("argon2id, c=%d", runtime.NumCPU()), hashes, nil},
+		product: p.productSide(steps), bare: side{fmt.Sprintf("argon2id, c=%d", runtime.NumCPU()), measureHashes, nil},
 	}, nil
 }
 
-// hashes computes password hashes on all cores, as the server would.
-func hashes(ctx context.Context, d time.Duration) (turn, error) {
+// measureHashes computes password hashes on all cores, as the server would.
+func measureHashes(ctx context.Context, d time.Duration) (turn, error) {
 	all, self, latencies := sync.WaitGroup{}, harness.PID(os.Getpid()), make([][]time.Duration, runtime.NumCPU())
 	cpu, begin := self.CPU(), time.Now()
 	for i := range latencies {

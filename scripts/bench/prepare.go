@@ -208,7 +208,7 @@ func (p *prepared) timeToReady(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		took = append(took, server.Ready)
+		took = append(took, server.ReadyAfter)
 		if err := server.Stop(); err != nil {
 			return 0, err
 		}

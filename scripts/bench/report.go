@@ -19,7 +19,7 @@ func report(out io.Writer, pairs []*pair) {
 		for _, s := range []side{p.product, p.bare} {
 			l := latencies(s.turns)
 			_, _ = fmt.Fprintf(out, line, "  "+s.what, fmt.Sprintf("%.0f", s.rate()),
-				at(l, 0.50), at(l, 0.95), at(l, 0.99),
+				formatPercentile(l, 0.50), formatPercentile(l, 0.95), formatPercentile(l, 0.99),
 				fmt.Sprintf("%.0f", s.cpu()), fmt.Sprintf("%.0f", s.dbCPU()), fmt.Sprintf("%.1f", mebibytes(s.turns[len(s.turns)-1].rss)))
 		}
 		_, _ = fmt.Fprintf(out, "  %-28s %7.2f   (%.2f to %.2f)\n", "product / bare", p.ratio(), slices.Min(p.ratios()), slices.Max(p.ratios()))
@@ -90,7 +90,7 @@ func latencies(turns []turn) []time.Duration {
 	return all
 }
 
-func at(sorted []time.Duration, quantile float64) string {
+func formatPercentile(sorted []time.Duration, quantile float64) string {
 	if len(sorted) == 0 {
 		return "-"
 	}

@@ -1,5 +1,5 @@
-// Uses the demo at /demo/ like a new visitor, with the mouse: sign up, find the mail, verify,
-// sign in with each of the four transports, edit the profile, change the password, end sessions, read the
+// Uses the demo at /demo/ like a new visitor, with the mouse: sign up, find the mail, verify, sign in
+// with each of the four transports, edit the profile, change the password, end sessions, read the
 // security log, and lose a session to a thief.
 //
 //   node scripts/browser/demo.mjs [ACCOUNTSD]

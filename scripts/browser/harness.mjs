@@ -120,9 +120,9 @@ export async function watch(page, origin) {
   return seen;
 }
 
-// decoded decodes the two transfer encodings of mail text (RFC 2045), as far as needed to find a
+// decodeMail decodes the two transfer encodings of mail text (RFC 2045), as far as needed to find a
 // link.
-function decoded(mail) {
+function decodeMail(mail) {
   const parts = mail.split(/\r?\n--/);
   return parts.map((part) => {
     const [, head, body] = /^([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(part) ?? [null, "", part];
@@ -143,7 +143,7 @@ export async function link(server, address, name) {
     try { files = readdirSync(dir).filter((file) => file.endsWith(".eml") && !opened.has(file)); } catch { /* not made yet */ }
     for (const file of files) {
       const mail = readFileSync(join(dir, file), "utf8");
-      const found = pattern.exec(decoded(mail));
+      const found = pattern.exec(decodeMail(mail));
       if (!mail.includes(address) || !found) continue;
       opened.add(file);
       return found[1];
@@ -174,9 +174,9 @@ export async function conclude(name, shots, walk) {
   process.exit(faults.length === 0 ? 0 : 1);
 }
 
-// unlike removes each expected line once from the lines of the console. It returns the other lines,
-// and the expected lines that are missing.
-export function unlike(lines, expected) {
+// removeExpected removes each expected line once from the lines of the console. It returns the
+// other lines, and the expected lines that are missing.
+export function removeExpected(lines, expected) {
   const missing = [...expected];
   const other = lines.filter((text) => {
     const at = missing.findIndex((pattern) => pattern.test(text));
@@ -225,7 +225,7 @@ export async function shot(v, file, name, fullPage = true) {
 // leave closes the window. It checks that the browser's console has only expected lines and no
 // password.
 export async function leave(v) {
-  const { other, missing } = unlike(v.seen.errors, v.expected);
+  const { other, missing } = removeExpected(v.seen.errors, v.expected);
   check(other.length === 0, `${v.view.name}: unexpected console lines: ${other.join(" | ")}`);
   check(missing.length === 0, `${v.view.name}: missing console lines: ${missing.join(" | ")}`);
   check(v.seen.violations.length === 0, `${v.view.name}: policy violations: ${v.seen.violations.join(" | ")}`);

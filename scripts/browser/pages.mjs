@@ -19,7 +19,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { texts } from "../../server/web/pages/texts.js";
-import { check, conclude, launch, link, startServer, stopServer, unlike, watch } from "./harness.mjs";
+import { check, conclude, launch, link, startServer, stopServer, removeExpected, watch } from "./harness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const subject = process.argv[2] ?? join(root, "bin/accountsd");
@@ -33,7 +33,7 @@ const views = [
   { name: "light-320-en", colorScheme: "light", width: 320, height: 640, language: "en", parts: [scriptedReset, scriptedChange] },
 ];
 const chosen = views.filter((view) => view.name.includes(process.env.VIEW ?? ""));
-const everyPart = [scriptedVerify, scriptedStale, scriptedReset, scriptedChange, manners];
+const everyPart = [scriptedVerify, scriptedStale, scriptedReset, scriptedChange, scriptedInput];
 const locales = { en: "en-GB", ko: "ko-KR" };
 const secret = "Jt1gxBHnTz3Wqj6LkO0fJm2d8m8b8oXq4qk7VZb1x0Y";
 const password = "nine green lamps over the harbour";
@@ -104,7 +104,7 @@ async function focused(v, selector, what) {
 // Expects the line that the browser writes to its console for a response with status 400 or above,
 // once per status in expected.
 async function leave(v) {
-  const { other } = unlike(v.seen.errors, v.expected);
+  const { other } = removeExpected(v.seen.errors, v.expected);
   check(other.length === 0, `${v.view.name}: unexpected console lines: ${other.join(" | ")}`);
   check(v.seen.violations.length === 0, `${v.view.name}: policy violations: ${v.seen.violations.join(" | ")}`);
   check(v.seen.foreign.length === 0, `${v.view.name}: requests to other hosts: ${v.seen.foreign.join(" | ")}`);
@@ -267,7 +267,7 @@ async function scriptedChange(v) {
 
 // Input and messages stay when the language changes; a mail may set its own language. Also tests
 // showing and hiding the password, and use without a mouse.
-async function manners(v) {
+async function scriptedInput(v) {
   const other = v.view.language === "en" ? "ko" : "en";
   const { page } = v;
   await open(v, "reset", secret);

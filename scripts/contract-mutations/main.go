@@ -72,8 +72,8 @@ type checker struct {
 	copy     string // the path of the mutated contract
 }
 
-// mutated returns the contract with the edits of a mutation.
-func mutated(contract string, m mutation) (string, error) {
+// applyMutation returns the contract with the edits of a mutation.
+func applyMutation(contract string, m mutation) (string, error) {
 	for _, e := range m.edits {
 		start := strings.Index(contract, e.after)
 		if start < 0 {
@@ -95,7 +95,7 @@ func mutated(contract string, m mutation) (string, error) {
 // form checks the form of each copy, and of the contract itself.
 func (c checker) form(context.Context) (survivors []string, err error) {
 	for _, m := range append([]mutation{{name: "nothing"}}, formMutations...) {
-		text, err := mutated(c.contract, m)
+		text, err := applyMutation(c.contract, m)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func (c checker) form(context.Context) (survivors []string, err error) {
 // diff compares each copy with the contract as its released version.
 func (c checker) diff(ctx context.Context) (survivors []string, err error) {
 	for _, m := range slices.Concat(breaks, additions) {
-		text, err := mutated(c.contract, m)
+		text, err := applyMutation(c.contract, m)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +145,7 @@ type result struct {
 func (c checker) lint(ctx context.Context) (survivors []string, err error) {
 	text := c.contract
 	for _, m := range lintMutations {
-		if text, err = mutated(text, m); err != nil {
+		if text, err = applyMutation(text, m); err != nil {
 			return nil, err
 		}
 	}

@@ -43,9 +43,10 @@ func run(ctx context.Context) ([]outcome, []string, error) {
 	return read(&lines)
 }
 
-// read returns the result of each top-level test with the numbers of its controls, and the output of the tests and packages that
-// failed. A package that fails without a failing test, because it does not compile or its TestMain
-// fails, has no outcome; its output is returned and counts as a failure.
+// read returns the result of each top-level test with the numbers of its controls, and the output
+// of the tests and packages that failed. A package that fails without a failing test, because it
+// does not compile or its TestMain fails, has no outcome; its output is returned and counts as a
+// failure.
 func read(lines io.Reader) (outcomes []outcome, failed []string, err error) {
 	numbers := map[string][]int{}
 	printed, failures := map[string]*strings.Builder{}, map[string]int{}

@@ -14,10 +14,10 @@ import (
 
 // answer is a response. Which members are set depends on the transport.
 type answer struct {
-	status  int
-	cookies []*http.Cookie
-	came    time.Time
-	tokens  tokens // the client's tokens after this response
+	status     int
+	cookies    []*http.Cookie
+	receivedAt time.Time
+	tokens     tokens // the client's tokens after this response
 
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
@@ -56,7 +56,7 @@ func (s *story) send(ctx context.Context, method, path string, with tokens, stat
 		return a, fmt.Errorf("%s %s has status %d %s, want %d %s", method, path, a.status, a.Code, status, code)
 	}
 	if a.Session.ID != "" {
-		a.tokens = s.held(a)
+		a.tokens = s.tokensOf(a)
 		s.now = a.tokens
 	}
 	return a, nil
@@ -78,12 +78,12 @@ func (s *story) request(ctx context.Context, method, path string, with tokens) (
 	}
 	if s.bearer && method == http.MethodGet {
 		request.Header.Set("Authorization", "Bearer "+with.access)
-		return request, []string{"Bearer " + short(with.access)}, nil
+		return request, []string{"Bearer " + shortenSecret(with.access)}, nil
 	}
 	for i, name := range s.cookies {
 		value := map[string]string{"access": with.access, "refreshtoken": with.refresh}[name]
 		request.Header.Add("Cookie", name+"="+value)
-		carried = append(carried, strings.Repeat("cookie ", 1-min(i, 1))+name+" "+short(value))
+		carried = append(carried, strings.Repeat("cookie ", 1-min(i, 1))+name+" "+shortenSecret(value))
 	}
 	if len(s.cookies) > 0 && method != http.MethodGet {
 		request.Header.Set("X-CSRFToken", with.csrf)
@@ -102,7 +102,7 @@ func (s *story) body(path string, with tokens) ([]byte, []string) {
 		carried = fmt.Sprintf("body username, password, token_transport %q", s.name)
 	case s.refreshInBody && path != "/accounts/profile":
 		members = map[string]string{"refresh_token": with.refresh}
-		carried = "body refresh_token " + short(with.refresh)
+		carried = "body refresh_token " + shortenSecret(with.refresh)
 	default:
 		return nil, nil
 	}
@@ -119,15 +119,15 @@ func exchange(request *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	a := answer{status: response.StatusCode, cookies: response.Cookies(), came: time.Now()}
+	a := answer{status: response.StatusCode, cookies: response.Cookies(), receivedAt: time.Now()}
 	if response.StatusCode == http.StatusNoContent {
 		return a, nil
 	}
 	return a, json.NewDecoder(response.Body).Decode(&a)
 }
 
-// held returns the client's tokens after a response, taken from its body and its cookies.
-func (s *story) held(a answer) tokens {
+// tokensOf returns the client's tokens after a response, taken from its body and its cookies.
+func (s *story) tokensOf(a answer) tokens {
 	cookie := map[string]string{}
 	for _, c := range a.cookies {
 		cookie[c.Name] = c.Value
@@ -139,8 +139,8 @@ func (s *story) held(a answer) tokens {
 	return t
 }
 
-// short returns the end of a secret, enough to recognize it.
-func short(secret string) string {
+// shortenSecret returns the end of a secret, enough to recognize it.
+func shortenSecret(secret string) string {
 	return "…" + secret[max(0, len(secret)-6):]
 }
 
@@ -151,7 +151,7 @@ func (s *story) writeExchange(method, path string, carried []string, a answer) {
 		{"access_token", a.AccessToken}, {"refresh_token", a.RefreshToken}, {"csrf_token", a.CSRFToken}, {"session.id", a.Session.ID},
 	} {
 		if m.value != "" {
-			line(m.name, short(m.value))
+			line(m.name, shortenSecret(m.value))
 		}
 	}
 	if a.Session.ID != "" {
@@ -173,7 +173,7 @@ func cookieText(c *http.Cookie) string {
 	if c.MaxAge < 0 {
 		return c.Name + " is cleared"
 	}
-	text := fmt.Sprintf("%s %s, Max-Age %d", c.Name, short(c.Value), c.MaxAge)
+	text := fmt.Sprintf("%s %s, Max-Age %d", c.Name, shortenSecret(c.Value), c.MaxAge)
 	if c.HttpOnly {
 		return text + ", HttpOnly"
 	}

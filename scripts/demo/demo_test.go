@@ -19,8 +19,9 @@ var update = flag.Bool("update", false, "write the golden transcript")
 
 const golden = "testdata/transcript.golden"
 
-// TestTranscriptEqualsGoldenFile checks that transcripts differ only in tokens, ids and seconds. Equal tokens are
-// masked by equal numbers, so the comparison includes which tokens are the same and which are new.
+// TestTranscriptEqualsGoldenFile checks that transcripts differ only in tokens, ids and seconds.
+// Equal tokens are masked by equal numbers, so the comparison includes which tokens are the same
+// and which are new.
 func TestTranscriptEqualsGoldenFile(t *testing.T) {
 	begin := time.Now()
 	var out bytes.Buffer

@@ -149,7 +149,7 @@ func (a answer) wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(time.Until(a.came.Add(d))):
+	case <-time.After(time.Until(a.receivedAt.Add(d))):
 		return nil
 	}
 }

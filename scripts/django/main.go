@@ -84,7 +84,7 @@ func run(ctx context.Context) error {
 		name, source string
 		stated       bool // the operator vouches for all addresses
 	}{{"from_database", databaseURL("old"), false}, {"from_dump", dump, true}} {
-		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old, stated: way.stated}
+		p := &proof{binary: binary, dir: filepath.Join(dir, way.name), database: way.name, db: db, old: old, emailsVerified: way.stated}
 		if err := p.run(ctx, way.source); err != nil {
 			return fmt.Errorf("%s: %w", way.name, err)
 		}

@@ -24,7 +24,7 @@ type proof struct {
 	binary, dir, database string
 	db                    *sql.DB
 	old                   service
-	stated                bool // the operator states that all addresses are verified
+	emailsVerified        bool // the operator states that all addresses are verified
 	url                   string
 	checks                int
 	faults                []error
@@ -71,7 +71,7 @@ func (p *proof) run(ctx context.Context, source string) error {
 		"ACCOUNTS_SECRET_KEYS=" + strings.TrimSpace(string(secret)), "ACCOUNTS_AUTO_MIGRATE=true",
 		"ACCOUNTS_LEGACY_JWT_SECRETS_FILE=" + secrets, "ACCOUNTS_LEGACY_JWT_UNTIL=" + time.Now().AddDate(0, 0, 7).UTC().Format(time.DateOnly),
 	}
-	if _, err := output(command(ctx, env, p.binary, "import-django", "--from", source, fmt.Sprint("--emails-verified=", p.stated))); err != nil {
+	if _, err := output(command(ctx, env, p.binary, "import-django", "--from", source, fmt.Sprint("--emails-verified=", p.emailsVerified))); err != nil {
 		return err
 	}
 	if err := l.Close(); err != nil {
@@ -118,92 +118,92 @@ func (p *proof) serve(ctx context.Context, env []string) (stop func() error, err
 // checkUser checks the first day of a user on the new server.
 func (p *proof) checkUser(ctx context.Context, u user) {
 	good := u.Hasher != "inactive"
-	p.arrives(ctx, u)
-	p.hash(u, "before the first login", u.Password == "" || u.Stored == p.stored(ctx, u))
+	p.checkAddress(ctx, u)
+	p.checkHash(u, "before the first login", u.Password == "" || u.Stored == p.readHash(ctx, u))
 	if u.Hasher != "argon2" { // of an argon2 user, the sessions continue before a password is typed
-		p.logsIn(ctx, u, good && u.Password != "")
+		p.checkLogin(ctx, u, good && u.Password != "")
 	}
 	for kind := range u.ForCookies {
 		refresh := !strings.HasPrefix(kind, "access")
-		p.exchanges(ctx, u, kind+" in its cookie", byCookie(u.ForCookies[kind]), "hybrid", good && refresh)
-		p.exchanges(ctx, u, kind+" in the body", byBody(u.ForBodies[kind]), "body", good && refresh)
+		p.checkExchange(ctx, u, kind+" in its cookie", byCookie(u.ForCookies[kind]), "hybrid", good && refresh)
+		p.checkExchange(ctx, u, kind+" in the body", byBody(u.ForBodies[kind]), "body", good && refresh)
 	}
 	for _, raw := range u.Revoked {
-		p.exchanges(ctx, u, "a revoked token in its cookie", byCookie(raw), "", false)
-		p.exchanges(ctx, u, "a revoked token in the body", byBody(raw), "", false)
+		p.checkExchange(ctx, u, "a revoked token in its cookie", byCookie(raw), "", false)
+		p.checkExchange(ctx, u, "a revoked token in the body", byBody(raw), "", false)
 	}
 	if u.Hasher == "argon2" {
-		p.logsIn(ctx, u, true)
+		p.checkLogin(ctx, u, true)
 	}
 }
 
-// arrives checks that an address counts as verified only if django-allauth marks it so or the
+// checkAddress checks that an address counts as verified only if django-allauth marks it so or the
 // operator states it, and that a role is kept only with such an address.
-func (p *proof) arrives(ctx context.Context, u user) {
+func (p *proof) checkAddress(ctx context.Context, u user) {
 	var verified, role bool
 	err := p.db.QueryRowContext(ctx, "SELECT email_verified_at IS NOT NULL, is_staff OR is_superuser FROM `"+p.database+"`.users WHERE id = ?", u.ID).Scan(&verified, &role)
-	wanted := u.Proved || p.stated
-	p.is(u, err == nil && verified == wanted && role == (u.Role && wanted), "was imported with verified address %t and role %t (%v)", verified, role, err)
+	wanted := u.Proved || p.emailsVerified
+	p.check(u, err == nil && verified == wanted && role == (u.Role && wanted), "was imported with verified address %t and role %t (%v)", verified, role, err)
 }
 
-// logsIn checks that only the old password opens the account, and that it is then stored with the
-// new hasher.
-func (p *proof) logsIn(ctx context.Context, u user, good bool) {
+// checkLogin checks that only the old password opens the account, and that it is then stored with
+// the new hasher.
+func (p *proof) checkLogin(ctx context.Context, u user, good bool) {
 	login := func(name, password string) answer {
-		return p.ask(ctx, request{method: http.MethodPost, path: "/accounts/login", body: map[string]any{"username": name, "password": password}})
+		return p.sendWithRetry(ctx, request{method: http.MethodPost, path: "/accounts/login", body: map[string]any{"username": name, "password": password}})
 	}
-	p.expect(u, "a wrong password", login(u.Username, u.Password+"x"), http.StatusUnauthorized, "credentials_invalid")
+	p.checkAnswer(u, "a wrong password", login(u.Username, u.Password+"x"), http.StatusUnauthorized, "credentials_invalid")
 	if !good {
 		for _, password := range []string{u.Password, u.Stored, "!", "None"} {
 			if password != "" {
-				p.expect(u, "a login", login(u.Username, password), http.StatusUnauthorized, "credentials_invalid")
+				p.checkAnswer(u, "a login", login(u.Username, password), http.StatusUnauthorized, "credentials_invalid")
 			}
 		}
-		p.hash(u, "after a rejected login", u.Password == "" || u.Stored == p.stored(ctx, u))
+		p.checkHash(u, "after a rejected login", u.Password == "" || u.Stored == p.readHash(ctx, u))
 		return
 	}
 	a := login(u.Username, u.Password)
-	p.expect(u, "the old password", a, http.StatusOK, "")
-	p.is(u, a.User.ID == u.ID && a.User.Username == u.Username && a.User.Email == u.Email && a.User.FirstName == "Zoë", "has the profile %+v at login", a.User)
-	p.hash(u, "after the first login", strings.HasPrefix(p.stored(ctx, u), "$argon2id$"))
-	p.expect(u, "the old password, again, by email", login(strings.ToUpper(u.Email), u.Password), http.StatusOK, "")
+	p.checkAnswer(u, "the old password", a, http.StatusOK, "")
+	p.check(u, a.User.ID == u.ID && a.User.Username == u.Username && a.User.Email == u.Email && a.User.FirstName == "Zoë", "has the profile %+v at login", a.User)
+	p.checkHash(u, "after the first login", strings.HasPrefix(p.readHash(ctx, u), "$argon2id$"))
+	p.checkAnswer(u, "the old password, again, by email", login(strings.ToUpper(u.Email), u.Password), http.StatusOK, "")
 }
 
-// exchanges checks that only a good refresh token becomes a session, and only once.
-func (p *proof) exchanges(ctx context.Context, u user, what string, r request, transport string, good bool) {
-	a := p.ask(ctx, r)
+// checkExchange checks that only a good refresh token becomes a session, and only once.
+func (p *proof) checkExchange(ctx context.Context, u user, what string, r request, transport string, good bool) {
+	a := p.sendWithRetry(ctx, r)
 	if !good {
-		p.expect(u, what, a, http.StatusUnauthorized, "refresh_invalid")
+		p.checkAnswer(u, what, a, http.StatusUnauthorized, "refresh_invalid")
 	} else {
-		p.expect(u, what, a, http.StatusOK, "")
-		p.is(u, a.TokenTransport == transport, "%s: the session has the transport %q", what, a.TokenTransport)
-		profile := p.ask(ctx, request{method: http.MethodGet, path: "/accounts/profile", bearer: a.AccessToken})
-		p.expect(u, what+": the profile", profile, http.StatusOK, "")
-		p.is(u, profile.User.ID == u.ID && profile.User.Username == u.Username, "%s: the profile is %+v", what, profile.User)
+		p.checkAnswer(u, what, a, http.StatusOK, "")
+		p.check(u, a.TokenTransport == transport, "%s: the session has the transport %q", what, a.TokenTransport)
+		profile := p.sendWithRetry(ctx, request{method: http.MethodGet, path: "/accounts/profile", bearer: a.AccessToken})
+		p.checkAnswer(u, what+": the profile", profile, http.StatusOK, "")
+		p.check(u, profile.User.ID == u.ID && profile.User.Username == u.Username, "%s: the profile is %+v", what, profile.User)
 		next := byBody(a.RefreshToken)
 		if transport == "hybrid" {
 			next = request{method: http.MethodPost, path: r.path, cookie: a.cookie, csrf: a.CSRFToken}
 		}
-		p.expect(u, what+": the next refresh", p.ask(ctx, next), http.StatusOK, "")
+		p.checkAnswer(u, what+": the next refresh", p.sendWithRetry(ctx, next), http.StatusOK, "")
 	}
-	p.expect(u, what+", a second time", p.ask(ctx, r), http.StatusUnauthorized, "refresh_invalid")
+	p.checkAnswer(u, what+", a second time", p.sendWithRetry(ctx, r), http.StatusUnauthorized, "refresh_invalid")
 }
 
-func (p *proof) stored(ctx context.Context, u user) (hash string) {
+func (p *proof) readHash(ctx context.Context, u user) (hash string) {
 	err := p.db.QueryRowContext(ctx, "SELECT password FROM `"+p.database+"`.users WHERE username = ?", u.Username).Scan(&hash)
-	p.is(u, err == nil, "is not in the database: %v", err)
+	p.check(u, err == nil, "is not in the database: %v", err)
 	return hash
 }
 
-func (p *proof) hash(u user, when string, good bool) {
-	p.is(u, good, "the stored hash %s is wrong", when)
+func (p *proof) checkHash(u user, when string, good bool) {
+	p.check(u, good, "the stored hash %s is wrong", when)
 }
 
-func (p *proof) expect(u user, what string, a answer, status int, code string) {
-	p.is(u, a.status == status && a.Code == code, "%s: %d %s, want %d %s", what, a.status, a.Code, status, code)
+func (p *proof) checkAnswer(u user, what string, a answer, status int, code string) {
+	p.check(u, a.status == status && a.Code == code, "%s: %d %s, want %d %s", what, a.status, a.Code, status, code)
 }
 
-func (p *proof) is(u user, good bool, format string, args ...any) {
+func (p *proof) check(u user, good bool, format string, args ...any) {
 	p.checks++
 	if !good {
 		p.faults = append(p.faults, fmt.Errorf("%s: %s", u.Username, fmt.Sprintf(format, args...)))
@@ -243,9 +243,9 @@ type answer struct {
 	} `json:"user"`
 }
 
-// ask retries after a 503, as every client does: on a busy machine a password may wait too long for
-// a hashing slot.
-func (p *proof) ask(ctx context.Context, r request) answer {
+// sendWithRetry retries after a 503, as every client does: on a busy machine a password may wait
+// too long for a hashing slot.
+func (p *proof) sendWithRetry(ctx context.Context, r request) answer {
 	for try := 1; ; try++ {
 		a, err := p.send(ctx, r)
 		if err != nil {

@@ -68,10 +68,10 @@ var mangles = []func(raw string, salt int) string{
 	func(raw string, salt int) string { return raw[:len(raw)*salt/100] + "\xff" + raw[len(raw)*salt/100:] },
 	func(raw string, salt int) string { return raw[:len(raw)*salt/100] + "\x00" + raw[len(raw)*salt/100:] },
 	func(raw string, _ int) string { return utf16Of(raw) },
-	func(raw string, _ int) string { return zipped(raw) },
+	func(raw string, _ int) string { return compress(raw) },
 	func(raw string, _ int) string { return raw + strings.Repeat(" ", 65_536) },
 	func(raw string, _ int) string { return raw + "\n" },
-	func(raw string, _ int) string { return escaped(raw) },
+	func(raw string, _ int) string { return escapeFirst(raw) },
 }
 
 // duplicate inserts another member with the first member's name before it, literally or with an
@@ -94,8 +94,8 @@ func upperFirst(raw string) string {
 	return raw[:2] + strings.ToUpper(raw[2:3]) + raw[3:]
 }
 
-// escaped writes the first letter of the first name as an escape, which is the same JSON.
-func escaped(raw string) string {
+// escapeFirst writes the first letter of the first name as an escape, which is the same JSON.
+func escapeFirst(raw string) string {
 	if len(raw) < 3 || raw[2] < 'a' || raw[2] > 'z' {
 		return raw
 	}
@@ -110,7 +110,7 @@ func utf16Of(raw string) string {
 	return string(b)
 }
 
-func zipped(raw string) string {
+func compress(raw string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	_, _ = z.Write([]byte(raw)) // writes to memory do not fail

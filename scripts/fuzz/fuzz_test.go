@@ -35,7 +35,7 @@ func TestShortFuzzFindsNoFault(t *testing.T) {
 func TestFuzzFindsEachFault(t *testing.T) {
 	t.Attr("control", "88")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		if err := within(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {
+		if err := runInScope(func(t2 scope) error { return eachFault(t, t2, engine) }); err != nil {
 			t.Error(err)
 		}
 	})

@@ -77,8 +77,8 @@ func (f *fuzzer) try(plans []plan) *failure {
 	return nil
 }
 
-// without removes each request that the failure does not need.
-func (f *fuzzer) without(failed *failure) *failure {
+// minimize removes each request that the failure does not need.
+func (f *fuzzer) minimize(failed *failure) *failure {
 	for i := len(failed.plans) - 1; i >= 0; i-- {
 		if i < len(failed.plans) {
 			if fewer := f.try(slices.Delete(slices.Clone(failed.plans), i, i+1)); fewer != nil && fewer.key == failed.key {
@@ -194,9 +194,9 @@ func (f *fuzzer) count(r *request, a *answer) {
 	}
 }
 
-// missing lists the operations that have not succeeded in this run, or that have not been rejected
-// although the contract documents an error.
-func (n *tally) missing(operations []servertest.Operation) (list []string) {
+// listMissing lists the operations that have not succeeded in this run, or that have not been
+// rejected although the contract documents an error.
+func (n *tally) listMissing(operations []servertest.Operation) (list []string) {
 	for _, op := range operations {
 		seen := [6]bool{}
 		for status := range n.statuses[op.ID] {

@@ -55,7 +55,7 @@ func (g *generator) plan(t *rapid.T) plan {
 	if !chance(t, 31, 32) {
 		return plan{skip: true}
 	}
-	p := plan{op: g.often[evenly(t, len(g.often))], who: number(t, 4), session: drawSession(t), salt: number(t, 100), chunked: chance(t, 1, 16)}
+	p := plan{op: g.often[drawEvenly(t, len(g.often))], who: number(t, 4), session: drawSession(t), salt: number(t, 100), chunked: chance(t, 1, 16)}
 	op := g.operations[p.op]
 	if op.Operation.Extensions["x-required-role"] != nil && chance(t, 5, 6) {
 		p.who = firstStaff + number(t, 2)
@@ -199,9 +199,9 @@ func indices(below int) *rapid.Generator[int] {
 	return drawn[below]
 }
 
-// evenly draws a number with equal probabilities; [number] prefers small ones. It draws one bit at
-// a time.
-func evenly(t *rapid.T, below int) int {
+// drawEvenly draws a number with equal probabilities; [number] prefers small ones. It draws one bit
+// at a time.
+func drawEvenly(t *rapid.T, below int) int {
 	const spread = 4 // extra bits, which keep the rounding error small
 	n, size := 0, 1
 	for ; size < below<<spread; size <<= 1 {

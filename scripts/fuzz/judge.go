@@ -80,18 +80,18 @@ func (f *fuzzer) judgeChanges(r *request, a *answer) string {
 		case r.http.Method == http.MethodGet:
 			return fmt.Sprintf("a GET caused an %s of %s", c.Op, c.Table)
 		}
-		if !f.mine(r, a, c.UserID) {
+		if !f.isOwn(r, a, c.UserID) {
 			return fmt.Sprintf("an %s of %s of another user", c.Op, c.Table)
 		}
 	}
 	return ""
 }
 
-// mine reports whether a request may change or see the rows of a user: the request contains
+// isOwn reports whether a request may change or see the rows of a user: the request contains
 // credentials of the user or the user's password, a user of the request manages the user, or the
 // request created the user. Rows without a user belong to every request.
-func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
-	if userID == 0 || slices.Contains(r.owners, userID) || f.manages(r, userID) {
+func (f *fuzzer) isOwn(r *request, a *answer, userID int64) bool {
+	if userID == 0 || slices.Contains(r.owners, userID) || f.canManage(r, userID) {
 		return true
 	}
 	i := slices.IndexFunc(f.world.users, func(u user) bool { return u.id == userID })
@@ -103,11 +103,11 @@ func (f *fuzzer) mine(r *request, a *answer, userID int64) bool {
 	return signedIn && typed == f.world.users[i].password
 }
 
-// manages reports whether a user of the request may manage the other user with an administrative
+// canManage reports whether a user of the request may manage the other user with an administrative
 // operation: a staff member reads all users and changes ordinary ones, a superuser changes all.
 // When a superuser deletes their own account, the server also writes the rows of the other
 // superusers, to count them (requireOtherSuperuser in server/accounts).
-func (f *fuzzer) manages(r *request, userID int64) bool {
+func (f *fuzzer) canManage(r *request, userID int64) bool {
 	administration := r.op.Operation.Extensions["x-required-role"] != nil
 	target := f.userByID(userID)
 	for _, owner := range r.owners {
@@ -135,7 +135,7 @@ func (f *fuzzer) userByID(id int64) user {
 func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 	if u, ok := a.JSON["user"].(map[string]any); ok {
 		id, _ := u["id"].(float64)
-		if !f.mine(r, a, int64(id)) {
+		if !f.isOwn(r, a, int64(id)) {
 			return "reveals another user"
 		}
 	}
@@ -149,12 +149,12 @@ func (f *fuzzer) judgePrivacy(r *request, a *answer) string {
 		}
 	}
 	for _, u := range f.world.users {
-		if !u.gone && strings.Contains(said, u.email) && !f.mine(r, a, u.id) && !strings.Contains(r.raw, u.email) {
+		if !u.gone && strings.Contains(said, u.email) && !f.isOwn(r, a, u.id) && !strings.Contains(r.raw, u.email) {
 			return "reveals an address of another user"
 		}
 	}
 	for _, s := range f.world.sessions {
-		if id := f.world.users[s.who].id; strings.Contains(said, s.id) && !f.mine(r, a, id) {
+		if id := f.world.users[s.who].id; strings.Contains(said, s.id) && !f.isOwn(r, a, id) {
 			return "reveals a session of another user"
 		}
 	}
@@ -242,7 +242,7 @@ func (f *fuzzer) learnSession(a *answer) {
 		}
 	}
 	if _, begun := a.JSON["user"]; !begun {
-		f.refreshed(one)
+		f.learnRefresh(one)
 		return
 	}
 	one.who = slices.IndexFunc(f.world.users, func(u user) bool { return u.id == a.userID() })
@@ -251,8 +251,8 @@ func (f *fuzzer) learnSession(a *answer) {
 	}
 }
 
-// refreshed replaces the tokens of a session. A cookie that the answer does not set stays valid.
-func (f *fuzzer) refreshed(next session) {
+// learnRefresh replaces the tokens of a session. A cookie that the answer does not set stays valid.
+func (f *fuzzer) learnRefresh(next session) {
 	for i := range f.world.sessions {
 		s := &f.world.sessions[i]
 		if s.id != next.id || s.state != live && s.state != due {

@@ -56,7 +56,7 @@ func main() {
 // search sends at least n requests and prints a report. It returns the documented responses that no
 // request has produced.
 func search(s settings, out io.Writer) (missing []string, err error) {
-	err = within(func(t scope) error {
+	err = runInScope(func(t scope) error {
 		f, err := newFuzzer(t, servertest.Engine(s.engine))
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func search(s settings, out io.Writer) (missing []string, err error) {
 		}
 		p.line(f, len(failures), true)
 		f.tally.report(out, f.generator.operations)
-		missing = f.tally.missing(f.generator.operations)
+		missing = f.tally.listMissing(f.generator.operations)
 		return conclude(out, missing, failures)
 	})
 	return missing, err
@@ -109,7 +109,7 @@ func (f *fuzzer) round(seed uint64) (failed *failure) {
 	f.shrinking, f.last = false, nil
 	f.search()
 	if failed = f.last; failed != nil {
-		failed = f.without(failed)
+		failed = f.minimize(failed)
 		failed.seed, f.known[failed.key] = seed, true
 	}
 	return failed
@@ -137,13 +137,13 @@ func (p *progress) line(f *fuzzer, failures int, end bool) {
 		p.last = now
 		n, took := &f.tally, now.Sub(p.begin)
 		_, _ = fmt.Fprintf(p.out, "%7d requests, %5.0f/s; 2xx %d, 3xx %d, 4xx %d, 5xx %d; failures %d; RSS %d MB; seed %d\n",
-			n.requests, float64(n.requests)/took.Seconds(), n.classes[2], n.classes[3], n.classes[4], n.classes[5], failures, resident(), p.seed)
+			n.requests, float64(n.requests)/took.Seconds(), n.classes[2], n.classes[3], n.classes[4], n.classes[5], failures, residentMemory(), p.seed)
 	}
 }
 
-// resident returns the resident memory of this process in megabytes, or 0 where the system does not
-// report it.
-func resident() int {
+// residentMemory returns the resident memory of this process in megabytes, or 0 where the system
+// does not report it.
+func residentMemory() int {
 	raw, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0

@@ -8,7 +8,7 @@ import (
 )
 
 // scope implements the part of testing.TB that a test server uses. Cleanups run when the scope
-// ends, and test errors become the error of [within].
+// ends, and test errors become the error of [runInScope].
 type scope struct {
 	testing.TB // nil: methods that are not implemented below are not called
 	*scopeState
@@ -22,8 +22,8 @@ type scopeState struct {
 // fatal is the panic value of Fatal.
 type fatal struct{ error }
 
-// within runs f in a new scope.
-func within(f func(t scope) error) (err error) {
+// runInScope runs f in a new scope.
+func runInScope(f func(t scope) error) (err error) {
 	t := scope{scopeState: &scopeState{}}
 	defer func() {
 		for i := len(t.cleanups) - 1; i >= 0; i-- {

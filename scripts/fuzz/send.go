@@ -39,7 +39,7 @@ func (f *fuzzer) build(p plan) *request {
 	f.findLink(r)
 	method, target := cmp.Or(p.method, r.op.Method), f.target(r)
 	r.strange = p.method != "" && p.method != r.op.Method || target.EscapedPath() != f.plainPath(r)
-	r.raw = f.bodyOf(r)
+	r.raw = f.buildBody(r)
 	var body io.Reader
 	if r.raw != "" {
 		body = strings.NewReader(r.raw)
@@ -127,9 +127,9 @@ func (f *fuzzer) plainPath(r *request) string {
 
 // ------------------------------------------------------------------ body
 
-// bodyOf returns the body. If the operation accepts requests without credentials in the headers,
+// buildBody returns the body. If the operation accepts requests without credentials in the headers,
 // the body may contain the refresh token.
-func (f *fuzzer) bodyOf(r *request) string {
+func (f *fuzzer) buildBody(r *request) string {
 	o, isObject := r.body.(object)
 	anonymous := slices.ContainsFunc(r.op.Security, func(s openapi3.SecurityRequirement) bool { return len(s) == 0 })
 	token := f.bodyToken(r)
@@ -172,7 +172,7 @@ func (f *fuzzer) headers(r *request) {
 	}
 	var cookies []string
 	if r.shows != nil {
-		cookies = f.asClient(r, h)
+		cookies = f.addClientCredentials(r, h)
 	}
 	for _, c := range r.shown {
 		token := f.token(r, c)
@@ -210,9 +210,9 @@ func (f *fuzzer) headers(r *request) {
 	}
 }
 
-// asClient adds the credentials that a client of the session's transport sends. A browser sends
-// every cookie.
-func (f *fuzzer) asClient(r *request, h http.Header) (cookies []string) {
+// addClientCredentials adds the credentials that a client of the session's transport sends. A
+// browser sends every cookie.
+func (f *fuzzer) addClientCredentials(r *request, h http.Header) (cookies []string) {
 	s := r.shows
 	switch s.transport {
 	case "hybrid", "body":

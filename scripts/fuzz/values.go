@@ -17,7 +17,7 @@ func (g *generator) value(t *rapid.T, name string, schema *openapi3.Schema, good
 		case 0:
 			return sample(t, pieces)
 		case 1:
-			return g.beyond(t, schema)
+			return g.outOfBounds(t, schema)
 		}
 		if schema.Type.Is(openapi3.TypeString) {
 			return sample(t, corpus)
@@ -74,8 +74,8 @@ func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
 	return fill(t, sample(t, []int{min(most, max(least, 12)), least, min(most, least+1), max(least, most-1), most}))
 }
 
-// beyond draws a value just outside the bounds of the schema.
-func (g *generator) beyond(t *rapid.T, schema *openapi3.Schema) any {
+// outOfBounds draws a value just outside the bounds of the schema.
+func (g *generator) outOfBounds(t *rapid.T, schema *openapi3.Schema) any {
 	switch {
 	case len(schema.Enum) > 0:
 		first, _ := schema.Enum[0].(string)

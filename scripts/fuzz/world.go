@@ -146,7 +146,7 @@ func (w *world) renew() {
 	clients[live], clients[revoked] = w.login(), w.login()
 	for _, s := range []state{live, due, revoked} {
 		for i, c := range clients[s] {
-			w.note(i, s, c)
+			w.addSession(i, s, c)
 		}
 	}
 	for _, c := range clients[revoked] {
@@ -190,13 +190,14 @@ func (w *world) login() (list []*servertest.Client) {
 // refresh refreshes all clients once, so that the tokens noted before are superseded.
 func (w *world) refresh(s state, list []*servertest.Client) {
 	for i, c := range list {
-		w.note(i, s, c)
+		w.addSession(i, s, c)
 		c.RefreshTokens().Want(w.t, http.StatusOK, "")
 	}
 }
 
-// note records the current tokens of a client; the clients are in the order of login.
-func (w *world) note(i int, s state, c *servertest.Client) {
+// addSession adds the session of a client with its current tokens. i is the client's index in the
+// order of login.
+func (w *world) addSession(i int, s state, c *servertest.Client) {
 	one := session{who: i / len(transports), state: s, transport: string(c.Transport), access: c.Access, refresh: c.Refresh, csrf: c.CSRF, id: c.SessionID}
 	if one.access == "" {
 		one.access = c.CookieValue("access")
@@ -217,15 +218,15 @@ func (w *world) expire() {
 			continue
 		}
 		s.state = expired
-		s.access = ended(s.access, forger.Access)
+		s.access = expireToken(s.access, forger.Access)
 		if s.refresh != "" {
-			s.refresh = ended(s.refresh, forger.Refresh)
+			s.refresh = expireToken(s.refresh, forger.Refresh)
 		}
 		w.kept.sessions = append(w.kept.sessions, s)
 	}
 }
 
-func ended(raw string, sign func(header, payload string) string) string {
+func expireToken(raw string, sign func(header, payload string) string) string {
 	parts := strings.Split(raw, ".")
 	header, _ := base64.RawURLEncoding.DecodeString(parts[0]) // signed by this server
 	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])

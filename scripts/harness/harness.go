@@ -77,9 +77,9 @@ type Program struct {
 
 // Process is a running server.
 type Process struct {
-	Addr  string
-	Began time.Time
-	Ready time.Duration // from the start until it was ready
+	Addr       string
+	StartedAt  time.Time
+	ReadyAfter time.Duration // from the start until it was ready
 
 	command *exec.Cmd
 	ended   chan struct{}
@@ -88,7 +88,7 @@ type Process struct {
 
 // Start starts a server and waits until it is ready.
 func Start(ctx context.Context, o Program) (*Process, error) {
-	p := &Process{Addr: o.Addr, Began: time.Now(), command: exec.Command(o.Path, o.Args...), ended: make(chan struct{})} //nolint:noctx // ended by Stop
+	p := &Process{Addr: o.Addr, StartedAt: time.Now(), command: exec.Command(o.Path, o.Args...), ended: make(chan struct{})} //nolint:noctx // ended by Stop
 	p.command.Env, p.command.Stderr = o.Env, o.Log
 	if err := p.command.Start(); err != nil {
 		return nil, err
@@ -97,9 +97,9 @@ func Start(ctx context.Context, o Program) (*Process, error) {
 		defer close(p.ended)
 		p.failure = p.command.Wait()
 	}()
-	for time.Since(p.Began) < startTime {
+	for time.Since(p.StartedAt) < startTime {
 		if IsReady(ctx, http.DefaultClient, o.Addr) {
-			p.Ready = time.Since(p.Began)
+			p.ReadyAfter = time.Since(p.StartedAt)
 			return p, nil
 		}
 		select {

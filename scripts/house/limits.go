@@ -47,15 +47,15 @@ func evaluate(m measurements) []row {
 	}
 	slices.Sort(lengths)
 	return []row{
-		single("lines of a function, median", percentile(lengths, 50), medianLines),
-		single("lines of a function, 90 %", percentile(lengths, 90), ninetyPercent),
-		each("lines of a function, maximum", m.functions, longest),
-		each("parameters of a function, maximum", m.parameters, parameters),
-		each("lines of a file, maximum", m.files, fileLines),
-		each("methods of a type, maximum", withoutAllowed(m.methods), methods),
-		all("interfaces", m.interfaces, interfaces),
-		all("exported names without a comment", m.undocumented, undocumented),
-		single("words of README.md", m.readmeWords, readmeWords),
+		limitNumber("lines of a function, median", percentile(lengths, 50), medianLines),
+		limitNumber("lines of a function, 90 %", percentile(lengths, 90), ninetyPercent),
+		limitEach("lines of a function, maximum", m.functions, longest),
+		limitEach("parameters of a function, maximum", m.parameters, parameters),
+		limitEach("lines of a file, maximum", m.files, fileLines),
+		limitEach("methods of a type, maximum", withoutAllowed(m.methods), methods),
+		limitCount("interfaces", m.interfaces, interfaces),
+		limitCount("exported names without a comment", m.undocumented, undocumented),
+		limitNumber("words of README.md", m.readmeWords, readmeWords),
 	}
 }
 
@@ -72,8 +72,8 @@ func percentile(sorted []int, p int) int {
 	return sorted[(len(sorted)-1)*p/100]
 }
 
-// single compares one number with its limit.
-func single(name string, value, limit int) row {
+// limitNumber compares one number with its limit.
+func limitNumber(name string, value, limit int) row {
 	r := row{name: name, value: value, limit: limit}
 	if value > limit {
 		r.faults = []string{fmt.Sprintf("%d instead of at most %d", value, limit)}
@@ -81,8 +81,8 @@ func single(name string, value, limit int) row {
 	return r
 }
 
-// each compares the number of each place with the limit. The value is the largest.
-func each(name string, places []place, limit int) row {
+// limitEach compares the number of each place with the limit. The value is the largest.
+func limitEach(name string, places []place, limit int) row {
 	r := row{name: name, limit: limit}
 	for _, p := range places {
 		r.value = max(r.value, p.value)
@@ -93,8 +93,8 @@ func each(name string, places []place, limit int) row {
 	return r
 }
 
-// all compares the number of places with the limit.
-func all(name string, places []string, limit int) row {
+// limitCount compares the number of places with the limit.
+func limitCount(name string, places []string, limit int) row {
 	r := row{name: name, value: len(places), limit: limit}
 	if len(places) > limit {
 		r.faults = places

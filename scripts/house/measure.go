@@ -53,7 +53,7 @@ func measure(root string) (measurements, error) {
 			return m, err
 		}
 	}
-	m.methods = merged(m.methods)
+	m.methods = addUp(m.methods)
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	m.readmeWords = len(strings.Fields(string(readme)))
 	return m, err
@@ -87,7 +87,7 @@ func (m *measurements) readFile(root, path string) error {
 			if d.Recv != nil {
 				m.methods = append(m.methods, place{filepath.Dir(short) + "." + receiver(d), 1})
 			}
-			if d.Doc == nil && d.Name.IsExported() && (d.Recv == nil || ast.IsExported(receiver(d))) && !standardMethod(d.Name.Name) {
+			if d.Doc == nil && d.Name.IsExported() && (d.Recv == nil || ast.IsExported(receiver(d))) && !isStandardMethod(d.Name.Name) {
 				m.undocumented = append(m.undocumented, at(d, d.Name.Name))
 			}
 		case *ast.GenDecl:
@@ -97,8 +97,8 @@ func (m *measurements) readFile(root, path string) error {
 	return nil
 }
 
-// hasMethods reports whether an interface has a method of its own. One that only puts interfaces of
-// a library together, or that is a constraint of types, is no abstraction of this product.
+// hasMethods reports whether an interface has a method of its own. An interface that only combines
+// interfaces of a library, or that is a type constraint, is not an abstraction of this product.
 func hasMethods(i *ast.InterfaceType) bool {
 	return slices.ContainsFunc(i.Methods.List, func(f *ast.Field) bool { return len(f.Names) > 0 })
 }
@@ -119,9 +119,9 @@ func (m *measurements) readTypes(d *ast.GenDecl, at func(ast.Node, string) strin
 	}
 }
 
-// standardMethod reports whether the meaning of a method is that of a well-known interface, so that
-// it needs no comment.
-func standardMethod(name string) bool {
+// isStandardMethod reports whether the meaning of a method is that of a well-known interface, so
+// that it needs no comment.
+func isStandardMethod(name string) bool {
 	return slices.Contains([]string{"Error", "String", "Unwrap", "Is", "MarshalJSON", "UnmarshalJSON", "Len", "Less", "Swap"}, name)
 }
 
@@ -152,8 +152,8 @@ func receiver(f *ast.FuncDecl) string {
 	return "?"
 }
 
-// merged adds up the places of each name.
-func merged(places []place) []place {
+// addUp adds up the places of each name.
+func addUp(places []place) []place {
 	sums := map[string]int{}
 	for _, p := range places {
 		sums[p.name] += p.value

@@ -43,9 +43,9 @@ func (b *block) excerpt(m [2]int) string {
 	return strings.ToValidUTF8(b.text[start:end], "")
 }
 
-// declares reports whether the line of code after the comment contains a name, or the first of
+// isDeclared reports whether the line of code after the comment contains a name, or the first of
 // several names, as a word.
-func (b *block) declares(names string) bool {
+func (b *block) isDeclared(names string) bool {
 	name, _, _ := strings.Cut(names, ",")
 	return regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`).MatchString(b.next)
 }

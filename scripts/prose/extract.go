@@ -148,7 +148,7 @@ func hashComments(text string) []block {
 	lines := strings.Split(text, "\n")
 	var list []comment
 	for i, line := range lines {
-		start, alone := hash(line)
+		start, alone := commentStart(line)
 		if start < 0 || strings.HasPrefix(line, "#!") {
 			continue
 		}
@@ -161,9 +161,9 @@ func hashComments(text string) []block {
 	return join(list, lines)
 }
 
-// hash returns the start of the comment in a line, or -1. A hash sign starts a comment after a
-// space and outside of quotes, if a space follows it.
-func hash(line string) (start int, alone bool) {
+// commentStart returns the start of the comment in a line, or -1. A hash sign starts a comment
+// after a space and outside of quotes, if a space follows it.
+func commentStart(line string) (start int, alone bool) {
 	trimmed := strings.TrimLeft(line, " \t")
 	if strings.HasPrefix(trimmed, "#") {
 		return len(line) - len(trimmed), true

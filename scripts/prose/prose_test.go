@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestEachRuleFindsItsIdiom checks that each rule finds its idiom, at its line, and accepts good English.
+// TestEachRuleFindsItsIdiom checks that each rule finds its idiom, at its line, and accepts good
+// English.
 func TestEachRuleFindsItsIdiom(t *testing.T) {
 	tests := map[string]struct{ bad, good []string }{
 		"who": {
@@ -90,8 +91,9 @@ func inspect(t *testing.T, name, text string) *report {
 	return r
 }
 
-// TestProseIsReadFromCommentsAndTexts checks which parts of each kind of file are read, and the reported lines. In each
-// file, the word `hence` is a finding where a digit follows it: the last digit of its line.
+// TestProseIsReadFromCommentsAndTexts checks which parts of each kind of file are read, and the
+// reported lines. In each file, the word `hence` is a finding where a digit follows it: the last
+// digit of its line.
 func TestProseIsReadFromCommentsAndTexts(t *testing.T) {
 	tests := map[string]string{
 		"x.go": "package x // hence 1\n\n// Text\n// hence 4\n//\n//\thence code\nvar x = \"// hence\" /* hence 7\nhence 8 */\n//nolint:x // hence 9\n//go:build hence\n",
@@ -127,7 +129,8 @@ func TestProseIsReadFromCommentsAndTexts(t *testing.T) {
 	}
 }
 
-// TestRuleFailsAboveItsBoundOnly checks that a rule fails only above its bound, in the group of the file.
+// TestRuleFailsAboveItsBoundOnly checks that a rule fails only above its bound, in the group of the
+// file.
 func TestRuleFailsAboveItsBoundOnly(t *testing.T) {
 	hence := &rules[slices.IndexFunc(rules, func(r rule) bool { return r.name == "hence" })]
 	for _, g := range groups {

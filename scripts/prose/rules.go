@@ -58,7 +58,7 @@ var rules = []rule{
 	{
 		name: "name: sentence", advice: "start with the name and a verb: // name returns …",
 		pattern: regexp.MustCompile(`^([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*): `),
-		accept:  func(b block, start, end int) bool { return !b.declares(b.text[start:end]) },
+		accept:  func(b block, start, end int) bool { return !b.isDeclared(b.text[start:end]) },
 		bounds:  bounds(0.2, 0.3),
 	},
 	{
@@ -99,7 +99,7 @@ func isQuestionOrName(b block, start, end int) bool {
 		return true
 	}
 	name, _, _ := strings.Cut(b.text[start:], " ")
-	return start == 0 && b.declares(name)
+	return start == 0 && b.isDeclared(name)
 }
 
 var questionWord = regexp.MustCompile(`(?i)\b(?:who|whom|what|when|where|how|why|whether|which|whose)\b`)

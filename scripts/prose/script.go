@@ -30,7 +30,7 @@ func (s *script) code(inTemplate bool) {
 			s.comment(rest, "\n", 0)
 		case strings.HasPrefix(rest, "/*"):
 			s.comment(rest, "*/", 2)
-		case c == '"' || c == '\'' || c == '/' && s.atOperand():
+		case c == '"' || c == '\'' || c == '/' && s.expectsOperand():
 			s.literal(c)
 		case c == '`':
 			s.template()
@@ -73,9 +73,9 @@ func isLetter(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$'
 }
 
-// atOperand reports whether a value is expected, so that a slash starts a regular expression and is
-// not a division.
-func (s *script) atOperand() bool {
+// expectsOperand reports whether a value is expected, so that a slash starts a regular expression
+// and is not a division.
+func (s *script) expectsOperand() bool {
 	switch s.word {
 	case "return", "typeof", "case", "in", "of", "do", "else", "await", "yield":
 		return true

@@ -10,8 +10,9 @@
 //
 //	go run ./scripts/recipe [-edits N] [-keep] GUIDE...
 //
-// Each guide has a copy of its own, which contains uncommitted changes. The exit status is 1 if a
-// step fails or a guide changes more than N files by hand. Tests are not counted.
+// Each guide has a copy of its own, which includes the uncommitted changes of the repository. The
+// exit status is 1 if a step fails or a guide changes more than N files by hand. Tests are not
+// counted.
 package main
 
 import (

@@ -38,14 +38,14 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&b); err != nil {
 		return fmt.Errorf("cannot read the output of cyclonedx-gomod: %w", err)
 	}
-	packages, err := embedded(".")
+	packages, err := embeddedPackages(".")
 	if err != nil {
 		return err
 	}
 	if err := b.add(packages); err != nil {
 		return err
 	}
-	if missing := b.missing(info.Deps, packages); len(missing) > 0 {
+	if missing := b.listMissing(info.Deps, packages); len(missing) > 0 {
 		return fmt.Errorf("the bill of materials lacks %s", strings.Join(missing, ", "))
 	}
 	w := json.NewEncoder(out)
@@ -82,8 +82,8 @@ func (b bill) add(packages []npmPackage) error {
 	return nil
 }
 
-// missing returns the modules and packages that the bill lacks.
-func (b bill) missing(modules []*debug.Module, packages []npmPackage) []string {
+// listMissing returns the modules and packages that the bill lacks.
+func (b bill) listMissing(modules []*debug.Module, packages []npmPackage) []string {
 	wanted := map[string]bool{}
 	for _, m := range modules {
 		if m.Replace != nil {

@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// TestMissingModulesAreReported checks that the lack of a module of the binary or of an embedded package is reported.
+// TestMissingModulesAreReported checks that the lack of a module of the binary or of an embedded
+// package is reported.
 func TestMissingModulesAreReported(t *testing.T) {
-	packages, err := embedded("../..")
+	packages, err := embeddedPackages("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,17 +28,17 @@ func TestMissingModulesAreReported(t *testing.T) {
 	}
 	fork := &debug.Module{Path: "example.org/replaced", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}}
 	modules := []*debug.Module{{Path: "example.org/kept", Version: "v1.0.0"}, fork}
-	if got := b.missing(modules, packages); len(got) != len(packages) {
+	if got := b.listMissing(modules, packages); len(got) != len(packages) {
 		t.Errorf("before add the bill lacks %v, want the packages", got)
 	}
 	if err := b.add(packages); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.missing(modules, packages); len(got) != 0 {
+	if got := b.listMissing(modules, packages); len(got) != 0 {
 		t.Errorf("a complete bill lacks %v", got)
 	}
 	newer := &debug.Module{Path: "example.org/kept", Version: "v1.0.1"}
-	if got := b.missing(append(modules, newer), packages); fmt.Sprint(got) != "[example.org/kept v1.0.1]" {
+	if got := b.listMissing(append(modules, newer), packages); fmt.Sprint(got) != "[example.org/kept v1.0.1]" {
 		t.Errorf("lacks %v", got)
 	}
 	if err := (bill{}).add(packages); err == nil {

@@ -38,15 +38,15 @@ func (p npmPackage) component() map[string]any {
 	return c
 }
 
-// embedded returns the packages in the files below server/web: Swagger UI, and those that esbuild
-// has bundled.
-func embedded(root string) ([]npmPackage, error) {
+// embeddedPackages returns the packages in the files below server/web: Swagger UI, and those that
+// esbuild has bundled.
+func embeddedPackages(root string) ([]npmPackage, error) {
 	version, err := os.ReadFile(filepath.Join(root, "server/web/docs/swagger-ui/VERSION"))
 	if err != nil {
 		return nil, err
 	}
 	list := []npmPackage{{Name: "swagger-ui-dist", Version: strings.TrimSpace(string(version)), License: "Apache-2.0"}}
-	names, err := bundled(root)
+	names, err := bundledNames(root)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func embedded(root string) ([]npmPackage, error) {
 // fromModule matches the comment that esbuild writes before the code of each file of a package.
 var fromModule = regexp.MustCompile(`(?m)^ *// \S*node_modules/((?:@[^/\s]+/)?[^/\s]+)/`)
 
-func bundled(root string) ([]string, error) {
+func bundledNames(root string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(root, "server/web/*/*.js"))
 	if err != nil || len(files) == 0 {
 		return nil, errors.Join(err, errors.New("there are no front ends below server/web"))

@@ -128,7 +128,7 @@ type day struct {
 	failures         map[int]int // by status
 }
 
-func everyday(ctx context.Context, clients []*regular, d time.Duration) day {
+func measureEveryday(ctx context.Context, clients []*regular, d time.Duration) day {
 	days := make([]day, len(clients))
 	end := time.Now().Add(d)
 	var all sync.WaitGroup

@@ -24,10 +24,10 @@ const (
 
 // sink is a mail server that records when a mail to each address arrived.
 type sink struct {
-	server  *gosmtp.Server
-	address string
-	mu      sync.Mutex
-	came    map[string]time.Time
+	server   *gosmtp.Server
+	address  string
+	mu       sync.Mutex
+	arrivals map[string]time.Time
 }
 
 func newSink(ctx context.Context) (*sink, error) {
@@ -35,7 +35,7 @@ func newSink(ctx context.Context) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{address: listener.Addr().String(), came: map[string]time.Time{}}
+	s := &sink{address: listener.Addr().String(), arrivals: map[string]time.Time{}}
 	s.server = gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) {
 		return &sinkSession{sink: s}, nil
 	}))
@@ -53,7 +53,7 @@ func (s *sink) environment() []string {
 func (s *sink) arrival(to string) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, ok := s.came[to]
+	at, ok := s.arrivals[to]
 	return at, ok
 }
 
@@ -78,7 +78,7 @@ func (s *sinkSession) Data(r io.Reader) error {
 	time.Sleep(sinkTime)
 	s.sink.mu.Lock()
 	defer s.sink.mu.Unlock()
-	s.sink.came[s.to] = time.Now()
+	s.sink.arrivals[s.to] = time.Now()
 	return nil
 }
 

@@ -1,8 +1,8 @@
-// Storm makes a thousand clients log in at once, repeatedly, and measures the effect on others: the
-// memory of the server, the time of its rejections, and refresh and profile with and without the
-// same storm. Then one client network floods with correct passwords, and the successful logins of
-// others are counted. At the end clients flood the server with requests for mails to unknown
-// addresses, and the delay of resets is measured.
+// Command storm makes a thousand clients log in at once, repeatedly, and measures the effect on
+// others: the memory of the server, the time of its rejections, and the times of refreshes and
+// profile reads with and without the storm. Then one client network floods with correct passwords,
+// and the successful logins of others are counted. At the end clients flood the server with
+// requests for mails to unknown addresses, and the delay of resets is measured.
 //
 //	storm [-clients 1000] [-seconds 60] [-database URL]
 //
@@ -22,7 +22,7 @@ import (
 
 func main() {
 	clients := flag.Int("clients", 1000, "clients that log in")
-	seconds := flag.Int("seconds", 60, "duration of each load")
+	seconds := flag.Int("seconds", 60, "duration of each load in seconds")
 	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database (default SQLite)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -55,7 +55,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 		return false, err
 	}
 	fmt.Printf("%d regular clients for %v: a refresh and a profile read every %v\n", len(regulars), d, pace)
-	quiet := everyday(ctx, regulars, d)
+	quiet := measureEveryday(ctx, regulars, d)
 	base := s.process.PID().RSS()
 	fmt.Printf("the same with %d clients that log in\n", clients)
 	probing, storming := make(chan probe, 1), make(chan logins, 1)
@@ -63,7 +63,7 @@ func run(ctx context.Context, clients int, d time.Duration, database string) (ok
 	defer end()
 	go func() { storming <- storm(during, s, clients) }()
 	go func() { probing <- s.probe(during) }()
-	stormy := everyday(ctx, regulars, d)
+	stormy := measureEveryday(ctx, regulars, d)
 	r := report{slots: s.slots, base: base, peak: s.process.PID().PeakRSS(), quiet: quiet, stormy: stormy, logins: <-storming, probe: <-probing}
 	fmt.Printf("%d loops of one client network that log in for %v, and a login of another user every %v\n", floodLoops, floodTime, honestPace)
 	r.share = s.floodOneNetwork(ctx)

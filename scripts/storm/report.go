@@ -63,7 +63,7 @@ func (r report) print() bool {
 		return ok
 	}
 	c := statistics.Compare(r.probe.known, r.probe.unknown)
-	fmt.Printf("names     known, unknown, difference, p-value (%d and %d requests): %s  %s\n", len(r.probe.known), len(r.probe.unknown), c, verdict(c.Same()))
+	fmt.Printf("names     known, unknown, difference, p-value (%d and %d requests): %s  %s\n", len(r.probe.known), len(r.probe.unknown), c, verdict(c.IsSame()))
 	return ok
 }
 

@@ -3,10 +3,10 @@
 //
 //	scripts/with-mysql.sh --fast -- go run ./scripts/timing
 //
-// It builds the server and starts it unchanged. The only thing between them is one connection on
-// loopback, so an attacker over a network has a less precise view. It always measures SQLite, and
-// MySQL if TEST_MYSQL_URL is set. The mail worker runs as usual, at the same time as requests of
-// both kinds. The exit status is 1 if an operation differs for known and unknown addresses.
+// It builds the server, starts it unchanged, and reaches it over one connection on loopback, so an
+// attacker over a network has a less precise view. It always measures SQLite, and MySQL if
+// TEST_MYSQL_URL is set. The mail worker runs as usual, at the same time as requests of both kinds.
+// The exit status is 1 if an operation differs for known and unknown addresses.
 package main
 
 import (
@@ -43,11 +43,11 @@ type settings struct {
 // operations, so one failed measurement proves nothing. A real difference appears each time.
 const tries = 2
 
-var errTold = errors.New("response times distinguish known from unknown addresses")
+var errDistinguishable = errors.New("response times distinguish known from unknown addresses")
 
 func main() {
 	var s settings
-	flag.IntVar(&s.n, "n", 1000, "requests of each kind, of each operation")
+	flag.IntVar(&s.n, "n", 1000, "number of requests per operation for each kind of address")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "seed for the order of the requests")
 	flag.DurationVar(&s.pause, "pause", 10*time.Millisecond, "pause between two requests, for the mail worker")
 	flag.StringVar(&s.only, "only", "", "measure only operations that begin with: login, register, resend or reset")
@@ -80,22 +80,22 @@ func measure(ctx context.Context, s settings) (err error) {
 	if url := os.Getenv("TEST_MYSQL_URL"); url != "" {
 		engines["MySQL"] = url
 	}
-	told := false
+	differs := false
 	for _, name := range slices.Sorted(maps.Keys(engines)) {
 		fmt.Printf("\n%-8s %-14s %9s %9s %18s %7s  %s\n", name, "", "unknown", "known", "difference", "p", "bytes")
 		bad, err := measureEngine(ctx, s, binary, filepath.Join(dir, name), engines[name])
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		told = told || bad
+		differs = differs || bad
 	}
-	if told {
-		return errTold
+	if differs {
+		return errDistinguishable
 	}
 	return nil
 }
 
-func measureEngine(ctx context.Context, s settings, binary, dir, mysqlURL string) (told bool, err error) {
+func measureEngine(ctx context.Context, s settings, binary, dir, mysqlURL string) (differs bool, err error) {
 	t, err := start(ctx, binary, dir, mysqlURL)
 	defer func() { err = errors.Join(err, t.close()) }()
 	if err != nil {
@@ -117,21 +117,21 @@ func measureEngine(ctx context.Context, s settings, binary, dir, mysqlURL string
 			}
 			bad = r.print(o.name)
 		}
-		told = told || bad
+		differs = differs || bad
 	}
-	return told, nil
+	return differs, nil
 }
 
 // print prints the measurements, and reports whether they differ for known and unknown addresses.
 // The second line is not part of the verdict: it shows the effect of sending a mail on the next
 // request.
-func (r *result) print(name string) (told bool) {
+func (r *result) print(name string) (differs bool) {
 	c, echo := statistics.Compare(r.took[0], r.took[1]), statistics.Compare(r.after[0], r.after[1])
 	alike := len(r.seen[0]) == 1 && maps.Equal(r.seen[0], r.seen[1]) && maps.Equal(r.bytes[0], r.bytes[1])
 	verdict := "alike"
 	if !alike {
 		verdict = "DIFFERENT ANSWERS"
-	} else if !c.Same() {
+	} else if !c.IsSame() {
 		verdict = "DIFFERENT TIMES"
 	}
 	fmt.Printf("         %-14s %s  %s  %s\n", name, c, sizes(r.bytes), verdict)

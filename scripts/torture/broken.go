@@ -20,9 +20,9 @@ import (
 //go:embed breaks/*.patch
 var breaks embed.FS
 
-// broken runs the torture on every broken server, or on the one named, and reports whether each was
-// caught.
-func broken(ctx context.Context, only string) (bool, error) {
+// runBroken runs the torture on every broken server, or on the one named, and reports whether each
+// was caught.
+func runBroken(ctx context.Context, only string) (bool, error) {
 	files, err := breaks.ReadDir("breaks")
 	if err != nil {
 		return false, err
@@ -65,7 +65,7 @@ func breakOne(ctx context.Context, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	overlay, err := patched(ctx, dir, string(patch))
+	overlay, err := writeOverlay(ctx, dir, string(patch))
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func invariantsOf(patch string) []string {
 
 var patchedFile = regexp.MustCompile(`(?m)^--- a/(.*)$`)
 
-// patched applies a patch to copies of the files it changes. It returns the path of the overlay
-// file for go build -overlay.
-func patched(ctx context.Context, dir, patch string) (string, error) {
+// writeOverlay applies a patch to copies of the files it changes. It returns the path of the
+// overlay file for go build -overlay.
+func writeOverlay(ctx context.Context, dir, patch string) (string, error) {
 	replace := map[string]string{}
 	for _, match := range patchedFile.FindAllStringSubmatch(patch, -1) {
 		source, err := os.ReadFile(match[1])

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBreakingPatchesApply checks that each patch still applies. `make torture-broken` checks that the broken
-// servers are caught.
+// TestBreakingPatchesApply checks that each patch still applies. `make torture-broken` checks that
+// the broken servers are caught.
 func TestBreakingPatchesApply(t *testing.T) {
 	t.Chdir("../..") // patches name files by their paths in the repository
 	files, err := breaks.ReadDir("breaks")
@@ -21,7 +21,7 @@ func TestBreakingPatchesApply(t *testing.T) {
 			if err != nil || len(invariantsOf(string(text))) == 0 {
 				t.Fatal("no invariants", err)
 			}
-			overlay, err := patched(t.Context(), t.TempDir(), string(text))
+			overlay, err := writeOverlay(t.Context(), t.TempDir(), string(text))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -29,7 +29,7 @@ func (t *torture) dump() error {
 	if err := t.reuseEvents(ctx, e.Dump.Reused); err != nil {
 		return err
 	}
-	if err := t.look(ctx); err != nil {
+	if err := t.checkDecoys(ctx); err != nil {
 		return err
 	}
 	e.Dump.Changed = t.changed
@@ -82,7 +82,7 @@ func (t *torture) reuseEvents(ctx context.Context, counts map[string]int) error 
 func (t *torture) rowsOf(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
 	err := t.each(ctx, "SELECT * FROM sessions", func(values []string) {
-		if id, err := uuid.FromBytes([]byte(values[0])); err == nil && slices.ContainsFunc(t.decoys, func(h held) bool { return h.session == id.String() }) {
+		if id, err := uuid.FromBytes([]byte(values[0])); err == nil && slices.ContainsFunc(t.decoys, func(h tokenSet) bool { return h.session == id.String() }) {
 			found[id.String()] = strings.Join(values, "|")
 		}
 	})
@@ -103,7 +103,7 @@ func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 		}
 	}
 	for _, r := range t.site.Replicas {
-		inLog, err := t.logged(r.LogFile())
+		inLog, err := t.searchLog(r.LogFile())
 		if err != nil {
 			return nil, err
 		}
@@ -114,9 +114,9 @@ func (t *torture) leaks(ctx context.Context) (list []string, err error) {
 	return list, nil
 }
 
-// logged searches a log for tokens. It also records panics and, if this program was built with it,
-// reports of the race detector.
-func (t *torture) logged(path string) (leak bool, err error) {
+// searchLog searches a log for tokens. It also records panics and, if this program was built with
+// it, reports of the race detector.
+func (t *torture) searchLog(path string) (leak bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return false, err
@@ -127,7 +127,7 @@ func (t *torture) logged(path string) (leak bool, err error) {
 	for lines.Scan() {
 		leak = leak || t.secrets.in(lines.Text())
 		if strings.Contains(lines.Text(), "panic") || strings.Contains(lines.Text(), "DATA RACE") {
-			t.broken("in a log: " + lines.Text()[:min(len(lines.Text()), 400)])
+			t.addViolation("in a log: " + lines.Text()[:min(len(lines.Text()), 400)])
 		}
 	}
 	return leak, lines.Err()

@@ -28,10 +28,10 @@ const (
 	calm  = 8 * time.Second  // the pause between storms: longer than a server may take to recover
 )
 
-// faults draws faults from the seed, in two lanes: one for the processes of the replicas, the other
-// for the database and the connections to it. Both pause at the same time, so that effects that
-// outlast their fault are visible. The run ends with a pause.
-func (t *torture) faults(ctx context.Context, d time.Duration, seed uint64) error {
+// injectFaults draws faults from the seed, in two lanes: one for the processes of the replicas, the
+// other for the database and the connections to it. Both pause at the same time, so that effects
+// that outlast their fault are visible. The run ends with a pause.
+func (t *torture) injectFaults(ctx context.Context, d time.Duration, seed uint64) error {
 	end := time.Now().Add(d - calm)
 	for time.Now().Before(end) && ctx.Err() == nil {
 		until := time.Now().Add(storm)
@@ -39,11 +39,11 @@ func (t *torture) faults(ctx context.Context, d time.Duration, seed uint64) erro
 			until = end
 		}
 		var lanes sync.WaitGroup
-		for lane, draw := range []func(*rand.Rand) fault{t.ofReplicas, t.ofDatabase} {
+		for lane, draw := range []func(*rand.Rand) fault{t.drawReplicaFault, t.drawDatabaseFault} {
 			random := rand.New(rand.NewPCG(seed, uint64(lane)))
 			lanes.Go(func() {
 				for time.Now().Before(until) && ctx.Err() == nil && t.failed() == nil {
-					t.meet(ctx, draw(random))
+					t.inject(ctx, draw(random))
 					pause(ctx, time.Duration(random.IntN(1500))*time.Millisecond)
 				}
 			})
@@ -55,19 +55,19 @@ func (t *torture) faults(ctx context.Context, d time.Duration, seed uint64) erro
 	return t.failed()
 }
 
-func (t *torture) meet(ctx context.Context, f fault) {
+func (t *torture) inject(ctx context.Context, f fault) {
 	e := history.Event{Begin: t.record.Now(), Fault: &history.Fault{Name: f.name, Server: f.server, By: f.ahead.Microseconds()}}
 	if err := f.do(ctx); err != nil && ctx.Err() == nil {
 		t.fail(fmt.Errorf("%s: %w", f.name, err))
 	}
 	e.End = t.record.Now()
 	t.record.Add(e)
-	t.met(f.name)
+	t.countFault(f.name)
 }
 
-// stalls records when this machine or its disk stalls, because servers have to recover from that as
-// from any fault.
-func (t *torture) stalls(ctx context.Context) {
+// recordStalls records when this machine or its disk stalls, because servers have to recover from
+// that as from any fault.
+func (t *torture) recordStalls(ctx context.Context) {
 	const every = 100 * time.Millisecond
 	long := every + t.site.Config.Margin()*3/4
 	file, err := os.Create(filepath.Join(t.site.Dir, "stalls"))
@@ -86,7 +86,7 @@ func (t *torture) stalls(ctx context.Context) {
 		_ = file.Sync() // a file system without sync does not stall
 		if now := t.record.Now(); now-began > long.Microseconds() {
 			t.record.Add(history.Event{Begin: began, End: now, Fault: &history.Fault{Name: "stalled machine", Server: -1}})
-			t.met("stalled machine")
+			t.countFault("stalled machine")
 		}
 	}
 }
@@ -95,7 +95,7 @@ func millis(r *rand.Rand, least, most int) time.Duration {
 	return time.Duration(least+r.IntN(most-least)) * time.Millisecond
 }
 
-func (t *torture) ofReplicas(r *rand.Rand) fault {
+func (t *torture) drawReplicaFault(r *rand.Rand) fault {
 	replica := t.site.Replicas[r.IntN(len(t.site.Replicas))]
 	wait, long := millis(r, 1, 800), millis(r, 200, 1000+1500*len(t.site.Replicas))
 	switch n := r.IntN(20); {
@@ -133,7 +133,7 @@ func (t *torture) ofReplicas(r *rand.Rand) fault {
 	return fault{name: "rolling restart with a new secret", server: -1, do: func(ctx context.Context) error { return t.site.RotateSecrets(ctx) }}
 }
 
-func (t *torture) ofDatabase(r *rand.Rand) fault {
+func (t *torture) drawDatabaseFault(r *rand.Rand) fault {
 	long := millis(r, 100, 3000)
 	if t.site.Replicas[0].Proxy == nil || r.IntN(9) == 0 {
 		return fault{name: "locked rows", server: -1, do: func(ctx context.Context) error {
@@ -150,7 +150,7 @@ func (t *torture) ofDatabase(r *rand.Rand) fault {
 			return fault{name: "stopped node", server: -1, do: func(context.Context) error { return t.site.StopNode(n, long) }}
 		}
 	}
-	if t.site.OwnDatabase() {
+	if t.site.CanKillDatabase() {
 		switch r.IntN(9) {
 		case 0, 1:
 			return fault{name: "killed database", server: -1, do: func(context.Context) error { return t.site.KillDatabase(long / 3) }}
@@ -159,11 +159,11 @@ func (t *torture) ofDatabase(r *rand.Rand) fault {
 		}
 	}
 	replica := t.site.Replicas[r.IntN(len(t.site.Replicas))]
-	return ofConnections(r, replica, long)
+	return drawConnectionFault(r, replica, long)
 }
 
-// ofConnections draws a fault of the connections between a replica and the database.
-func ofConnections(r *rand.Rand, replica *site.Replica, long time.Duration) fault {
+// drawConnectionFault draws a fault of the connections between a replica and the database.
+func drawConnectionFault(r *rand.Rand, replica *site.Replica, long time.Duration) fault {
 	p := replica.Proxy
 	lasting := func(begin func()) func(context.Context) error {
 		return func(context.Context) error {

@@ -22,20 +22,20 @@ type user struct {
 
 	mu        sync.Mutex
 	passwords []string // contains the current one: after a change without a response, both are possible
-	right     int      // index of the password to try
+	guess     int      // index of the password to try
 	changes   int
 }
 
 func (u *user) password() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.passwords[u.right%len(u.passwords)]
+	return u.passwords[u.guess%len(u.passwords)]
 }
 
-func (u *user) wrong() {
+func (u *user) tryNextPassword() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.right++
+	u.guess++
 }
 
 // add records a new password. If sure, it replaces all others.
@@ -43,7 +43,7 @@ func (u *user) add(password string, sure bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if sure {
-		u.passwords, u.right = []string{password}, 0
+		u.passwords, u.guess = []string{password}, 0
 		return
 	}
 	u.passwords = append(u.passwords, password)
@@ -51,8 +51,8 @@ func (u *user) add(password string, sure bool) {
 
 // jar is the set of tokens of a browser or a device. Its tabs share the tokens and obey the rules
 // of invariant 6. A careful jar sends one refresh at a time, with the same attempt until it
-// receives a higher generation. In other jars each tab refreshes independently, like generated
-// clients.
+// receives a higher generation. In other jars each tab refreshes independently, as clients
+// generated from the contract do.
 type jar struct {
 	t         *torture
 	name      string
@@ -63,10 +63,10 @@ type jar struct {
 
 	refreshing sync.Mutex // like a Web Lock
 	mu         sync.Mutex
-	now        held
-	past       []held // superseded tokens of the same session
+	now        tokenSet
+	past       []tokenSet // superseded tokens of the same session
 	attempt    string
-	again      time.Time // when to refresh again after an abandoned request
+	retryAt    time.Time // when to refresh again after an abandoned request
 }
 
 func newAttempt() string {
@@ -75,22 +75,22 @@ func newAttempt() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (j *jar) held() held {
+func (j *jar) current() tokenSet {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.now
 }
 
 // begin puts a new session into the jar.
-func (j *jar) begin(h held) {
+func (j *jar) begin(h tokenSet) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.past, j.again = nil, time.Time{}
+	j.past, j.retryAt = nil, time.Time{}
 	j.put(h)
 }
 
 // take stores the result of a refresh, if the jar still has that session and the tokens are newer.
-func (j *jar) take(h held) {
+func (j *jar) take(h tokenSet) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if h.session != j.now.session || h.generation <= j.now.generation {
@@ -100,7 +100,7 @@ func (j *jar) take(h held) {
 	j.put(h)
 }
 
-func (j *jar) put(h held) {
+func (j *jar) put(h tokenSet) {
 	if j.now = h; j.careful {
 		j.attempt = newAttempt()
 	}
@@ -111,7 +111,7 @@ func (j *jar) drop(session string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.now.session == session {
-		j.now, j.past, j.again = held{}, nil, time.Time{}
+		j.now, j.past, j.retryAt = tokenSet{}, nil, time.Time{}
 	}
 }
 
@@ -130,14 +130,14 @@ func pause(ctx context.Context, d time.Duration) {
 func (j *jar) tab(ctx context.Context, number int) {
 	for ctx.Err() == nil {
 		pause(ctx, between(j.t.pace/4, j.t.pace*7/4))
-		h := j.held()
+		h := j.current()
 		switch {
 		case h.session == "" && number == 0:
 			j.login(ctx)
 		case h.session == "":
 		case number == 0 && chance(0.02):
-			j.decide(ctx, h)
-		case j.due(h) || chance(0.15):
+			j.endSessions(ctx, h)
+		case j.isDue(h) || chance(0.15):
 			j.refresh(ctx)
 		default:
 			j.profile(ctx, h)
@@ -145,27 +145,27 @@ func (j *jar) tab(ctx context.Context, number int) {
 	}
 }
 
-func (j *jar) due(h held) bool {
+func (j *jar) isDue(h tokenSet) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.again.IsZero() && time.Now().After(j.again) {
-		j.again = time.Time{}
+	if !j.retryAt.IsZero() && time.Now().After(j.retryAt) {
+		j.retryAt = time.Time{}
 		return true
 	}
 	return time.Since(h.born) > j.t.site.Config.RotationInterval+j.t.site.Config.Margin()
 }
 
-func (j *jar) asking(op history.Op, method, path string, h held) asking {
-	a := asking{client: j.name, role: history.Honest, op: op, method: method, path: path, as: h, raw: h.access, location: "access"}
-	if h.bearer() {
+func (j *jar) newRequest(op history.Op, method, path string, h tokenSet) apiRequest {
+	a := apiRequest{client: j.name, role: history.Honest, op: op, method: method, path: path, as: h, raw: h.access, location: "access"}
+	if h.usesBearer() {
 		a.location = "bearer"
 	}
 	return a
 }
 
-// refreshing completes a request with the credential of a refresh, as each transport sends it.
-func refreshing(a asking, h held) asking {
-	a.as, a.raw, a.method, a.path = h, h.handle(), http.MethodPost, "/accounts/refresh_token"
+// asRefresh completes a request with the credential of a refresh, as each transport sends it.
+func asRefresh(a apiRequest, h tokenSet) apiRequest {
+	a.as, a.raw, a.method, a.path = h, h.refreshCredential(), http.MethodPost, "/accounts/refresh_token"
 	switch h.transport {
 	case token.ServerHeld:
 		a.location = "access"
@@ -178,13 +178,13 @@ func refreshing(a asking, h held) asking {
 }
 
 func (j *jar) login(ctx context.Context) {
-	r := j.t.ask(ctx, asking{client: j.name, role: history.Honest, op: history.Login, method: http.MethodPost, path: "/accounts/login",
+	r := j.t.ask(ctx, apiRequest{client: j.name, role: history.Honest, op: history.Login, method: http.MethodPost, path: "/accounts/login",
 		body: map[string]any{"username": j.user.name, "password": j.user.password(), "token_transport": j.transport}})
 	switch {
-	case r.ok():
-		j.begin(r.held)
+	case r.isOK():
+		j.begin(r.tokens)
 	case r.code == "credentials_invalid":
-		j.user.wrong()
+		j.user.tryNextPassword()
 	}
 }
 
@@ -200,23 +200,23 @@ func (j *jar) refresh(ctx context.Context) {
 	if h.session == "" {
 		return
 	}
-	a := refreshing(asking{client: j.name, role: history.Honest, op: history.Refresh, attempt: attempt}, h)
+	a := asRefresh(apiRequest{client: j.name, role: history.Honest, op: history.Refresh, attempt: attempt}, h)
 	r := j.t.ask(ctx, a)
 	switch {
-	case r.ok():
-		j.take(r.held)
+	case r.isOK():
+		j.take(r.tokens)
 	case r.status == http.StatusUnauthorized:
 		j.keepEnded(r.code)
 		j.drop(h.session)
 	case r.status == 0: // abandoned: the server may still rotate
 		j.mu.Lock()
-		j.again = time.Now().Add(patience)
+		j.retryAt = time.Now().Add(patience)
 		j.mu.Unlock()
 	}
 }
 
-func (j *jar) profile(ctx context.Context, h held) {
-	r := j.t.ask(ctx, j.asking(history.Profile, http.MethodGet, "/accounts/profile", h))
+func (j *jar) profile(ctx context.Context, h tokenSet) {
+	r := j.t.ask(ctx, j.newRequest(history.Profile, http.MethodGet, "/accounts/profile", h))
 	if r.status == http.StatusUnauthorized {
 		j.refresh(ctx) // as clients do on any 401: the response tells why the session ended
 	}
@@ -231,35 +231,35 @@ func (j *jar) keepEnded(why string) {
 	}
 }
 
-// decide ends sessions in one of the possible ways.
-func (j *jar) decide(ctx context.Context, h held) {
+// endSessions ends sessions in one of the possible ways.
+func (j *jar) endSessions(ctx context.Context, h tokenSet) {
 	switch n := rand.IntN(10); {
 	case n < 5:
-		a := refreshing(j.asking(history.Logout, http.MethodPost, "", h), h)
+		a := asRefresh(j.newRequest(history.Logout, http.MethodPost, "", h), h)
 		a.path = "/accounts/logout"
-		j.end(ctx, a, h)
+		j.endSession(ctx, a, h)
 	case n < 6:
-		j.end(ctx, j.asking(history.EndAll, http.MethodDelete, "/accounts/sessions", h), h)
+		j.endSession(ctx, j.newRequest(history.EndAll, http.MethodDelete, "/accounts/sessions", h), h)
 	case n < 7:
-		j.t.ask(ctx, j.asking(history.EndOthers, http.MethodDelete, "/accounts/sessions?keep_current=true", h))
+		j.t.ask(ctx, j.newRequest(history.EndOthers, http.MethodDelete, "/accounts/sessions?keep_current=true", h))
 	case n < 8:
-		a := j.asking(history.EndOne, http.MethodDelete, "/accounts/sessions/"+h.session, h)
+		a := j.newRequest(history.EndOne, http.MethodDelete, "/accounts/sessions/"+h.session, h)
 		a.target = h.session
-		j.end(ctx, a, h)
+		j.endSession(ctx, a, h)
 	default:
 		j.changePassword(ctx, h)
 	}
 }
 
-// end repeats a request until there is a response, and then drops the tokens. After five tries it
-// gives up.
-func (j *jar) end(ctx context.Context, a asking, h held) {
+// endSession repeats a request until there is a response, and then drops the tokens. After five
+// tries it gives up.
+func (j *jar) endSession(ctx context.Context, a apiRequest, h tokenSet) {
 	for range 5 {
 		r := j.t.ask(ctx, a)
-		if r.ok() {
+		if r.isOK() {
 			j.keepEnded("ended")
 		}
-		if r.ok() || r.status == http.StatusUnauthorized {
+		if r.isOK() || r.status == http.StatusUnauthorized {
 			break
 		}
 		pause(ctx, time.Second)
@@ -267,23 +267,23 @@ func (j *jar) end(ctx context.Context, a asking, h held) {
 	j.drop(h.session)
 }
 
-func (j *jar) changePassword(ctx context.Context, h held) {
+func (j *jar) changePassword(ctx context.Context, h tokenSet) {
 	j.user.mu.Lock()
 	j.user.changes++
 	next := fmt.Sprintf("correct horse battery staple %d", j.user.changes)
 	j.user.mu.Unlock()
 	current := j.user.password()
-	a := j.asking(history.ChangePassword, http.MethodPost, "/accounts/password/change", h)
+	a := j.newRequest(history.ChangePassword, http.MethodPost, "/accounts/password/change", h)
 	a.body = map[string]any{"current_password": current, "new_password": next}
 	r := j.t.ask(ctx, a)
 	switch {
-	case r.ok():
+	case r.isOK():
 		j.user.add(next, true)
 		j.keepEnded("ended")
-		j.begin(r.held)
+		j.begin(r.tokens)
 	case r.status == 0 || r.status >= 500:
 		j.user.add(next, false)
 	case r.status == http.StatusUnprocessableEntity:
-		j.user.wrong()
+		j.user.tryNextPassword()
 	}
 }

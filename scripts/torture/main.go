@@ -1,12 +1,13 @@
 // Command torture runs replicas of the server with a database of their own, and sends them requests
-// of honest clients, thieves, replayers and forgers. During this time it kills and stops the servers,
-// cuts their connections and changes their clocks. It records all requests and responses. A checker
-// that knows only this history decides whether every invariant of the refresh protocol was kept.
+// of honest clients, thieves, replayers and forgers. At the same time it kills and stops the
+// servers, cuts their connections and changes their clocks. It records all requests and responses.
+// A checker that knows only this history decides whether every invariant of the refresh protocol
+// was kept.
 //
 //	torture [-engine sqlite] [-minutes 1] [-seed N]
 //	torture -race 10000      a hundred clients at once with one token, so many times
 //	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
-//	torture -check FILE      judges a history that was kept by -history FILE
+//	torture -check FILE      checks a history that -history FILE has written
 //
 // MariaDB and MySQL are started by scripts/with-mysql.sh; a Galera cluster is started by
 // scripts/with-galera.sh before this program. With -database, the program uses a running server and
@@ -33,18 +34,18 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.engine, "engine", "sqlite", "sqlite, mariadb, mysql or galera")
-	minutes := flag.Float64("minutes", 1, "how long")
+	minutes := flag.Float64("minutes", 1, "duration of the run in minutes")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "seed of the faults")
 	database := flag.String("database", "", "ACCOUNTS_DATABASE_URL of an empty database, or one per node, separated by commas")
 	flag.IntVar(&o.replicas, "replicas", 0, "number of servers (default 1 on SQLite, otherwise 3)")
 	flag.IntVar(&o.sessions, "sessions", 60, "cookie jars, each with one session at a time")
 	flag.IntVar(&o.tabs, "tabs", 3, "clients per jar")
-	flag.DurationVar(&o.rotation, "rotation", 2*time.Second, "W")
+	flag.DurationVar(&o.rotation, "rotation", 2*time.Second, "rotation interval W of the servers")
 	flag.DurationVar(&o.pace, "pace", 300*time.Millisecond, "average pause of a tab between two requests")
 	flag.StringVar(&o.keep, "history", "", "write the history to this file")
-	rounds := flag.Int("race", 0, "instead, refresh with one token from a hundred clients at once; the number of rounds")
+	rounds := flag.Int("race", 0, "run only this many rounds, in each of which a hundred clients refresh with one token at once")
 	breaking := flag.String("broken", "", "test a deliberately broken server: a name in breaks/, or all")
-	check := flag.String("check", "", "only check this history")
+	check := flag.String("check", "", "check the history in this file, and run no servers")
 	flag.Parse()
 	o.d = time.Duration(*minutes * float64(time.Minute))
 	if o.replicas == 0 {
@@ -77,7 +78,7 @@ func do(ctx context.Context, o options, check, breaking string, rounds int) (boo
 		return len(v.Breaks) == 0, err
 	}
 	if breaking != "" {
-		return broken(ctx, breaking)
+		return runBroken(ctx, breaking)
 	}
 	if rounds > 0 {
 		return race(ctx, o, rounds)

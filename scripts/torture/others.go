@@ -16,7 +16,7 @@ import (
 
 // endedSession contains the tokens of a session that has ended, the newest last.
 type endedSession struct {
-	tokens  []held
+	tokens  []tokenSet
 	attempt string
 }
 
@@ -48,9 +48,9 @@ func (g *endedSessions) random() (endedSession, bool) {
 	return g.list[rand.IntN(n)], true
 }
 
-// replayers present tokens of ended sessions: the newest, or the one before it, which would be within
-// its grace period if the session were live.
-func (t *torture) replayers(ctx context.Context) {
+// runReplayers presents tokens of ended sessions: the newest, or the one before it, which would be
+// within its grace period if the session were live.
+func (t *torture) runReplayers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/4)
 		g, ok := t.ended.random()
@@ -58,17 +58,17 @@ func (t *torture) replayers(ctx context.Context) {
 			continue
 		}
 		h := g.tokens[len(g.tokens)-1]
-		a := asking{client: "replayer", role: history.Replayer, op: history.Refresh}
+		a := apiRequest{client: "replayer", role: history.Replayer, op: history.Refresh}
 		switch n := len(g.tokens); rand.IntN(4) {
 		case 0:
 			a.op, a.method, a.path, a.as, a.raw, a.location = history.Profile, http.MethodGet, "/accounts/profile", h, h.access, "access"
-			if h.bearer() {
+			if h.usesBearer() {
 				a.location = "bearer"
 			}
 		case 1, 2:
-			a = refreshing(a, g.tokens[max(0, n-2)])
+			a = asRefresh(a, g.tokens[max(0, n-2)])
 		default:
-			a = refreshing(a, h)
+			a = asRefresh(a, h)
 		}
 		if a.op == history.Refresh && chance(0.3) {
 			a.attempt = g.attempt
@@ -77,9 +77,9 @@ func (t *torture) replayers(ctx context.Context) {
 	}
 }
 
-// thieves present tokens of the jars marked as victims, without an attempt or with one of their
+// runThieves presents tokens of the jars marked as victims, without an attempt or with one of their
 // own.
-func (t *torture) thieves(ctx context.Context) {
+func (t *torture) runThieves(ctx context.Context) {
 	victims := slices.DeleteFunc(slices.Clone(t.jars), func(j *jar) bool { return !j.victim })
 	for ctx.Err() == nil && len(victims) > 0 {
 		pause(ctx, t.pace*2)
@@ -88,10 +88,10 @@ func (t *torture) thieves(ctx context.Context) {
 		list := append(slices.Clone(j.past), j.now)
 		j.mu.Unlock()
 		h := list[rand.IntN(len(list))]
-		if h.session == "" || h.generation == j.held().generation && chance(0.7) { // mostly superseded ones
+		if h.session == "" || h.generation == j.current().generation && chance(0.7) { // mostly superseded ones
 			continue
 		}
-		a := refreshing(asking{client: "thief", role: history.Thief, op: history.Refresh}, h)
+		a := asRefresh(apiRequest{client: "thief", role: history.Thief, op: history.Refresh}, h)
 		if chance(0.3) {
 			a.attempt = newAttempt()
 		}
@@ -99,24 +99,24 @@ func (t *torture) thieves(ctx context.Context) {
 	}
 }
 
-// forgers present forged tokens, and real ones through a wrong transport, for sessions that no
+// runForgers presents forged tokens, and real ones through a wrong transport, for sessions that no
 // other client uses.
-func (t *torture) forgers(ctx context.Context) {
+func (t *torture) runForgers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/2)
-		if time.Since(t.decoysSince) > t.site.Config.SessionMaxAge/2 && t.look(ctx) == nil {
-			t.fresh(ctx)
+		if time.Since(t.decoysSince) > t.site.Config.SessionMaxAge/2 && t.checkDecoys(ctx) == nil {
+			t.renewDecoys(ctx)
 		}
 		h := t.decoys[rand.IntN(len(t.decoys))]
-		a := asking{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
+		a := apiRequest{client: "forger", role: history.Forger, op: history.Refresh, as: h, method: http.MethodPost, path: "/accounts/refresh_token"}
 		switch rand.IntN(4) {
 		case 0: // the right token through a wrong transport
-			a.raw, a.location = h.handle(), sampleOther(h)
+			a.raw, a.location = h.refreshCredential(), sampleOther(h)
 		case 1:
 			a.raw, a.location = h.access, []string{"body", "refresh"}[rand.IntN(2)]
 		default:
 			list := t.forged[h.session]
-			a = refreshing(a, h)
+			a = asRefresh(a, h)
 			a.raw = list[rand.IntN(len(list))]
 			if h.transport == token.Body && chance(0.5) {
 				a.location = "refresh"
@@ -126,16 +126,16 @@ func (t *torture) forgers(ctx context.Context) {
 	}
 }
 
-// fresh creates new decoys before the old ones expire. If a fault prevents that, it tries again
-// next time.
-func (t *torture) fresh(ctx context.Context) {
+// renewDecoys creates new decoys before the old ones expire. If a fault prevents that, it tries
+// again next time.
+func (t *torture) renewDecoys(ctx context.Context) {
 	old, forged, untouched := t.decoys, t.forged, t.untouched
 	if err := t.logInDecoys(ctx); err != nil {
 		t.decoys, t.forged, t.untouched = old, forged, untouched
 	}
 }
 
-func sampleOther(h held) string {
+func sampleOther(h tokenSet) string {
 	ways := map[token.Transport][]string{token.Hybrid: {"body", "access"}, token.Cookies: {"body", "access"}, token.Body: {"refresh", "access"}, token.ServerHeld: {"refresh", "body"}}
 	return ways[h.transport][rand.IntN(2)]
 }
@@ -143,29 +143,29 @@ func sampleOther(h held) string {
 // forge returns forged tokens of a session. It leaves out expired tokens, because a token of the
 // transport server_held may be expired, and tokens issued in the future, because they become valid
 // within a minute.
-func (t *torture) forge(h held) (list []string) {
+func (t *torture) forge(h tokenSet) (list []string) {
 	use, access := tokentest.Refresh, h.access
 	refresh := h.refresh
 	if h.transport == token.ServerHeld {
 		use, refresh = tokentest.Access, t.decoys[0].refresh
 	}
 	for _, c := range tokentest.Hostile(use, t.site.Signer(), access, refresh, time.Now()) {
-		if sendable(c.Raw) && !c.Expired && !strings.Contains(c.Name, "in the future") {
+		if isSendable(c.Raw) && !c.Expired && !strings.Contains(c.Name, "in the future") {
 			list = append(list, c.Raw)
 		}
 	}
 	return list
 }
 
-// sendable reports whether a value can be sent in a cookie without quotes, which would change the
+// isSendable reports whether a value can be sent in a cookie without quotes, which would change the
 // value.
-func sendable(raw string) bool {
+func isSendable(raw string) bool {
 	return raw != "" && len(raw) < 8000 && !slices.ContainsFunc([]byte(raw), func(b byte) bool { return b <= ' ' || b >= 0x7f || b == '"' || b == ';' || b == ',' || b == '\\' })
 }
 
-// operator deactivates and reactivates users, bypassing every replica and proxy, and deletes ended
-// sessions.
-func (t *torture) operator(ctx context.Context) {
+// runOperator deactivates and reactivates users, bypassing every replica and proxy, and deletes
+// ended sessions.
+func (t *torture) runOperator(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace*8)
 		u := t.users[rand.IntN(len(t.users))]

@@ -63,10 +63,10 @@ type racing struct {
 }
 
 // sessions creates n sessions and waits until every token is old enough.
-func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
+func (r *racing) sessions(ctx context.Context, n int) ([]tokenSet, error) {
 	began := time.Now()
 	r.wave++
-	list := make([]held, n)
+	list := make([]tokenSet, n)
 	var all sync.WaitGroup
 	failed := make(chan error, 8)
 	for worker := range 8 {
@@ -83,7 +83,7 @@ func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
 						failed <- errors.Join(fmt.Errorf("a login had status %d", answer.status), err)
 						return
 					}
-					list[k] = answer.held
+					list[k] = answer.tokens
 				}
 			}
 		})
@@ -101,7 +101,7 @@ func (r *racing) sessions(ctx context.Context, n int) ([]held, error) {
 
 // post sends a request without recording it, because the history would have a million lines.
 func (r *racing) post(ctx context.Context, server int, path string, body map[string]any) (result, error) {
-	a := asking{client: "racer", method: http.MethodPost, path: path}
+	a := apiRequest{client: "racer", method: http.MethodPost, path: path}
 	request, err := r.request(ctx, server, a, body)
 	if err != nil {
 		return result{}, err
@@ -114,7 +114,7 @@ func (r *racing) post(ctx context.Context, server int, path string, body map[str
 }
 
 // round sends one token from a hundred clients.
-func (r *racing) round(ctx context.Context, h held) {
+func (r *racing) round(ctx context.Context, h tokenSet) {
 	start := make(chan struct{})
 	results := make([]result, racers)
 	var all sync.WaitGroup
@@ -140,17 +140,17 @@ func (r *racing) round(ctx context.Context, h held) {
 		if slow && one.status != http.StatusOK {
 			continue
 		}
-		if one.status != http.StatusOK || one.held.generation != 1 {
-			r.broken(fmt.Sprintf("round %d: response %d %s with generation %d", r.rounds, one.status, one.code, one.held.generation))
+		if one.status != http.StatusOK || one.tokens.generation != 1 {
+			r.addViolation(fmt.Sprintf("round %d: response %d %s with generation %d", r.rounds, one.status, one.code, one.tokens.generation))
 			continue
 		}
-		successors[one.held.access+one.held.refresh] = true
+		successors[one.tokens.access+one.tokens.refresh] = true
 	}
 	if n := len(successors); n > 1 || n == 0 && !slow {
-		r.broken(fmt.Sprintf("round %d: %d successors", r.rounds, len(successors)))
+		r.addViolation(fmt.Sprintf("round %d: %d successors", r.rounds, len(successors)))
 	}
 	if r.rounds%500 == 0 {
-		fmt.Printf("%4.0f s  %d rounds, by status %s, slowest %v\n", time.Since(r.began).Seconds(), r.rounds, list(r.statuses), r.longest.Round(time.Millisecond))
+		fmt.Printf("%4.0f s  %d rounds, by status %s, slowest %v\n", time.Since(r.startedAt).Seconds(), r.rounds, list(r.statuses), r.longest.Round(time.Millisecond))
 	}
 }
 
@@ -159,17 +159,17 @@ func (r *racing) verdict(ctx context.Context) bool {
 	err := r.site.Database.SQL.QueryRowContext(ctx, `SELECT COALESCE(SUM(CASE WHEN generation > 1 THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN revoked_at IS NOT NULL THEN 1 ELSE 0 END), 0) FROM sessions`).Scan(&further, &revoked)
 	if err != nil {
-		r.broken(err.Error())
+		r.addViolation(err.Error())
 	}
 	if further > 0 || revoked > r.slow {
-		r.broken(fmt.Sprintf("%d rows have a later generation, %d are revoked", further, revoked))
+		r.addViolation(fmt.Sprintf("%d rows have a later generation, %d are revoked", further, revoked))
 	}
 	fmt.Printf("race         %s, %d replicas, %d rounds of %d clients, by status %s; slowest %v; %d rounds took W or longer, so a rejection is allowed there\n",
 		r.engine, len(r.site.Replicas), r.rounds, racers, list(r.statuses), r.longest.Round(time.Millisecond), r.slow)
-	for _, text := range r.others[:min(len(r.others), breaksShown)] {
+	for _, text := range r.violations[:min(len(r.violations), breaksShown)] {
 		fmt.Println(" ", text)
 	}
-	if len(r.others) > 0 {
+	if len(r.violations) > 0 {
 		fmt.Println("verdict      BROKEN")
 		return false
 	}

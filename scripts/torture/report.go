@@ -15,23 +15,23 @@ import (
 
 // figures are the counters of a run.
 type figures struct {
-	began     time.Time
-	counting  sync.Mutex
-	requests  int
-	refreshes int
-	rotations int
-	thefts    int
-	statuses  map[int]int
-	codes     map[string]int
-	mets      map[string]int
-	others    []string // violations found outside of the history
+	startedAt   time.Time
+	counting    sync.Mutex
+	requests    int
+	refreshes   int
+	rotations   int
+	thefts      int
+	statuses    map[int]int
+	codes       map[string]int
+	faultCounts map[string]int
+	violations  []string // violations found outside of the history
 }
 
 func (f *figures) start() {
-	f.began, f.statuses, f.codes, f.mets = time.Now(), map[int]int{}, map[string]int{}, map[string]int{}
+	f.startedAt, f.statuses, f.codes, f.faultCounts = time.Now(), map[int]int{}, map[string]int{}, map[string]int{}
 }
 
-func (f *figures) count(a asking, r result) {
+func (f *figures) count(a apiRequest, r result) {
 	f.counting.Lock()
 	defer f.counting.Unlock()
 	f.requests++
@@ -41,7 +41,7 @@ func (f *figures) count(a asking, r result) {
 		if r.code != "" {
 			f.codes[r.code]++
 		}
-		if r.held.generation > a.as.generation {
+		if r.tokens.generation > a.as.generation {
 			f.rotations++
 		}
 	}
@@ -50,16 +50,16 @@ func (f *figures) count(a asking, r result) {
 	}
 }
 
-func (f *figures) met(name string) {
+func (f *figures) countFault(name string) {
 	f.counting.Lock()
 	defer f.counting.Unlock()
-	f.mets[name]++
+	f.faultCounts[name]++
 }
 
-func (f *figures) broken(text string) {
+func (f *figures) addViolation(text string) {
 	f.counting.Lock()
 	defer f.counting.Unlock()
-	f.others = append(f.others, text)
+	f.violations = append(f.violations, text)
 }
 
 const progressEvery = 5 * time.Second
@@ -73,7 +73,7 @@ func (t *torture) progress(ctx context.Context) {
 		}
 		t.counting.Lock()
 		fmt.Printf("%4.0f s  %d requests, %d refreshes, %d rotated, by status %v; killed: %d servers, %d databases\n",
-			time.Since(t.began).Seconds(), t.requests, t.refreshes, t.rotations, t.statuses, t.site.Kills.Load(), t.site.DBKills.Load())
+			time.Since(t.startedAt).Seconds(), t.requests, t.refreshes, t.rotations, t.statuses, t.site.Kills.Load(), t.site.DBKills.Load())
 		t.counting.Unlock()
 	}
 }
@@ -84,13 +84,13 @@ const breaksShown = 20
 func (t *torture) report(v history.Verdict) bool {
 	t.counting.Lock()
 	defer t.counting.Unlock()
-	fmt.Printf("engine       %s, %d replicas, %d jars of %d tabs, W %v, M %v, %.0f s\n", t.engine, len(t.site.Replicas), len(t.jars), t.tabs, t.site.Config.RotationInterval, t.site.Config.Margin(), time.Since(t.began).Seconds())
+	fmt.Printf("engine       %s, %d replicas, %d jars of %d tabs, W %v, M %v, %.0f s\n", t.engine, len(t.site.Replicas), len(t.jars), t.tabs, t.site.Config.RotationInterval, t.site.Config.Margin(), time.Since(t.startedAt).Seconds())
 	fmt.Printf("requests     %d, including %d refreshes; %d by thieves\n", t.requests, t.refreshes, t.thefts)
 	fmt.Printf("sessions     %d, with %d rotations\n", v.Sessions, v.Rotations)
 	fmt.Printf("by status    %s (0: no response)\n", list(t.statuses))
 	fmt.Printf("rejected     refreshes, by code: %s\n", list(t.codes))
 	fmt.Printf("killed       %d servers, %d databases\n", t.site.Kills.Load(), t.site.DBKills.Load())
-	fmt.Printf("faults       %s\n", list(t.mets))
+	fmt.Printf("faults       %s\n", list(t.faultCounts))
 	fmt.Printf("reuse        %d sessions revoked for token reuse, %d of them outside the bounds of invariant 6\n", v.Alarms, v.Excused)
 	honest := map[string]bool{}
 	for _, b := range v.Breaks {
@@ -103,7 +103,7 @@ func (t *torture) report(v history.Verdict) bool {
 }
 
 func (t *torture) verdict(v history.Verdict) bool {
-	fmt.Printf("invariant violations  %d\n", len(v.Breaks)+len(t.others))
+	fmt.Printf("invariant violations  %d\n", len(v.Breaks)+len(t.violations))
 	var texts []string
 	shown := map[int]int{}
 	for _, b := range v.Breaks {
@@ -111,7 +111,7 @@ func (t *torture) verdict(v history.Verdict) bool {
 			texts = append(texts, b.String())
 		}
 	}
-	texts = append(texts, t.others...)
+	texts = append(texts, t.violations...)
 	for _, text := range texts[:min(len(texts), breaksShown)] {
 		fmt.Printf("  %s\n", text)
 	}

@@ -40,7 +40,7 @@ type torture struct {
 	http        []*http.Client
 	users       []*user
 	jars        []*jar
-	decoys      []held
+	decoys      []tokenSet
 	decoyUser   *user
 	decoysSince time.Time
 	forged      map[string][]string // forged tokens by the session of a decoy
@@ -106,7 +106,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 	if err := t.prepare(ctx); err != nil {
 		return false, err
 	}
-	if err := t.live(ctx); err != nil {
+	if err := t.runClients(ctx); err != nil {
 		return false, err
 	}
 	if err := errors.Join(t.dump(), t.record.Close()); err != nil {
@@ -166,16 +166,16 @@ func (t *torture) prepare(ctx context.Context) error {
 
 // logInDecoys logs the decoys in. Only forgers present their tokens.
 func (t *torture) logInDecoys(ctx context.Context) error {
-	var decoys []held
+	var decoys []tokenSet
 	for _, transport := range transports {
 		j := &jar{t: t, name: "decoy", user: t.decoyUser, transport: transport}
 		for range 20 { // the clocks may still change
-			if j.login(ctx); j.held().session != "" {
+			if j.login(ctx); j.current().session != "" {
 				break
 			}
 			pause(ctx, 100*time.Millisecond)
 		}
-		h := j.held()
+		h := j.current()
 		if h.session == "" {
 			return errors.New("no login")
 		}
@@ -190,9 +190,9 @@ func (t *torture) logInDecoys(ctx context.Context) error {
 	return err
 }
 
-// look compares the decoys' rows with their original state. Expired decoys may have been
+// checkDecoys compares the decoys' rows with their original state. Expired decoys may have been
 // deleted.
-func (t *torture) look(ctx context.Context) error {
+func (t *torture) checkDecoys(ctx context.Context) error {
 	now, err := t.rowsOf(ctx)
 	for id, row := range t.untouched {
 		if now[id] != "" && now[id] != row {
@@ -202,8 +202,8 @@ func (t *torture) look(ctx context.Context) error {
 	return err
 }
 
-// live runs all clients at once until the faults end, and then refreshes every jar once more.
-func (t *torture) live(ctx context.Context) error {
+// runClients runs all clients at once until the faults end, and then refreshes every jar once more.
+func (t *torture) runClients(ctx context.Context) error {
 	living, end := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	for _, j := range t.jars {
@@ -211,10 +211,10 @@ func (t *torture) live(ctx context.Context) error {
 			all.Go(func() { j.tab(living, n) })
 		}
 	}
-	for _, f := range []func(context.Context){t.replayers, t.thieves, t.forgers, t.operator, t.progress, t.stalls} {
+	for _, f := range []func(context.Context){t.runReplayers, t.runThieves, t.runForgers, t.runOperator, t.progress, t.recordStalls} {
 		all.Go(func() { f(living) })
 	}
-	err := t.faults(ctx, t.d, t.seed)
+	err := t.injectFaults(ctx, t.d, t.seed)
 	end()
 	all.Wait()
 	for _, j := range t.jars { // every session must still be live

@@ -19,8 +19,8 @@ import (
 	"example.com/accounts/server/token"
 )
 
-// held contains a jar's tokens of one generation.
-type held struct {
+// tokenSet contains a jar's tokens of one generation.
+type tokenSet struct {
 	session               string
 	generation            int64
 	transport             token.Transport
@@ -29,7 +29,7 @@ type held struct {
 	sessionEnd            int64
 }
 
-func (h held) bearer() bool { return h.transport == token.Hybrid || h.transport == token.Body }
+func (h tokenSet) usesBearer() bool { return h.transport == token.Hybrid || h.transport == token.Body }
 
 // claims are the claims of a token; none of them is secret.
 type claims struct {
@@ -42,7 +42,7 @@ type claims struct {
 	Key        string `json:"kid"` // from the header
 }
 
-func read(raw string) (c claims) {
+func readClaims(raw string) (c claims) {
 	parts := strings.Split(raw, ".")
 	for _, part := range parts[:min(2, len(parts))] {
 		if text, err := base64.RawURLEncoding.DecodeString(part); err == nil {
@@ -52,10 +52,10 @@ func read(raw string) (c claims) {
 	return c
 }
 
-// shown describes the token of a request for the history. If the jar has no token of its
+// describeSent describes the token of a request for the history. If the jar has no token of its
 // generation, raw is empty and the request sends none; the checker finds the consequences.
-func (h held) shown(raw, attempt string) *history.Token {
-	c := read(raw)
+func (h tokenSet) describeSent(raw, attempt string) *history.Token {
+	c := readClaims(raw)
 	if raw == "" {
 		c.Generation = h.generation
 	}
@@ -63,8 +63,8 @@ func (h held) shown(raw, attempt string) *history.Token {
 	return &history.Token{Session: h.session, Generation: c.Generation, Attempt: history.Hash(attempt), User: user, Transport: string(h.transport), Key: c.Key, Issued: c.Issued, Expires: c.Expires}
 }
 
-// handle returns the credential of a refresh.
-func (h held) handle() string {
+// refreshCredential returns the credential of a refresh.
+func (h tokenSet) refreshCredential() string {
 	if h.transport == token.ServerHeld {
 		return h.access
 	}
@@ -75,17 +75,17 @@ func (h held) handle() string {
 type result struct {
 	status int
 	code   string
-	held   held // of a 200 response with tokens
+	tokens tokenSet // of a 200 response with tokens
 }
 
-func (r result) ok() bool { return r.status >= 200 && r.status < 300 }
+func (r result) isOK() bool { return r.status >= 200 && r.status < 300 }
 
-// asking describes a request.
-type asking struct {
+// apiRequest describes a request.
+type apiRequest struct {
 	client, method, path string
 	role                 history.Role
 	op                   history.Op
-	as                   held
+	as                   tokenSet
 	raw                  string // the presented token; empty: none
 	location             string // its location: bearer, access, refresh or body
 	attempt              string
@@ -97,7 +97,7 @@ type asking struct {
 const patience = 4 * time.Second
 
 // ask sends a request to a random replica and records the result.
-func (t *torture) ask(ctx context.Context, a asking) result {
+func (t *torture) ask(ctx context.Context, a apiRequest) result {
 	server := t.pick()
 	body := a.body
 	if a.location == "body" && a.raw != "" {
@@ -115,7 +115,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	}
 	e := history.Event{Call: &history.Call{Client: a.client, Role: a.role, Op: a.op, Server: server, Target: a.target}}
 	if a.as.session != "" {
-		e.Call.Shown = a.as.shown(a.raw, a.attempt)
+		e.Call.Shown = a.as.describeSent(a.raw, a.attempt)
 	}
 	e.Begin = t.record.Now()
 	response, err := receive(t.http[server], request)
@@ -127,7 +127,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	if err == nil {
 		r = t.learn(a, response, e.Call)
 		if err := servertest.Judge(request, response); err != nil {
-			t.broken(fmt.Sprintf("%s %s: response %d violates the contract: %v", a.method, a.path, response.Status, err))
+			t.addViolation(fmt.Sprintf("%s %s: response %d violates the contract: %v", a.method, a.path, response.Status, err))
 		}
 	}
 	t.count(a, r)
@@ -135,7 +135,7 @@ func (t *torture) ask(ctx context.Context, a asking) result {
 	return r
 }
 
-func (t *torture) request(ctx context.Context, server int, a asking, body map[string]any) (*http.Request, error) {
+func (t *torture) request(ctx context.Context, server int, a apiRequest, body map[string]any) (*http.Request, error) {
 	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -183,14 +183,14 @@ func receive(client *http.Client, request *http.Request) (*servertest.Response, 
 }
 
 // learn adds a response with its tokens to a call of the history.
-func (t *torture) learn(a asking, response *servertest.Response, call *history.Call) result {
+func (t *torture) learn(a apiRequest, response *servertest.Response, call *history.Call) result {
 	r := result{status: response.Status, code: response.Code()}
 	call.Status, call.Code, call.Cookie = r.status, r.code, len(response.Header.Values("Set-Cookie"))
 	session, _ := response.JSON["session"].(map[string]any)
 	if r.status != http.StatusOK || session == nil || response.Text("token_transport") == "" {
 		return r
 	}
-	h := held{transport: token.Transport(response.Text("token_transport")), born: time.Now(), csrf: response.Text("csrf_token"), access: response.Text("access_token"), refresh: response.Text("refresh_token")}
+	h := tokenSet{transport: token.Transport(response.Text("token_transport")), born: time.Now(), csrf: response.Text("csrf_token"), access: response.Text("access_token"), refresh: response.Text("refresh_token")}
 	h.session, _ = session["id"].(string)
 	generation, _ := response.JSON["generation"].(float64)
 	h.generation = int64(generation)
@@ -208,23 +208,23 @@ func (t *torture) learn(a asking, response *servertest.Response, call *history.C
 		}
 	}
 	t.secrets.add(h.access, h.refresh, h.csrf, a.attempt)
-	r.held = h
-	call.Got = h.got()
+	r.tokens = h
+	call.Got = h.describeReceived()
 	if call.Got.User == 0 && call.Shown != nil { // unchanged tokens, which a cookie transport does not send again
 		call.Got.User = call.Shown.User
 	}
 	return r
 }
 
-// got returns the tokens of a response for the history. All its tokens must belong to the same
-// session and generation.
-func (h held) got() *history.Token {
+// describeReceived returns the tokens of a response for the history. All its tokens must belong to
+// the same session and generation.
+func (h tokenSet) describeReceived() *history.Token {
 	g := &history.Token{Session: h.session, Generation: h.generation, Transport: string(h.transport), SessionEnd: h.sessionEnd, Access: history.Hash(h.access), Refresh: history.Hash(h.refresh)}
 	for _, raw := range []string{h.access, h.refresh} {
 		if raw == "" {
 			continue
 		}
-		c := read(raw)
+		c := readClaims(raw)
 		g.User, _ = strconv.ParseInt(c.Subject, 10, 64)
 		g.Key, g.ID, g.Issued = c.Key, c.ID, c.Issued
 		if c.Session != h.session || c.Generation != h.generation {

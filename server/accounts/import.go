@@ -49,12 +49,12 @@ type ImportOptions struct {
 type Import struct {
 	ImportOptions
 
-	s                               operatorCommands
-	at                              time.Time
-	proofs                          proofs
-	planned                         holders // in a dry run: the users so far, which the database does not have
-	lines                           [importRules]ImportLine
-	read, imported, present, tokens int
+	s                                      operatorCommands
+	at                                     time.Time
+	proofs                                 proofs
+	planned                                holders // in a dry run: the users so far, which the database does not have
+	lines                                  [importRules]ImportLine
+	read, imported, importedBefore, tokens int
 }
 
 // NewImport starts an import.

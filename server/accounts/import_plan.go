@@ -46,13 +46,13 @@ type finding struct {
 
 // importPlan is the result of the rules for a batch.
 type importPlan struct {
-	i        *Import
-	before   holders // existing users, and those of the batch that have been planned
-	users    []models.User
-	events   []models.Event
-	findings []finding
-	present  int
-	deleted  []int64 // the users of the batch that were deleted from this service
+	i              *Import
+	before         holders // existing users, and those of the batch that have been planned
+	users          []models.User
+	events         []models.Event
+	findings       []finding
+	importedBefore int
+	deleted        []int64 // the users of the batch that were deleted from this service
 }
 
 func (i *Import) plan(ctx context.Context, batch []DjangoUser) (*importPlan, error) {
@@ -131,7 +131,7 @@ func newCandidate(row DjangoUser) importCandidate {
 	if c.addUsername(row.Username, noRule) {
 		made = usernameTaken
 		if !strings.Contains(row.Username, "@") {
-			c.addUsername(truncate(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
+			c.addUsername(models.Truncate(row.Username, names.MaxUsername-len(id))+id, usernameTaken)
 		}
 	}
 	c.addUsername("user"+id, made)
@@ -152,7 +152,7 @@ func (c *importCandidate) addUsername(name string, rule importRule) bool {
 func (p *importPlan) planUser(c importCandidate) {
 	id := c.row.ID
 	if imported, _ := p.existing(id); imported {
-		p.present++
+		p.importedBefore++
 		return
 	}
 	free := slices.IndexFunc(c.usernames, func(n candidateName) bool { return p.holder(asUsername, n.norm) == 0 })

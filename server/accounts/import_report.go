@@ -68,26 +68,27 @@ type ImportLine struct {
 
 const importIDs = 10 // the most ids in a line
 
-// ImportReport counts the users and tokens that were read, imported or left out so far. Present is
-// the number of users that an earlier run had imported already. Changed lists the rules that
-// changed users who were imported, and Refused lists the rules that kept users from being imported.
+// ImportReport counts the users and tokens that were read, imported or left out so far.
+// ImportedBefore is the number of users that an earlier run has imported. Applied lists the rules
+// that changed users who were imported, and Refused lists the rules that kept users from being
+// imported.
 type ImportReport struct {
-	Read, Imported, Present, Tokens int
-	Changed, Refused                []ImportLine
+	Read, Imported, ImportedBefore, Tokens int
+	Applied, Refused                       []ImportLine
 }
 
 // LeftOut returns how many users were not imported.
-func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.Present }
+func (r ImportReport) LeftOut() int { return r.Read - r.Imported - r.ImportedBefore }
 
 // Report returns the report of the users and tokens so far.
 func (i *Import) Report() ImportReport {
-	r := ImportReport{Read: i.read, Imported: i.imported, Present: i.present, Tokens: i.tokens}
+	r := ImportReport{Read: i.read, Imported: i.imported, ImportedBefore: i.importedBefore, Tokens: i.tokens}
 	for rule, line := range i.lines {
 		line.Text = importTexts[rule]
 		switch {
 		case line.Count == 0:
 		case importRule(rule) < refusedID:
-			r.Changed = append(r.Changed, line)
+			r.Applied = append(r.Applied, line)
 		default:
 			r.Refused = append(r.Refused, line)
 		}
@@ -96,7 +97,7 @@ func (i *Import) Report() ImportReport {
 }
 
 func (i *Import) count(p *importPlan, read int) {
-	i.read, i.imported, i.present = i.read+read, i.imported+len(p.users), i.present+p.present
+	i.read, i.imported, i.importedBefore = i.read+read, i.imported+len(p.users), i.importedBefore+p.importedBefore
 	for _, f := range p.findings {
 		line := &i.lines[f.rule]
 		line.Count++

@@ -56,7 +56,7 @@ func importAll(t *testing.T, s *servertest.Server, dry bool, rows ...accounts.Dj
 // found returns the lines of a report: the ids by the beginning of the text.
 func found(r accounts.ImportReport) map[string][]int64 {
 	lines := map[string][]int64{}
-	for _, line := range slices.Concat(r.Changed, r.Refused) {
+	for _, line := range slices.Concat(r.Applied, r.Refused) {
 		text, _, _ := strings.Cut(line.Text, ":")
 		lines[text] = line.IDs
 	}
@@ -99,7 +99,7 @@ func TestImportedHashesLogInAndAreReplaced(t *testing.T) {
 				}
 				r := djangoRow(id, name, name+"@example.com")
 				r.Password = hash
-				if report := importAll(t, s, false, r); report.Imported != 1 || len(report.Changed)+len(report.Refused) != 0 {
+				if report := importAll(t, s, false, r); report.Imported != 1 || len(report.Applied)+len(report.Refused) != 0 {
 					t.Fatalf("%+v", report)
 				}
 				login(s, name, "a wrong password").Want(t, http.StatusUnauthorized, "credentials_invalid")
@@ -155,10 +155,10 @@ func TestRepeatedImportSkipsImportedUsers(t *testing.T) {
 		first := importAll(t, broken, false, importCases[:6]...)
 		epoch := userOf(t, broken, 1).SessionEpoch
 		second := importAll(t, broken, false, importCases...)
-		if first.Imported != 6 || second.Present != 6 || second.Imported != len(importCases)-3-6 {
+		if first.Imported != 6 || second.ImportedBefore != 6 || second.Imported != len(importCases)-3-6 {
 			t.Errorf("got the reports %+v and %+v", first, second)
 		}
-		if third := importAll(t, broken, false, importCases...); third.Imported != 0 || third.Present != len(importCases)-3 || len(third.Changed) != 0 {
+		if third := importAll(t, broken, false, importCases...); third.Imported != 0 || third.ImportedBefore != len(importCases)-3 || len(third.Applied) != 0 {
 			t.Errorf("%+v", third)
 		}
 		if userOf(t, broken, 1).SessionEpoch != epoch {
@@ -175,7 +175,7 @@ func TestRepeatedImportSkipsImportedUsers(t *testing.T) {
 		}
 		once := djangoRow(3000, "twice", "twice@example.com") // in one batch and in the next
 		for _, dry := range []bool{true, false} {
-			if r := importAll(t, whole, dry, once, once, once); r.Imported != 1 || r.Present != 2 || len(r.Changed)+len(r.Refused) != 0 {
+			if r := importAll(t, whole, dry, once, once, once); r.Imported != 1 || r.ImportedBefore != 2 || len(r.Applied)+len(r.Refused) != 0 {
 				t.Errorf("dry %v: %+v", dry, r)
 			}
 		}
@@ -192,7 +192,7 @@ func TestDeletedUserIsNotImportedAgain(t *testing.T) {
 		s.Login(servertest.User{User: userOf(t, s, 1), Password: oldPassword}, token.Body).Do(http.MethodDelete, "/accounts/profile", nil).Want(t, http.StatusNoContent, "")
 		for _, dry := range []bool{true, false} {
 			r := importAll(t, s, dry, row, stays)
-			if diff := cmp.Diff(map[string][]int64{"was deleted from this service": {1}}, found(r)); diff != "" || r.Present != 1 || r.LeftOut() != 1 {
+			if diff := cmp.Diff(map[string][]int64{"was deleted from this service": {1}}, found(r)); diff != "" || r.ImportedBefore != 1 || r.LeftOut() != 1 {
 				t.Errorf("dry %v: %+v\n%s", dry, r, diff)
 			}
 		}
@@ -349,7 +349,7 @@ func TestConcurrentImportsPlanTakenNamesAgain(t *testing.T) {
 		}
 		all.Wait()
 		a, b := <-reports, <-reports
-		if a.Imported+b.Imported != 400 || a.Present+b.Present != 400 || s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE imported_epoch IS NOT NULL") != 400 {
+		if a.Imported+b.Imported != 400 || a.ImportedBefore+b.ImportedBefore != 400 || s.Database.Count(t, "SELECT COUNT(*) FROM users WHERE imported_epoch IS NOT NULL") != 400 {
 			t.Errorf("got the reports %+v and %+v", a, b)
 		}
 	})

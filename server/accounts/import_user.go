@@ -90,7 +90,7 @@ func cleanName(name string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(name, ""))
-	if name = truncate(name, names.MaxPersonName); strings.TrimSpace(name) == "" {
+	if name = models.Truncate(name, names.MaxPersonName); strings.TrimSpace(name) == "" {
 		return ""
 	}
 	return name
@@ -129,12 +129,4 @@ func (p *importPlan) setPassword(u *models.User, hash string) {
 	if u.Password == "" && u.Email == "" {
 		p.report(noWayIn, u.ID)
 	}
-}
-
-// truncate returns the first n characters of s.
-func truncate(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }

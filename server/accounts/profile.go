@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -104,7 +105,7 @@ func (c ProfileChange) onlyChanged(u models.User) ProfileChange {
 
 // apply returns the user after the change.
 func (c ProfileChange) apply(u models.User) models.User {
-	u.Username, u.FirstName, u.LastName, u.Locale = valueOr(c.Username, u.Username), valueOr(c.FirstName, u.FirstName), valueOr(c.LastName, u.LastName), valueOr(c.Locale, u.Locale)
+	u.Username, u.FirstName, u.LastName, u.Locale = *cmp.Or(c.Username, &u.Username), *cmp.Or(c.FirstName, &u.FirstName), *cmp.Or(c.LastName, &u.LastName), *cmp.Or(c.Locale, &u.Locale)
 	return u
 }
 

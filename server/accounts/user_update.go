@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 
 	"example.com/accounts/models"
@@ -95,8 +96,8 @@ func (s adminOperations) planUpdate(ctx context.Context, u models.User, r update
 	if c.IfVersion != nil && !c.IfVersion(u.Version) {
 		return plan, problem.New(problem.PreconditionFailed)
 	}
-	plan.after.Email = valueOr(c.Email, u.Email)
-	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = valueOr(c.IsActive, u.IsActive), valueOr(c.IsStaff, u.IsStaff), valueOr(c.IsSuperuser, u.IsSuperuser)
+	plan.after.Email = *cmp.Or(c.Email, &u.Email)
+	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = *cmp.Or(c.IsActive, &u.IsActive), *cmp.Or(c.IsStaff, &u.IsStaff), *cmp.Or(c.IsSuperuser, &u.IsSuperuser)
 	add := func(kind models.EventKind, changes models.Changes, detail string) {
 		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: r.client, Changes: changes, Detail: detail})
 	}
@@ -213,11 +214,4 @@ func (plan *userUpdate) addProfileEvents(add addEvent) {
 	if changes := audit.ProfileChanges(u, plan.after); len(changes) > 0 {
 		add(models.EventProfileChanged, changes, "")
 	}
-}
-
-func valueOr[T any](wanted *T, present T) T {
-	if wanted != nil {
-		return *wanted
-	}
-	return present
 }

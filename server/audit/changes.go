@@ -29,7 +29,7 @@ func displayValue(value string) *string {
 	if at := strings.LastIndexByte(value, '@'); at >= 0 {
 		value = mail.Mask(strings.ReplaceAll(value[:at], "@", "") + value[at:])
 	}
-	value = truncate(value, maxChangeValue)
+	value = models.Truncate(value, maxChangeValue)
 	return &value
 }
 

@@ -33,7 +33,7 @@ var ids models.EventIDs
 
 // Row returns the row of an event that happened at the given time, with a new id.
 func (e Event) Row(at time.Time) models.Event {
-	row := models.Event{ID: ids.New(at), UserID: e.UserID, Kind: e.Kind, Changes: e.Changes, Detail: truncate(e.Detail, maxDetail),
+	row := models.Event{ID: ids.New(at), UserID: e.UserID, Kind: e.Kind, Changes: e.Changes, Detail: models.Truncate(e.Detail, maxDetail),
 		IP: e.Client.IP, UserAgent: e.Client.UserAgent, CreatedAt: at}
 	if e.StaffID != 0 {
 		row.ActorID = &e.StaffID
@@ -56,12 +56,4 @@ func Record(tx *models.Tx, events ...Event) error {
 		rows = append(rows, e.Row(tx.Now()))
 	}
 	return tx.AddEvents(rows...)
-}
-
-// truncate returns the first n characters of s.
-func truncate(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n])
-	}
-	return s
 }

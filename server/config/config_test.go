@@ -89,8 +89,8 @@ func TestPortConflictIsDetected(t *testing.T) {
 	}
 }
 
-// The guide to the settings is made from these: each setting has a text that fits into one row and a
-// default, and there are no texts for settings that do not exist.
+// The guide to the settings is made from these descriptions: each setting has a text that fits into
+// one row and a default, and there are no texts for settings that do not exist.
 func TestEverySettingHasDescriptionAndDefault(t *testing.T) {
 	want := []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "LEGACY_JWT_SECRETS", "LEGACY_JWT_UNTIL", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL",
 		"SESSION_MAX_AGE", "ROTATION_INTERVAL", "REGISTRATION", "EMAIL_VERIFICATION", "PASSWORD_MIN_LENGTH", "BREACHED_PASSWORDS",

@@ -8,7 +8,8 @@
 //
 // An empty value is the same as an absent one.
 //
-// The package must not depend on the purpose of the settings: it imports no other package of this
-// module and opens no connection and, except for the _FILE variants, no file. It splits the list of
-// secret keys and leaves their format to package token.
+// The package must not depend on the packages that use the settings. Of this module, it imports
+// only hosts and mail, which check host names, senders and SMTP URLs. It opens no connection and,
+// except for the _FILE variants, no file. It splits the list of secret keys and leaves their format
+// to package token.
 package config

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// production is a valid set of settings off loopback. The entries of the tables are put before it,
-// because the first of two equal names counts.
+// production is a valid set of settings for a server that is not on loopback. The entries of the
+// tables are put before it, because the first of two equal names counts.
 var production = []string{
 	"ACCOUNTS_TRUSTED_PROXIES=10.0.0.1",
 	"ACCOUNTS_ADDR=:8080",

@@ -72,9 +72,9 @@ func wantContains(t *testing.T, b *Breached, password string, want bool) {
 	}
 }
 
-// alone fails if the folder contains anything but the given names: temporary files must always be
-// removed.
-func alone(t *testing.T, folder string, names ...string) {
+// wantOnlyFiles fails if the folder contains anything but the given names: temporary files must
+// always be removed.
+func wantOnlyFiles(t *testing.T, folder string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -119,7 +119,7 @@ func TestBreachedPasswordsAreFoundInEveryFormatOfTheList(t *testing.T) {
 				if count, err := build(t, Build{Chunk: chunk}, from, to); err != nil || count != n {
 					t.Fatal(count, err)
 				}
-				alone(t, filepath.Dir(to), "breached.bin")
+				wantOnlyFiles(t, filepath.Dir(to), "breached.bin")
 				b := open(t, to)
 				if b.Count() != n {
 					t.Errorf("%d entries", b.Count())
@@ -149,7 +149,7 @@ func TestBreachedBuildKeepsPasswordsFromMinCount(t *testing.T) {
 	if _, err := build(t, Build{MinCount: 1001}, from, filepath.Join(dir, "none")); !errors.Is(err, ErrNoBreached) {
 		t.Error(err)
 	}
-	alone(t, dir, "list", "out")
+	wantOnlyFiles(t, dir, "list", "out")
 }
 
 // A build that fails leaves no file behind and keeps an existing one.
@@ -175,7 +175,7 @@ func TestFailedBreachedBuildLeavesNoFile(t *testing.T) {
 			if old, err := os.ReadFile(to); err != nil || string(old) != "the old one" {
 				t.Error(string(old), err)
 			}
-			alone(t, dir, "list", "out")
+			wantOnlyFiles(t, dir, "list", "out")
 		})
 	}
 	dir := t.TempDir()
@@ -190,7 +190,7 @@ func TestFailedBreachedBuildLeavesNoFile(t *testing.T) {
 	if _, err := build(t, Build{Reading: stop}, list, filepath.Join(dir, "out")); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	alone(t, dir, "list")
+	wantOnlyFiles(t, dir, "list")
 }
 
 func TestBreachedFileIsCheckedAtStartup(t *testing.T) {

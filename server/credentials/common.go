@@ -34,9 +34,9 @@ func isCommon(password string, words []string) bool {
 	})
 }
 
-// variations returns the words that password may be a simple variation of: the password as it is
-// and backwards, without the digits and symbols at its ends, one part of a repeated one, and with
-// letters in place of the digits and symbols that look like them.
+// variations returns the words that password may be a simple variation of. They are the password as
+// it is, the password without the digits and symbols at its ends, and the part that it repeats,
+// each also backwards and with letters in place of the digits and symbols that look like them.
 func variations(password string) []string {
 	var list []string
 	for _, s := range []string{password, reverse(password)} {

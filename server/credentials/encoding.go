@@ -10,13 +10,13 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// The errors of Verify for a stored hash. Both mean that the stored data is wrong, not the
-// password.
+// Verify returns these errors for a stored hash that it cannot compute. They mean that the stored
+// data is wrong, not the password.
 var (
 	// ErrMalformed means that the hash is not a canonical Argon2id PHC string or Django hash.
 	ErrMalformed = errors.New("credentials: stored hash is malformed")
 	// ErrTooCostly means that the hash is well-formed, but its cost exceeds the maximum.
-	ErrTooCostly = errors.New("credentials: stored hash asks for too much memory or time")
+	ErrTooCostly = errors.New("credentials: verifying the stored hash would take too much memory or time")
 )
 
 // The lengths that Hash writes, in bytes (RFC 9106 §3.1 and §4).

@@ -41,8 +41,9 @@ type Hasher struct {
 }
 
 // NewHasher returns a Hasher that computes at most slots hashes at once, each with about p.Memory
-// KiB, and lets at most places callers wait for a slot, each for at most wait. It panics if p is
-// outside the range that Verify computes or if slots is not positive: that is a bug in the program.
+// KiB. At most as many callers as there are places wait for a slot, each for at most the duration
+// wait. NewHasher panics if p is outside the range that Verify computes or if slots is not
+// positive: that is a bug in the program.
 func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 	if !p.isValid() || slots < 1 || places < 0 {
 		panic("credentials: NewHasher with impossible bounds")
@@ -53,7 +54,8 @@ func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 }
 
 // Hash returns the PHC string of password under a new random salt. It applies no policy, so call
-// CheckPolicy first. Callers of one network share the slots with those of others; see queue.
+// CheckPolicy first. The argument from is the client's network, because the slots are shared fairly
+// among networks; see queue.
 //
 // Errors: ErrBusy, or the context's error if it ends before a slot is free.
 func (h *Hasher) Hash(ctx context.Context, from Network, password string) (string, error) {

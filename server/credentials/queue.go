@@ -20,10 +20,11 @@ type Network struct{ Narrow, Wide string }
 //
 // The threat is a client with an account and the right password, or one with an IPv6 /48, that
 // sends more passwords than the slots can hash. In a single queue its requests would fill every
-// place, and no other user could log in. Here, a new network gets a place of a full queue from the
-// network that holds most of them, or that has had more slots. Without the second rule, as many
-// flooding networks as there are places would each hold one place permanently. A single network can
-// still use the whole queue.
+// place, and no other user could log in. Here, when the queue is full, a caller from a new network
+// takes a place from the network that holds the most places, or from a network that has recently
+// had clearly more slots. Without the second rule, a flood from as many networks as there are
+// places could hold every place permanently, one for each network. A single network can still use
+// the whole queue.
 type queue struct {
 	slots, places int           // the limits of running and waiting
 	wait          time.Duration // how long a caller waits at most
@@ -98,8 +99,9 @@ func (q *queue) enter(from Network) (*waiter, error) {
 	return w, nil
 }
 
-// leave removes w from the queue and returns err. If w was decided at the same time, leave returns
-// that decision, except that a canceled caller returns its slot.
+// leave removes w from the queue and returns err. If w has got a slot or has been evicted at the
+// same moment, leave returns that result instead: nil or ErrBusy. A caller whose context has ended
+// does not need the slot, so leave frees it and returns err.
 func (q *queue) leave(w *waiter, err error) error {
 	q.mu.Lock()
 	if q.remove(w) {
@@ -145,13 +147,15 @@ func (q *queue) isFull(from Network) bool {
 	return q.running == q.slots && q.waiting == q.places && q.chooseEvicted(from) == nil
 }
 
-// chooseEvicted returns the caller that leaves a full queue for a new one from this network, or
-// nil. It is the newest caller of the network that has most callers waiting, and within it of the
-// narrow network that has most. A network without a place also gets one from the network that has
-// had most slots recently, if those are clearly more.
+// chooseEvicted returns the waiting caller that must leave a full queue to make a place for a new
+// caller from this network, or nil if the new caller must be rejected. It chooses the network with
+// the most waiting callers, in that network the narrow network with the most, and there the newest
+// caller. If this network has no place, it also chooses a caller of the network that has had the
+// most slots recently, provided that they are clearly more.
 //
-// A place moves only if the two networks, or the two parts of one, are more equal afterward.
-// Without that rule two floods would evict each other's callers all the time.
+// The first rule moves a place only if the two networks, or two narrow networks of one wide
+// network, hold more equal numbers of places afterward. Without this condition, two floods would
+// evict each other's callers all the time.
 func (q *queue) chooseEvicted(from Network) *waiter {
 	own, most := q.lineOf(from), q.longestLine()
 	if most == nil {
@@ -261,7 +265,7 @@ func (l *line) remove(w *waiter) bool {
 	return len(l.waiters) < n
 }
 
-// removeFrom returns list removeFrom the element, in the same order.
+// removeFrom returns the list without the element, in the same order.
 func removeFrom[T comparable](list []T, element T) []T {
 	for i, each := range list {
 		if each == element {

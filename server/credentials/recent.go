@@ -1,8 +1,9 @@
 package credentials
 
 const (
-	// manySlots is the maximum count of a network. It is small, so that an office whose many users
-	// have used idle slots soon has no higher count than a network that begins a flood.
+	// manySlots is the maximum count of a network. It is small for the sake of an office with many
+	// users, which can reach it while slots are idle: a network that begins a flood then soon has
+	// the same count, and is no longer served before the office.
 	manySlots = 32
 	// halveAfter is the number of slots after which every count is halved, so that on a busy
 	// machine the counts reflect the last minutes. This also bounds the number of networks that are

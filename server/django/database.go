@@ -51,7 +51,7 @@ func OpenDatabase(ctx context.Context, m models.MySQL, table string) (*Database,
 		d, err = open(ctx, c)
 	}
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, databaseError(err)
 	}
 	if err := d.find(ctx, table); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -76,13 +76,13 @@ func open(ctx context.Context, c *mysql.Config) (*Database, error) {
 	return d, nil
 }
 
-// unreadable returns an error for the operator: the Django database cannot be read, and why. The
-// reason is the driver's error, which can contain names of database users, hosts and tables, but no
-// data from the tables.
-func unreadable(err error) error {
+// databaseError returns an error that tells the operator that the Django database cannot be read.
+// The reason in it is the driver's error, which can contain names of database users, hosts and
+// tables, but no data from the tables.
+func databaseError(err error) error {
 	var said *mysql.MySQLError
 	if errors.As(err, &said) {
-		said.Message = printable(said.Message)
+		said.Message = replaceUnprintable(said.Message)
 	}
 	return fmt.Errorf("the Django database cannot be read: %w", err)
 }
@@ -110,13 +110,13 @@ func (d *Database) find(ctx context.Context, table string) error {
 	types := map[string]string{} // types of the id columns
 	rows, err := d.conn.QueryContext(ctx, "SELECT table_name, LOWER(column_name), LOWER(data_type) FROM information_schema.columns WHERE table_schema = DATABASE()")
 	if err != nil {
-		return unreadable(err)
+		return databaseError(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var name, column, kind string
 		if err := rows.Scan(&name, &column, &kind); err != nil {
-			return unreadable(err)
+			return databaseError(err)
 		}
 		d.columns[name] = append(d.columns[name], column)
 		if column == "id" {
@@ -124,9 +124,9 @@ func (d *Database) find(ctx context.Context, table string) error {
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return unreadable(err)
+		return databaseError(err)
 	}
-	if d.table, err = choose(d.columns, table); err != nil {
+	if d.table, err = chooseTable(d.columns, table); err != nil {
 		return err
 	}
 	if kind := types[d.table]; !strings.HasSuffix(kind, "int") {
@@ -135,7 +135,7 @@ func (d *Database) find(ctx context.Context, table string) error {
 	counts := "SELECT COUNT(*), COALESCE(MAX(CASE WHEN id <= ? THEN id END), 0) FROM " + quote(d.table)
 	err = d.conn.QueryRowContext(ctx, counts, int64(accounts.MaxImportedID)).Scan(&d.total, &d.last)
 	if err != nil {
-		return unreadable(err)
+		return databaseError(err)
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (d *Database) Users(ctx context.Context, f func([]accounts.DjangoUser) erro
 		}
 	}
 	query := "SELECT `" + strings.Join(columns, "`, `") + "` FROM " + quote(d.table) + " WHERE id > ? ORDER BY id LIMIT ?"
-	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (int64, accounts.DjangoUser, error) {
+	return readPages(ctx, d.conn, query, func(rows *sql.Rows) (int64, accounts.DjangoUser, error) {
 		u, err := scanUser(rows, columns)
 		return u.ID, u, err
 	}, f)
@@ -206,7 +206,7 @@ func (d *Database) Tokens(ctx context.Context, f func([]accounts.DjangoToken) er
 	}
 	const query = "SELECT o.id, o.jti, o.user_id, o.expires_at FROM " + outstandingTokens + " o JOIN " + blacklistedTokens + " b ON b.token_id = o.id " +
 		"WHERE o.id > ? ORDER BY o.id LIMIT ?"
-	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, t accounts.DjangoToken, err error) {
+	return readPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, t accounts.DjangoToken, err error) {
 		var expires string
 		err = rows.Scan(&id, &t.JTI, zeroIfNull[int64]{&t.UserID}, &expires)
 		t.ExpiresAt = *parseTime(expires)
@@ -222,7 +222,7 @@ func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddres
 		}
 	}
 	const query = "SELECT id, user_id, email, verified FROM " + addressTable + " WHERE id > ? ORDER BY id LIMIT ?"
-	return inPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, a accounts.DjangoAddress, err error) {
+	return readPages(ctx, d.conn, query, func(rows *sql.Rows) (id int64, a accounts.DjangoAddress, err error) {
 		var user string // not a number if the table belongs to other users
 		err = rows.Scan(&id, zeroIfNull[string]{&user}, zeroIfNull[string]{&a.Email}, zeroIfNull[bool]{&a.Verified})
 		a.UserID = number([]byte(user))
@@ -230,13 +230,13 @@ func (d *Database) Addresses(ctx context.Context, f func([]accounts.DjangoAddres
 	}, f)
 }
 
-// inPages calls f with the rows of a query, a batch at a time. The query's two parameters are the
+// readPages calls f with the rows of a query, a batch at a time. The query's two parameters are the
 // id to read after and the number of rows. scan also returns the row's id.
-func inPages[T any](ctx context.Context, conn *sql.Conn, query string, scan func(*sql.Rows) (int64, T, error), f func([]T) error) error {
+func readPages[T any](ctx context.Context, conn *sql.Conn, query string, scan func(*sql.Rows) (int64, T, error), f func([]T) error) error {
 	for last := int64(math.MinInt64); ; {
 		list, err := readPage(ctx, conn, query, &last, scan)
 		if err != nil {
-			return unreadable(err)
+			return databaseError(err)
 		}
 		if len(list) == 0 {
 			return nil

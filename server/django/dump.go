@@ -42,7 +42,7 @@ func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 	columns, counts, greatest := map[string][]string{}, map[string]int64{}, map[string]int64{}
 	list := blacklist{outstanding: map[string]accounts.DjangoToken{}, listed: map[string]bool{}}
 	err := d.read(ctx, func(o object) error {
-		model := asTable(o.Model)
+		model := tableName(o.Model)
 		if counts[model]++; counts[model] == 1 {
 			names, err := fieldNames(o)
 			if err != nil {
@@ -58,7 +58,7 @@ func OpenDump(ctx context.Context, path, table string) (*Dump, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.table, err = choose(columns, table); err != nil {
+	if d.table, err = chooseTable(columns, table); err != nil {
 		return nil, err
 	}
 	d.total, d.last, d.tokens = counts[d.table], greatest[d.table], list.tokens()
@@ -121,7 +121,7 @@ func objectsOf[T any](ctx context.Context, d *Dump, table string, convert func(o
 	var list []T
 	var stopped error // the error of f
 	err := d.read(ctx, func(o object) error {
-		if asTable(o.Model) != table {
+		if tableName(o.Model) != table {
 			return nil
 		}
 		each, err := convert(o)
@@ -169,7 +169,7 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 	bounded.left = maxObject
 	if first == '[' {
 		if _, err := objects.Token(); err != nil {
-			return d.broken(objects, err)
+			return d.decodeError(objects, err)
 		}
 	}
 	for first == '{' || objects.More() {
@@ -183,21 +183,21 @@ func (d *Dump) read(ctx context.Context, f func(object) error) (err error) {
 			return nil
 		}
 		if err != nil {
-			return d.broken(objects, err)
+			return d.decodeError(objects, err)
 		}
 		if err := f(o); err != nil {
-			return d.broken(objects, err)
+			return d.decodeError(objects, err)
 		}
 	}
 	if _, err := objects.Token(); err != nil { // a truncated file has no closing bracket
-		return d.broken(objects, err)
+		return d.decodeError(objects, err)
 	}
 	return nil
 }
 
-// broken adds the position to an error of the JSON decoder. Such an error may quote one character
-// of the file, but no more.
-func (d *Dump) broken(objects *json.Decoder, err error) error {
+// decodeError returns an error of the JSON decoder together with its position in the file. An error
+// of the decoder may quote one character of the file, but no more.
+func (d *Dump) decodeError(objects *json.Decoder, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the file is incomplete")
 	}
@@ -238,7 +238,7 @@ func (o object) user() (accounts.DjangoUser, error) {
 	u := accounts.DjangoUser{
 		ID: number(o.PK), Username: string(fields.Username), Email: string(fields.Email), Password: string(fields.Password),
 		FirstName: string(fields.FirstName), LastName: string(fields.LastName),
-		IsActive: fields.IsActive == nil || fields.IsActive.flag(), IsStaff: fields.IsStaff.flag(), IsSuperuser: fields.IsSuperuser.flag(),
+		IsActive: fields.IsActive == nil || fields.IsActive.isTrue(), IsStaff: fields.IsStaff.isTrue(), IsSuperuser: fields.IsSuperuser.isTrue(),
 	}
 	if fields.LastLogin != "" {
 		u.LastLogin = parseTime(string(fields.LastLogin))
@@ -263,7 +263,7 @@ func (o object) address() (accounts.DjangoAddress, error) {
 	if bytes.HasPrefix(fields.User, []byte("[")) {
 		return accounts.DjangoAddress{}, errors.New("account.emailaddress contains usernames instead of user ids: create the dump again without --natural-foreign")
 	}
-	return accounts.DjangoAddress{UserID: number(fields.User), Email: string(fields.Email), Verified: fields.Verified.flag()}, nil
+	return accounts.DjangoAddress{UserID: number(fields.User), Email: string(fields.Email), Verified: fields.Verified.isTrue()}, nil
 }
 
 // number returns the integer in a JSON value, or 0 if it is none, such as a UUID.
@@ -290,7 +290,7 @@ func (t *text) UnmarshalJSON(value []byte) error {
 	return nil
 }
 
-func (t text) flag() bool { return t == "true" || t == "1" || t == "True" }
+func (t text) isTrue() bool { return t == "true" || t == "1" || t == "True" }
 
 // blacklist joins the objects of simplejwt's two models, which occur in any order.
 type blacklist struct {

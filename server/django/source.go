@@ -64,15 +64,15 @@ func canBeUsers(has func(column string) bool) bool {
 	return has("id") && has("password") && (has("username") || has("email"))
 }
 
-// choose selects the table of the users: the wanted one, or the only table that looks like it.
-// columns maps table names to their columns. A model has the name of its table, such as auth_user
-// for auth.user.
-func choose(columns map[string][]string, wanted string) (string, error) {
+// chooseTable selects the table of the users: the wanted one, or the only table that looks like it.
+// columns maps table names to their columns. In a dump, a model counts as a table, and --table may
+// name either: auth_user is the same as auth.user.
+func chooseTable(columns map[string][]string, wanted string) (string, error) {
 	has := func(table string) func(string) bool {
 		return func(column string) bool { return slices.Contains(columns[table], column) }
 	}
 	if wanted != "" {
-		table, found := named(columns, wanted)
+		table, found := findTable(columns, wanted)
 		switch {
 		case !found:
 			return "", fmt.Errorf("there is no table %s: check --table", wanted)
@@ -83,7 +83,7 @@ func choose(columns map[string][]string, wanted string) (string, error) {
 	}
 	var found []string
 	for table := range columns {
-		if table == printable(table) && looksLikeUsers(has(table)) {
+		if table == replaceUnprintable(table) && looksLikeUsers(has(table)) {
 			found = append(found, table)
 		}
 	}
@@ -97,23 +97,24 @@ func choose(columns map[string][]string, wanted string) (string, error) {
 	return "", fmt.Errorf("several tables could contain the users: %s; choose one with --table", strings.Join(found, ", "))
 }
 
-// named finds the table that the operator has named, by its own name or by that of its model.
-func named(columns map[string][]string, wanted string) (string, bool) {
+// findTable returns the table that the operator has named, by the name of the table or of its
+// model.
+func findTable(columns map[string][]string, wanted string) (string, bool) {
 	if columns[wanted] != nil {
 		return wanted, true
 	}
 	for table := range columns {
-		if asTable(table) == asTable(wanted) {
+		if tableName(table) == tableName(wanted) {
 			return table, true
 		}
 	}
 	return "", false
 }
 
-// printable replaces characters that are not printable, so that a name in the source can neither
-// send commands to a terminal nor add lines to the report. No table name of Django contains such
-// characters.
-func printable(text string) string {
+// replaceUnprintable replaces characters that are not printable, so that a name in the source can
+// neither send commands to a terminal nor add lines to the report. No table name of Django contains
+// such characters.
+func replaceUnprintable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
@@ -122,7 +123,7 @@ func printable(text string) string {
 	}, text)
 }
 
-func asTable(name string) string { return strings.ReplaceAll(strings.ToLower(name), ".", "_") }
+func tableName(name string) string { return strings.ReplaceAll(strings.ToLower(name), ".", "_") }
 
 // layouts are the time formats of Django and MySQL. A time without a zone is in UTC, which Django
 // stores with USE_TZ.

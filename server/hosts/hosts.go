@@ -20,7 +20,8 @@ import (
 // forms that resolvers, proxies and browsers all take for this machine count:
 //   - A name below localhost, and localhost with a dot at the end, may be resolved by DNS.
 //   - Browsers do not trust ::ffff:127.0.0.1 as they trust 127.0.0.1, and do not send Secure cookies
-//     to it by plain http. Rules for loopback addresses, such as those of firewalls, may miss it too.
+//     to it by plain http. Rules for loopback addresses, such as those of firewalls, may miss it
+//     too.
 //   - A zone, as in ::1%lo, belongs to link-local addresses (RFC 4007). Origins have none.
 //   - Resolvers read 127.1, 0x7f.1 and 2130706433 in different ways.
 //

@@ -37,8 +37,8 @@ func send(t *testing.T, client *SMTP, n int) {
 	}
 }
 
-// eachOnce checks that each message of send arrived once, and only at its own recipient.
-func eachOnce(t *testing.T, server *smtpServer, n int) {
+// wantEachOnce checks that each message of send arrived once, and only at its own recipient.
+func wantEachOnce(t *testing.T, server *smtpServer, n int) {
 	t.Helper()
 	mails := server.received()
 	for i, m := range mails {
@@ -62,7 +62,7 @@ func TestConnectionsAreReused(t *testing.T) {
 			server := (&smtpServer{login: sasl.Plain}).start(t, mode.mode)
 			client := server.client(t, mode.scheme, mode.query, url.UserPassword(username, password))
 			send(t, client, 5)
-			if eachOnce(t, server, 5); server.opened() != 1 {
+			if wantEachOnce(t, server, 5); server.opened() != 1 {
 				t.Errorf("%d connections for 5 messages", server.opened())
 			}
 			for _, m := range server.received() {
@@ -79,7 +79,7 @@ func TestConnectionsAreClosedAfterLimits(t *testing.T) {
 	client := server.client(t, "smtp", "starttls=off", nil)
 	client.maxMessages, client.maxIdle = 3, 50*time.Millisecond
 	send(t, client, 7)
-	if eachOnce(t, server, 7); server.opened() != 3 {
+	if wantEachOnce(t, server, 7); server.opened() != 3 {
 		t.Errorf("%d connections for 7 messages, 3 on each", server.opened())
 	}
 	for end := time.Now().Add(5 * time.Second); client.waiting() > 0; time.Sleep(time.Millisecond) {
@@ -112,7 +112,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 		if err := client.Send(t.Context(), m); err != nil {
 			t.Error(err)
 		}
-		eachOnce(t, server, 2)
+		wantEachOnce(t, server, 2)
 	})
 	t.Run("silent", func(t *testing.T) {
 		server := (&smtpServer{}).start(t, clear)
@@ -128,7 +128,7 @@ func TestDeadConnectionIsReplaced(t *testing.T) {
 			t.Fatal("there is no idle connection")
 		}
 		send(t, client, 1)
-		eachOnce(t, server, 1)
+		wantEachOnce(t, server, 1)
 	})
 }
 

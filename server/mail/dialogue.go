@@ -36,7 +36,7 @@ func (d *dialogue) do(name string, step func() error) {
 	if err := step(); err != nil {
 		d.err = describeFailure(d.ctx, name, err)
 		if d.final && isRejection(err) {
-			d.err = permanent(d.err.Error())
+			d.err = permanentError(d.err.Error())
 		}
 	}
 }
@@ -80,7 +80,7 @@ func describeFailure(ctx context.Context, step string, err error) error {
 	case errors.As(err, &certificate):
 		return fmt.Errorf("mail: %s: %w", step, certificate)
 	case errors.As(err, &record):
-		return fmt.Errorf("mail: %s: the server does not speak TLS here", step)
+		return fmt.Errorf("mail: %s: the server does not use TLS on this port", step)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("mail: %s: %w", step, context.DeadlineExceeded)
 	case errors.As(err, &network):

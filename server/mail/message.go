@@ -51,11 +51,11 @@ type Sender interface {
 // or was rejected permanently (5xx). Test for it with [errors.Is].
 var ErrPermanent = errors.New("mail: permanent failure")
 
-// permanent is an error that matches [ErrPermanent] and keeps its own text.
-type permanent string
+// permanentError is an error that matches [ErrPermanent] and keeps its own text.
+type permanentError string
 
-func (p permanent) Error() string        { return string(p) }
-func (p permanent) Is(target error) bool { return target == ErrPermanent }
+func (p permanentError) Error() string        { return string(p) }
+func (p permanentError) Is(target error) bool { return target == ErrPermanent }
 
 // needsLink contains every kind, and whether its messages require a link.
 var needsLink = map[Kind]bool{
@@ -78,17 +78,17 @@ func (m Message) check() error {
 		// Not permanent: a newer replica has queued it and can send it.
 		return fmt.Errorf("mail: unknown kind %q", m.Kind)
 	case !names.IsAddrSpec(m.To):
-		return permanent("mail: the recipient is not a bare e-mail address")
+		return permanentError("mail: the recipient is not a bare e-mail address")
 	case !isID(m.ID):
-		return permanent("mail: malformed id")
+		return permanentError("mail: malformed id")
 	case m.Date.IsZero():
-		return permanent("mail: no date")
+		return permanentError("mail: no date")
 	case needed && (m.Link == "" || m.ValidFor <= 0):
-		return permanent("mail: a message of kind " + string(m.Kind) + " needs a link and its life")
+		return permanentError("mail: a message of kind " + string(m.Kind) + " needs a link and its life")
 	case m.Link != "" && !isLink(m.Link):
-		return permanent("mail: malformed link")
+		return permanentError("mail: malformed link")
 	case (m.Kind == EmailChangeNotice || m.Kind == EmailChanged) && !strings.Contains(m.NewEmail, "@"):
-		return permanent("mail: a notice without the new address")
+		return permanentError("mail: a notice without the new address")
 	}
 	return nil
 }

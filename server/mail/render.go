@@ -71,7 +71,7 @@ func (m Message) render(product string) (rendered, error) {
 func (m Message) content(product string) content {
 	lang := Language(m.Locale)
 	f := facts{Product: toVisibleLine(product), Link: m.Link, ValidFor: formatDuration(m.ValidFor, lang), NewEmail: Mask(m.NewEmail)}
-	if !toUnverified[m.Kind] {
+	if !kindsToUnverified[m.Kind] {
 		f.Name = greetingName(m.Name)
 	}
 	say := func(name string) string { return renderSentence(lang, name, f) }
@@ -113,10 +113,10 @@ func Language(tag string) string {
 	return locales[0]
 }
 
-// toUnverified are the kinds of messages to an address that is not verified yet. They contain no
-// name, because the sender of the form chooses both the address and the name. The name could
-// otherwise be a message to a stranger, sent from the operator's signed address.
-var toUnverified = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
+// kindsToUnverified are the kinds of messages to an address that is not verified yet. They contain
+// no name, because the person who submits the form chooses both the address and the name. Otherwise
+// the name could be a message to a stranger, sent from the operator's address.
+var kindsToUnverified = map[Kind]bool{Verify: true, EmailChange: true, Invitation: true}
 
 const maxName = 40 // characters
 

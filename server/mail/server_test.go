@@ -84,19 +84,19 @@ func (s *smtpServer) start(t *testing.T, mode int) *smtpServer {
 			server.TLSConfig = config
 		}
 	}
-	go server.Serve(counting{listener, s})
+	go server.Serve(countingListener{listener, s})
 	s.close = func() { server.Close() }
 	t.Cleanup(s.close)
 	return s
 }
 
-// counting counts the connections of a listener.
-type counting struct {
+// countingListener counts the connections of a listener.
+type countingListener struct {
 	net.Listener
 	server *smtpServer
 }
 
-func (c counting) Accept() (net.Conn, error) {
+func (c countingListener) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
 	if err == nil {
 		c.server.mu.Lock()

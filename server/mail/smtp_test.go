@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// keepsSecrets fails the test if the error contains data that must not be logged.
-func keepsSecrets(t *testing.T, err error) {
+// wantNoSecrets fails the test if the error contains data that must not be logged.
+func wantNoSecrets(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
 		return
@@ -137,7 +137,7 @@ func TestSMTPClassifiesRejections(t *testing.T) {
 			if err == nil || err.Error() != test.want || errors.Is(err, ErrPermanent) != test.final {
 				t.Errorf("%v, permanent %v", err, errors.Is(err, ErrPermanent))
 			}
-			keepsSecrets(t, err)
+			wantNoSecrets(t, err)
 			if len(server.received()) != 0 {
 				t.Error("the message was delivered")
 			}
@@ -162,7 +162,7 @@ func TestSMTPReportsRejectedLogin(t *testing.T) {
 			if err == nil || err.Error() != test.want || errors.Is(err, ErrPermanent) {
 				t.Error(err)
 			}
-			keepsSecrets(t, err)
+			wantNoSecrets(t, err)
 			if server.attempts != 0 {
 				t.Error("the client continued without a login")
 			}
@@ -187,7 +187,7 @@ func TestSMTPSendsNothingToUnverifiedServer(t *testing.T) {
 		if err == nil || err.Error() != "mail: STARTTLS: the server answered 454" || strings.Contains(heard(), "AUTH") {
 			t.Errorf("%v after %q", err, heard())
 		}
-		keepsSecrets(t, err)
+		wantNoSecrets(t, err)
 	})
 	t.Run("response before the handshake", func(t *testing.T) {
 		// An attacker has injected the text in the clear after STARTTLS (CVE-2021-33515 and
@@ -211,7 +211,7 @@ func TestSMTPSendsNothingToUnverifiedServer(t *testing.T) {
 			if unknown := (x509.UnknownAuthorityError{}); !errors.As(err, &unknown) || errors.Is(err, ErrPermanent) || server.attempts != 0 {
 				t.Errorf("%v, %d attempts", err, server.attempts)
 			}
-			keepsSecrets(t, err)
+			wantNoSecrets(t, err)
 		})
 		t.Run("certificate of another host, "+name, func(t *testing.T) {
 			server := (&smtpServer{login: sasl.Plain}).start(t, test.mode)
@@ -226,7 +226,7 @@ func TestSMTPSendsNothingToUnverifiedServer(t *testing.T) {
 	t.Run("no TLS on the port", func(t *testing.T) {
 		server := (&smtpServer{}).start(t, clear)
 		err := server.client(t, "smtps", "", user).Send(t.Context(), sample(Reset))
-		if err == nil || err.Error() != "mail: connecting: the server does not speak TLS here" {
+		if err == nil || err.Error() != "mail: connecting: the server does not use TLS on this port" {
 			t.Error(err)
 		}
 	})
@@ -267,7 +267,7 @@ func TestSMTPFailsInTimeAndIsRepeatable(t *testing.T) {
 			if took := time.Since(start); took > 1800*time.Millisecond != (name == "silent at the end") || took > 3*time.Second {
 				t.Errorf("after %v", took)
 			}
-			keepsSecrets(t, err)
+			wantNoSecrets(t, err)
 		})
 	}
 }
@@ -284,7 +284,7 @@ func TestSMTPReportsUnreachableServer(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "mail: connecting: ") || !strings.Contains(err.Error(), "refused") || errors.Is(err, ErrPermanent) {
 			t.Error(err)
 		}
-		keepsSecrets(t, err)
+		wantNoSecrets(t, err)
 	}
 }
 

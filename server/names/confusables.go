@@ -60,8 +60,8 @@ func isLivingLatin(r rune) bool {
 	return strings.ContainsRune("ơưƒƙƴɓɔɖɗəɛɣɨɲʃʉʊʋʒ", r)
 }
 
-// latinConfusables replaces letters that look like Latin ones, as small letters or as capitals.
-// Each is listed before the Latin letter.
+// latinConfusables replaces letters that look like a Latin letter, in small letters or in capitals.
+// In the list, each is followed by the Latin letter that replaces it.
 var latinConfusables = strings.NewReplacer(
 	"ё", "ë", "ї", "ï", "г", "r", "п", "n", "ѵ", "v",
 	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x",

@@ -1,6 +1,6 @@
 // Package names parses, normalizes and compares usernames, e-mail addresses and the names of
-// people. Its functions are pure: they know no store, and whether a name is taken is decided
-// elsewhere.
+// people. Its functions are pure: they read no database, so they cannot tell whether a name is
+// taken.
 //
 // Functions called Normalize return the form in which names are compared. They accept every name
 // that a user may have. Functions called ParseNew also return that form, but accept only a name

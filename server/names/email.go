@@ -18,8 +18,8 @@ const (
 // the domain as IDNA's A-labels.
 //
 // It accepts only what [IsAddrSpec] does, with a domain that may also be in Unicode. It rejects a
-// domain with capitals that other programs map to other letters (UTS #46), such as İ and ẞ: they
-// would send the mail to a stranger's domain.
+// domain with capitals that other programs map to other letters (UTS #46), such as İ and ẞ: those
+// programs would send the mail to a stranger's domain.
 func NormalizeEmail(address string) (normalized string, ok bool) {
 	if utf8.RuneCountInString(address) > maxEmail { // the form with A-labels is no shorter
 		return "", false

@@ -9,7 +9,8 @@ type Login struct {
 	Possible bool // a user can have the name
 }
 
-// ParseLogin also accepts a name that no user can have, so that it has limits like any other name.
+// ParseLogin also accepts a name that no user can have, so that rate limits count such a name like
+// any other.
 func ParseLogin(name string) Login {
 	if norm, ok := NormalizeLogin(name); ok {
 		return Login{norm, true}

@@ -48,7 +48,7 @@ func fuzzIdentity(f *testing.F, canonical func(string) (string, bool), most int)
 		if again, ok := canonical(form); !ok || again != form {
 			t.Errorf("the canonical form of %q is %q, and that one's %q %v", given, form, again, ok)
 		}
-		if n := utf8.RuneCountInString(form); n < 1 || n > most || !utf8.ValidString(form) || strings.ContainsFunc(form, unsuitable) {
+		if n := utf8.RuneCountInString(form); n < 1 || n > most || !utf8.ValidString(form) || strings.ContainsFunc(form, isUnsuitable) {
 			t.Errorf("%q has the canonical form %q, which the contract has no place for", given, form)
 		}
 		for _, s := range append(spellings(given), spellings(form)...) {
@@ -59,7 +59,7 @@ func fuzzIdentity(f *testing.F, canonical func(string) (string, bool), most int)
 	})
 }
 
-func unsuitable(r rune) bool {
+func isUnsuitable(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
 }
 

@@ -20,7 +20,8 @@ const MaxUsername = 150
 //   - Small letters with the same capital are one letter: the two sigmas, which differ by their
 //     place in the word, and the letters of old Cyrillic prints, which look like today's.
 //   - An i with a dot above it is an i, also if it comes from a Turkish İ.
-//   - A name can look like another user's name in other letters; see isHighlyRestrictive and skeleton.
+//   - A name can look like another user's name in other letters; see isHighlyRestrictive and
+//     skeleton.
 //
 // The length is checked first, here and in the functions below: normalizing a long name costs the
 // server far more than sending it costs an attacker.

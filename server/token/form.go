@@ -23,7 +23,7 @@ var ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrInvalid)
 var ErrExpired = errors.New("token expired")
 
 // errForm is created once, so that malformed tokens are rejected without an allocation.
-var errForm = invalid("form")
+var errForm = reject("form")
 
 // maxBytes is the maximum length of a token. A token of this server has about 600 bytes.
 const maxBytes = 4096
@@ -71,7 +71,7 @@ func (f form) mint(kid string, key any, c *claims) (string, error) {
 		return "", fmt.Errorf("token: sign: %w", err)
 	}
 	if len(raw) > maxBytes {
-		return "", errors.New("token: sign: longer than a verifier would read")
+		return "", errors.New("token: sign: the token is longer than verifiers accept")
 	}
 	return raw, nil
 }
@@ -100,18 +100,18 @@ func (f form) authenticate(raw string, find func(kid string) (any, bool)) (*clai
 	}
 	if err != nil {
 		// The library's error quotes the token and is not passed on.
-		return nil, invalid("signature or header")
+		return nil, reject("signature or header")
 	}
 	switch {
 	case !c.hasPayload(raw):
-		return nil, invalid("claims")
+		return nil, reject("claims")
 	case c.Issuer != f.issuer:
-		return nil, invalid("iss")
+		return nil, reject("iss")
 	case c.Audience != f.audience:
-		return nil, invalid("aud")
+		return nil, reject("aud")
 	}
 	if fault := c.fault(); fault != "" {
-		return nil, invalid(fault)
+		return nil, reject(fault)
 	}
 	return c, nil
 }
@@ -167,6 +167,6 @@ func isEncodingOf(part string, value any) bool {
 	return err == nil && part == base64.RawURLEncoding.EncodeToString(text)
 }
 
-func invalid(rule string) error {
+func reject(rule string) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, rule)
 }

@@ -12,9 +12,9 @@ import (
 	"example.com/accounts/server/token/tokentest"
 )
 
-// The verifier accepts only what the issuer mints: each accepted token is minted again from its
-// claims and must be equal. The fuzzer's text is used as a token, and as the header and payload of
-// a token signed with the real key.
+// The verifier accepts only what the issuer mints: the test mints each accepted token again from
+// its claims, and the two must be equal. The fuzzer's text is used as a token, and as the header
+// and payload of a token signed with the real key.
 
 func FuzzAccess(f *testing.F) {
 	r, c := ring(f, secretA), &clock{start}
@@ -24,7 +24,7 @@ func FuzzAccess(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, header, payload string) {
 		for _, try := range []string{raw, forger.Access(header, payload)} {
 			claims, err := v.Access(try)
-			if rejected(t, err, claims == token.AccessClaims{}) {
+			if isRejected(t, err, claims == token.AccessClaims{}) {
 				continue
 			}
 			g := token.Grant{
@@ -47,12 +47,12 @@ func FuzzRefresh(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, header, payload string) {
 		for _, try := range []string{raw, forger.Refresh(header, payload)} {
 			claims, err := v.Refresh(try)
-			if rejected(t, err, claims == token.RefreshClaims{}) {
+			if isRejected(t, err, claims == token.RefreshClaims{}) {
 				continue
 			}
 			g := token.Grant{
 				Subject: claims.Subject, Session: claims.Session, Generation: claims.Generation, Transport: claims.Transport,
-				RotatedAt: bornAt(t, try), IdleExpiresAt: claims.ExpiresAt, ExpiresAt: claims.SessionExpiresAt,
+				RotatedAt: issuedAt(t, try), IdleExpiresAt: claims.ExpiresAt, ExpiresAt: claims.SessionExpiresAt,
 			}
 			again, mintErr := token.NewIssuer(r, origin, ttl).Refresh(g)
 			if mintErr != nil || again != try {
@@ -80,7 +80,7 @@ func seed(f *testing.F, use tokentest.Use, r *token.KeyRing) {
 	}
 }
 
-func rejected(t *testing.T, err error, zero bool) bool {
+func isRejected(t *testing.T, err error, zero bool) bool {
 	t.Helper()
 	if err == nil || err == token.ErrExpired {
 		return false
@@ -91,8 +91,8 @@ func rejected(t *testing.T, err error, zero bool) bool {
 	return true
 }
 
-// bornAt returns the iat, which the verifier does not return.
-func bornAt(t *testing.T, raw string) time.Time {
+// issuedAt returns the iat, which the verifier does not return.
+func issuedAt(t *testing.T, raw string) time.Time {
 	t.Helper()
 	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
 	var claims struct{ Iat int64 }

@@ -56,7 +56,7 @@ func NewKeyRing(secrets []Secret) (*KeyRing, error) {
 			return nil, fmt.Errorf("token: secret %d: %w", i+1, err)
 		}
 		if _, twice := find(keys, set.kid); twice {
-			return nil, fmt.Errorf("token: secret %d is given twice", i+1)
+			return nil, fmt.Errorf("token: secret %d repeats an earlier one", i+1)
 		}
 		keys = append(keys, set)
 	}

@@ -83,11 +83,11 @@ func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 		return v.keys(), nil
 	})
 	if err != nil { // the library's error quotes the token and is not passed on
-		return LegacyClaims{}, invalid("signature or header")
+		return LegacyClaims{}, reject("signature or header")
 	}
 	now := v.now()
 	if fault := cmp.Or(c.kindFault(), c.timeFault(now)); fault != "" {
-		return LegacyClaims{}, invalid(fault)
+		return LegacyClaims{}, reject(fault)
 	}
 	claims := LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp")), Identity: hashOfToken(raw)}
 	if jti := c.text("jti"); jti != "" {
@@ -111,15 +111,15 @@ func hasLegacyHeader(raw string) bool {
 type legacyClaims struct {
 	jwt.MapClaims `json:"-"` // see [claims]
 
-	is map[string]json.RawMessage
+	members map[string]json.RawMessage
 }
 
-var errMembers = errors.New("not an object whose members all have names of their own")
+var errMembers = errors.New("not an object with distinct member names")
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (c *legacyClaims) UnmarshalJSON(text []byte) error {
 	var ok bool
-	if c.is, ok = parseMembers(text); !ok {
+	if c.members, ok = parseMembers(text); !ok {
 		return errMembers
 	}
 	return nil
@@ -160,18 +160,18 @@ const leastLegacyLife = 24 * time.Hour
 // logout changes, the Django service checked them. Without that check, a revoked token would be
 // accepted here. simplejwt writes hash_password for the same purpose (CHECK_REVOKE_TOKEN).
 func (c *legacyClaims) kindFault() string {
-	_, typed := c.is["token_type"]
-	_, revocable := c.is["hash_password"]
+	_, typed := c.members["token_type"]
+	_, revocable := c.members["hash_password"]
 	switch {
 	case c.userID() <= 0:
 		return "user_id"
-	case typed && string(c.is["token_type"]) != `"refresh"`:
+	case typed && string(c.members["token_type"]) != `"refresh"`:
 		return "token_type"
 	case typed && c.text("jti") == "":
 		return "jti"
 	case revocable:
 		return "hash_password"
-	case !typed && len(c.is) != 3: // user_id, exp and iat, which are checked elsewhere
+	case !typed && len(c.members) != 3: // user_id, exp and iat, which are checked elsewhere
 		return "claims"
 	case !typed && c.integer("exp")-c.integer("iat") < int64(leastLegacyLife/time.Second):
 		return "life"
@@ -181,7 +181,7 @@ func (c *legacyClaims) kindFault() string {
 
 func (c *legacyClaims) timeFault(now time.Time) string {
 	iat, exp := c.integer("iat"), c.integer("exp")
-	_, hasStart := c.is["nbf"]
+	_, hasStart := c.members["nbf"]
 	nbf := c.integer("nbf")
 	switch {
 	case !isTime(iat), unix(iat).After(now.Add(clockSkew)):
@@ -197,13 +197,13 @@ func (c *legacyClaims) timeFault(now time.Time) string {
 // userID returns the user id. It is a number, or a string of the same digits in newer versions of
 // simplejwt. userID returns 0 for anything else.
 func (c *legacyClaims) userID() int64 {
-	if value := string(c.is["user_id"]); len(value) > 2 && value[0] == '"' {
+	if value := string(c.members["user_id"]); len(value) > 2 && value[0] == '"' {
 		return parseInteger(value[1 : len(value)-1])
 	}
 	return c.integer("user_id")
 }
 
-func (c *legacyClaims) integer(name string) int64 { return parseInteger(string(c.is[name])) }
+func (c *legacyClaims) integer(name string) int64 { return parseInteger(string(c.members[name])) }
 
 // parseInteger returns an integer in canonical form, or 0.
 func parseInteger(text string) int64 {
@@ -216,6 +216,6 @@ func parseInteger(text string) int64 {
 
 // text returns a member that is a string, or "".
 func (c *legacyClaims) text(name string) (value string) {
-	_ = json.Unmarshal(c.is[name], &value) // a value of another type is ignored
+	_ = json.Unmarshal(c.members[name], &value) // a value of another type is ignored
 	return value
 }

@@ -40,7 +40,7 @@ func hide[T any](value T) hidden[T] { return func() T { return value } }
 func NewSecret() (string, error) {
 	var key [secretBytes]byte
 	if _, err := rand.Read(key[:]); err != nil {
-		return "", fmt.Errorf("token: no randomness: %w", err)
+		return "", fmt.Errorf("token: cannot read random bytes: %w", err)
 	}
 	return secretPrefix + base64.RawURLEncoding.EncodeToString(append(key[:], secretSum(key)...)), nil
 }

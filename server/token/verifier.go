@@ -31,7 +31,7 @@ type RefreshClaims struct {
 }
 
 // Verifier verifies access tokens. It is safe for concurrent use, does no I/O, and caches the
-// tokens it has verified; see [verified].
+// tokens it has verified; see [verifiedTokens].
 type Verifier struct {
 	keys KeySource
 	form form
@@ -81,7 +81,7 @@ func (v *Verifier) verify(raw string) (entry, error) {
 		return entry{}, err
 	}
 	if fault := c.accessFault(); fault != "" {
-		return entry{}, invalid(fault)
+		return entry{}, reject(fault)
 	}
 	e.key = append(ed25519.PublicKey(nil), e.key...)
 	e.claims = AccessClaims{
@@ -94,7 +94,7 @@ func (v *Verifier) verify(raw string) (entry, error) {
 // checkTimes checks the times, for a cached token as well as for a new one.
 func checkTimes(c AccessClaims, now time.Time) (AccessClaims, error) {
 	if c.IssuedAt.After(now.Add(clockSkew)) {
-		return AccessClaims{}, invalid("iat")
+		return AccessClaims{}, reject("iat")
 	}
 	if !now.Before(c.ExpiresAt) {
 		return c, ErrExpired
@@ -126,7 +126,7 @@ func (v *RefreshVerifier) Refresh(raw string) (RefreshClaims, error) {
 		return RefreshClaims{}, err
 	}
 	if fault := c.refreshFault(); fault != "" {
-		return RefreshClaims{}, invalid(fault)
+		return RefreshClaims{}, reject(fault)
 	}
 	claims := RefreshClaims{
 		Subject: c.subject(), Session: c.session(), Generation: c.Generation, Transport: c.Transport,

@@ -80,10 +80,10 @@ func TestRefreshTokenIsValidUntilExpiry(t *testing.T) {
 	}
 }
 
-// shelf is a key source with keys that tests can change.
-type shelf map[string]ed25519.PublicKey
+// keyMap is a key source with keys that tests can change.
+type keyMap map[string]ed25519.PublicKey
 
-func (s shelf) PublicKey(kid string) (ed25519.PublicKey, bool) {
+func (s keyMap) PublicKey(kid string) (ed25519.PublicKey, bool) {
 	key, ok := s[kid]
 	return key, ok
 }
@@ -94,12 +94,12 @@ func TestCachedTokenIsRejectedWithoutItsKey(t *testing.T) {
 	good, _ := r.PublicKey(kid)
 	other, _ := r.PublicKey(otherKid)
 	access, _ := mint(t, r, grant())
-	for name, spoil := range map[string]func(shelf){
-		"key removed":  func(s shelf) { delete(s, kid) },
-		"key replaced": func(s shelf) { s[kid] = other },
-		"key emptied":  func(s shelf) { s[kid] = nil },
+	for name, spoil := range map[string]func(keyMap){
+		"key removed":  func(s keyMap) { delete(s, kid) },
+		"key replaced": func(s keyMap) { s[kid] = other },
+		"key emptied":  func(s keyMap) { s[kid] = nil },
 	} {
-		keys := shelf{kid: good, otherKid: other}
+		keys := keyMap{kid: good, otherKid: other}
 		v := token.NewVerifier(keys.PublicKey, origin, c.now)
 		if _, err := v.Access(access); err != nil {
 			t.Fatal(err)

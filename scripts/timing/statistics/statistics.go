@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Bounds of the verdict: the noise of any network hides a difference of medians below the first
-// two, and a p-value above pBound means that both samples can be from one distribution.
+// Bounds of the verdict: the noise of any network hides a difference of medians below msBound or
+// below percentBound. A p-value above pBound means that both samples can be from one distribution.
 const (
 	msBound      = 2.0
 	percentBound = 5.0
@@ -32,8 +32,8 @@ func Compare(a, b []time.Duration) Comparison {
 	return c
 }
 
-// Same reports whether an attacker cannot distinguish the samples.
-func (c Comparison) Same() bool {
+// IsSame reports whether an attacker cannot distinguish the samples.
+func (c Comparison) IsSame() bool {
 	return (math.Abs(c.Difference) < msBound || math.Abs(c.Percent) < percentBound) && c.P > pBound
 }
 

@@ -13,9 +13,10 @@ func sample(ms ...float64) (list []time.Duration) {
 	return list
 }
 
-// TestMannWhitneyEqualsKnownValues compares p-values with known ones. The second case is the example of SciPy's
-// manual of mannwhitneyu with the method "asymptotic". The others are calculated by hand: U is 0
-// and 8, sigma the square root of 25*11/12 and of 36/12*(13-132/132), and p follows from a table.
+// TestMannWhitneyEqualsKnownValues compares p-values with known ones. The second case is the
+// example of SciPy's manual of mannwhitneyu with the method "asymptotic". The others are calculated
+// by hand: U is 0 and 8, sigma the square root of 25*11/12 and of 36/12*(13-132/132), and p follows
+// from a table.
 func TestMannWhitneyEqualsKnownValues(t *testing.T) {
 	for name, c := range map[string]struct {
 		a, b []time.Duration
@@ -45,7 +46,7 @@ func TestVerdict(t *testing.T) {
 		"far":                        {Comparison{Difference: -3, Percent: -6, P: 0.5}, false},
 		"close, but not by accident": {Comparison{Difference: 0.1, Percent: 0.1, P: 0.01}, false},
 	} {
-		if c.c.Same() != c.want {
+		if c.c.IsSame() != c.want {
 			t.Errorf("%s: %v", name, !c.want)
 		}
 	}

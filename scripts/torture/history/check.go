@@ -47,17 +47,17 @@ const (
 func Check(events []Event) Verdict {
 	c := newChecker(events)
 	for _, e := range c.calls {
-		c.call(e)
+		c.checkCall(e)
 	}
 	for _, s := range c.sessions {
-		c.session(s)
+		c.checkSession(s)
 	}
 	for _, e := range events {
 		if e.Dump != nil {
-			c.dump(e)
+			c.checkDump(e)
 		}
 	}
-	c.alarms()
+	c.checkAlarms()
 	slices.SortStableFunc(c.verdict.Breaks, func(a, b Break) int { return cmp.Compare(a.Invariant, b.Invariant) })
 	return c.verdict
 }
@@ -79,21 +79,21 @@ type session struct {
 	user      int64
 	transport string
 	end       int64
-	made      Event
+	login     Event
 	calls     []Event         // requests with a token of it
 	endings   []*ending       // requests to end this session only
 	seen      map[int64]int64 // generation → time of the first response with it
 	after     map[int64]int64 // generation → time of the first response with a later one
-	dead      int64           // when the session was known to have ended
-	how       string
+	endedAt   int64           // when the session was known to have ended
+	endedBy   string
 	answered  bool // known from a response alone, without an acknowledged ending
 }
 
 // ending is a request that ends sessions, if the server executed it.
 type ending struct {
 	Event
-	acked bool
-	but   string // the session that is kept
+	acknowledged bool
+	except       string // the session that is kept
 }
 
 type leaf struct {
@@ -130,29 +130,29 @@ func newChecker(events []Event) *checker {
 	return c
 }
 
-func good(status int) bool { return status >= 200 && status < 300 }
+func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
 func (c *checker) learn(e Event) {
 	if shown := e.Call.Shown; shown != nil {
-		s := c.of(shown.Session)
+		s := c.sessionOf(shown.Session)
 		s.calls = append(s.calls, e)
 	}
 	got := e.Call.Got
-	if got == nil || !good(e.Call.Status) {
+	if got == nil || !isSuccess(e.Call.Status) {
 		return
 	}
-	s := c.of(got.Session)
+	s := c.sessionOf(got.Session)
 	if e.Call.Op != Refresh {
-		s.made, s.user, s.transport, s.end = e, got.User, got.Transport, got.SessionEnd
+		s.login, s.user, s.transport, s.end = e, got.User, got.Transport, got.SessionEnd
 	}
 	if at, known := s.seen[got.Generation]; !known || e.End < at {
 		s.seen[got.Generation] = e.End
 	}
 }
 
-func (c *checker) of(id string) *session {
+func (c *checker) sessionOf(id string) *session {
 	if c.sessions[id] == nil {
-		c.sessions[id] = &session{id: id, seen: map[int64]int64{}, after: map[int64]int64{}, dead: never}
+		c.sessions[id] = &session{id: id, seen: map[int64]int64{}, after: map[int64]int64{}, endedAt: never}
 	}
 	return c.sessions[id]
 }
@@ -170,8 +170,8 @@ func (s *session) order() {
 	}
 }
 
-// superseded returns the time at which a generation was known to be superseded.
-func (s *session) superseded(generation int64) int64 {
+// supersededAt returns the time at which a generation was known to be superseded.
+func (s *session) supersededAt(generation int64) int64 {
 	if at, known := s.after[generation]; known {
 		return at
 	}
@@ -203,22 +203,22 @@ func (c *checker) learnEnding(e Event) {
 	if call.Shown == nil && call.Op != Deactivate {
 		return
 	}
-	x := &ending{Event: e, acked: good(call.Status) || call.Code == "refresh_reused"}
+	x := &ending{Event: e, acknowledged: isSuccess(call.Status) || call.Code == "refresh_reused"}
 	switch call.Op {
 	case Logout:
-		c.endOne(call.Shown.Session, x)
+		c.addEnding(call.Shown.Session, x)
 	case EndOne:
-		c.endOne(call.Target, x)
+		c.addEnding(call.Target, x)
 	case Refresh:
 		if call.Code == "refresh_reused" {
-			c.endOne(call.Shown.Session, x)
+			c.addEnding(call.Shown.Session, x)
 			c.reused[call.Shown.Session] = max(c.reused[call.Shown.Session], e.End)
 		}
 	case Deactivate:
 		c.users[call.User] = append(c.users[call.User], x)
 	case EndAll, EndOthers, ChangePassword:
 		if call.Op == EndOthers {
-			x.but = call.Shown.Session
+			x.except = call.Shown.Session
 		}
 		user := call.Shown.User
 		c.users[user] = append(c.users[user], x)
@@ -226,13 +226,16 @@ func (c *checker) learnEnding(e Event) {
 	}
 }
 
-func (c *checker) endOne(id string, x *ending) { s := c.of(id); s.endings = append(s.endings, x) }
+func (c *checker) addEnding(id string, x *ending) {
+	s := c.sessionOf(id)
+	s.endings = append(s.endings, x)
+}
 
-// ends returns the endings that may have ended a session.
-func (c *checker) ends(s *session) []*ending {
+// endingsOf returns the endings that may have ended a session.
+func (c *checker) endingsOf(s *session) []*ending {
 	list := slices.Clone(s.endings)
 	for _, x := range c.users[s.user] {
-		if x.but != s.id && (x.Begin != s.made.Begin || x.End != s.made.End) {
+		if x.except != s.id && (x.Begin != s.login.Begin || x.End != s.login.End) {
 			list = append(list, x)
 		}
 	}
@@ -241,23 +244,23 @@ func (c *checker) ends(s *session) []*ending {
 
 // findEnd determines the first time at which a session was known to have ended.
 func (c *checker) findEnd(s *session) {
-	for _, x := range c.ends(s) {
+	for _, x := range c.endingsOf(s) {
 		alone := slices.Contains(s.endings, x)
-		if x.acked && (alone || s.made.Call != nil && s.made.End <= x.Begin) && x.End < s.dead {
-			s.dead, s.how, s.answered = x.End, fmt.Sprintf("%s of %s", x.Call.Op, x.Call.Client), false
+		if x.acknowledged && (alone || s.login.Call != nil && s.login.End <= x.Begin) && x.End < s.endedAt {
+			s.endedAt, s.endedBy, s.answered = x.End, fmt.Sprintf("%s of %s", x.Call.Op, x.Call.Client), false
 			if x.Call.Op == Refresh {
-				s.how = "the response refresh_reused to " + x.Call.Client
+				s.endedBy = "the response refresh_reused to " + x.Call.Client
 			}
 		}
 	}
 	for _, e := range s.calls {
-		if e.Call.Role != Forger && e.Call.Status == http.StatusUnauthorized && e.Call.Code == "session_revoked" && e.End < s.dead {
-			s.dead, s.how, s.answered = e.End, "the response session_revoked to "+e.Call.Client, true
+		if e.Call.Role != Forger && e.Call.Status == http.StatusUnauthorized && e.Call.Code == "session_revoked" && e.End < s.endedAt {
+			s.endedAt, s.endedBy, s.answered = e.End, "the response session_revoked to "+e.Call.Client, true
 		}
 	}
 }
 
-func (c *checker) broken(invariant int, session string, e Event, format string, args ...any) {
+func (c *checker) addBreak(invariant int, session string, e Event, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if e.Call != nil {
 		text = fmt.Sprintf("%s by %s, sent at %.3f s to server %d, response %d %s at %.3f s: ", e.Call.Op, e.Call.Client, float64(e.Begin)/1e6, e.Call.Server, e.Call.Status,
@@ -271,47 +274,47 @@ func (call *Call) needsLife() bool {
 	return call.Shown != nil && call.Op != Logout
 }
 
-func (c *checker) call(e Event) {
+func (c *checker) checkCall(e Event) {
 	call := e.Call
 	id := ""
 	if call.Shown != nil {
 		id = call.Shown.Session
 	}
-	c.status(e, id)
-	c.cookies(e, id)
+	c.checkStatus(e, id)
+	c.checkCookies(e, id)
 	if call.Role == Forger {
-		if good(call.Status) {
-			c.broken(8, id, e, "a forged token, or one presented through another transport, was accepted")
+		if isSuccess(call.Status) {
+			c.addBreak(8, id, e, "a forged token, or one presented through another transport, was accepted")
 		}
 		return
 	}
-	if good(call.Status) && call.Got != nil {
-		c.leaf(e)
-		c.whose(e)
+	if isSuccess(call.Status) && call.Got != nil {
+		c.checkLeaf(e)
+		c.checkOwner(e)
 	}
 	if call.Shown == nil {
 		return
 	}
-	s := c.of(id)
-	if good(call.Status) && call.needsLife() {
-		c.life(s, e)
+	s := c.sessionOf(id)
+	if isSuccess(call.Status) && call.needsLife() {
+		c.checkLife(s, e)
 	}
 	if call.Status == http.StatusUnauthorized && call.Op != Logout {
-		c.lost(s, e)
+		c.checkUnauthorized(s, e)
 	}
 	if call.Op == Refresh {
-		c.step(s, e)
-		c.detection(s, e)
-		c.progress(s, e)
-		c.availability(s, e)
+		c.checkStep(s, e)
+		c.checkDetection(s, e)
+		c.checkProgress(s, e)
+		c.checkAvailability(s, e)
 	}
 }
 
-// status checks invariant 9.
-func (c *checker) status(e Event, id string) {
+// checkStatus checks invariant 9.
+func (c *checker) checkStatus(e Event, id string) {
 	call := e.Call
 	if call.Status >= 500 && call.Status != http.StatusServiceUnavailable {
-		c.broken(9, id, e, "a server error")
+		c.addBreak(9, id, e, "a server error")
 		return
 	}
 	if call.Op != Refresh || call.Role == Forger {
@@ -321,30 +324,30 @@ func (c *checker) status(e Event, id string) {
 	case 0, http.StatusOK, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 	case http.StatusUnauthorized:
 		if !slices.Contains([]string{"credentials_missing", "refresh_invalid", "session_expired", "session_revoked", "refresh_reused"}, call.Code) {
-			c.broken(9, id, e, "this code is not documented for the status")
+			c.addBreak(9, id, e, "this code is not documented for the status")
 		}
 	default:
-		c.broken(9, id, e, "this status is not allowed for a well-formed refresh")
+		c.addBreak(9, id, e, "this status is not allowed for a well-formed refresh")
 	}
 }
 
-// cookies checks invariant 10. It also checks row 4 of the decision table, which sets no cookie
-// because the token in the jar may be newer than the response.
-func (c *checker) cookies(e Event, id string) {
+// checkCookies checks invariant 10. It also checks row 4 of the decision table, which sets no
+// cookie because the token in the jar may be newer than the response.
+func (c *checker) checkCookies(e Event, id string) {
 	call := e.Call
 	switch {
 	case call.Cookie == 0:
-	case !good(call.Status):
-		c.broken(10, id, e, "a rejection that sets or clears a cookie")
+	case !isSuccess(call.Status):
+		c.addBreak(10, id, e, "a rejection that sets or clears a cookie")
 	case call.Op == Profile:
-		c.broken(10, id, e, "a read that sets or clears a cookie")
+		c.addBreak(10, id, e, "a read that sets or clears a cookie")
 	case call.Op == Refresh && call.Got != nil && call.Shown != nil && call.Got.Generation == call.Shown.Generation:
-		c.broken(10, id, e, "the same cookies are set again")
+		c.addBreak(10, id, e, "the same cookies are set again")
 	}
 }
 
-// leaf checks invariant 1.
-func (c *checker) leaf(e Event) {
+// checkLeaf checks invariant 1.
+func (c *checker) checkLeaf(e Event) {
 	got := e.Call.Got
 	for kind, value := range map[string]string{"jti": got.ID, "access": got.Access, "refresh": got.Refresh} {
 		if value == "" {
@@ -355,49 +358,50 @@ func (c *checker) leaf(e Event) {
 			l.key = "" // the jti does not depend on the key
 		}
 		if before, known := c.leaves[l]; known && before != value {
-			c.broken(1, got.Session, e, "a second %s of generation %d", kind, got.Generation)
+			c.addBreak(1, got.Session, e, "a second %s of generation %d", kind, got.Generation)
 		}
 		c.leaves[l] = value
 	}
 }
 
-// whose checks invariant 14, and the part of invariant 11 that the absolute end does not change.
-func (c *checker) whose(e Event) {
+// checkOwner checks invariant 14, and the part of invariant 11 that the absolute end does not
+// change.
+func (c *checker) checkOwner(e Event) {
 	got := e.Call.Got
-	s := c.of(got.Session)
-	c.asMade(s, e, got.User, got.Transport, got.SessionEnd)
+	s := c.sessionOf(got.Session)
+	c.checkUnchanged(s, e, got.User, got.Transport, got.SessionEnd)
 }
 
-// asMade compares the session in a response or a row with its login.
-func (c *checker) asMade(s *session, e Event, user int64, transport string, end int64) {
-	if s.made.Call == nil {
+// checkUnchanged compares the session in a response or a row with its login.
+func (c *checker) checkUnchanged(s *session, e Event, user int64, transport string, end int64) {
+	if s.login.Call == nil {
 		return
 	}
 	if user != s.user || transport != s.transport {
-		c.broken(14, s.id, e, "user %d with transport %s, but the login was of user %d with %s", user, transport, s.user, s.transport)
+		c.addBreak(14, s.id, e, "user %d with transport %s, but the login was of user %d with %s", user, transport, s.user, s.transport)
 	}
 	if end != s.end {
-		c.broken(11, s.id, e, "the absolute end moved from %d to %d", s.end, end)
+		c.addBreak(11, s.id, e, "the absolute end moved from %d to %d", s.end, end)
 	}
 }
 
-// life checks invariants 3, 4 and 11.
-func (c *checker) life(s *session, e Event) {
-	if e.Begin > s.dead {
+// checkLife checks invariants 3, 4 and 11.
+func (c *checker) checkLife(s *session, e Event) {
+	if e.Begin > s.endedAt {
 		number := 3
 		if s.answered {
 			number = 4
 		}
-		c.broken(number, s.id, e, "the session was ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
+		c.addBreak(number, s.id, e, "the session was ended at %.3f s by %s", float64(s.endedAt)/1e6, s.endedBy)
 	}
 	if s.end > 0 && c.Start+e.Begin > s.end*second+c.Margin/2 {
-		c.broken(11, s.id, e, "after the absolute end")
+		c.addBreak(11, s.id, e, "after the absolute end")
 	}
 }
 
-// lost checks invariant 5. An access token does not depend on the generation: it is valid until it
-// expires or its session ends.
-func (c *checker) lost(s *session, e Event) {
+// checkUnauthorized checks invariant 5. An access token does not depend on the generation: it is
+// valid until it expires or its session ends.
+func (c *checker) checkUnauthorized(s *session, e Event) {
 	call := e.Call
 	if call.Op == Refresh && call.Shown.Generation < s.newest(e.Begin) {
 		return
@@ -405,7 +409,7 @@ func (c *checker) lost(s *session, e Event) {
 	var why string
 	switch call.Code {
 	case "access_expired":
-		if c.mayHaveExpired(call.Shown.Expires*second-c.ahead(e), e) {
+		if c.mayHaveExpired(call.Shown.Expires*second-c.clockLead(e), e) {
 			return
 		}
 		why = "its access token had not expired"
@@ -424,7 +428,7 @@ func (c *checker) lost(s *session, e Event) {
 	default:
 		why = "it was the newest token issued to any client"
 	}
-	c.broken(5, s.id, e, "%s (generation %d)", why, call.Shown.Generation)
+	c.addBreak(5, s.id, e, "%s (generation %d)", why, call.Shown.Generation)
 }
 
 // idleEnd returns the end of the idle time. In the transport server_held, the token can be used for
@@ -436,10 +440,10 @@ func (c *checker) idleEnd(t *Token) int64 {
 	return t.Expires * second
 }
 
-// ahead returns how far the clock of the responding server was ahead. Only that clock decides the
-// expiry of an access token, there and in other services. The client then refreshes, and the
-// database's clock decides whether its session is live.
-func (c *checker) ahead(e Event) int64 {
+// clockLead returns how far a fault had set the clock of the responding server ahead. Each server,
+// like each other service, decides by its own clock whether an access token has expired. The client
+// then refreshes, and the database's clock decides whether its session is live.
+func (c *checker) clockLead(e Event) int64 {
 	by := int64(0)
 	for _, f := range c.faults {
 		if f.Fault.Server == e.Call.Server && f.Begin <= e.End && e.Begin <= f.End {
@@ -458,17 +462,17 @@ func (c *checker) mayHaveExpired(end int64, e Event) bool {
 // mayHaveEnded reports whether a request before the response could have ended the session. A
 // request without a response may be executed at any later time.
 func (c *checker) mayHaveEnded(s *session, e Event) bool {
-	for _, x := range c.ends(s) {
-		if x.Begin < e.End && x.Event != e && (!x.acked || s.made.Call == nil || x.End >= s.made.Begin) {
+	for _, x := range c.endingsOf(s) {
+		if x.Begin < e.End && x.Event != e && (!x.acknowledged || s.login.Call == nil || x.End >= s.login.Begin) {
 			return true
 		}
 	}
 	return c.mayHaveAlarmed(s, e)
 }
 
-// mayHaveAlarmed reports whether a lost response may have been an alarm: of a superseded token, or
-// of one that another request without a response may have superseded W earlier. Invariant 6 checks
-// whether an alarm was justified.
+// mayHaveAlarmed reports whether a request without a response may have revoked the session for
+// reuse: because its token was superseded, or because another request without a response may have
+// superseded the token W earlier. Invariant 6 checks whether an alarm was justified.
 func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
 	unknown := func(o Event) bool {
 		return o.Call.Op == Refresh && o.Call.Role != Forger && (o.Call.Status == 0 || o.Call.Status == http.StatusServiceUnavailable) && o.Begin < e.End
@@ -480,33 +484,34 @@ func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
 	})
 }
 
-// step checks invariant 2.
-func (c *checker) step(s *session, e Event) {
+// checkStep checks invariant 2.
+func (c *checker) checkStep(s *session, e Event) {
 	call := e.Call
-	if !good(call.Status) || call.Got == nil {
+	if !isSuccess(call.Status) || call.Got == nil {
 		return
 	}
 	shown, got := call.Shown.Generation, call.Got.Generation
 	switch {
 	case got != shown && got != shown+1:
-		c.broken(2, s.id, e, "generation %d was refreshed to generation %d", shown, got)
-	case s.superseded(got) < e.Begin:
-		c.broken(2, s.id, e, "generation %d had been replaced at %.3f s", got, float64(s.superseded(got))/1e6)
+		c.addBreak(2, s.id, e, "generation %d was refreshed to generation %d", shown, got)
+	case s.supersededAt(got) < e.Begin:
+		c.addBreak(2, s.id, e, "generation %d had been replaced at %.3f s", got, float64(s.supersededAt(got))/1e6)
 	}
 }
 
-// detection checks invariant 7. The method life checks that the session has ended after the alarm.
-func (c *checker) detection(s *session, e Event) {
+// checkDetection checks invariant 7. The method checkLife checks that the session has ended after
+// the alarm.
+func (c *checker) checkDetection(s *session, e Event) {
 	call := e.Call
-	old := s.superseded(call.Shown.Generation)
+	old := s.supersededAt(call.Shown.Generation)
 	if old == never || e.Begin <= old+c.Rotation+c.Margin || call.Status != http.StatusOK || s.mayOwn(e) {
 		return
 	}
-	c.broken(7, s.id, e, "generation %d had been replaced at %.3f s", call.Shown.Generation, float64(old)/1e6)
+	c.addBreak(7, s.id, e, "generation %d had been replaced at %.3f s", call.Shown.Generation, float64(old)/1e6)
 }
 
-// mayOwn reports whether the request may carry the attempt of the rotation, because an earlier
-// request presented the same token with it.
+// mayOwn reports whether the request may contain the attempt of the rotation: an earlier request
+// presented the same token with the same attempt.
 func (s *session) mayOwn(e Event) bool {
 	shown := e.Call.Shown
 	return shown.Attempt != "" && slices.ContainsFunc(s.calls, func(o Event) bool {
@@ -514,20 +519,20 @@ func (s *session) mayOwn(e Event) bool {
 	})
 }
 
-// progress checks invariant 15.
-func (c *checker) progress(s *session, e Event) {
+// checkProgress checks invariant 15.
+func (c *checker) checkProgress(s *session, e Event) {
 	call := e.Call
 	if call.Status != http.StatusOK || call.Got == nil || call.Got.Generation != call.Shown.Generation {
 		return
 	}
 	if born, known := s.seen[call.Shown.Generation]; known && e.Begin > born+c.Rotation+2*c.Margin {
-		c.broken(15, s.id, e, "generation %d, issued at %.3f s or earlier, was not rotated", call.Shown.Generation, float64(born)/1e6)
+		c.addBreak(15, s.id, e, "generation %d, issued at %.3f s or earlier, was not rotated", call.Shown.Generation, float64(born)/1e6)
 	}
 }
 
-// availability checks invariant 16. By the decision table, a superseded token that is evaluated
-// more than M after the request proves nothing and is answered 503.
-func (c *checker) availability(s *session, e Event) {
+// checkAvailability checks invariant 16. By the decision table, a superseded token that is
+// evaluated more than M after the request proves nothing and is answered 503.
+func (c *checker) checkAvailability(s *session, e Event) {
 	if e.Call.Status != http.StatusServiceUnavailable && e.Call.Status != 0 || e.Call.Lost {
 		return
 	}
@@ -539,36 +544,36 @@ func (c *checker) availability(s *session, e Event) {
 			return
 		}
 	}
-	c.broken(16, e.Call.Shown.Session, e, "no fault in the last 5 s")
+	c.addBreak(16, e.Call.Shown.Session, e, "no fault in the last 5 s")
 }
 
-// session checks a session as a whole: it starts with generation 0.
-func (c *checker) session(s *session) {
+// checkSession checks a session as a whole: it starts with generation 0.
+func (c *checker) checkSession(s *session) {
 	c.verdict.Sessions++
 	for g := range s.seen {
 		if g > 0 {
 			c.verdict.Rotations++
 		}
 	}
-	if s.made.Call != nil && s.made.Call.Got.Generation != 0 {
-		c.broken(2, s.id, s.made, "a new session has generation %d", s.made.Call.Got.Generation)
+	if s.login.Call != nil && s.login.Call.Got.Generation != 0 {
+		c.addBreak(2, s.id, s.login, "a new session has generation %d", s.login.Call.Got.Generation)
 	}
 }
 
-func (c *checker) dump(e Event) {
+func (c *checker) checkDump(e Event) {
 	d := e.Dump
 	for _, id := range d.Changed {
-		c.broken(8, id, e, "the row has changed, although only forgers have used the session")
+		c.addBreak(8, id, e, "the row has changed, although only forgers have used the session")
 	}
 	for _, leak := range d.Leaks {
-		c.broken(13, "", e, "%s", leak)
+		c.addBreak(13, "", e, "%s", leak)
 	}
 	for _, r := range d.Sessions {
-		c.row(e, r)
+		c.checkRow(e, r)
 	}
 }
 
-func (c *checker) row(e Event, r Row) {
+func (c *checker) checkRow(e Event, r Row) {
 	if r.Reason == "refresh_reused" {
 		if _, known := c.reused[r.Session]; !known {
 			c.reused[r.Session] = e.Begin
@@ -576,45 +581,45 @@ func (c *checker) row(e Event, r Row) {
 	}
 	events := e.Dump.Reused[r.Session]
 	if r.Reason == "refresh_reused" && events != 1 || r.Reason != "refresh_reused" && events != 0 {
-		c.broken(12, r.Session, e, "revoked for %q with %d events of reuse", r.Reason, events)
+		c.addBreak(12, r.Session, e, "revoked for %q with %d events of reuse", r.Reason, events)
 	}
 	s, known := c.sessions[r.Session]
 	if !known {
 		return // the login got no response
 	}
-	if r.Live && s.dead < e.Begin {
-		c.broken(4, s.id, e, "the row is active, but the session was ended at %.3f s by %s", float64(s.dead)/1e6, s.how)
+	if r.Live && s.endedAt < e.Begin {
+		c.addBreak(4, s.id, e, "the row is active, but the session was ended at %.3f s by %s", float64(s.endedAt)/1e6, s.endedBy)
 	}
 	if newest := s.newest(e.Begin); r.Generation < newest {
-		c.broken(5, s.id, e, "the row has generation %d, but generation %d was issued", r.Generation, newest)
+		c.addBreak(5, s.id, e, "the row has generation %d, but generation %d was issued", r.Generation, newest)
 	}
-	c.asMade(s, e, r.User, r.Transport, r.SessionEnd)
+	c.checkUnchanged(s, e, r.User, r.Transport, r.SessionEnd)
 }
 
-// alarms checks invariant 6.
-func (c *checker) alarms() {
+// checkAlarms checks invariant 6.
+func (c *checker) checkAlarms() {
 	for id, at := range c.reused {
 		c.verdict.Alarms++
-		s := c.of(id)
+		s := c.sessionOf(id)
 		if slices.ContainsFunc(s.calls, func(e Event) bool {
 			return e.Call.Op == Refresh && (e.Call.Role == Thief || e.Call.Role == Replayer) && e.Begin < at
 		}) {
 			continue
 		}
-		if c.beyondBounds(s) {
+		if c.mayExceedBounds(s) {
 			c.verdict.Excused++
 			continue
 		}
-		c.broken(6, id, Event{}, "revoked for reuse, although only its own client has used it")
+		c.addBreak(6, id, Event{}, "revoked for reuse, although only its own client has used it")
 	}
 }
 
-// beyondBounds reports whether a request of the client may have been decided later than invariant 6
-// allows.
+// mayExceedBounds reports whether a request of the client may have been decided later than
+// invariant 6 allows.
 //
 // With an attempt, a lost response can be recovered at any time, so only an abandoned request in a
 // stopped process counts. Without one, any missing or late response counts.
-func (c *checker) beyondBounds(s *session) bool {
+func (c *checker) mayExceedBounds(s *session) bool {
 	for _, e := range s.calls {
 		if e.Call.Op != Refresh {
 			continue

@@ -64,8 +64,8 @@ func row(generation int64, live bool, reason string) Row {
 	return Row{Session: "s", User: 1, Generation: generation, Live: live, Reason: reason, Transport: "body", SessionEnd: 1060}
 }
 
-// TestCheckFindsBrokenInvariant checks histories that break exactly one invariant. The twin of each history differs in
-// one detail and breaks none.
+// TestCheckFindsBrokenInvariant checks histories that break exactly one invariant. The twin of each
+// history differs in one detail and breaks none.
 func TestCheckFindsBrokenInvariant(t *testing.T) {
 	logout := call(100, 110, Honest, Logout, token("s", 0), 204, "", nil)
 	overlapping := call(100, 2600, Honest, Logout, token("s", 0), 204, "", nil)

@@ -122,7 +122,7 @@ func dial(at, syncWait string) (*sql.DB, error) {
 	if syncWait != "" {
 		c.Params["wsrep_sync_wait"] = syncWait
 	}
-	c.Logger = quiet{}
+	c.Logger = discardLogger{}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, err
@@ -130,9 +130,9 @@ func dial(at, syncWait string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-type quiet struct{}
+type discardLogger struct{}
 
-func (quiet) Print(...any) {}
+func (discardLogger) Print(...any) {}
 
 // start starts the server and returns its URL when it is ready.
 func (m *mysqld) start() (string, error) {

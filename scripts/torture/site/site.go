@@ -170,7 +170,7 @@ func (r *Replica) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.ready(ctx, ended, end) {
+		if r.waitReady(ctx, ended, end) {
 			return nil
 		}
 	}
@@ -188,7 +188,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 	}
 	defer func() { _ = log.Close() }()
 	c := exec.Command(self) //nolint:noctx // ended by Kill, by Terminate, or by the end of its standard input
-	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.inForce(), ",")), log, log
+	c.Env, c.Stdout, c.Stderr = append(slices.Clone(r.env), "ACCOUNTS_SECRET_KEYS="+strings.Join(r.site.activeSecrets(), ",")), log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C does not reach it
 	stdin, err := c.StdinPipe()
 	if err != nil {
@@ -209,7 +209,7 @@ func (r *Replica) launch() (<-chan struct{}, error) {
 	return ended, nil
 }
 
-func (r *Replica) ready(ctx context.Context, ended <-chan struct{}, end time.Time) bool {
+func (r *Replica) waitReady(ctx context.Context, ended <-chan struct{}, end time.Time) bool {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for ; time.Now().Before(end) && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		select {
@@ -297,13 +297,13 @@ func (s *Site) StopDatabase(d time.Duration) error {
 	return s.Database.own.signal(syscall.SIGCONT)
 }
 
-// OwnDatabase reports whether the database server may be killed.
-func (s *Site) OwnDatabase() bool { return s.Database.own != nil }
+// CanKillDatabase reports whether the database server may be killed.
+func (s *Site) CanKillDatabase() bool { return s.Database.own != nil }
 
 // Signer returns the secret that signs.
-func (s *Site) Signer() string { return s.inForce()[0] }
+func (s *Site) Signer() string { return s.activeSecrets()[0] }
 
-func (s *Site) inForce() []string {
+func (s *Site) activeSecrets() []string {
 	s.signing.Lock()
 	defer s.signing.Unlock()
 	return s.secrets
@@ -315,14 +315,14 @@ func (s *Site) setSecrets(list []string) {
 	s.secrets = list
 }
 
-// RotateSecrets makes a new secret the first one in two rolling restarts, as the README describes.
-// It drops a secret when everything that it has signed has expired.
+// RotateSecrets makes a new secret the first one in two rolling restarts, as the guide to
+// operations describes. It drops a secret when everything that it has signed has expired.
 func (s *Site) RotateSecrets(ctx context.Context) error {
 	fresh, err := token.NewSecret()
 	if err != nil {
 		return err
 	}
-	before := s.inForce()
+	before := s.activeSecrets()
 	s.setSecrets(append(slices.Clone(before), fresh))
 	if err := s.Roll(ctx); err != nil {
 		return err

@@ -21,8 +21,9 @@ const (
 
 var transports = []token.Transport{token.Hybrid, token.Cookies, token.ServerHeld, token.Body}
 
-// TestSessionsLiveInEachTransportOnEachEngine tests the life of sessions in each transport with the running binary: on SQLite,
-// on MySQL, and on MySQL with two replicas that receive the requests in turn.
+// TestSessionsLiveInEachTransportOnEachEngine tests the life of sessions in each transport with the
+// running binary: on SQLite, on MySQL, and on MySQL with two replicas that receive the requests in
+// turn.
 func TestSessionsLiveInEachTransportOnEachEngine(t *testing.T) {
 	setting := "ACCOUNTS_ROTATION_INTERVAL=" + interval.String()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
@@ -49,10 +50,10 @@ func acceptance(t *testing.T, u servertest.User, replicas []*replica) {
 		t.Run(string(transport), func(t *testing.T) {
 			t.Parallel()
 			f := &family{t: t, user: u, transport: transport, replicas: replicas}
-			t.Run("refresh", f.converges)
-			t.Run("logout", f.endsAtOnce)
-			t.Run("garbage", f.refusesGarbage)
-			t.Run("csrf", f.wantsCSRF)
+			t.Run("refresh", f.testConvergence)
+			t.Run("logout", f.testLogout)
+			t.Run("garbage", f.testGarbage)
+			t.Run("csrf", f.testCSRF)
 		})
 	}
 }
@@ -101,12 +102,12 @@ func refresh(c *servertest.Client) *servertest.Response {
 	}
 }
 
-func (f *family) converges(t *testing.T) {
+func (f *family) testConvergence(t *testing.T) {
 	first := f.login()
 	time.Sleep(interval + margin + beyond)
 
-	// Only one storm runs at a time, because the server must decide all its requests within W of
-	// the first rotation.
+	// Only one storm runs at a time, because the server must decide all requests of a storm within
+	// W of the first rotation.
 	storms.Lock()
 	defer storms.Unlock()
 	successors := map[string]int{}
@@ -143,7 +144,7 @@ func (f *family) converges(t *testing.T) {
 	f.at(second).RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 }
 
-func (f *family) endsAtOnce(t *testing.T) {
+func (f *family) testLogout(t *testing.T) {
 	c := f.login()
 	f.at(c).Profile().Want(t, http.StatusOK, "")
 	f.at(c).Logout().Want(t, http.StatusNoContent, "")
@@ -152,7 +153,7 @@ func (f *family) endsAtOnce(t *testing.T) {
 	f.at(c).Logout().Want(t, http.StatusNoContent, "")
 }
 
-func (f *family) refusesGarbage(t *testing.T) {
+func (f *family) testGarbage(t *testing.T) {
 	for _, size := range []int{1, 100, 4096, 8192} {
 		garbage := strings.Repeat("g", size)
 		anonymous := f.replicas[0].Anonymous()
@@ -179,7 +180,7 @@ func (f *family) refusesGarbage(t *testing.T) {
 	}
 }
 
-func (f *family) wantsCSRF(t *testing.T) {
+func (f *family) testCSRF(t *testing.T) {
 	if f.transport == token.Body {
 		return // without cookies, no CSRF token is needed
 	}

@@ -134,7 +134,7 @@ func (a *app) prepareSchema(ctx context.Context) error {
 func keyRing(cfg config.Config) (*token.KeyRing, error) {
 	texts := cfg.SecretKeys
 	if len(texts) == 0 {
-		text, err := ownSecret(filepath.Join(cfg.DataDir, "secret"))
+		text, err := readOrCreateSecret(filepath.Join(cfg.DataDir, "secret"))
 		if err != nil {
 			return nil, err
 		}
@@ -151,9 +151,10 @@ func keyRing(cfg config.Config) (*token.KeyRing, error) {
 	return token.NewKeyRing(secrets)
 }
 
-// ownSecret reads the secret file in the data directory, or creates it, readable only by its owner.
-// It rejects a file that others can read or write, because the secret is enough to sign tokens.
-func ownSecret(path string) (string, error) {
+// readOrCreateSecret reads the secret file in the data directory. If there is none, it creates one
+// that only its owner can read. It rejects a file that other users or the group can access, because
+// the secret is enough to sign tokens.
+func readOrCreateSecret(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}

@@ -26,7 +26,7 @@ func TestOperatorCannotSetBreachedPassword(t *testing.T) {
 	t.Attr("control", "201")
 	s := newShell(t)
 	list, file := s.breachedList(breachedPassword, 10), filepath.Join(t.TempDir(), "breached.bin")
-	if out := s.ok("", "breached-passwords", "build", "--from", list, "--to", file, "--min-count", "10"); out != "wrote 1 breached passwords to "+file+"\n" {
+	if out := s.mustRun("", "breached-passwords", "build", "--from", list, "--to", file, "--min-count", "10"); out != "wrote 1 breached passwords to "+file+"\n" {
 		t.Error(out)
 	}
 	info, err := os.Stat(file)
@@ -36,16 +36,16 @@ func TestOperatorCannotSetBreachedPassword(t *testing.T) {
 	const refusal = "the password appears in a data breach: choose another one"
 	s.env = append(s.env, "ACCOUNTS_BREACHED_PASSWORDS="+file)
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin"}
-	s.refused(s.run(breachedPassword+"\n", create...), refusal)
-	s.refused(s.run("passwordpassword\n", create...), "the password is easy to guess (a common password, a pattern, or derived from the user's own data or the name of the service): choose another one")
-	s.ok("correct horse battery staple\n", create...)
-	s.refused(s.run(breachedPassword, "user", "set-password", "ada", "--password-stdin"), refusal)
+	s.wantRefused(s.run(breachedPassword+"\n", create...), refusal)
+	s.wantRefused(s.run("passwordpassword\n", create...), "the password is easy to guess (a common password, a pattern, or derived from the user's own data or the name of the service): choose another one")
+	s.mustRun("correct horse battery staple\n", create...)
+	s.wantRefused(s.run(breachedPassword, "user", "set-password", "ada", "--password-stdin"), refusal)
 
 	if err := os.Truncate(file, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{create, {"serve"}} { // both fail before the server listens
-		s.refused(s.run("correct horse battery staple\n", args...),
+		s.wantRefused(s.run("correct horse battery staple\n", args...),
 			"ACCOUNTS_BREACHED_PASSWORDS: "+file+` was not written by "accountsd breached-passwords build": build the file with it`)
 	}
 	s.env = append([]string{"ACCOUNTS_BREACHED_PASSWORDS=" + list + ".gone"}, s.env...)
@@ -58,14 +58,14 @@ func TestBreachedPasswordsBuildReportsFaults(t *testing.T) {
 	s := newShell(t)
 	dir := t.TempDir()
 	list := s.breachedList(breachedPassword, 10)
-	s.refused(s.run("", "breached-passwords", "build", "--from", list), `required flag(s) "to" not set`)
-	s.refused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "0"), "--min-count must be at least 1")
-	s.refused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "11"), "the list has no password that occurs that often: check the list and --min-count")
+	s.wantRefused(s.run("", "breached-passwords", "build", "--from", list), `required flag(s) "to" not set`)
+	s.wantRefused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "0"), "--min-count must be at least 1")
+	s.wantRefused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "11"), "the list has no password that occurs that often: check the list and --min-count")
 	empty := filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.refused(s.run("", "breached-passwords", "build", "--from", empty, "--to", filepath.Join(dir, "a")), "the list has no password that occurs that often: check the list and --min-count")
+	s.wantRefused(s.run("", "breached-passwords", "build", "--from", empty, "--to", filepath.Join(dir, "a")), "the list has no password that occurs that often: check the list and --min-count")
 	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
 		t.Error("a file was written")
 	}

@@ -30,7 +30,7 @@ func TestConcurrentFirstStartsUseOneSecret(t *testing.T) {
 	wait.Wait()
 	path := filepath.Join(s.dir, "secret")
 	first := s.secretFile()
-	s.ok("", "user", "list")
+	s.mustRun("", "user", "list")
 	if again := s.secretFile(); again != first {
 		t.Error("the second start has another secret")
 	}
@@ -53,25 +53,25 @@ func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 	s := newShell(t)
 	const want = "cannot prompt for the password because standard input is not a terminal: use --password-stdin"
 	create := []string{"user", "create", "--username", "ada", "--email", "ada@example.com"}
-	s.refused(s.run(goodPassword+"\n", create...), want)
+	s.wantRefused(s.run(goodPassword+"\n", create...), want)
 	pipe, other, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = pipe.Close(), other.Close() }()
-	s.refused(s.runWith(pipe, create...), want)
+	s.wantRefused(s.runWith(pipe, create...), want)
 	s.create("ada")
-	s.refused(s.run(goodPassword+"\n", "user", "set-password", "ada"), want)
+	s.wantRefused(s.run(goodPassword+"\n", "user", "set-password", "ada"), want)
 	if r := s.run("", append(create, "--password", goodPassword)...); r.code != 1 || strings.Contains(r.err, goodPassword) {
 		t.Errorf("exit status %d\n%s", r.code, r.err)
 	}
 	for _, line := range []string{goodPassword, goodPassword + "\r\n", goodPassword + "\nsecond line\n"} { // all the same password
-		s.ok(line, "user", "set-password", "ada", "--password-stdin")
+		s.mustRun(line, "user", "set-password", "ada", "--password-stdin")
 		if !s.canLogin("ada", goodPassword) {
 			t.Errorf("%q is another password", line)
 		}
 	}
-	s.ok(" "+goodPassword+" \n", "user", "set-password", "ada", "--password-stdin")
+	s.mustRun(" "+goodPassword+" \n", "user", "set-password", "ada", "--password-stdin")
 	if s.canLogin("ada", goodPassword) || !s.canLogin("ada", " "+goodPassword+" ") {
 		t.Error("blanks around a password count")
 	}
@@ -80,23 +80,23 @@ func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 func TestUserListPrintsTableAndJSON(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
-		if got := s.ok("", "user", "list"); got != "ID  USERNAME  EMAIL  ACTIVE  SUPERUSER  LAST LOGIN\n" {
+		if got := s.mustRun("", "user", "list"); got != "ID  USERNAME  EMAIL  ACTIVE  SUPERUSER  LAST LOGIN\n" {
 			t.Errorf("%q", got)
 		}
-		if got := s.ok("", "user", "list", "--json"); got != "" {
+		if got := s.mustRun("", "user", "list", "--json"); got != "" {
 			t.Errorf("%q", got)
 		}
 		s.create("ada", "--superuser", "--first-name", "Ada")
 		s.create("bob")
-		s.ok("", "user", "deactivate", "bob")
+		s.mustRun("", "user", "deactivate", "bob")
 		id := func(name string) int64 { return s.db.Count(t, "SELECT id FROM users WHERE username = ?", name) } // ids on a cluster have gaps
 		want := "ID  USERNAME  EMAIL            ACTIVE  SUPERUSER  LAST LOGIN\n" +
 			fmt.Sprintf("%d   ada       ada@example.com  true    true       never\n", id("ada")) +
 			fmt.Sprintf("%d   bob       bob@example.com  false   false      never\n", id("bob"))
-		if got := s.ok("", "user", "list"); got != want {
+		if got := s.mustRun("", "user", "list"); got != want {
 			t.Errorf("%s", got)
 		}
-		text := s.ok("", "user", "list", "--json")
+		text := s.mustRun("", "user", "list", "--json")
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 		var ada map[string]any
 		if err := json.Unmarshal([]byte(lines[0]), &ada); err != nil || len(lines) != 2 {
@@ -131,24 +131,24 @@ func TestUserCommandsRevokeSessionsOfRunningServer(t *testing.T) {
 		}
 		const other = "another horse battery"
 		c := login(goodPassword, 200)
-		if out := s.ok(other+"\n", "user", "set-password", "ada", "--password-stdin"); out != "" {
+		if out := s.mustRun(other+"\n", "user", "set-password", "ada", "--password-stdin"); out != "" {
 			t.Errorf("%q", out)
 		}
 		dead(c)
 		login(goodPassword, 401)
 		c = login(other, 200)
-		s.ok("", "user", "deactivate", "ADA")
+		s.mustRun("", "user", "deactivate", "ADA")
 		dead(c)
 		login(other, 401)
-		s.ok("", "user", "activate", "ada@example.com")
+		s.mustRun("", "user", "activate", "ada@example.com")
 		dead(c)
 		login(other, 200).Profile().Want(t, 200, "")
 		for _, command := range [][]string{{"user", "deactivate", "nobody"}, {"user", "activate", ""}, {"user", "set-password", "nobody", "--password-stdin"}} {
-			s.refused(s.run(goodPassword+"\n", command...), "there is no user with this username")
+			s.wantRefused(s.run(goodPassword+"\n", command...), "there is no user with this username")
 		}
-		s.refused(s.run("short\n", "user", "set-password", "ada", "--password-stdin"), "the password is too short: use at least 12 characters")
+		s.wantRefused(s.run("short\n", "user", "set-password", "ada", "--password-stdin"), "the password is too short: use at least 12 characters")
 		s.create("root", "--superuser")
-		s.refused(s.run("", "user", "deactivate", "root"), "this is the last active superuser: create another one first")
+		s.wantRefused(s.run("", "user", "deactivate", "root"), "this is the last active superuser: create another one first")
 	})
 }
 
@@ -169,14 +169,14 @@ func TestMigrateCommandsReportSchemaVersion(t *testing.T) {
 		}
 		old()
 		refusal := `the database schema is at version 0, but this program needs version ` + needed + `: run "accountsd migrate up" first`
-		s.refused(s.run("", "serve"), refusal)
-		s.refused(s.run("", "user", "list"), refusal)
+		s.wantRefused(s.run("", "serve"), refusal)
+		s.wantRefused(s.run("", "user", "list"), refusal)
 		old()
 		for _, want := range []string{needed + " migrations applied\n", "0 migrations applied\n"} {
-			if got := s.ok("", "migrate", "up"); got != want {
+			if got := s.mustRun("", "migrate", "up"); got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
-			if got := s.ok("", "migrate", "status"); got != "schema version "+needed+", needed "+needed+"\n" {
+			if got := s.mustRun("", "migrate", "status"); got != "schema version "+needed+", needed "+needed+"\n" {
 				t.Errorf("%q", got)
 			}
 		}
@@ -197,23 +197,23 @@ func TestCommandsReportUnreachableDatabase(t *testing.T) {
 
 func TestVersionSecretAndSettingsCommands(t *testing.T) {
 	s := newShell(t)
-	if got := s.ok("", "version"); got != "accountsd "+version+"\n" {
+	if got := s.mustRun("", "version"); got != "accountsd "+version+"\n" {
 		t.Errorf("%q", got)
 	}
-	a, b := s.ok("", "secret", "new"), s.ok("", "secret", "new")
+	a, b := s.mustRun("", "secret", "new"), s.mustRun("", "secret", "new")
 	for _, text := range []string{a, b} {
 		if _, err := token.ParseSecret(strings.TrimSuffix(text, "\n")); err != nil || a == b {
 			t.Errorf("%q %v", text, err)
 		}
 	}
-	table := s.ok("", "settings")
+	table := s.mustRun("", "settings")
 	for _, name := range []string{"ADDR", "PUBLIC_URL", "DATA_DIR", "DATABASE_URL", "SECRET_KEYS", "ACCESS_TTL", "REFRESH_IDLE_TTL", "SERVER_HELD_IDLE_TTL", "SESSION_MAX_AGE", "ROTATION_INTERVAL",
 		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS", "LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"} {
 		if !strings.Contains(table, "ACCOUNTS_"+name+"`") {
 			t.Errorf("no ACCOUNTS_%s in the table of settings", name)
 		}
 	}
-	if help := s.ok(""); !strings.Contains(help, "serve") || !strings.Contains(help, "migrate") {
+	if help := s.mustRun(""); !strings.Contains(help, "serve") || !strings.Contains(help, "migrate") {
 		t.Errorf("%s", help)
 	}
 	if _, err := os.Stat(s.dir); err == nil {

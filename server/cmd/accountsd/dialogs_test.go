@@ -13,7 +13,7 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// dialog runs the script testdata/dialogs/NAME.txt, a dialog of an operator with the program,
+// runDialog runs the script testdata/dialogs/NAME.txt, a dialog of an operator with the program,
 // in an environment as [newShell] makes it. Scripts have the commands of testscript and
 //
 //	accountsd [NAME=VALUE ...] [<FILE] ARG...
@@ -21,7 +21,7 @@ import (
 // which runs the program with additional settings and a file as its standard input. The program
 // must succeed without errors, or fail with exit status 1 and without output after "!". DATA is the
 // data directory and SECRET a valid secret.
-func dialog(t *testing.T, name string) {
+func runDialog(t *testing.T, name string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{
 		Files: []string{filepath.Join("testdata", "dialogs", name+".txt")},
@@ -38,14 +38,14 @@ func dialog(t *testing.T, name string) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"accountsd": inDialog},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"accountsd": runInDialog},
 	})
 }
 
 // shellKey is the key of a script's shell.
 type shellKey struct{}
 
-func inDialog(script *testscript.TestScript, fails bool, args []string) {
+func runInDialog(script *testscript.TestScript, fails bool, args []string) {
 	s := script.Value(shellKey{}).(*shell)
 	p := process{env: s.env, in: strings.NewReader("")}
 	for len(args) > 0 && strings.HasPrefix(args[0], "ACCOUNTS_") {
@@ -70,10 +70,10 @@ func inDialog(script *testscript.TestScript, fails bool, args []string) {
 }
 
 func TestUserCreateValidatesInput(t *testing.T) {
-	dialog(t, "user_create")
+	runDialog(t, "user_create")
 	s := newShell(t) // a script cannot contain a line break in an argument
-	s.refused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
-	if n := strings.Count(s.ok("", "user", "list"), "\n"); n != 1 {
+	s.wantRefused(s.run(goodPassword+"\n", "user", "create", "--username", "bob", "--email", "bob@example.com", "--first-name", "B\nBcc:", "--password-stdin"), "the first name is not valid")
+	if n := strings.Count(s.mustRun("", "user", "list"), "\n"); n != 1 {
 		t.Errorf("got %d lines, want 1: a rejected user was created", n)
 	}
 }
@@ -82,33 +82,33 @@ func TestUserCreateValidatesInput(t *testing.T) {
 // the file is right.
 func TestSecretFileReadableByOthersIsRejected(t *testing.T) {
 	t.Attr("control", "94")
-	dialog(t, "secret_file_mode")
+	runDialog(t, "secret_file_mode")
 }
 
 func TestInvalidSecretFileIsRejected(t *testing.T) {
 	t.Attr("control", "94")
-	dialog(t, "invalid_secret_file")
+	runDialog(t, "invalid_secret_file")
 }
 
 // Every error is printed on a line of its own.
 func TestErrorsArePrintedOnePerLine(t *testing.T) {
 	t.Attr("control", "94")
-	dialog(t, "errors")
+	runDialog(t, "errors")
 }
 
 func TestSecretKeyNotGeneratedIsRejected(t *testing.T) {
 	t.Attr("control", "94")
-	dialog(t, "invented_secret_key")
+	runDialog(t, "invented_secret_key")
 }
 
 // Plain http is rejected unless the host is on loopback, because cookies would lose their prefix
 // and Secure. The server does not start and creates no files.
 func TestPlainHTTPBeyondLoopbackIsRejected(t *testing.T) {
 	t.Attr("control", "39")
-	dialog(t, "plain_http")
+	runDialog(t, "plain_http")
 }
 
 func TestOperatorCannotUseLookAlikeDomain(t *testing.T) {
 	t.Attr("control", "203")
-	dialog(t, "look_alike_domain")
+	runDialog(t, "look_alike_domain")
 }

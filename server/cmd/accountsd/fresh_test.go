@@ -60,7 +60,7 @@ func TestFirstStartIsSecureByDefault(t *testing.T) {
 	for _, method := range []string{"TRACE", "TRACK", "CONNECTX", "PUT", "DEBUG"} {
 		r.Anonymous().Do(method, "/accounts/profile", nil).Want(t, 405, "method_not_allowed")
 	}
-	ownersAlone(t, dir)
+	wantOwnerOnly(t, dir)
 	if strings.Contains(stderr.String(), `"level":"WARN"`) {
 		t.Errorf("a warning about the defaults:\n%s", stderr.String())
 	}
@@ -108,10 +108,10 @@ func linkInFile(t *testing.T, dir string) string {
 	return ""
 }
 
-// ownersAlone checks that only the owner can read the data directory. The database contains
+// wantOwnerOnly checks that only the owner can read the data directory. The database contains
 // addresses and password hashes, the mails contain links that give access to accounts, and the
 // secret can sign any token.
-func ownersAlone(t *testing.T, dir string) {
+func wantOwnerOnly(t *testing.T, dir string) {
 	t.Helper()
 	seen := map[string]bool{}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

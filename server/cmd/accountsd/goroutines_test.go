@@ -10,8 +10,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// A server that has handled requests ends with all its goroutines, so that no goroutine started per
-// request, mail or second can accumulate.
+// When a server that has handled requests ends, all its goroutines have ended too. So no goroutine
+// that is started for a request or a mail, or every second, can accumulate.
 func TestGoroutinesEndWithServer(t *testing.T) {
 	t.Attr("control", "205")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {

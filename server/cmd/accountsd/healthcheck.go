@@ -21,12 +21,12 @@ func (p process) healthcheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return ready(c.Context(), cfg.Addr)
+			return checkReady(c.Context(), cfg.Addr)
 		},
 	}
 }
 
-func ready(ctx context.Context, addr string) error {
+func checkReady(ctx context.Context, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err

@@ -64,9 +64,9 @@ func (s *shell) runWith(stdin io.Reader, args ...string) result {
 	return result{code, out.String(), err.String()}
 }
 
-// ok runs a command and returns its output. It fails the test unless the command succeeds and
+// mustRun runs a command and returns its output. It fails the test unless the command succeeds and
 // prints nothing to standard error.
-func (s *shell) ok(stdin string, args ...string) string {
+func (s *shell) mustRun(stdin string, args ...string) string {
 	s.t.Helper()
 	r := s.run(stdin, args...)
 	if r.code != 0 || r.err != "" {
@@ -75,8 +75,8 @@ func (s *shell) ok(stdin string, args ...string) string {
 	return r.out
 }
 
-// refused checks for exit status 1, no standard output, and exactly these lines.
-func (s *shell) refused(r result, lines ...string) {
+// wantRefused checks for exit status 1, no standard output, and exactly these lines.
+func (s *shell) wantRefused(r result, lines ...string) {
 	s.t.Helper()
 	want := ""
 	for _, line := range lines {
@@ -91,7 +91,7 @@ const goodPassword = "correct horse battery"
 
 func (s *shell) create(name string, more ...string) string {
 	s.t.Helper()
-	return s.ok(goodPassword+"\n", append([]string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"}, more...)...)
+	return s.mustRun(goodPassword+"\n", append([]string{"user", "create", "--username", name, "--email", name + "@example.com", "--password-stdin"}, more...)...)
 }
 
 func (s *shell) secretFile() string {
@@ -118,11 +118,11 @@ func (s *shell) canLogin(name, password string) bool {
 // running is a server that `accountsd serve` runs in this process.
 type running struct {
 	*servertest.Server
-	t        *testing.T
-	signal   context.CancelFunc
-	code     chan int
-	ready    time.Duration // from the start to the first 200 of readyz
-	out, err output
+	t          *testing.T
+	signal     context.CancelFunc
+	code       chan int
+	readyAfter time.Duration // from the start to the first 200 of readyz
+	out, err   output
 }
 
 // output is a buffer that may be read while the server writes.
@@ -164,7 +164,7 @@ func (s *shell) serve() *running {
 	s.t.Cleanup(signal)
 	for time.Since(began) < 10*time.Second {
 		if r.status("/readyz") == http.StatusOK {
-			r.ready = time.Since(began)
+			r.readyAfter = time.Since(began)
 			return r
 		}
 		time.Sleep(2 * time.Millisecond)

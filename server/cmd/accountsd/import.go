@@ -114,7 +114,7 @@ func (p importCommand) source(ctx context.Context, from, table string) (django.S
 	return django.OpenDatabase(ctx, server.MySQL(d), table)
 }
 
-// runImport prints the report even after an error, because users that were imported before it stay
+// run prints the report even after an error, because users that were imported before it stay
 // imported.
 func (p importCommand) run(ctx context.Context, a *app, source django.Source, o accounts.ImportOptions) error {
 	run := a.service.NewImport(o)
@@ -154,14 +154,14 @@ func (p importCommand) print(source django.Source, r accounts.ImportReport, dry 
 		text  string
 		count int
 	}{
-		{"users in " + source.Table(), int(source.Total())}, {"imported", r.Imported}, {"already present", r.Present}, {"not imported", r.LeftOut()}, {"used tokens", r.Tokens},
+		{"users in " + source.Table(), int(source.Total())}, {"imported", r.Imported}, {"already present", r.ImportedBefore}, {"not imported", r.LeftOut()}, {"used tokens", r.Tokens},
 	} {
 		_, _ = fmt.Fprintf(w, "%s\t%d\n", each.text, each.count)
 	}
 	for _, part := range []struct {
 		title string
 		lines []accounts.ImportLine
-	}{{"Adjusted by a rule:", r.Changed}, {"Not imported:", r.Refused}} {
+	}{{"Adjusted by a rule:", r.Applied}, {"Not imported:", r.Refused}} {
 		if len(part.lines) > 0 {
 			_, _ = fmt.Fprintln(w, part.title)
 		}

@@ -95,7 +95,7 @@ func TestImportOfDumpIsRepeatable(t *testing.T) {
 		if r.code != 1 || r.out != "" || !strings.Contains(r.err, `run "accountsd migrate up" first`) {
 			t.Errorf("a dry run on an empty database: exit status %d\n%s%s", r.code, r.out, r.err)
 		}
-		s.ok("", "migrate", "up")
+		s.mustRun("", "migrate", "up")
 		const leftOut = "accountsd: 1 users were not imported: see the report\n"
 		r = s.run("", "import-django", "--from", from, "--emails-verified", "--dry-run")
 		if want := "Dry run: nothing was changed. An import would give this result:\n" + smallReport; r.code != 1 || r.err != leftOut || r.out != want {
@@ -123,8 +123,8 @@ func TestImportOfDumpIsRepeatable(t *testing.T) {
 	})
 }
 
-// django-allauth's table is read, from a dump and from a live database. Its entries override the
-// operator's statement.
+// django-allauth's table is read, from a dump and from a live database. Its entries override
+// --emails-verified.
 func TestImportReadsTableOfAllauth(t *testing.T) {
 	t.Attr("control", "182")
 	superuser := func(id int, username, email string) map[string]any {
@@ -150,8 +150,8 @@ func TestImportReadsTableOfAllauth(t *testing.T) {
 		for _, stated := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, stated), func(t *testing.T) {
 				s := onDatabase(t, servertest.SQLite)
-				s.ok("", "migrate", "up")
-				out := s.ok("", "import-django", "--from", from, fmt.Sprint("--emails-verified=", stated))
+				s.mustRun("", "migrate", "up")
+				out := s.mustRun("", "import-django", "--from", from, fmt.Sprint("--emails-verified=", stated))
 				if !strings.Contains(out, "  1  superuser in Django") || !strings.Contains(out, "  1  superuser or staff in Django, address not verified: ") {
 					t.Error(out)
 				}
@@ -172,7 +172,7 @@ func TestImportReadsTableOfAllauth(t *testing.T) {
 		}
 	}
 	s := onDatabase(t, servertest.SQLite)
-	s.ok("", "migrate", "up")
+	s.mustRun("", "migrate", "up")
 	natural := djangoObject("account.emailaddress", 1, map[string]any{"user": []string{"ada"}, "email": "ada@example.com", "verified": false})
 	if r := s.run("", "import-django", "--from", dump(t, objects[0], natural)); r.code != 1 || !strings.Contains(r.err, "create the dump again without --natural-foreign") {
 		t.Errorf("exit status %d\n%s", r.code, r.err)
@@ -183,7 +183,7 @@ func TestImportReadsTableOfAllauth(t *testing.T) {
 // is written.
 func TestImportAcceptsFormatsOfDumpdata(t *testing.T) {
 	s := newShell(t)
-	s.ok("", "user", "list")
+	s.mustRun("", "user", "list")
 	user := func(model string, id int) string {
 		text, _ := json.Marshal(djangoUser(model, id, fmt.Sprint("u", id), ""))
 		return string(text)
@@ -207,32 +207,32 @@ func TestImportAcceptsFormatsOfDumpdata(t *testing.T) {
 		}
 	}
 	// Text from the source must not control the terminal or forge lines of the report.
-	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\x1b]0;owned\x07", 1)+"]")), noTable)
-	s.refused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\nimported 1", 1)+"]")), noTable)
-	if got := s.ok("", "user", "list", "--json"); got != "" {
+	s.wantRefused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\x1b]0;owned\x07", 1)+"]")), noTable)
+	s.wantRefused(s.run("", "import-django", "--from", dumpText(t, "["+user("auth.user\nimported 1", 1)+"]")), noTable)
+	if got := s.mustRun("", "user", "list", "--json"); got != "" {
 		t.Errorf("imported: %s", got)
 	}
 	several := dumpText(t, "\ufeff \n["+user("auth.user", 1)+","+user("shop.customer", 2)+"]\n")
 	for _, table := range []string{"auth.group", "shop"} {
-		s.refused(s.run("", "import-django", "--from", several, "--table", table), "there is no table "+table+": check --table")
+		s.wantRefused(s.run("", "import-django", "--from", several, "--table", table), "there is no table "+table+": check --table")
 	}
-	s.refused(s.run("", "import-django", "--from", dump(t, djangoObject("auth.group", 1, map[string]any{"name": "a"})), "--table", "auth.group"),
+	s.wantRefused(s.run("", "import-django", "--from", dump(t, djangoObject("auth.group", 1, map[string]any{"name": "a"})), "--table", "auth.group"),
 		"the table auth.group cannot be the table of users: it needs the columns id, password and username or email")
-	s.ok("", "import-django", "--from", several, "--table", "shop.customer")
+	s.mustRun("", "import-django", "--from", several, "--table", "shop.customer")
 	// The format jsonl has one object per line.
-	s.ok("", "import-django", "--from", dumpText(t, user("auth.user", 3)+"\n"+user("auth.user", 4)+"\n"+`{"model": "mail.box", "pk": 1, "fields": {"email": "x", "password": "y"}}`+"\n"))
+	s.mustRun("", "import-django", "--from", dumpText(t, user("auth.user", 3)+"\n"+user("auth.user", 4)+"\n"+`{"model": "mail.box", "pk": 1, "fields": {"email": "x", "password": "y"}}`+"\n"))
 	// The limit of 16 MiB is for each object, not for the file.
 	long := func(id int) map[string]any {
 		u := djangoUser("auth.user", id, fmt.Sprint("u", id), "")
 		u["fields"].(map[string]any)["first_name"] = strings.Repeat("n", 9<<20)
 		return u
 	}
-	s.ok("", "import-django", "--from", dump(t, long(1001), long(1002)))
+	s.mustRun("", "import-django", "--from", dump(t, long(1001), long(1002)))
 	// A custom user model, and values of types that Django does not write.
-	s.ok("", "import-django", "--emails-verified", "--from", dump(t, djangoObject("members.member", "5", map[string]any{
+	s.mustRun("", "import-django", "--emails-verified", "--from", dump(t, djangoObject("members.member", "5", map[string]any{
 		"email": "five@example.com", "password": djangoHash, "last_login": "2021-01-01 10:00:00+02:00", "is_active": 1, "is_staff": "true", "first_name": nil, "last_name": 7,
 	})))
-	list := strings.Split(s.ok("", "user", "list", "--json"), "\n")
+	list := strings.Split(s.mustRun("", "user", "list", "--json"), "\n")
 	if len(list) != 7 || !strings.Contains(list[3], `"id":5,"username":"user-5","email":"five@example.com","first_name":"","last_name":"7","is_active":true,"is_staff":true,"is_superuser":false`) ||
 		!strings.Contains(list[3], `"last_login":"2021-01-01T08:00:00Z"`) {
 		t.Errorf("%s", strings.Join(list, "\n"))
@@ -273,18 +273,18 @@ func TestImportReadsLiveDatabase(t *testing.T) {
 	source.Exec(t, "UPDATE auth_user SET username = 'J\u00e9r\u00f4me', first_name = '\U0001f600', last_login = '2024-01-02 03:04:05', is_superuser = 1, is_staff = 1, is_active = 0 WHERE id = 3")
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
-		s.ok("", "migrate", "up")
+		s.mustRun("", "migrate", "up")
 		want := "users in auth_user  1203\nimported            1203\nalready present     0\nnot imported        0\nused tokens         2\nAdjusted by a rule:\n  1  superuser in Django: is a superuser with every permission  ids 3\n"
-		if got := s.ok("", "import-django", "--from", source.URL, "--emails-verified", "--dry-run"); got != "Dry run: nothing was changed. An import would give this result:\n"+want {
+		if got := s.mustRun("", "import-django", "--from", source.URL, "--emails-verified", "--dry-run"); got != "Dry run: nothing was changed. An import would give this result:\n"+want {
 			t.Errorf("%s", got)
 		}
-		if got := s.ok(source.URL+"\n", "import-django", "--from", "-", "--emails-verified"); got != want {
+		if got := s.mustRun(source.URL+"\n", "import-django", "--from", "-", "--emails-verified"); got != want {
 			t.Errorf("%s", got)
 		}
 		if n := s.db.Count(t, "SELECT COUNT(*) FROM users WHERE id = 3 * (SELECT COUNT(*) FROM users AS u WHERE u.id <= users.id)"); n != 1203 {
 			t.Errorf("%d users have their ids", n)
 		}
-		first, _, _ := strings.Cut(s.ok("", "user", "list", "--json"), "\n")
+		first, _, _ := strings.Cut(s.mustRun("", "user", "list", "--json"), "\n")
 		if !strings.Contains(first, `"id":3,"username":"J`+"\u00e9r\u00f4"+`me","email":"person1@example.com","first_name":"`+"\U0001f600"+`","last_name":"","is_active":false,"is_staff":true,"is_superuser":true`) ||
 			!strings.Contains(first, `"last_login":"2024-01-02T03:04:05Z","date_joined":"2020-02-03T04:05:06.789012Z"`) {
 			t.Errorf("%s", first)
@@ -298,7 +298,7 @@ func TestImportReadsLiveDatabase(t *testing.T) {
 				t.Errorf("%s: exit status %d\n%s%s", from, r.code, r.out, r.err)
 			}
 		}
-		s.refused(s.run("\n", "import-django", "--from", "-"), "the first line of standard input is not a mysql:// URL")
+		s.wantRefused(s.run("\n", "import-django", "--from", "-"), "the first line of standard input is not a mysql:// URL")
 	})
 	if n := source.Count(t, "SELECT COUNT(*) FROM auth_user WHERE password = ? AND (id = 3 OR last_login IS NULL)", djangoHash); n != 1203 {
 		t.Error("the source was changed")
@@ -310,22 +310,22 @@ func TestImportReadsLiveDatabase(t *testing.T) {
 func TestImportFindsTableOfUsers(t *testing.T) {
 	source := newDjango(t, 1)
 	s := onDatabase(t, servertest.SQLite)
-	s.ok("", "user", "list")
+	s.mustRun("", "user", "list")
 	ours := newShell(t, "ACCOUNTS_DATABASE_URL="+source.URL, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)
-	ours.ok("", "migrate", "up") // into the same database
-	s.ok("", "import-django", "--from", source.URL)
+	ours.mustRun("", "migrate", "up") // into the same database
+	s.mustRun("", "import-django", "--from", source.URL)
 	source.Exec(t, djangoUserTable("shop_Member"))
-	s.refused(s.run("", "import-django", "--from", source.URL), "several tables could contain the users: auth_user, shop_Member; choose one with --table")
-	s.ok("", "import-django", "--from", source.URL, "--table", "auth.user")
-	s.ok("", "import-django", "--from", source.URL, "--table", "shop.member")
-	s.refused(s.run("", "import-django", "--from", source.URL, "--table", "auth_users"), "there is no table auth_users: check --table")
+	s.wantRefused(s.run("", "import-django", "--from", source.URL), "several tables could contain the users: auth_user, shop_Member; choose one with --table")
+	s.mustRun("", "import-django", "--from", source.URL, "--table", "auth.user")
+	s.mustRun("", "import-django", "--from", source.URL, "--table", "shop.member")
+	s.wantRefused(s.run("", "import-django", "--from", source.URL, "--table", "auth_users"), "there is no table auth_users: check --table")
 	source.Exec(t, "ALTER TABLE shop_Member MODIFY id char(32) NOT NULL")
-	s.refused(s.run("", "import-django", "--from", source.URL, "--table", "shop_Member"), "cannot import the ids of shop_Member: they are char, not whole numbers")
+	s.wantRefused(s.run("", "import-django", "--from", source.URL, "--table", "shop_Member"), "cannot import the ids of shop_Member: they are char, not whole numbers")
 	source.Exec(t, "DROP TABLE shop_Member")
 	source.Exec(t, "DROP TABLE auth_user")
 	source.Exec(t, "CREATE TABLE people (id bigint PRIMARY KEY, email varchar(254) NOT NULL, password varchar(128) NOT NULL, last_login datetime)")
 	source.Exec(t, "INSERT INTO people VALUES (77, 'seven@example.com', '!', '2024-01-01 00:00:00')")
-	if out := s.ok("", "import-django", "--from", source.URL); !strings.Contains(out, "users in people  1\n") {
+	if out := s.mustRun("", "import-django", "--from", source.URL); !strings.Contains(out, "users in people  1\n") {
 		t.Errorf("%s", out)
 	}
 }
@@ -336,7 +336,7 @@ func TestImportEscapesErrorsOfHostileServer(t *testing.T) {
 	source.Exec(t, "CREATE FUNCTION hostile() RETURNS char(1) NO SQL BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '\x1b]0;owned\x07\nimported 1'; RETURN ''; END")
 	source.Exec(t, "CREATE VIEW auth_user AS SELECT 1 AS id, hostile() AS password, 'x' AS username, NULL AS last_login")
 	s := onDatabase(t, servertest.SQLite)
-	s.ok("", "migrate", "up")
+	s.mustRun("", "migrate", "up")
 	r := s.run("", "import-django", "--from", source.URL)
 	if r.code != 1 || strings.Count(r.err, "\n") != 1 || strings.ContainsAny(r.err, "\x1b\x07") || !strings.Contains(r.err, "owned") {
 		t.Errorf("exit status %d\n%q", r.code, r.err)
@@ -359,7 +359,7 @@ func TestImportContinuesAfterDatabaseOutage(t *testing.T) {
 			*behind = through
 			s := newShell(t, "ACCOUNTS_DATABASE_URL="+to, "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)
 			s.db = target
-			s.ok("", "migrate", "up")
+			s.mustRun("", "migrate", "up")
 			for _, table := range []string{"users", "events", "one_time_tokens"} {
 				target.Exec(t, "DELETE FROM "+table)
 			}
@@ -371,7 +371,7 @@ func TestImportContinuesAfterDatabaseOutage(t *testing.T) {
 			if !strings.Contains(r.out, "imported            1000\n") || target.Count(t, "SELECT COUNT(*) FROM users") != 1000 {
 				t.Errorf("%s", r.out)
 			}
-			if out := s.ok("", "import-django", "--from", from); !strings.Contains(out, "imported            1600\nalready present     1000\n") {
+			if out := s.mustRun("", "import-django", "--from", from); !strings.Contains(out, "imported            1600\nalready present     1000\n") {
 				t.Errorf("%s", out)
 			}
 		})
@@ -418,7 +418,7 @@ func TestKilledImportLosesAndDuplicatesNoUser(t *testing.T) {
 			}
 			return output.String()
 		}
-		killed.ok("", "migrate", "up")
+		killed.mustRun("", "migrate", "up")
 		for _, done := range []int64{1, users / 2} {
 			importUntil(killed, done)
 			n := killed.db.Count(t, "SELECT COUNT(*) FROM users")
@@ -427,11 +427,11 @@ func TestKilledImportLosesAndDuplicatesNoUser(t *testing.T) {
 			}
 		}
 		importUntil(killed, users)
-		whole.ok("", "import-django", "--emails-verified", "--from", from)
+		whole.mustRun("", "import-django", "--emails-verified", "--from", from)
 		if n := killed.db.Count(t, "SELECT COUNT(DISTINCT user_id) FROM events"); n != users || killed.db.Count(t, "SELECT COUNT(*) FROM events") != users {
 			t.Errorf("%d users have events", n)
 		}
-		if diff := gocmp.Diff(whole.ok("", "user", "list"), killed.ok("", "user", "list")); diff != "" {
+		if diff := gocmp.Diff(whole.mustRun("", "user", "list"), killed.mustRun("", "user", "list")); diff != "" {
 			t.Errorf("a run without a break is something else (-whole +killed):\n%s", diff)
 		}
 	})
@@ -439,7 +439,7 @@ func TestKilledImportLosesAndDuplicatesNoUser(t *testing.T) {
 
 func TestImportHelpDescribesEveryStep(t *testing.T) {
 	s := newShell(t)
-	help := s.ok("", "import-django", "--help")
+	help := s.mustRun("", "import-django", "--help")
 	for _, word := range []string{"--from -", "--table", "--dry-run", "dumpdata", "--emails-verified", "account_emailaddress", "user create --superuser", "migrate up", "run it again", "UTC"} {
 		if !strings.Contains(help, word) {
 			t.Errorf("the help does not say %q", word)
@@ -450,7 +450,7 @@ func TestImportHelpDescribesEveryStep(t *testing.T) {
 			t.Errorf("a line of %d characters: %s", len([]rune(line)), line)
 		}
 	}
-	s.refused(s.run("", "import-django"), `required flag(s) "from" not set`)
+	s.wantRefused(s.run("", "import-django"), `required flag(s) "from" not set`)
 	if _, err := os.Stat(s.dir); err == nil {
 		t.Error("the help has made the data folder")
 	}

@@ -174,7 +174,7 @@ func newBalancer(t *testing.T, e servertest.Engine, replicas int) *balancer {
 		s := newShell(t, "ACCOUNTS_PUBLIC_URL="+b.public, "ACCOUNTS_DATABASE_URL="+db.NextURL(), "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey,
 			"ACCOUNTS_SHUTDOWN_DELAY=500ms", "ACCOUNTS_ROTATION_INTERVAL="+interval.String(), "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=0", "ACCOUNTS_PASSWORDS_PER_CLIENT=0", "ACCOUNTS_PASSWORDS_PER_USER=0")
 		if len(b.nodes) == 0 {
-			s.ok("", "migrate", "up")
+			s.mustRun("", "migrate", "up")
 			s.create("ada")
 		}
 		n := &node{shell: s, path: path}

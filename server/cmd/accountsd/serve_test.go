@@ -21,11 +21,11 @@ import (
 func TestServeIsReadySoon(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
-		s.ok("", "migrate", "up")
+		s.mustRun("", "migrate", "up")
 		best := time.Hour
 		for range 3 {
 			r := s.serve()
-			best = min(best, r.ready)
+			best = min(best, r.readyAfter)
 			r.stop()
 		}
 		t.Logf("ready %.0f ms after the start, on %s with a current schema (best of 3)", best.Seconds()*1000, e)
@@ -64,7 +64,7 @@ func TestHealthcheckReportsStateOfServer(t *testing.T) {
 		t.Errorf("no server is running: exit status %d\n%s", r.code, r.err)
 	}
 	server := s.serve()
-	if out := s.ok("", "healthcheck"); out != "" {
+	if out := s.mustRun("", "healthcheck"); out != "" {
 		t.Errorf("%q", out)
 	}
 	everywhere := *s // as in a container, where the server listens on every address
@@ -245,7 +245,7 @@ func TestFirstStartCreatesNoUser(t *testing.T) {
 		r.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": name, "password": "admin"}).Want(t, http.StatusUnauthorized, "credentials_invalid")
 	}
 	r.stop()
-	if list := s.ok("", "user", "list"); strings.Count(list, "\n") != 1 { // the heading
+	if list := s.mustRun("", "user", "list"); strings.Count(list, "\n") != 1 { // the heading
 		t.Errorf("users after the first start:\n%s", list)
 	}
 }

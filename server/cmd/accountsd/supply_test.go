@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// least lists the minimum versions. Older versions have vulnerabilities that affect this server.
-var least = map[string]string{
+// minimumVersions lists the minimum versions. Older versions have vulnerabilities that affect this
+// server.
+var minimumVersions = map[string]string{
 	"github.com/getkin/kin-openapi": "v0.144.0",
 	"github.com/golang-jwt/jwt/v5":  "v5.2.2", // CVE-2025-30204: unbounded number of dots
 	"github.com/gin-gonic/gin":      "v1.9.1", // CVE-2023-26125, CVE-2023-29401
@@ -43,8 +44,8 @@ func TestBinaryContainsPinnedModules(t *testing.T) {
 			t.Errorf("%s %s is not what go.sum pins", m.Path, m.Version)
 		}
 	}
-	for name, version := range least {
-		if older(found[name], version) {
+	for name, version := range minimumVersions {
+		if isOlder(found[name], version) {
 			t.Errorf("%s is %q, want %s or later", name, found[name], version)
 		}
 	}
@@ -53,13 +54,13 @@ func TestBinaryContainsPinnedModules(t *testing.T) {
 	}
 }
 
-// older compares versions such as v1.2.3 and go1.26.1. A version that cannot be parsed is older
+// isOlder compares versions such as v1.2.3 and go1.26.1. A version that cannot be parsed is older
 // than all others.
-func older(version, than string) bool {
-	return slices.Compare(numbers(version), numbers(than)) < 0
+func isOlder(version, than string) bool {
+	return slices.Compare(versionNumbers(version), versionNumbers(than)) < 0
 }
 
-func numbers(version string) []int {
+func versionNumbers(version string) []int {
 	var a, b, c int
 	_, _ = fmt.Sscanf(strings.TrimLeft(version, "vgo"), "%d.%d.%d", &a, &b, &c)
 	return []int{a, b, c}
@@ -73,7 +74,7 @@ func TestOlderComparesVersions(t *testing.T) {
 	}{
 		{"v1.9.1", "v1.9.1", false}, {"v1.12.0", "v1.9.1", false}, {"v1.9.0", "v1.9.1", true}, {"v0.99.99", "v1.0.0", true}, {"go1.26.8", "go1.25.3", false}, {"go1.25.2", "go1.25.3", true}, {"go1.26", "go1.25.3", false}, {"", "v0.0.1", true},
 	} {
-		if older(c.version, c.than) != c.want {
+		if isOlder(c.version, c.than) != c.want {
 			t.Errorf("%s is older than %s: %v", c.version, c.than, !c.want)
 		}
 	}

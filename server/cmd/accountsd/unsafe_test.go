@@ -14,10 +14,11 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// unsafe lists settings with which the server must not start, in addition to a valid set for a
-// public server, and the lines that it prints. OPEN stands for a file with a secret that every user
-// of the machine can read, and TAKEN for the port of ADDR. Every secret contains hunter2.
-var unsafe = []struct{ name, settings, lines string }{
+// unsafeSettings lists settings with which the server must not start, in addition to a valid set
+// for a public server, and the lines that it prints. OPEN stands for a file with a secret that
+// every user of the machine can read, and TAKEN for the port of ADDR. Every secret contains
+// hunter2.
+var unsafeSettings = []struct{ name, settings, lines string }{
 	{"a secret that the operator made up", "SECRET_KEYS=hunter2hunter2hunter2hunter2hunter2", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
 	{"a printed secret, with a character changed", "SECRET_KEYS=CHANGED", `ACCOUNTS_SECRET_KEYS entry 1 is not a valid secret: generate one with "accountsd secret new"`},
 	{"a second secret that the operator made up", "SECRET_KEYS=" + servertest.SecretKey + ",hunter2", `ACCOUNTS_SECRET_KEYS entry 2 is not a valid secret: generate one with "accountsd secret new"`},
@@ -96,7 +97,7 @@ func TestUnsafeSettingsAreRejectedAtStartup(t *testing.T) {
 	if code, _, stderr, _ := start(""); code != 1 || !strings.Contains(stderr, "address already in use") {
 		t.Fatalf("the sound settings: exit status %d\n%s", code, stderr)
 	}
-	for _, c := range unsafe {
+	for _, c := range unsafeSettings {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, stderr, dir := start(c.settings)
 			want := ""

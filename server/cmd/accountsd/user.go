@@ -38,7 +38,7 @@ func (p userCommands) create() *cobra.Command {
 		Use: "create", Short: "Create an active user with a verified e-mail address", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) (err error) {
-				if n.Password, err = p.password(stdin); err != nil {
+				if n.Password, err = p.readPassword(stdin); err != nil {
 					return err
 				}
 				u, err := a.service.CreateUser(ctx, n)
@@ -71,7 +71,7 @@ func (p userCommands) setPassword() *cobra.Command {
 		Use: "set-password USERNAME", Short: "Set a new password for a user and end all sessions of the user", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				password, err := p.password(stdin)
+				password, err := p.readPassword(stdin)
 				if err != nil {
 					return err
 				}
@@ -125,9 +125,9 @@ func (p userCommands) printTable(ctx context.Context, a *app) error {
 	return errors.Join(err, w.Flush())
 }
 
-// listed is a user in the form that `user list --json` prints, without the password hash and the
-// epoch.
-type listed struct {
+// listedUser is a user in the form that `user list --json` prints, without the password hash and
+// the epoch.
+type listedUser struct {
 	ID              int64      `json:"id"`
 	Username        string     `json:"username"`
 	Email           string     `json:"email"`
@@ -144,7 +144,7 @@ type listed struct {
 func (p userCommands) printJSON(ctx context.Context, a *app) error {
 	w := json.NewEncoder(p.out)
 	return a.service.Users(ctx, func(u models.User) error {
-		return w.Encode(listed{
+		return w.Encode(listedUser{
 			ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, IsActive: u.IsActive, IsStaff: u.IsStaff,
 			IsSuperuser: u.IsSuperuser, EmailVerifiedAt: u.EmailVerifiedAt, LastLogin: u.LastLogin, DateJoined: u.DateJoined,
 		})
@@ -162,10 +162,10 @@ func (p process) withApp(ctx context.Context, f func(context.Context, *app) erro
 
 const maxPasswordLine = 4096
 
-// password prompts twice on a terminal, or reads a line from standard input. A password is never an
-// argument, because every process on the machine can read arguments and the shell stores them in
-// its history.
-func (p process) password(stdin bool) (string, error) {
+// readPassword prompts twice on a terminal, or reads a line from standard input. A password is
+// never an argument, because every process on the machine can read arguments and the shell stores
+// them in its history.
+func (p process) readPassword(stdin bool) (string, error) {
 	if stdin {
 		line, err := bufio.NewReader(io.LimitReader(p.in, maxPasswordLine)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {

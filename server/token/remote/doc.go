@@ -13,6 +13,6 @@
 // so only the server itself can verify them. This package rejects them like every other token that
 // is not an access token.
 //
-// The package imports only net/http and package token, so that services that use it do not depend
-// on a web framework or a database driver.
+// Of this module, the package imports only packages token and hosts, so that services that use it
+// do not depend on a web framework or a database driver.
 package remote

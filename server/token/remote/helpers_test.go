@@ -48,7 +48,7 @@ type issuer struct {
 func newIssuer(t *testing.T, ring *token.KeyRing) *issuer {
 	t.Helper()
 	i := &issuer{}
-	i.show(ring)
+	i.publish(ring)
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		i.fetches++
@@ -67,7 +67,7 @@ func (i *issuer) answer(handler http.HandlerFunc) {
 	i.handler = handler
 }
 
-func (i *issuer) show(ring *token.KeyRing) {
+func (i *issuer) publish(ring *token.KeyRing) {
 	i.answer(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/.well-known/jwks.json" {
 			http.NotFound(w, r)
@@ -78,7 +78,7 @@ func (i *issuer) show(ring *token.KeyRing) {
 	})
 }
 
-func (i *issuer) asked() int {
+func (i *issuer) fetchCount() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.fetches
@@ -123,7 +123,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func contains(t *testing.T, text, part string) {
+func wantContains(t *testing.T, text, part string) {
 	t.Helper()
 	if !strings.Contains(text, part) {
 		t.Errorf("%q does not contain %q", text, part)

@@ -48,13 +48,13 @@ type keys struct {
 	client *http.Client
 	now    func() time.Time
 
-	mu      sync.Mutex
-	set     map[string]ed25519.PublicKey // replaced as a whole, never changed
-	fetched time.Time                    // when the fetch of set began
-	due     time.Time                    // when the next fetch is due
-	tried   time.Time                    // the start of the last fetch
-	failure error                        // of the last fetch
-	flight  chan struct{}                // closed when the current fetch ends
+	mu        sync.Mutex
+	set       map[string]ed25519.PublicKey // replaced as a whole, never changed
+	fetchedAt time.Time                    // when the fetch of set began
+	dueAt     time.Time                    // when the next fetch is due
+	triedAt   time.Time                    // the start of the last fetch
+	failure   error                        // of the last fetch
+	flight    chan struct{}                // closed when the current fetch ends
 }
 
 // PublicKey reads only memory, as [token.KeySource] requires.
@@ -70,7 +70,7 @@ func (k *keys) PublicKey(kid string) (ed25519.PublicKey, bool) {
 func (k *keys) waitForKeys(ctx context.Context) error {
 	k.mu.Lock()
 	now := k.now()
-	if now.Before(k.due) {
+	if now.Before(k.dueAt) {
 		k.mu.Unlock()
 		return nil
 	}
@@ -91,8 +91,8 @@ func (k *keys) waitForKeys(ctx context.Context) error {
 	return nil
 }
 
-// refetch fetches the keys for an unknown kid. It reports whether the caller should look for the
-// kid again.
+// refetch fetches the keys for an unknown kid. It reports whether a fetch has ended, so that the
+// caller should look for the kid again.
 func (k *keys) refetch(ctx context.Context) bool {
 	k.mu.Lock()
 	flight := k.fetch(k.now())
@@ -101,7 +101,7 @@ func (k *keys) refetch(ctx context.Context) bool {
 }
 
 func (k *keys) isUsable(now time.Time) bool {
-	return k.set != nil && now.Before(k.fetched.Add(maxStale))
+	return k.set != nil && now.Before(k.fetchedAt.Add(maxStale))
 }
 
 // fetch starts a fetch, or joins the current one. The caller holds the lock. It returns nil if it
@@ -111,16 +111,16 @@ func (k *keys) fetch(now time.Time) <-chan struct{} {
 	if k.flight != nil {
 		return k.flight
 	}
-	if since := now.Sub(k.tried); since >= 0 && since < minInterval {
+	if since := now.Sub(k.triedAt); since >= 0 && since < minInterval {
 		return nil
 	}
-	k.tried, k.flight = now, make(chan struct{})
+	k.triedAt, k.flight = now, make(chan struct{})
 	go func() {
 		set, life, err := k.download()
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if k.failure = err; err == nil {
-			k.set, k.fetched, k.due = set, now, now.Add(life)
+			k.set, k.fetchedAt, k.dueAt = set, now, now.Add(life)
 		}
 		close(k.flight)
 		k.flight = nil

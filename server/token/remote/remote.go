@@ -41,14 +41,14 @@ type Verifier struct {
 func NewVerifier(o Options) (*Verifier, error) {
 	issuer, err := url.Parse(o.Issuer)
 	if err != nil || issuer.Scheme+"://"+issuer.Host != o.Issuer {
-		return nil, fmt.Errorf("remote: the issuer %q is no origin, scheme://host[:port] without a slash at the end", o.Issuer)
+		return nil, fmt.Errorf("remote: the issuer %q is not an origin: it must be scheme://host[:port] without a trailing slash", o.Issuer)
 	}
 	if o.KeysURL == "" {
 		o.KeysURL = o.Issuer + "/.well-known/jwks.json"
 	}
 	at, err := url.Parse(o.KeysURL)
 	if err != nil || at.Scheme != "https" && (at.Scheme != "http" || !hosts.IsLoopback(at.Hostname())) {
-		return nil, fmt.Errorf("remote: the keys must come by https, or from this machine, not from %q", o.KeysURL)
+		return nil, fmt.Errorf("remote: the URL of the keys must be https or on loopback, not %q", o.KeysURL)
 	}
 	client := http.Client{}
 	if o.Client != nil {

@@ -63,7 +63,7 @@ func TestHostileTokensAreRejectedByRemoteVerifier(t *testing.T) {
 		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), `"code":"`+code+`"`) {
 			t.Errorf("%s: %d %s", c.Name, w.Code, w.Body)
 		}
-		contains(t, w.Header().Get("WWW-Authenticate"), `error="invalid_token"`)
+		wantContains(t, w.Header().Get("WWW-Authenticate"), `error="invalid_token"`)
 	}
 	if _, err := v.Access(ctx, client.Refresh); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a refresh token: %v", err)
@@ -130,7 +130,7 @@ func TestKeysAreFetchedOnceAndWhenDue(t *testing.T) {
 	ring, c := ringOf(t, "a"), &clock{}
 	i := newIssuer(t, ring)
 	v := i.verifier(t, c)
-	if i.asked() != 0 {
+	if i.fetchCount() != 0 {
 		t.Error("the keys were fetched without a token")
 	}
 	raw := i.mint(t, ring, c)
@@ -148,8 +148,8 @@ func TestKeysAreFetchedOnceAndWhenDue(t *testing.T) {
 	for round, wait := range []time.Duration{0, 5*time.Minute - time.Second, time.Second, 5*time.Minute - time.Second} {
 		c.advance(wait)
 		all()
-		if want := []int{1, 1, 2, 2}[round]; i.asked() != want {
-			t.Errorf("round %d: %d fetches, want %d", round, i.asked(), want)
+		if want := []int{1, 1, 2, 2}[round]; i.fetchCount() != want {
+			t.Errorf("round %d: %d fetches, want %d", round, i.fetchCount(), want)
 		}
 	}
 }
@@ -188,11 +188,11 @@ func TestUnknownKeysCauseBoundedFetches(t *testing.T) {
 		}
 	}
 	flood()
-	if got := i.asked(); got != 2 {
+	if got := i.fetchCount(); got != 2 {
 		t.Errorf("%d fetches, want the first and one", got)
 	}
 	next := ringOf(t, "b", "a")
-	i.show(next)
+	i.publish(next)
 	raw := i.mint(t, next, c)
 	if _, err := v.Access(ctx, raw); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("within the ten seconds: %v", err)
@@ -202,7 +202,7 @@ func TestUnknownKeysCauseBoundedFetches(t *testing.T) {
 		t.Errorf("the new key after them: %v", err)
 	}
 	flood()
-	if got := i.asked(); got != 3 {
+	if got := i.fetchCount(); got != 3 {
 		t.Errorf("%d fetches, want 3", got)
 	}
 }
@@ -273,27 +273,27 @@ func TestInvalidKeyResponsesAreReported(t *testing.T) {
 	} {
 		i.answer(tc.handler)
 		c.advance(remote.MinInterval)
-		before := i.asked()
+		before := i.fetchCount()
 		for range 5 {
 			_, err := v.Access(ctx, raw)
 			if !errors.Is(err, remote.ErrUnavailable) || errors.Is(err, token.ErrInvalid) {
 				t.Fatalf("%s: %v", tc.name, err)
 			}
-			contains(t, err.Error(), tc.says)
+			wantContains(t, err.Error(), tc.says)
 		}
 		w := send(v, "Bearer "+raw)
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %d", tc.name, w.Code)
 		}
-		contains(t, w.Body.String(), `"code":"service_unavailable"`)
-		if got := i.asked() - before; got != 1 {
+		wantContains(t, w.Body.String(), `"code":"service_unavailable"`)
+		if got := i.fetchCount() - before; got != 1 {
 			t.Errorf("%s: %d fetches for six requests", tc.name, got)
 		}
 	}
-	if other.asked() != 0 {
+	if other.fetchCount() != 0 {
 		t.Error("the redirect was followed")
 	}
-	i.show(ring)
+	i.publish(ring)
 	c.advance(remote.MinInterval)
 	if _, err := v.Access(ctx, raw); err != nil {
 		t.Errorf("after the outage: %v", err)
@@ -323,14 +323,14 @@ func TestCanceledRequestDoesNotCancelFetch(t *testing.T) {
 	second := make(chan error)
 	go func() { _, err := v.Access(ctx, raw); second <- err }()
 	close(goOn)
-	if err := <-second; err != nil || i.asked() != 1 {
-		t.Errorf("%v, %d fetches", err, i.asked())
+	if err := <-second; err != nil || i.fetchCount() != 1 {
+		t.Errorf("%v, %d fetches", err, i.fetchCount())
 	}
 }
 
-// The secret of real servers is rotated as the README describes, and no token that they mint is
-// rejected. The old key is removed with its secret. Then, as after a leak, only a new secret is
-// configured.
+// The secret of real servers is rotated as the guide to operations describes, and no token that
+// they mint is rejected. The old key is removed with its secret. Then, as after a leak, only a new
+// secret is configured.
 func TestSecretRotationRejectsNoToken(t *testing.T) {
 	c := &clock{}
 	front := newIssuer(t, ringOf(t, "unused"))
@@ -373,9 +373,9 @@ func TestSecretRotationRejectsNoToken(t *testing.T) {
 	good("the keys are fetched", login())
 	restart("new", "old")
 	late := login()
-	requests := front.asked()
+	requests := front.fetchCount()
 	good("new, old", late)
-	if front.asked() != requests {
+	if front.fetchCount() != requests {
 		t.Error("the new key caused a fetch")
 	}
 	restart("new")

@@ -59,9 +59,9 @@ func Unbacked(use Use, secret, access, refresh string, now time.Time) []Case {
 	number, _ := strconv.ParseInt(gen, 10, 64)
 	ahead := strconv.FormatInt(number+1, 10)
 	return []Case{
-		w.claims("sub of another user", w.claim.set("sub", quote(strconv.FormatInt(sub+1, 10)))),
-		w.claims("sid of another session", w.claim.set("sid", quote(stranger)).set("jti", quote(stranger+"."+gen))),
-		w.claims("gen ahead of the row", w.claim.set("gen", ahead).set("jti", quote(sid+"."+ahead))),
+		w.withClaims("sub of another user", w.claim.set("sub", quote(strconv.FormatInt(sub+1, 10)))),
+		w.withClaims("sid of another session", w.claim.set("sid", quote(stranger)).set("jti", quote(stranger+"."+gen))),
+		w.withClaims("gen ahead of the row", w.claim.set("gen", ahead).set("jti", quote(sid+"."+ahead))),
 	}
 }
 
@@ -74,13 +74,13 @@ func newWorld(use Use, secret, access, refresh string, now time.Time) world {
 	return w
 }
 
-// claims signs other claims with the good header, headed signs the good claims with another header,
-// and text signs any two texts.
-func (w world) claims(name string, claims object) Case {
+// withClaims signs other claims with the good header, withHeader signs the good claims with another
+// header, and text signs any two texts.
+func (w world) withClaims(name string, claims object) Case {
 	return w.text(name, w.header.String(), claims.String())
 }
 
-func (w world) headed(name string, header object) Case {
+func (w world) withHeader(name string, header object) Case {
 	return w.text(name, header.String(), w.claim.String())
 }
 
@@ -113,8 +113,8 @@ func (w world) shapes() []Case {
 		{Name: "general JSON serialization", Raw: fmt.Sprintf(`{"payload":"%s","signatures":[{"protected":"%s","signature":"%s"}]}`, p, h, s)},
 		{Name: "a million dots", Raw: strings.Repeat(".", 1_000_000)},
 		{Name: "4 KiB of dots", Raw: strings.Repeat(".", 4096)},
-		{Name: "a megabyte", Raw: w.claims("", w.claim.set("pad", quote(strings.Repeat("a", 1<<20)))).Raw},
-		{Name: "a header of a megabyte", Raw: w.headed("", w.header.set("kid", quote(strings.Repeat("a", 1<<20)))).Raw},
+		{Name: "a megabyte", Raw: w.withClaims("", w.claim.set("pad", quote(strings.Repeat("a", 1<<20)))).Raw},
+		{Name: "a header of a megabyte", Raw: w.withHeader("", w.header.set("kid", quote(strings.Repeat("a", 1<<20)))).Raw},
 		{Name: "8 KiB of letters", Raw: strings.Repeat("a", 8192)},
 	}
 }

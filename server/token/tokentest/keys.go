@@ -24,10 +24,10 @@ func (w world) algorithms() []Case {
 		cases = append(cases,
 			Case{Name: "alg " + alg + ", no signature", Raw: unsigned},
 			Case{Name: "alg " + alg + ", signature of zeros", Raw: unsigned + b64(make([]byte, 64))},
-			w.headed("alg "+alg+", signed", header),
+			w.withHeader("alg "+alg+", signed", header),
 			Case{Name: "alg " + alg + ", signed with the other key", Raw: w.sign(w.otherUse(), unsigned[:len(unsigned)-1])})
 	}
-	cases = append(cases, w.headed("alg missing", w.header.without("alg")))
+	cases = append(cases, w.withHeader("alg missing", w.header.without("alg")))
 	for name, key := range w.publicForms() {
 		parts := b64([]byte(w.header.set("alg", `"HS256"`).String())) + "." + payload
 		cases = append(cases, Case{Name: "HS256 with the public key as " + name, Raw: parts + "." + b64(hs256(key, parts))})
@@ -119,7 +119,7 @@ func (w world) foreign() []Case {
 		strangers("key of another environment or a retired one", w.header.set("kid", quote(stranger.Kid))),
 		strangers("another key under our kid", w.header),
 		strangers("another key sent along", w.header.set("jwk", stranger.jwk())),
-		w.headed("our key under another kid", w.header.set("kid", quote(stranger.Kid))),
+		w.withHeader("our key under another kid", w.header.set("kid", quote(stranger.Kid))),
 		{Name: "token of the other door", Raw: w.other},
 		w.text("claims of the other door under our key", w.header.String(), otherClaims.String()),
 		w.text("header of the other door under our key", other.String(), w.claim.String()),

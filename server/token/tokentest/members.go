@@ -10,9 +10,9 @@ import (
 func (w world) headers() []Case {
 	set := func(name, value string) Case {
 		if len(value) > 60 {
-			return w.headed("header "+name+" of "+strconv.Itoa(len(value)), w.header.set(name, value))
+			return w.withHeader("header "+name+" of "+strconv.Itoa(len(value)), w.header.set(name, value))
 		}
-		return w.headed("header "+name+" "+value, w.header.set(name, value))
+		return w.withHeader("header "+name+" "+value, w.header.set(name, value))
 	}
 	var cases []Case
 	for _, kid := range []string{
@@ -34,18 +34,18 @@ func (w world) headers() []Case {
 		cases = append(cases, set(m.name, m.value))
 	}
 	unencoded := w.header.set("b64", "false").set("crit", `["b64"]`) // RFC 7797
-	cases = append(cases, w.headed("header b64 false and crit", unencoded),
+	cases = append(cases, w.withHeader("header b64 false and crit", unencoded),
 		Case{Name: "payload as it is, by b64 false and crit", Raw: w.sign(w.use, b64([]byte(unencoded.String()))+"."+w.claim.String())})
 	for _, m := range w.header {
 		name := strings.Trim(m.name, `"`)
 		cases = append(cases,
-			w.headed("header without "+name, w.header.without(name)),
-			w.headed("header "+name+" twice", w.header.last(name, m.value)),
-			w.headed("header "+name+" twice, the first wrong", w.header.first(name, `"x"`)),
-			w.headed("header "+name+" twice, the last wrong", w.header.last(name, `"x"`)))
+			w.withHeader("header without "+name, w.header.without(name)),
+			w.withHeader("header "+name+" twice", w.header.last(name, m.value)),
+			w.withHeader("header "+name+" twice, the first wrong", w.header.first(name, `"x"`)),
+			w.withHeader("header "+name+" twice, the last wrong", w.header.last(name, `"x"`)))
 	}
 	reversed := object{w.header[2], w.header[1], w.header[0]}
-	cases = append(cases, w.headed("header in another order", reversed))
+	cases = append(cases, w.withHeader("header in another order", reversed))
 	for _, text := range odd(w.header.String()) {
 		cases = append(cases, w.text("header as "+clip(text), text, w.claim.String()))
 	}
@@ -63,12 +63,12 @@ func (w world) bodies() []Case {
 		reversed = append(object{m}, reversed...)
 	}
 	return append(cases,
-		w.claims("claims in another order", reversed),
-		w.claims("an unknown claim", w.claim.last("is_superuser", "true")),
-		w.claims("an unknown claim first", w.claim.first("scope", `"admin"`)),
-		w.claims("an empty name", w.claim.last("", "1")),
-		w.claims("nbf in the past", w.claim.last("nbf", strconv.FormatInt(w.now-60, 10))),
-		w.claims("nbf in the future", w.claim.last("nbf", strconv.FormatInt(w.now+60, 10))))
+		w.withClaims("claims in another order", reversed),
+		w.withClaims("an unknown claim", w.claim.last("is_superuser", "true")),
+		w.withClaims("an unknown claim first", w.claim.first("scope", `"admin"`)),
+		w.withClaims("an empty name", w.claim.last("", "1")),
+		w.withClaims("nbf in the past", w.claim.last("nbf", strconv.FormatInt(w.now-60, 10))),
+		w.withClaims("nbf in the future", w.claim.last("nbf", strconv.FormatInt(w.now+60, 10))))
 }
 
 // odd returns texts around and in place of a JSON object.
@@ -93,18 +93,18 @@ func (w world) wrongMembers() []Case {
 		name := strings.Trim(m.name, `"`)
 		upper, title := strings.ToUpper(name), strings.ToUpper(name[:1])+name[1:]
 		cases = append(cases,
-			w.claims(name+" missing", w.claim.without(name)),
-			w.claims(name+" twice", w.claim.last(name, m.value)),
-			w.claims(name+" twice, the first wrong", w.claim.first(name, wrong(m.value))),
-			w.claims(name+" twice, the last wrong", w.claim.last(name, wrong(m.value))),
-			w.claims(upper+" beside it", w.claim.last(upper, m.value)),
-			w.claims(upper+" beside it, wrong", w.claim.last(upper, wrong(m.value))),
-			w.claims(title+" before it, wrong", w.claim.first(title, wrong(m.value))),
-			w.claims(upper+" in its place", w.claim.without(name).last(upper, m.value)))
+			w.withClaims(name+" missing", w.claim.without(name)),
+			w.withClaims(name+" twice", w.claim.last(name, m.value)),
+			w.withClaims(name+" twice, the first wrong", w.claim.first(name, wrong(m.value))),
+			w.withClaims(name+" twice, the last wrong", w.claim.last(name, wrong(m.value))),
+			w.withClaims(upper+" beside it", w.claim.last(upper, m.value)),
+			w.withClaims(upper+" beside it, wrong", w.claim.last(upper, wrong(m.value))),
+			w.withClaims(title+" before it, wrong", w.claim.first(title, wrong(m.value))),
+			w.withClaims(upper+" in its place", w.claim.without(name).last(upper, m.value)))
 		escaped := strings.Replace(w.claim.String(), m.name, `"\u00`+hex(name[0])+name[1:]+`"`, 1)
 		cases = append(cases, w.text(name+" with an escape in its name", w.header.String(), escaped))
 		for _, value := range []string{`null`, `""`, `{}`, `[]`, `true`, `false`, `[` + m.value + `]`, otherType(m.value)} {
-			cases = append(cases, w.claims(name+" "+value, w.claim.set(name, value)))
+			cases = append(cases, w.withClaims(name+" "+value, w.claim.set(name, value)))
 		}
 	}
 	return cases
