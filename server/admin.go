@@ -49,7 +49,7 @@ func (h adminHandlers) InviteUser(ctx context.Context, r api.InviteUserRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return invitedUser(adminUser(u)), nil
+	return invitedUserResponse(adminUser(u)), nil
 }
 
 func (h adminHandlers) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
@@ -57,14 +57,14 @@ func (h adminHandlers) GetUser(ctx context.Context, r api.GetUserRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	return readUser(adminUser(u)), nil
+	return userResponse(adminUser(u)), nil
 }
 
 func (h adminHandlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (api.UpdateUserResponseObject, error) {
 	call, in := callOf(ctx), r.Body
 	u, err := h.service.UpdateUser(ctx, call.principal, r.UserID, accounts.UserChange{
 		ProfileChange: accounts.ProfileChange{
-			Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: orCleared(in.Locale),
+			Username: in.Username, FirstName: in.FirstName, LastName: in.LastName, Locale: patchText(in.Locale),
 		},
 		Email: in.Email, IsActive: in.IsActive, IsStaff: in.IsStaff, IsSuperuser: in.IsSuperuser, IfVersion: versionMatcher(r.Params.IfMatch),
 	}, call.client)
@@ -73,7 +73,7 @@ func (h adminHandlers) UpdateUser(ctx context.Context, r api.UpdateUserRequestOb
 	}
 	// An administrator who deactivates their own account has ended their own session.
 	ended := newEndedResponse(h.cookies, call.principal, isCaller(call, r.UserID) && !u.User.IsActive)
-	return updatedUser{api.UpdateUser200JSONResponse(adminUser(u)), ended.cookies}, nil
+	return updatedUserResponse{api.UpdateUser200JSONResponse(adminUser(u)), ended.cookies}, nil
 }
 
 func (h adminHandlers) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {

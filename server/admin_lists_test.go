@@ -17,8 +17,8 @@ import (
 
 // ------------------------------------------------------------------ finding users
 
-// listed returns the usernames on a page of the list.
-func listed(t *testing.T, r *servertest.Response) (names []string) {
+// usernamesOf returns the usernames on a page of the list.
+func usernamesOf(t *testing.T, r *servertest.Response) (names []string) {
 	t.Helper()
 	for _, each := range r.Want(t, http.StatusOK, "").JSON["users"].([]any) {
 		names = append(names, each.(object)["username"].(string))
@@ -48,7 +48,7 @@ func TestUserSearchTreatsWildcardsAsText(t *testing.T) {
 			"!%": nil, `\`: {"perXcent"}, "'": {"per%cent"}, "ádám": {"per%cent", "perXcent"}, "ÁDÁM o'neil": {"per%cent"}, "cent b@": {"per%cent", "perXcent"}, "ада": {"bang!"}, "ЛАВЛЕЙС": {"bang!"},
 			"per nobody": nil, "'; DROP TABLE users; --": nil, "' OR 1=1": nil, "per per per per per": {"per%cent", "perXcent"}, "per per per per per per": nil, // the fifth term is the rest of the query
 		} {
-			if got := listed(t, find(s.asSam, url.Values{"q": {query}})); !slices.Equal(got, want) {
+			if got := usernamesOf(t, find(s.asSam, url.Values{"q": {query}})); !slices.Equal(got, want) {
 				t.Errorf("%q finds %q, want %q", query, got, want)
 			}
 		}
@@ -85,7 +85,7 @@ func TestUserListFiltersByStateAndRole(t *testing.T) {
 			"role=superuser&role=staff&sort=-id": names(s.sam, s.boss, s.root),
 			"is_active=true&q=nobody%20has":      nil,
 		} {
-			if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?"+query, nil)); !slices.Equal(got, want) {
+			if got := usernamesOf(t, s.asSam.Do(http.MethodGet, "/admin/users?"+query, nil)); !slices.Equal(got, want) {
 				t.Errorf("%s: %q, want %q", query, got, want)
 			}
 		}
@@ -116,7 +116,7 @@ func TestUserPagesContainEachUserOnce(t *testing.T) {
 			seen := map[string]int{}
 			for page := 0; ; page++ {
 				r := find(s.asSam, query)
-				names := listed(t, r)
+				names := usernamesOf(t, r)
 				for _, name := range names {
 					seen[name]++
 					u, err := s.Store.UserByUsername(t.Context(), name)
@@ -202,7 +202,7 @@ func TestForgedCursorCausesNoDatabaseError(t *testing.T) {
 }
 
 // The filters by username and by address find the user in every spelling that is accepted at login.
-// They never match part of a name.
+// A part of a name does not match.
 func TestExactFiltersMatchEverySpellingOfUser(t *testing.T) {
 	withStaff(t, func(t *testing.T, s staffed) {
 		none := s.NewUser() // as imported: without an address
@@ -218,7 +218,7 @@ func TestExactFiltersMatchEverySpellingOfUser(t *testing.T) {
 			{url.Values{"username": {strings.ToUpper(s.una.Username)}}, []string{s.una.Username}},
 			{url.Values{"username": {fullwidth(s.una.Username)}}, []string{s.una.Username}},
 			{url.Values{"email": {s.una.Email}}, []string{s.una.Username}},
-			{url.Values{"email": {shouted(s.una.Email)}}, []string{s.una.Username}},
+			{url.Values{"email": {otherSpelling(s.una.Email)}}, []string{s.una.Username}},
 			{url.Values{"email": {s.una.Email}, "username": {s.una.Username}, "role": {"none"}}, []string{s.una.Username}},
 			{url.Values{"email": {s.una.Email}, "username": {s.sam.Username}}, nil},
 			{url.Values{"email": {s.una.Email}, "role": {"staff"}}, nil},
@@ -235,7 +235,7 @@ func TestExactFiltersMatchEverySpellingOfUser(t *testing.T) {
 			{url.Values{"email": {"' OR ''='"}}, nil},
 		} {
 			r := find(s.asSam.Copy(), each.query)
-			if got := listed(t, r); !slices.Equal(got, each.want) || r.JSON["next_cursor"] != nil {
+			if got := usernamesOf(t, r); !slices.Equal(got, each.want) || r.JSON["next_cursor"] != nil {
 				t.Errorf("%v finds %q, want %q", each.query, got, each.want)
 			}
 		}
@@ -262,7 +262,7 @@ func TestCursorIsRejectedByOtherLists(t *testing.T) {
 			r := s.asSam.Copy().Do(http.MethodGet, path+cursor, nil).Want(t, http.StatusBadRequest, "request_malformed")
 			wantParameter(t, r, "cursor")
 		}
-		if got := listed(t, s.asSam.Do(http.MethodGet, "/admin/users?limit=1&sort=username&cursor="+users, nil)); len(got) != 1 {
+		if got := usernamesOf(t, s.asSam.Do(http.MethodGet, "/admin/users?limit=1&sort=username&cursor="+users, nil)); len(got) != 1 {
 			t.Errorf("the second page: got users %q, want 1", got)
 		}
 	})

@@ -34,7 +34,7 @@ func TestStaffMembersManageOrdinaryUsersOnly(t *testing.T) {
 			body["email"] = address(newName())
 			s.asSam.Do(http.MethodPost, "/admin/users", body).Want(t, http.StatusForbidden, "role_required")
 		}
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		edit(s.asSam, s.una, object{"is_staff": false, "is_superuser": false}).Want(t, http.StatusOK, "") // no change
 		edit(s.asSam, s.una, object{"first_name": "Una"}).Want(t, http.StatusOK, "")
 		edit(s.asRoot, s.sam, object{"first_name": "Sam", "is_superuser": true}).Want(t, http.StatusOK, "")
@@ -60,7 +60,7 @@ func TestRoleRequiresVerifiedAddress(t *testing.T) {
 			edit(s.asRoot, s.una, body).Want(t, http.StatusConflict, "email_unverified")
 		}
 		edit(s.asRoot, s.sam, object{"is_superuser": true}).Want(t, http.StatusConflict, "email_unverified")
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		edit(s.asRoot, s.sam, object{"is_staff": false}).Want(t, http.StatusOK, "") // removing a role needs no verified address
 		email := address(newName())
 		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(t, http.StatusCreated, "")

@@ -28,7 +28,7 @@ type staffed struct {
 
 func withStaff(t *testing.T, f func(t *testing.T, s staffed), settings ...string) {
 	t.Helper()
-	life(t, func(t *testing.T, server *servertest.Server) {
+	eachEngine(t, func(t *testing.T, server *servertest.Server) {
 		s := staffed{Server: server, t: t}
 		s.root, s.boss, s.sam, s.una = server.NewUser(), server.NewUser(), server.NewUser(), server.NewUser()
 		for _, u := range []*servertest.User{&s.root, &s.boss} {
@@ -127,7 +127,7 @@ func TestInvitedUserSetsPasswordByLink(t *testing.T) {
 		s.asRoot.Do(http.MethodPost, "/admin/users", object{"email": address(newName()), "is_staff": true}).Want(t, http.StatusCreated, "")
 		s.wantAudit(s.sam, fmt.Sprintf("invited %d", u.ID))
 		for body, code := range map[*object]string{
-			{"email": shouted(email)}: "email_taken", {"email": address(newName()), "username": strings.ToUpper(name)}: "username_taken", {"email": s.una.Email, "username": name}: "username_taken",
+			{"email": otherSpelling(email)}: "email_taken", {"email": address(newName()), "username": strings.ToUpper(name)}: "username_taken", {"email": s.una.Email, "username": name}: "username_taken",
 		} {
 			s.asSam.Do(http.MethodPost, "/admin/users", *body).Want(t, http.StatusConflict, code)
 		}
@@ -165,14 +165,14 @@ func TestStaffMemberUpdatesUser(t *testing.T) {
 		before := s.Database.Dump(t)
 		edit(s.asSam, s.una, object{"username": name, "email": s.una.Email, "first_name": "Una", "is_active": true}).Want(t, http.StatusOK, "")
 		edit(s.asSam, s.una, object{}).Want(t, http.StatusOK, "")
-		unchanged(t, s.Server, before) // setting a field to its current value changes nothing
+		wantUnchanged(t, s.Server, before) // setting a field to its current value changes nothing
 		edit(s.asSam, s.una, object{"username": s.sam.Username}).Want(t, http.StatusConflict, "username_taken")
-		edit(s.asRoot, s.una, object{"email": shouted(s.sam.Email)}).Want(t, http.StatusConflict, "email_taken")
+		edit(s.asRoot, s.una, object{"email": otherSpelling(s.sam.Email)}).Want(t, http.StatusConflict, "email_taken")
 		edit(s.asRoot, s.una, object{"email": s.sam.Email, "username": "new" + name}).Want(t, http.StatusConflict, "email_taken")
 		for pointer, body := range map[string]object{"/email": {"email": "x@y@z"}, "/username": {"username": "a@b"}, "/last_name": {"last_name": "\u0007"}} {
 			wantField(t, edit(s.asRoot, s.una, body), pointer, "format_invalid")
 		}
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		for _, path := range []string{"/admin/users/9007199254740991", "/admin/users/999999"} {
 			s.asSam.Do(http.MethodPatch, path, object{"first_name": "x"}).Want(t, http.StatusNotFound, "resource_not_found")
 		}
@@ -282,7 +282,7 @@ func TestStaffMemberWhoEndsOwnSessionsLosesCookies(t *testing.T) {
 func TestDeleteUserRemovesSessionsAndTokens(t *testing.T) {
 	t.Attr("control", "76")
 	withStaff(t, func(t *testing.T, s staffed) {
-		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
+		wantEmpty(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna, s.unaMobile})
 		for _, table := range []string{"sessions", "one_time_tokens"} {
 			if n := s.Database.Count(t, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", s.una.ID); n != 0 {
@@ -304,7 +304,7 @@ func TestDeleteUserRemovesSessionsAndTokens(t *testing.T) {
 		s.asRoot.Do(http.MethodDelete, at(s.root, ""), nil).Want(t, http.StatusConflict, "superuser_last")
 		edit(s.asRoot, s.root, object{"is_superuser": false}).Want(t, http.StatusConflict, "superuser_last")
 		edit(s.asRoot, s.root, object{"is_active": false, "first_name": "x"}).Want(t, http.StatusConflict, "superuser_last")
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		deleteAccount(s.asRoot.Copy()).Want(t, http.StatusConflict, "superuser_last")
 		if err := s.Service.SetActive(t.Context(), s.root.Username, false); err == nil {
 			t.Error("SetActive deactivated the last superuser")
@@ -382,7 +382,7 @@ func TestStaffMemberResetsLoginLimit(t *testing.T) {
 			if throttled() != true {
 				t.Errorf("%s: not throttled after the guesses", what)
 			}
-			nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, ""))
+			wantEmpty(t, s.asSam.Do(http.MethodDelete, at(s.una, "/login_limit"), nil).Want(t, http.StatusNoContent, ""))
 			if throttled() != false {
 				t.Errorf("%s: throttled after the reset of the limit", what)
 			}
@@ -409,13 +409,13 @@ func TestStaffMemberListsAndRevokesSessionsOfUser(t *testing.T) {
 		}
 		s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asRoot.SessionID), nil).Want(t, http.StatusNotFound, "resource_not_found")
 		s.asRoot.Profile().Want(t, http.StatusOK, "")
-		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asUna.SessionID), nil).Want(t, http.StatusNoContent, ""))
+		wantEmpty(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions/"+s.asUna.SessionID), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.asUna})
 		s.unaMobile.Profile().Want(t, http.StatusOK, "")
 		if got := ids(); !slices.Equal(got, []string{s.unaMobile.SessionID}) {
 			t.Errorf("sessions: got %v, want the one that was not revoked", got)
 		}
-		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, ""))
+		wantEmpty(t, s.asSam.Do(http.MethodDelete, at(s.una, "/sessions"), nil).Want(t, http.StatusNoContent, ""))
 		wantEnded(t, []*servertest.Client{s.unaMobile})
 		if got := ids(); len(got) != 0 {
 			t.Errorf("sessions: got %v, want none", got)

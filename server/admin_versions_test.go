@@ -51,7 +51,7 @@ func TestIfMatchPreventsLostUpdatesOfUser(t *testing.T) {
 				t.Errorf("the response has the ETag %s, so that a client could repeat the change unchecked", r.Header.Get("ETag"))
 			}
 		}
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		if user, now := s.get(s.una); user["first_name"] != "Una" || now != next {
 			t.Errorf("%v, version %s, want %s", user, now, next)
 		}
@@ -123,7 +123,7 @@ func TestMalformedIfMatchIsRejected(t *testing.T) {
 			r := s.asRoot.Do(http.MethodPatch, at(s.una, ""), object{"first_name": "Una"}, func(r *http.Request) { r.Header["If-Match"] = values })
 			wantParameter(t, r.Want(t, http.StatusBadRequest, "request_malformed"), "If-Match")
 		}
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 	})
 }
 
@@ -277,10 +277,10 @@ func TestDeleteUserRequiresRecentAuthentication(t *testing.T) {
 		s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusForbidden, "reauth_required")
 		s.asUna.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusForbidden, "role_required")
 		s.asSam.Do(http.MethodPost, at(s.una, "/delete"), nil).Want(t, http.StatusNotFound, "resource_not_found")
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		s.asUna.Profile().Want(t, http.StatusOK, "")
 		s.asSam.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": s.sam.Password}).Want(t, http.StatusOK, "")
-		nothing(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
+		wantEmpty(t, s.asSam.Do(http.MethodDelete, at(s.una, ""), nil).Want(t, http.StatusNoContent, ""))
 		s.asUna.Profile().Want(t, http.StatusUnauthorized, "session_revoked")
 
 		// A superuser who deletes their own account loses the cookies too.

@@ -11,8 +11,8 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-// workTime bounds the time of a request from authentication on, including all its statements, so
-// that a 503 is sent within 3 s.
+// workTime bounds the time of a request from authentication on, including all its database
+// statements, so that a 503 is sent within 3 s.
 const workTime = 2500 * time.Millisecond
 
 // authenticator finds and verifies the credential of a request.
@@ -25,11 +25,11 @@ type authenticator struct {
 // authenticate enforces the `security` of the request's operation. Nothing else decides who may
 // call an operation.
 //
-// An operation that lists the refresh cookie is about the session itself. Its own rule then checks
-// expiry and whether the session is still alive, because it must accept credentials that are
-// rejected elsewhere (an expired token can log out). For every other operation, authenticate turns
-// the credential into a principal, which reads the session's row. If an optional credential is
-// missing or rejected, the call continues unauthenticated.
+// An operation whose `security` lists the refresh cookie is about the session itself. Such an
+// operation checks by itself whether the credential has expired and the session is alive, because
+// it must accept credentials that are rejected elsewhere (an expired token can log out). For every
+// other operation, authenticate reads the session's row and turns the credential into a principal.
+// If an optional credential is missing or rejected, the call continues unauthenticated.
 func (a authenticator) authenticate(c *gin.Context) {
 	call := callOf(c)
 	required := call.operation.security
@@ -63,8 +63,9 @@ func (a authenticator) authenticate(c *gin.Context) {
 	c.Next()
 }
 
-// verifyCredential verifies the credential of a request, and requires the CSRF header if its alternative
-// does. Only the credential that findToken chooses is tried: if it fails, the request fails.
+// verifyCredential verifies the credential that findToken chooses, and requires the CSRF header if
+// the credential's alternative does. If this credential is rejected, so is the request: no other
+// credential is tried.
 func (a authenticator) verifyCredential(c *gin.Context, call *call) (accounts.Credential, error) {
 	raw, found, err := a.findToken(c, call)
 	if err != nil {
@@ -76,20 +77,20 @@ func (a authenticator) verifyCredential(c *gin.Context, call *call) (accounts.Cr
 	}
 	credential, err := verify(found.location, raw)
 	if err != nil {
-		if call.operation.security.anonymous { // the access cookie takes the place of the refresh token here
+		if call.operation.security.tokenInBody { // these operations report every invalid token with this code, also an access cookie
 			err = &problem.Error{Code: problem.RefreshInvalid, Cause: err}
 		}
 		return credential, err
 	}
 	// A page of another origin can make the browser send the cookie, but can neither read nor guess
-	// this value. The cookie csrftoken is not compared, because an attacker who can plant cookies
-	// could plant a matching pair of cookie and header value.
+	// the CSRF token. The token is derived from the session and not compared with the cookie
+	// csrftoken, because an attacker who can plant cookies knows the value of the planted one.
 	if found.csrf && !a.service.ValidCSRF(credential, c.GetHeader("X-CSRFToken")) {
 		return credential, problemOf(problem.CSRFFailed)
 	}
-	// If a page of any site links or redirects to this server, browsers send the Lax cookies. Such a
-	// navigation changes nothing, but if the operation has a rate limit, it would count against the
-	// user's. Browsers that do not send Sec-Fetch-Site do not reveal it, so theirs are accepted.
+	// Browsers send Lax cookies when a page of any site links or redirects to this server. Such a
+	// navigation changes nothing, but it would count against the user's rate limit. Without
+	// Sec-Fetch-Site the server cannot recognize it, so a request without this header is accepted.
 	if call.operation.security.refuseCrossSite && call.crossSite && isCookie(found.location) {
 		return credential, problemOf(problem.CSRFFailed)
 	}
@@ -101,13 +102,13 @@ func isCookie(location accounts.TokenLocation) bool {
 	return location == accounts.AccessCookie || location == accounts.RefreshCookie
 }
 
-// findToken returns the token that counts and its alternative: the token in the body, else the
-// Authorization header, else the first cookie in the order of the contract. A token that
-// occurs twice is returned as the empty string, which is never a valid token: otherwise the sender
-// could choose which of the two counts.
+// findToken returns the only token that is verified, and its alternative of the operation's
+// `security`: the token in the body, else the Authorization header, else the first cookie in the
+// order of the contract. A token that occurs twice is returned as the empty string, which is never
+// a valid token: otherwise the sender could choose which of the two counts.
 func (a authenticator) findToken(c *gin.Context, call *call) (string, alternative, error) {
 	required := call.operation.security
-	if token, ok := bodyToken(call); ok && required.anonymous {
+	if token, ok := bodyToken(call); ok && required.tokenInBody {
 		return token, alternative{location: accounts.RequestBody}, nil
 	}
 	if values := c.Request.Header.Values("Authorization"); len(values) > 0 && required.lists(accounts.Bearer) {

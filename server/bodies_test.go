@@ -251,8 +251,8 @@ func bodyOperations(t *testing.T, f func(t *testing.T, s *servertest.Server, ada
 	})
 }
 
-// written returns the changes in the database since the previous call with the same mark.
-func written(t *testing.T, s *servertest.Server, mark *int64) []servertest.Change {
+// newChanges returns the changes in the database since the previous call with the same mark.
+func newChanges(t *testing.T, s *servertest.Server, mark *int64) []servertest.Change {
 	t.Helper()
 	changes := s.Database.Changes(t, *mark)
 	if len(changes) > 0 {
@@ -261,9 +261,9 @@ func written(t *testing.T, s *servertest.Server, mark *int64) []servertest.Chang
 	return changes
 }
 
-// understood reports whether the operation itself produced the response. A rejection for its own
-// reasons, such as an unknown link, counts.
-func understood(r *servertest.Response) bool {
+// isAnswerOfOperation reports whether the operation itself produced the response. A rejection for
+// its own reasons, such as an unknown link, counts.
+func isAnswerOfOperation(r *servertest.Response) bool {
 	return r.Status < 300 || r.Code() == "link_invalid"
 }
 
@@ -274,29 +274,29 @@ func TestInvalidBodiesAreRejected(t *testing.T) {
 		e := exampleOf(t, op)
 		good := e.body.(map[string]any)
 		var mark int64
-		written(t, s, &mark)
+		newChanges(t, s, &mark)
 		for _, b := range slices.Concat(notOneDocument(text(good)), notTheSchema(text(good)), members(schemaOf(op), good)) {
 			e.body = b.body
 			r := send(c.Copy(), e)
-			if r.Status != b.status || !b.among(r) {
+			if r.Status != b.status || !b.isReportedBy(r) {
 				t.Errorf("%s: %d %s %v, want %d %s at %q", b.name, r.Status, r.Code(), r.JSON["errors"], b.status, b.code, b.pointer)
 			}
 			if len(r.Raw) > 20_000 {
 				t.Errorf("%s: the response has %d bytes, want at most 20,000", b.name, len(r.Raw))
 			}
-			if changes := written(t, s, &mark); len(changes) > 0 {
+			if changes := newChanges(t, s, &mark); len(changes) > 0 {
 				t.Errorf("%s: the rejected request changed %v", b.name, changes)
 			}
 		}
 		e.body = good // to show that only the bodies were at fault
-		if r := send(c.Copy(), e); !understood(r) && r.Status != http.StatusUnprocessableEntity {
+		if r := send(c.Copy(), e); !isAnswerOfOperation(r) && r.Status != http.StatusUnprocessableEntity {
 			t.Errorf("the example of the contract: got %d %s, want it accepted", r.Status, r.Code())
 		}
 	})
 }
 
-// among reports whether the problem's errors include the code at the pointer.
-func (b badBody) among(r *servertest.Response) bool {
+// isReportedBy reports whether the problem's errors include the code at the pointer.
+func (b badBody) isReportedBy(r *servertest.Response) bool {
 	list, _ := r.JSON["errors"].([]any)
 	return b.code == "" && len(list) == 0 || slices.ContainsFunc(list, func(e any) bool {
 		member := e.(map[string]any)
@@ -334,7 +334,7 @@ func TestBodyTooLargeIsNotRead(t *testing.T) {
 		good := text(e.body)
 		limit := server.BodyLimit(op.Operation)
 		var mark int64
-		written(t, s, &mark)
+		newChanges(t, s, &mark)
 		chunked := func(r *http.Request) { r.ContentLength, r.Body = -1, struct{ io.ReadCloser }{r.Body} }
 		for name, body := range map[string]string{
 			"one blank too many": strings.Repeat(" ", limit+1-len(good)) + good, "1 MB of blanks": strings.Repeat(" ", 1<<20) + good, "a name of 1 MB": `{"` + strings.Repeat("n", 1<<20) + `":1}`,
@@ -347,11 +347,11 @@ func TestBodyTooLargeIsNotRead(t *testing.T) {
 				}
 			}
 		}
-		if changes := written(t, s, &mark); len(changes) > 0 {
+		if changes := newChanges(t, s, &mark); len(changes) > 0 {
 			t.Errorf("the rejected request changed %v", changes)
 		}
 		e.body = strings.Repeat(" ", limit-len(good)) + good
-		if r := send(c.Copy(), e, chunked); !understood(r) {
+		if r := send(c.Copy(), e, chunked); !isAnswerOfOperation(r) {
 			t.Errorf("a body of exactly %d bytes: got %d %s, want it accepted", limit, r.Status, r.Code())
 		}
 	})
@@ -362,7 +362,7 @@ func TestBodyTooLargeIsNotRead(t *testing.T) {
 func TestBodyOfOtherThanDeclaredLengthIsRejected(t *testing.T) {
 	t.Attr("control", "85")
 	s := servertest.Start(t, servertest.Options{HoldMail: true})
-	front, _, _ := served(t, s)
+	front, _, _ := serve(t, s)
 	good := text(object{"email": address(newName()), "password": password})
 	before := s.Database.Dump(t)
 	for name, length := range map[string]string{"longer": fmt.Sprint(len(good) + 10), "shorter": fmt.Sprint(len(good) - 1), "negative": "-1", "two": fmt.Sprint(len(good), "\r\nContent-Length: ", len(good)+1), "no number": "x"} {
@@ -372,7 +372,7 @@ func TestBodyOfOtherThanDeclaredLengthIsRejected(t *testing.T) {
 			t.Errorf("%s: %d", name, answer.StatusCode)
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 }
 
 // A body must be uncompressed JSON in UTF-8, declared once. Forms and plain text are rejected
@@ -385,7 +385,7 @@ func TestBodyOfOtherMediaTypeIsRejected(t *testing.T) {
 		c := s.Login(ada, accounts.Cookies)
 		e := exampleOf(t, op)
 		var mark int64
-		written(t, s, &mark)
+		newChanges(t, s, &mark)
 		for _, kind := range []string{
 			"", "text/plain", "text/plain; x=application/json", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "multipart/mixed; boundary=x", "multipart/related; boundary=x; type=application/json", "application/xml", "*/*", "application/*", "json",
 			"application/json; charset=utf-7", "application/json; charset=utf-16", "application/json; charset=latin1", `application/json; charset=""`, "application/json; charset", "application/json; charset=utf-8; charset=utf-7",
@@ -401,11 +401,11 @@ func TestBodyOfOtherMediaTypeIsRejected(t *testing.T) {
 		}
 		second := func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") }
 		send(c.Copy(), e, second).Want(t, http.StatusUnsupportedMediaType, "media_type_unsupported")
-		if changes := written(t, s, &mark); len(changes) > 0 {
+		if changes := newChanges(t, s, &mark); len(changes) > 0 {
 			t.Errorf("the rejected request changed %v", changes)
 		}
 		for _, kind := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
-			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); !understood(r) {
+			if r := send(s.Login(ada, accounts.Cookies), e, servertest.Header("Content-Type", kind)); !isAnswerOfOperation(r) {
 				t.Errorf("%q: %d %s", kind, r.Status, r.Code())
 			}
 			s.Database.Restore(t)

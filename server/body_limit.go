@@ -21,18 +21,18 @@ const (
 	maxElements = 1000
 )
 
-// The greatest length of a value in JSON, in bytes.
+// The maximum lengths of the parts of a JSON document, in bytes.
 const (
-	longestEscape   = 12 // of a code point: \ud83d\ude00
+	longestEscape   = 12 // an escaped code point: \ud83d\ude00
 	longestNumber   = 24
 	longestLiteral  = 5  // false
 	spaceOfElement  = 32 // punctuation, a line break and indentation around a member or an element
 	spaceOfDocument = 64
 )
 
-// bodyLimit returns the most bytes that the body of an operation may have: the size of the longest
-// values of its schema with every character escaped, at least 1 KiB and at most 16 KiB. It is 0 for
-// an operation without a body.
+// bodyLimit returns the maximum size of the body of an operation, in bytes. It is the size of the
+// longest document that the schema accepts, with every character escaped, but at least 1 KiB and at
+// most 16 KiB. It is 0 for an operation without a body.
 //
 // Security: an attacker can make the server hold the received part of a body until the read
 // timeout, on each of thousands of connections and without any credential.
@@ -47,8 +47,8 @@ func bodyLimit(op *openapi3.Operation) int {
 	return min(max(minBodyLimit, spaceOfDocument+longestJSON(media.Schema.Value, 0)), maxBodyLimit)
 }
 
-// longestJSON returns the length of the longest document of a schema, or maxBodyLimit if the schema
-// does not bound it or the document is longer than that.
+// longestJSON returns the length of the longest document that a schema accepts, or maxBodyLimit if
+// the schema does not bound the length or allows a longer document.
 func longestJSON(schema *openapi3.Schema, depth int) int {
 	length := maxBodyLimit
 	switch {

@@ -32,14 +32,14 @@ func (c cacheable) respond(ifNoneMatch *api.IfNoneMatch) cacheableResponse {
 // cacheableResponse is the response of every operation with the parameter If-None-Match.
 type cacheableResponse struct {
 	cacheable
-	current bool // the client already has the representation
+	notModified bool // the client already has the representation
 }
 
 func (a cacheableResponse) write(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=60")
 	h.Set("ETag", a.etag)
-	if a.current {
+	if a.notModified {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}

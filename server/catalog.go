@@ -8,10 +8,11 @@ import (
 	"example.com/accounts/server/web"
 )
 
-// languages has the languages of accounts.Locales, each with its name in that language.
+// languages has the languages of accounts.Locales, each with its own name for itself and the
+// function that returns the text of a message in it.
 var languages = []struct {
 	tag, name string
-	in        func(problem.Message) string
+	text      func(problem.Message) string
 }{
 	{"en", "English", func(m problem.Message) string { return m.English }},
 	{"ko", "한국어", func(m problem.Message) string { return m.Korean }},
@@ -21,7 +22,7 @@ var languages = []struct {
 func problemCatalogs() (map[string]cacheable, error) {
 	catalogs := map[string]cacheable{}
 	for _, language := range languages {
-		body, err := json.Marshal(problemCatalog(language.tag, language.in))
+		body, err := json.Marshal(problemCatalog(language.tag, language.text))
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +62,7 @@ func problemPages() web.ProblemTexts {
 func messages(m problem.Message) []web.Message {
 	var list []web.Message
 	for _, each := range languages {
-		list = append(list, web.Message{Tag: each.tag, Language: each.name, Text: each.in(m)})
+		list = append(list, web.Message{Tag: each.tag, Language: each.name, Text: each.text(m)})
 	}
 	return list
 }

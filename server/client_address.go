@@ -27,18 +27,19 @@ func newClientAddresses(cfg config.Config, log *slog.Logger) *clientAddresses {
 	return &clientAddresses{header: cfg.ProxyHeader, proxies: cfg.TrustedProxies, log: log}
 }
 
-// of returns the address of the client that sent r, with an IPv4 address always in its
-// short form. It is empty only if the connection has no IP address.
+// find returns the address of the client that sent r. An IPv4 address is always in its short form.
+// The result is empty only if the connection has no IP address.
 //
-// The address is the connection's unless that is a trusted proxy's. In that case the configured
-// header, and no other one, is read from its end: each trusted proxy has appended the address of
-// its own peer, and the first address that is not a trusted proxy's is the client's. The client
-// controls everything to the left of it.
+// If the connection does not come from a trusted proxy, its address is the client's. If it does,
+// the configured header, and no other one, is read from the end: each trusted proxy has appended
+// the address of its own peer, so the last address that is not a trusted proxy's is the client's.
+// The client controls everything to the left of that address.
 //
-// Security: the walk stops at an element that cannot be read, and the last trusted proxy counts as
-// the client. Skipping the element would let a client choose its address, and so evade every limit.
-// An empty element is not skipped either, because a proxy may write it in place of an address.
-func (a *clientAddresses) of(r *http.Request) string {
+// Security: if an element cannot be parsed, reading stops, and the trusted proxy that wrote it
+// counts as the client. If the element were skipped, a client could choose its address and so evade
+// every limit. An empty element is not skipped either, because a proxy may write it instead of an
+// address.
+func (a *clientAddresses) find(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""
@@ -82,8 +83,8 @@ func (a *clientAddresses) withNetwork(ctx context.Context, client accounts.Clien
 	return models.FromNetwork(ctx, client.WideNetwork())
 }
 
-// reportUnreadableHeader logs once that limits per client do not work as configured. The sender
-// controls the text of the header, so it is not logged.
+// reportUnreadableHeader logs once that the server cannot tell clients behind a proxy apart. The
+// sender controls the text of the header, so the text is not logged.
 func (a *clientAddresses) reportUnreadableHeader() {
 	a.unreadableHeader.Do(func() {
 		a.log.Warn("the header of a trusted proxy cannot be read, so its clients share one rate limit; "+
@@ -93,8 +94,8 @@ func (a *clientAddresses) reportUnreadableHeader() {
 
 // cutLastElement cuts the last element off a list. A separator in a quoted string does not count.
 //
-// Security: it reads from the end, where trusted proxies append. A quotation mark that the client
-// sent cannot change how their elements are parsed.
+// Security: the list is read from its end, where trusted proxies append, so that a quotation mark
+// from the client cannot change how the elements of the proxies are parsed.
 func cutLastElement(list string, separator byte) (rest, element string, more bool) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {
@@ -143,7 +144,7 @@ func parseForwarded(element string) (hop netip.Addr, ok bool) {
 		if !strings.EqualFold(name, "for") {
 			continue
 		}
-		if hop.IsValid() { // two addresses: the sender of one of them must not choose
+		if hop.IsValid() { // two addresses: the sender must not choose which one counts
 			return hop, false
 		}
 		if hop, ok = parseNode(value); !ok {

@@ -12,7 +12,8 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// behindProxies returns the addresses behind proxies in 10.0.0.0/8 and fd00::/8, and the log they write to.
+// behindProxies returns the addresses behind proxies in 10.0.0.0/8 and fd00::/8, and the log they
+// write to.
 func behindProxies(header string) (*clientAddresses, *bytes.Buffer) {
 	var log bytes.Buffer
 	cfg := config.Config{ProxyHeader: header, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
@@ -26,7 +27,7 @@ func clientFrom(a *clientAddresses, peer string, lines ...string) string {
 	for _, line := range lines {
 		header.Add(a.header, line)
 	}
-	return a.of(&http.Request{RemoteAddr: peer, Header: header})
+	return a.find(&http.Request{RemoteAddr: peer, Header: header})
 }
 
 // hopForms maps the forms in which proxies write an address to that address. Text that is not an
@@ -65,7 +66,7 @@ func TestClientAddressIsReadInEveryFormAndPosition(t *testing.T) {
 		for form, address := range hopForms {
 			for _, position := range hopPositions {
 				a, log := behindProxies(header)
-				lines := writtenAs(header, form, position)
+				lines := headerLines(header, form, position)
 				want := address
 				if want == "" {
 					want = lastProxy(position)
@@ -81,8 +82,8 @@ func TestClientAddressIsReadInEveryFormAndPosition(t *testing.T) {
 	}
 }
 
-// writtenAs returns the lines of a position in the format of the given header.
-func writtenAs(header, form string, position []string) (lines []string) {
+// headerLines returns the lines of a position in the format of the given header.
+func headerLines(header, form string, position []string) (lines []string) {
 	for _, line := range position {
 		if header == config.Forwarded {
 			var elements []string
@@ -127,7 +128,7 @@ func TestOnlyConfiguredHeaderOfTrustedPeerIsRead(t *testing.T) {
 		{config.XForwardedFor, "[fe80::1%eth0]:1", "fe80::1"}, {config.XForwardedFor, "@", ""},
 	} {
 		a, log := behindProxies(test.header)
-		if got := a.of(&http.Request{RemoteAddr: test.peer, Header: all}); got != test.want || log.Len() > 0 {
+		if got := a.find(&http.Request{RemoteAddr: test.peer, Header: all}); got != test.want || log.Len() > 0 {
 			t.Errorf("%s from %s is the client %q, want %q; log %q", test.header, test.peer, got, test.want, log.String())
 		}
 	}

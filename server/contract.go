@@ -19,10 +19,10 @@ import (
 	"example.com/accounts/server/config"
 )
 
-// contract is openapi.yaml prepared for requests: the operations by route, and the documents that
-// are served.
+// contract is openapi.yaml as the server uses it: the operations by route, and the documents that
+// it serves.
 type contract struct {
-	operations map[string]*operation // by method, space and gin's path; HEAD has the operation of GET
+	operations map[string]*operation // by method and gin's path, such as "GET /a/:b"; HEAD has the operation of GET
 	json, yaml cacheable
 	version    string // info.version
 }
@@ -94,9 +94,9 @@ func toYAML(doc []byte) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// matches compares the routes with the operations. It returns an error, which stops the server, if
-// either side has one that the other does not.
-func (k *contract) matches(routes gin.RoutesInfo) error {
+// checkRoutes returns an error, which stops the server, if a route has no operation or an operation
+// has no route.
+func (k *contract) checkRoutes(routes gin.RoutesInfo) error {
 	var faults []error
 	seen := map[string]bool{}
 	for _, r := range routes {

@@ -174,15 +174,15 @@ func jwks(set accounts.JWKS) api.JwkSet {
 	return api.JwkSet{Keys: keys}
 }
 
-// login adds the user to a token response.
-func login(t api.Refreshed, u models.User) api.SignedIn {
+// signedInBody returns the body of a login: a token response with the user.
+func signedInBody(t api.Refreshed, u models.User) api.SignedIn {
 	return api.SignedIn{
 		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, TokenType: t.TokenType, ExpiresIn: t.ExpiresIn, RefreshIn: t.RefreshIn, Generation: t.Generation,
 		CsrfToken: t.CsrfToken, TokenTransport: t.TokenTransport, Session: t.Session, User: user(u),
 	}
 }
 
-// valueOr returns *p, or otherwise if p is nil.
+// valueOr returns *p, or the value of otherwise if p is nil.
 func valueOr[T any](p *T, otherwise T) T {
 	if p == nil {
 		return otherwise
@@ -193,9 +193,9 @@ func valueOr[T any](p *T, otherwise T) T {
 // textOf returns *p as a string, or "" if p is nil.
 func textOf[T ~string](p *T) string { return string(valueOr(p, "")) }
 
-// orCleared returns the value of a member that null clears: nil if the member is absent, and an
-// empty string if it is null.
-func orCleared(member nullable.Nullable[string]) *string {
+// patchText converts a member of a PATCH request that null clears: to nil if the member is absent,
+// and to an empty string if it is null.
+func patchText(member nullable.Nullable[string]) *string {
 	if !member.IsSpecified() {
 		return nil
 	}
@@ -206,7 +206,8 @@ func orCleared(member nullable.Nullable[string]) *string {
 	return &value
 }
 
-// requestedTransport returns the transport that the body of a login requests. The default is hybrid.
+// requestedTransport returns the transport that the body of a login requests. The default is
+// hybrid.
 func requestedTransport(wanted *api.TokenTransport) accounts.Transport {
 	if wanted == nil {
 		return accounts.Hybrid

@@ -17,7 +17,7 @@ const csrfCookie = "csrftoken" // readable by scripts; the server never reads it
 // 6265bis, section 4.1.3.2). Exactly one name is accepted for each cookie.
 type cookieNames struct {
 	access, refresh string
-	legacy          string // of the old service, if its tokens are accepted under another name
+	legacy          string // of the service that users were imported from; "" if no cookie of another name is accepted
 	secure          bool
 }
 
@@ -32,14 +32,16 @@ func newCookieNames(cfg config.Config) cookieNames {
 	return n
 }
 
-// read returns the cookie of a location. It returns the empty value for a cookie that occurs twice.
+// read returns the value of the cookie of a location, and reports whether the request has the
+// cookie. The value of a cookie that occurs twice is empty.
 func (n cookieNames) read(r *http.Request, location accounts.TokenLocation) (string, bool) {
 	return readCookie(r, map[accounts.TokenLocation]string{accounts.AccessCookie: n.access, accounts.RefreshCookie: n.refresh}[location])
 }
 
-// readLegacy returns the refresh cookie of the old service. Its name has no prefix that keeps
-// others from setting it: an attacker who plants a cookie with a token of the attacker's own
-// account makes the victim use that account. The old service had the same weakness.
+// readLegacy returns the refresh cookie of the service that users were imported from. Without the
+// prefix __Host- in its name, a subdomain or a plain-http page can set it: an attacker who plants a
+// token of the attacker's own account makes the victim use that account. The old service had the
+// same weakness.
 func (n cookieNames) readLegacy(r *http.Request) (string, bool) { return readCookie(r, n.legacy) }
 
 func readCookie(r *http.Request, name string) (string, bool) {
@@ -54,7 +56,8 @@ func readCookie(r *http.Request, name string) (string, bool) {
 }
 
 // countCookies counts the cookies with a name in the raw header. net/http drops a cookie whose
-// value it cannot parse, and that must not decide which of two cookies counts.
+// value it cannot parse. If such a cookie were not counted, the sender could choose which of two
+// cookies net/http returns.
 func countCookies(lines []string, name string) (n int) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
@@ -119,7 +122,8 @@ func maxAge(life time.Duration) int {
 	return max(1, int(life/time.Second))
 }
 
-// clear returns the cookies that expire those of an ended session. The transport body has none.
+// clear returns cookies that delete those of an ended session. A session of the transport body has
+// none.
 func (n cookieNames) clear(t accounts.Transport) []*http.Cookie {
 	if t == accounts.BodyTokens {
 		return nil

@@ -442,7 +442,7 @@ func TestTooManyCookiesAreRejected(t *testing.T) {
 	t.Attr("control", "39")
 	s := servertest.Start(t, servertest.Options{})
 	c := s.Login(s.NewUser(), accounts.Cookies)
-	front, _, _ := served(t, s)
+	front, _, _ := serve(t, s)
 	good := "access=" + accessOf(c)
 	for name, bomb := range map[string]struct {
 		cookies string

@@ -66,7 +66,7 @@ func TestPreflightAllowsConfiguredOriginOnly(t *testing.T) {
 			t.Errorf("%s: %d %v", origin, r.Status, corsHeaders(r))
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 }
 
 // Every response to an allowed origin has CORS headers, including errors. Responses to other
@@ -129,7 +129,7 @@ func TestCookieWriteRequiresCSRFTokenAndOrigin(t *testing.T) {
 	headers := map[string]string{"own": j["csrftoken"], "missing": "", "wrong": strings.Repeat("A", 43), "other session's": other["csrftoken"], "stale after logout": ended["csrftoken"], "doubled": j["csrftoken"] + j["csrftoken"]}
 	origins := append(slices.Clone(notApp), "", app, "https://accounts.ex")
 	for _, op := range servertest.Operations() {
-		if !unsafeMethod(op.Method) || !takes(op, "csrfToken") {
+		if !unsafeMethod(op.Method) || !listsScheme(op, "csrfToken") {
 			continue
 		}
 		for header, value := range headers {
@@ -147,12 +147,12 @@ func TestCookieWriteRequiresCSRFTokenAndOrigin(t *testing.T) {
 	}
 	for _, op := range servertest.Operations() { // the browser reports the origin in Sec-Fetch-Site
 		for _, where := range []string{"cross-site", "same-site", "x"} {
-			if unsafeMethod(op.Method) && takes(op, "csrfToken") {
+			if unsafeMethod(op.Method) && listsScheme(op, "csrfToken") {
 				send(s.bare(), exampleOf(t, op), j.cookies, servertest.Header("Sec-Fetch-Site", where)).Want(t, http.StatusForbidden, "csrf_failed")
 			}
 		}
 	}
-	unchanged(t, s.Server, before)
+	wantUnchanged(t, s.Server, before)
 	for _, origin := range []string{"", app, "https://accounts.ex"} { // the valid combinations
 		j := jar{}
 		j.take(s.login(t, u, accounts.Cookies, servertest.Header("Origin", origin)))
@@ -178,7 +178,7 @@ func TestPlainHTTPOriginOfSameHostIsRejected(t *testing.T) {
 			send(s.bare(), exampleOf(t, op), host, j.cookies, plain).Want(t, http.StatusForbidden, "csrf_failed")
 		}
 	}
-	unchanged(t, s.Server, before)
+	wantUnchanged(t, s.Server, before)
 }
 
 // The server ignores the cookie csrftoken: a header and a cookie that match prove nothing. The CSRF
@@ -209,7 +209,7 @@ func TestPlantedCSRFCookieProvesNothing(t *testing.T) {
 			}
 		}
 		refresh("", own).Want(t, http.StatusForbidden, "csrf_failed")
-		unchanged(t, s.Server, before)
+		wantUnchanged(t, s.Server, before)
 		for _, planted := range [][]string{nil, {"AAAA"}, {"AAAA", own}, {others["csrftoken"]}} {
 			refresh(own, planted...).Want(t, http.StatusOK, "")
 		}
@@ -243,7 +243,7 @@ func TestLoginFromForeignOriginIsRejected(t *testing.T) {
 			t.Errorf("the detail does not name the body transport: %s", r.Text("detail"))
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	login(accounts.BodyTokens, app, "cross-site").Want(t, http.StatusOK, "")
 	for _, transport := range transports {
 		login(transport, app, "same-site").Want(t, http.StatusOK, "")
@@ -284,7 +284,7 @@ func TestAnonymousOperationsFromForeignOriginAreRejected(t *testing.T) {
 	verify := example{http.MethodPost, "/accounts/email/verify", link}
 	refused(verify)
 	send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "transport_unusable")
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	if r := send(s.Anonymous(), verify, servertest.Header("Origin", app), servertest.Header("Sec-Fetch-Site", "same-site")).Want(t, http.StatusOK, ""); len(r.Cookies()) == 0 {
 		t.Error("the allowed origin got no cookies")
 	}

@@ -59,7 +59,7 @@ func TestTokenOfAnotherKindIsRejected(t *testing.T) {
 			}
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	for _, name := range []string{"refresh cookie", "body", "CSRF header", "reset"} { // the tokens were valid
 		door := doors[name]
 		if r := door.show(tokens[door.own[0]]); r.Status >= 300 {
@@ -100,11 +100,11 @@ func TestOneBearerTokenInOneAuthorizationHeaderIsAccepted(t *testing.T) {
 			}
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	for _, scheme := range []string{"Bearer ", "bearer ", "BEARER ", "bEaReR "} {
 		s.Anonymous().Profile(servertest.Header("Authorization", scheme+good)).Want(t, http.StatusOK, "")
 	}
-	front, _, _ := served(t, s)
+	front, _, _ := serve(t, s)
 	if answer := raw(t, front, line("GET /accounts/profile HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", strings.Repeat("a", 64<<10))); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("64 KiB: %d", answer.StatusCode)
 	}
@@ -140,11 +140,11 @@ func TestCredentialsInQueryAreRejected(t *testing.T) {
 				r.Want(t, http.StatusUnauthorized, "credentials_missing")
 			}
 		}
-		if e.path = path + "?" + csrf; takes(op, "csrfToken") && unsafeMethod(op.Method) {
+		if e.path = path + "?" + csrf; listsScheme(op, "csrfToken") && unsafeMethod(op.Method) {
 			send(cookies.Copy(), e, servertest.Header("X-CSRFToken", "")).Want(t, http.StatusForbidden, "csrf_failed")
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 }
 
 // An attacker who has read the database cannot log in with its contents: no value of any row is
@@ -172,8 +172,8 @@ func TestDatabaseValuesAreRejectedAsCredentials(t *testing.T) {
 		asked := 0
 		for value := range values {
 			for _, w := range ways {
-				if r := w.show(t, s, value); r != nil && r.Status != http.StatusBadRequest { // bytes that cannot be sent in JSON
-					w.refused(t, value, w.invalid(), r)
+				if r := w.present(t, s, value); r != nil && r.Status != http.StatusBadRequest { // bytes that cannot be sent in JSON
+					w.wantRejected(t, value, w.invalid(), r)
 					asked++
 				}
 			}
@@ -181,6 +181,6 @@ func TestDatabaseValuesAreRejectedAsCredentials(t *testing.T) {
 		if asked < len(values)*3 {
 			t.Errorf("only %d of %d values were presented", asked, len(values))
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 	})
 }

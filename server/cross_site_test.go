@@ -15,7 +15,7 @@ import (
 // a header is not rejected, because a navigation cannot send one.
 func TestCrossSiteNavigationCountsAgainstNoLimit(t *testing.T) {
 	t.Attr("control", "194")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		export := func(c *servertest.Client, site string) *servertest.Response {
 			return c.Do(http.MethodGet, "/accounts/profile/export", nil, servertest.Header("Sec-Fetch-Site", site), servertest.Header("Sec-Fetch-Mode", "navigate"), servertest.Header("Sec-Fetch-Dest", "document"))
 		}
@@ -92,7 +92,7 @@ func TestReboundOriginIsRejected(t *testing.T) {
 		}
 		two := func(r *http.Request) { r.Header["Origin"] = []string{s.Config.PublicURL, s.Config.PublicURL} }
 		post(s, "/accounts/login", login, two, sameOrigin).Want(t, http.StatusForbidden, "csrf_failed")
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 
 		good := []string{s.Config.PublicURL}
 		if name == "loopback" {

@@ -93,7 +93,7 @@ func TestGetSessionAcceptsEachCredentialOfEachTransport(t *testing.T) {
 				t.Errorf("%s: the CSRF token is %q", name, csrf)
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		end := row(t, s, c).ExpiresAt.UTC().Format(time.RFC3339)
 		r := c.Do(http.MethodGet, sessionPath, nil)
 		if got := r.JSON["session"].(object)["expires_at"]; got != end {
@@ -187,7 +187,7 @@ func TestGetSessionRejectsInvalidCredentialsAlike(t *testing.T) {
 				}
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		wantCurrent(t, "the session itself", hybrid, hybrid.Do(http.MethodGet, sessionPath, nil))
 	})
 }
@@ -218,7 +218,7 @@ func TestGetSessionDoesNotExchangeLegacyToken(t *testing.T) {
 				wantSignedOut(t, scheme+" "+kind+" as "+name, carry(s, name, raw)())
 			}
 			wantSignedOut(t, scheme+" "+kind+" as Bearer", carry(s, "Authorization", "Bearer "+raw)())
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 			byOldCookie(s, raw).Want(t, http.StatusOK, "")
 		}
 	}

@@ -22,7 +22,7 @@ type decoder struct{ problems *problemWriter }
 // is parsed.
 func (d decoder) decodeFirst(c *gin.Context) {
 	call := callOf(c)
-	if call.operation.security.public || call.operation.security.anonymous {
+	if call.operation.security.public || call.operation.security.tokenInBody {
 		if err := decode(c, call); err != nil {
 			d.problems.send(c, err)
 			return

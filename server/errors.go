@@ -138,13 +138,13 @@ func challenge(code problem.Code) string {
 	}
 }
 
-// logCause logs the cause of a server error. The cause appears nowhere else.
+// logCause logs the cause of a server error. The response does not contain it.
 func (w *problemWriter) logCause(call *call, p *problemResponse) {
 	if p.status() < http.StatusInternalServerError || p.cause == nil {
 		return
 	}
 	level := slog.LevelError
-	// Any client can trigger these at will, so they are logged as warnings.
+	// Any client can cause these errors at will, so they are logged as warnings.
 	if errors.Is(p.cause, accounts.ErrBusy) || errors.Is(p.cause, accounts.ErrBacklog) {
 		level = slog.LevelWarn
 	}

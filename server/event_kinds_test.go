@@ -113,7 +113,7 @@ func TestEveryKindOfEventIsRecorded(t *testing.T) {
 		ok(edit(s.asRoot, s.una, object{"is_active": true}))  // activated
 		ok(s.asSam.Do(http.MethodDelete, at(u, "/login_limit"), nil))
 		ok(s.asSam.Do(http.MethodPost, at(u, "/password_reset"), nil))
-		ok(s.asSam.Do(http.MethodDelete, at(s.invited(), ""), nil)) // invited, deleted
+		ok(s.asSam.Do(http.MethodDelete, at(s.inviteUser(), ""), nil)) // invited, deleted
 
 		var kinds []string
 		for _, e := range s.audit("") {
@@ -198,7 +198,7 @@ func TestInvitationEventsListGrantedRoles(t *testing.T) {
 // otherwise fill the security log. Beyond the limit the changes are still made.
 func TestProfileEventsAreRateLimited(t *testing.T) {
 	t.Attr("control", "186")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		var want []string
@@ -224,7 +224,7 @@ func TestProfileEventsAreRateLimited(t *testing.T) {
 // exclusive. A time filter is a range of event IDs, which contain the time of the event, so it also
 // works after the clock was moved.
 func TestEventsAreFilteredByKindAndTime(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for range 3 {

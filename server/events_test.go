@@ -61,12 +61,12 @@ func wantEvents(t *testing.T, s *servertest.Server, c *servertest.Client, want .
 func TestEventsRecordLifeOfAccount(t *testing.T) {
 	t.Attr("control", "16")
 	t.Attr("control", "90")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email, moved := address(name), address("moved"+name)
 		verify(s, register(t, s, 1, object{"email": email, "password": password, "username": name}), password).Want(t, http.StatusOK, "")
-		failed := signIn(s, shouted(email), "a wrong password").Want(t, http.StatusUnauthorized, "")
-		signIn(s, shouted(email), "another wrong password").Want(t, http.StatusUnauthorized, "")
+		failed := signIn(s, otherSpelling(email), "a wrong password").Want(t, http.StatusUnauthorized, "")
+		signIn(s, otherSpelling(email), "another wrong password").Want(t, http.StatusUnauthorized, "")
 		flush(t, s) // looks up the user by name
 		u := servertest.User{User: stored(t, s, email), Password: password}
 		c, other, third := s.Login(u, accounts.Hybrid), s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Cookies)
@@ -127,7 +127,7 @@ func TestEventsRecordLifeOfAccount(t *testing.T) {
 
 // A token of a session that has already ended causes no second event.
 func TestTokenOfEndedSessionCausesNoSecondEvent(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		old, c := s.Login(u, accounts.BodyTokens), s.Login(u, accounts.Hybrid)
 		c.Do(http.MethodDelete, "/accounts/sessions?keep_current=true", nil).Want(t, http.StatusNoContent, "")
@@ -141,7 +141,7 @@ func TestTokenOfEndedSessionCausesNoSecondEvent(t *testing.T) {
 
 // The longest possible address fits into an event.
 func TestLongestAddressFitsIntoEvent(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		label := strings.Repeat("b", 60)
@@ -171,7 +171,7 @@ func TestRejectedEventDoesNotPreventOthers(t *testing.T) {
 // After a client exceeds its own rate limit, its requests cause no events for the accounts they
 // name.
 func TestRateLimitedClientCausesNoEvents(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for range 3 {
@@ -185,7 +185,7 @@ func TestRateLimitedClientCausesNoEvents(t *testing.T) {
 // Concurrent changes of the username record an event each, and each event contains the username
 // that it replaced.
 func TestConcurrentRenamesRecordOneEventEach(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		const n = 8
@@ -213,7 +213,7 @@ func TestConcurrentRenamesRecordOneEventEach(t *testing.T) {
 
 // If addresses need not be verified before login, registration and verification are two events.
 func TestOptionalVerificationRecordsTwoEvents(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)
@@ -266,7 +266,7 @@ func TestEventPagesHaveNoGapsOrDuplicates(t *testing.T) {
 // A rejected attempt is recorded once a minute for each name, kind and client, however often it
 // occurs, and only if the name belongs to a user.
 func TestRejectedAttemptsAreRecordedOncePerMinute(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, nobody := s.NewUser(), newName()
 		c := s.Login(u, accounts.Hybrid)
 		before := len(eventsOf(t, s, c))
@@ -318,7 +318,7 @@ func TestQueueOfRejectedAttemptsIsBounded(t *testing.T) {
 
 // A write and its event are one transaction: if one fails, the other is rolled back.
 func TestEventAndWriteAreOneTransaction(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
 		pending := register(t, s, 1, object{"email": email, "password": password})

@@ -16,14 +16,14 @@ func TestTokenOfMissingSessionIsRejectedAsRevoked(t *testing.T) {
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
 		c := s.Login(u, transport)
 		if transport != accounts.ServerHeld {
-			aged(c).RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired")
+			withExpiredTokens(c).RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired")
 		}
 		s.Database.Exec(t, "DELETE FROM sessions WHERE id = ?", sessionID(t, c))
 		for range 2 {
 			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
-			aged(c).RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
+			withExpiredTokens(c).RefreshTokens().Want(t, http.StatusUnauthorized, "session_revoked")
 		}
-		aged(c).Logout().Want(t, http.StatusNoContent, "")
+		withExpiredTokens(c).Logout().Want(t, http.StatusNoContent, "")
 	})
 }
 
@@ -36,8 +36,8 @@ func TestLogoutAcceptsOnlyTokensOfItsTransport(t *testing.T) {
 		for age, change := range map[string]func(c, old *servertest.Client) *servertest.Client{
 			"fresh":                  func(c, _ *servertest.Client) *servertest.Client { return c.Copy() },
 			"superseded":             func(_, old *servertest.Client) *servertest.Client { return old.Copy() },
-			"expired":                func(c, _ *servertest.Client) *servertest.Client { return aged(c) },
-			"superseded and expired": func(_, old *servertest.Client) *servertest.Client { return aged(old) },
+			"expired":                func(c, _ *servertest.Client) *servertest.Client { return withExpiredTokens(c) },
+			"superseded and expired": func(_, old *servertest.Client) *servertest.Client { return withExpiredTokens(old) },
 		} {
 			for _, kind := range []string{"refresh", "access cookie", "access token as a cookie"} {
 				c := s.Login(u, transport)

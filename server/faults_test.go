@@ -132,7 +132,7 @@ func TestEveryOperationIsUnavailableWithoutDatabase(t *testing.T) {
 			}
 		}
 		body.RefreshTokens().Want(t, http.StatusServiceUnavailable, "service_unavailable")
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		// The failed requests used up nothing: the same credentials work once the database is back.
 		back := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_PUBLIC_URL=" + s.Config.PublicURL}})
 		c.At(back).RefreshTokens().Want(t, http.StatusOK, "")
@@ -181,7 +181,7 @@ func TestEveryOperationRespondsInTimeIfDatabaseHangs(t *testing.T) {
 			})
 		}
 		all.Wait()
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		if err := proxy.Back(); err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestDatabaseErrorDetailsAreNotRevealed(t *testing.T) {
 			for _, op := range servertest.Operations() {
 				c := s.Login(ada, accounts.BodyTokens)
 				e := exampleOf(t, op)
-				if anonymousAllowed(op) {
+				if acceptsTokenInBody(op) {
 					e.body = c.RefreshBody()
 					s.Database.Age(t, rotation)
 				}
@@ -251,7 +251,7 @@ func TestRateLimitedOperationsSendRetryAfter(t *testing.T) {
 			}
 			if op.Operation.Responses.Status(http.StatusTooManyRequests) != nil {
 				limited++
-				t.Run(op.ID, func(t *testing.T) { overBudget(t, engine, op) })
+				t.Run(op.ID, func(t *testing.T) { exceedLimit(t, engine, op) })
 			}
 		}
 		if limited < 8 {
@@ -260,9 +260,9 @@ func TestRateLimitedOperationsSendRetryAfter(t *testing.T) {
 	})
 }
 
-// overBudget sends requests, with a wrong password if the operation verifies one, until the rate
+// exceedLimit sends requests, with a wrong password if the operation verifies one, until the rate
 // limit is exceeded.
-func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation) {
+func exceedLimit(t *testing.T, engine servertest.Engine, op servertest.Operation) {
 	s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{
 		"ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=2/15m", "ACCOUNTS_LOGIN_FAILURES_PER_CLIENT=2/15m", "ACCOUNTS_REGISTRATIONS_PER_CLIENT=2/15m", "ACCOUNTS_CONFIRMATIONS_PER_CLIENT=2/15m",
 		"ACCOUNTS_RARE_ACTIONS_PER_USER=2/15m", "ACCOUNTS_MAILS_PER_RECIPIENT=2/15m", "ACCOUNTS_MAILS_PER_STAFF=2/15m",
@@ -300,15 +300,15 @@ func overBudget(t *testing.T, engine servertest.Engine, op servertest.Operation)
 			t.Fatal("got 429 before the limit was exceeded")
 		}
 	}
-	judged(t, s)
+	settleGuesses(t, s)
 	r := ask("ada-3")
 	if wait := wantLimited(t, r); wait > 15*time.Minute || wait < 14*time.Minute {
 		t.Errorf("Retry-After is %v, want about 15 minutes", wait)
 	}
 }
 
-// busy keeps a hasher with one slot and a queue of one full until free is called.
-func busy(t *testing.T, hasher *credentials.Hasher) (free func()) {
+// occupy keeps a hasher with one slot and a queue of one full until free is called.
+func occupy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 	t.Helper()
 	const costly = "$argon2id$v=19$m=65536,t=16,p=1$c2FsdHNhbHRzYWx0c2FsdA$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
 	ctx, stop := context.WithCancel(context.Background())
@@ -344,7 +344,7 @@ func TestRequestsBeyondHashingCapacityAreRejected(t *testing.T) {
 		reset := requestReset(t, s, bob.Email, 1)
 		c := s.Login(ada, accounts.Hybrid)
 		settle(t, s)
-		free := busy(t, hasher)
+		free := occupy(t, hasher)
 		turnedAway := 0
 		for _, op := range servertest.Operations() {
 			e := exampleOf(t, op)
@@ -395,7 +395,7 @@ func hashes(op servertest.Operation) bool {
 
 func TestReadinessFailsDuringShutdown(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_SHUTDOWN_DELAY=300ms"}})
-	other, stop, ended := served(t, s)
+	other, stop, ended := serve(t, s)
 	c := other.Anonymous()
 	c.Do(http.MethodGet, "/readyz", nil).Want(t, http.StatusOK, "")
 	stop()
@@ -409,8 +409,8 @@ func TestReadinessFailsDuringShutdown(t *testing.T) {
 	}
 }
 
-// served runs the same server with its production limits. stop has the effect of SIGTERM.
-func served(t *testing.T, s *servertest.Server) (front *servertest.Server, stop context.CancelFunc, ended <-chan error) {
+// serve runs the same server with its production limits. stop has the effect of SIGTERM.
+func serve(t *testing.T, s *servertest.Server) (front *servertest.Server, stop context.CancelFunc, ended <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -54,8 +54,8 @@ func faultError(path []string, fault problem.FieldFault) api.FieldError {
 	return f
 }
 
-// withBound adds to f the bound that the value violates, which is the value of a keyword in its
-// schema.
+// withBound adds to f the bound that the submitted value violates. The bound is the value of the
+// keyword in the schema.
 func withBound(f api.FieldError, schema *openapi3.Schema, keyword string) api.FieldError {
 	if f.Code == api.FieldErrorCodeRequired { // an empty text is reported as missing, without a minimum length
 		return f

@@ -16,7 +16,8 @@ type operationFinder struct {
 	problems *problemWriter
 }
 
-// findOperation finds the operation of the route, and sets the headers of a deprecated one.
+// findOperation finds the operation of the route. If the operation is deprecated, it sets the
+// headers that say so.
 func (f operationFinder) findOperation(c *gin.Context) {
 	if !isCanonical(c.FullPath(), c.Request.URL.EscapedPath()) {
 		f.problems.send(c, problemOf(problem.ResourceNotFound))

@@ -128,14 +128,14 @@ func unsafeMethod(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
-// takes reports whether an operation lists a security scheme.
-func takes(op servertest.Operation, scheme string) bool {
+// listsScheme reports whether an operation lists a security scheme.
+func listsScheme(op servertest.Operation, scheme string) bool {
 	return slices.ContainsFunc(op.Security, func(r openapi3.SecurityRequirement) bool { _, ok := r[scheme]; return ok })
 }
 
-// anonymousAllowed reports whether the credential may be a token in the body. Such an operation
+// acceptsTokenInBody reports whether the credential may be a token in the body. Such an operation
 // lists {} and has a body.
-func anonymousAllowed(op servertest.Operation) bool {
+func acceptsTokenInBody(op servertest.Operation) bool {
 	return op.Operation.RequestBody != nil && listsNone(op)
 }
 
@@ -214,8 +214,8 @@ func refreshOf(c *servertest.Client) string {
 	return c.CookieValue("refreshtoken")
 }
 
-// unchanged fails the test if a row differs from the dump.
-func unchanged(t *testing.T, s *servertest.Server, before string) {
+// wantUnchanged fails the test if a row differs from the dump.
+func wantUnchanged(t *testing.T, s *servertest.Server, before string) {
 	t.Helper()
 	if after := s.Database.Dump(t); after != before {
 		t.Errorf("rows were changed:\n%s", difference(before, after))
@@ -292,8 +292,8 @@ const otherPassword = "an entirely different one"
 
 type object = map[string]any
 
-// life runs a scenario on each engine, on a server with default settings except those given.
-func life(t *testing.T, f func(t *testing.T, s *servertest.Server), settings ...string) {
+// eachEngine runs a scenario on each engine, on a server with default settings except those given.
+func eachEngine(t *testing.T, f func(t *testing.T, s *servertest.Server), settings ...string) {
 	t.Helper()
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		f(t, servertest.Start(t, servertest.Options{Engine: engine, Settings: settings}))
@@ -305,9 +305,9 @@ func newName() string { return "u" + strings.ReplaceAll(uuid.NewString(), "-", "
 
 func address(name string) string { return name + "@example.com" }
 
-// shouted returns another spelling of the same address. A test can tell mails to it from mails to
-// the original spelling.
-func shouted(email string) string {
+// otherSpelling returns another spelling of the same address. A test can tell mails to it from
+// mails to the original spelling.
+func otherSpelling(email string) string {
 	local, domain, _ := strings.Cut(email, "@")
 	return strings.ToUpper(local) + "@" + domain
 }
@@ -406,17 +406,17 @@ func wantAccepted(t *testing.T, r *servertest.Response) {
 	}
 }
 
-// nothing checks that a response has no body and no cookies.
-func nothing(t *testing.T, r *servertest.Response) {
+// wantEmpty checks that a response has no body and no cookies.
+func wantEmpty(t *testing.T, r *servertest.Response) {
 	t.Helper()
 	if len(r.Raw) != 0 || len(r.Cookies()) != 0 {
 		t.Errorf("got %s and the cookies %v, want neither", r.Raw, r.Cookies())
 	}
 }
 
-// alike returns the status, the headers and the body of a response, without the parts that differ
-// between equal requests.
-func alike(r *servertest.Response) string {
+// comparableResponse returns the status, the headers and the body of a response, without the parts
+// that differ between equal requests.
+func comparableResponse(r *servertest.Response) string {
 	h := r.Header.Clone()
 	h.Del("Date")
 	h.Del("X-Request-Id")

@@ -116,7 +116,7 @@ func TestLegacyCookieRequiresCSRFHeader(t *testing.T) {
 			byOldCookie(s, raw, servertest.Header("Origin", "https://evil.example")).Want(t, http.StatusForbidden, "csrf_failed")
 			byOldCookie(s, raw, servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "csrf_failed")
 			byOldCookie(s, raw+"x", servertest.Header("X-CSRFToken", "")).Want(t, http.StatusUnauthorized, "refresh_invalid")
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 			byOldCookie(s, raw, servertest.Header("Origin", s.Config.PublicURL)).Want(t, http.StatusOK, "")
 		})
 	}

@@ -84,7 +84,7 @@ func TestLostExchangeIsRepeatableWithSameAttempt(t *testing.T) {
 				t.Errorf("%s: %d %s", name, r.Status, r.Code())
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 
 		for name, end := range map[string]func(r *servertest.Response){
 			"a refresh": func(r *servertest.Response) {
@@ -134,7 +134,7 @@ func TestLegacyTokenIsNotUsedUpByDatabaseError(t *testing.T) {
 			if r.Status < 500 || len(r.Cookies()) > 0 {
 				t.Errorf("without %s: got status %d, want a server error without cookies", table, r.Status)
 			}
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 		}
 		if err := s.Store.Close(); err != nil {
 			t.Fatal(err)

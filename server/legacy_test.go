@@ -155,7 +155,7 @@ func TestLegacyTokenIsExchangedForSession(t *testing.T) {
 				}
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		if dump := before + s.Log.String(); strings.Contains(dump, raw) || strings.Contains(dump, raw[strings.LastIndex(raw, "."):]) || strings.Contains(dump, djangoSecret) || strings.Contains(dump, byHandSecret) {
 			t.Error("the database or the log contains the token or its secret")
 		}
@@ -256,7 +256,7 @@ func TestInvalidLegacyTokensAreRejected(t *testing.T) {
 					}
 				}
 			}
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 		}
 		// The end of a single session does not revoke legacy tokens, just as in the old service.
 		u := newImported(t, s)
@@ -324,7 +324,7 @@ func TestLegacyTokensAreRejectedAfterConfiguredDate(t *testing.T) {
 				}
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		if engine == servertest.SQLite {
 			byBody(s, r.Text("refresh_token")).Want(t, http.StatusOK, "")
 		}
@@ -349,7 +349,7 @@ func TestLegacyTokensAreUnknownWithoutSettings(t *testing.T) {
 			if r := byOldCookie(s, simpleToken(u), servertest.Header("X-CSRFToken", "")); r.Status != http.StatusUnauthorized {
 				t.Errorf("%s: without the CSRF header: got %d %s, want 401", name, r.Status, r.Code())
 			}
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 		}
 	}
 }
@@ -365,26 +365,26 @@ func TestOnlyRefreshAcceptsLegacyTokens(t *testing.T) {
 	others, carried := 0, 0
 	for _, w := range ways {
 		if w.op.ID == "getSession" { // always responds with 200
-			if r := w.show(t, s, raw).Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
+			if r := w.present(t, s, raw).Want(t, http.StatusOK, ""); r.JSON["session"] != nil {
 				t.Errorf("%s: %s", w, r.Raw)
 			}
 			continue
 		}
 		if w.op.ID != "refreshToken" {
-			w.refused(t, "a refresh token of the old service", w.invalid(), w.show(t, s, raw))
+			w.wantRejected(t, "a refresh token of the old service", w.invalid(), w.present(t, s, raw))
 			others++
 			continue
 		}
 		if w.place == atAccess {
-			w.refused(t, "a refresh token of the old service", w.invalid(), w.show(t, s, raw))
+			w.wantRejected(t, "a refresh token of the old service", w.invalid(), w.present(t, s, raw))
 		}
 		for _, c := range tokentest.Hostile(w.use(), servertest.SecretKey, accessOf(w.session), refreshOf(w.session), time.Now()) {
 			want := w.invalid()
 			if c.Expired {
 				want = w.expired()
 			}
-			if r := w.show(t, s, c.Raw); r != nil && r.Status != http.StatusRequestEntityTooLarge {
-				w.refused(t, c.Name, want, r)
+			if r := w.present(t, s, c.Raw); r != nil && r.Status != http.StatusRequestEntityTooLarge {
+				w.wantRejected(t, c.Name, want, r)
 				carried++
 			}
 		}
@@ -392,7 +392,7 @@ func TestOnlyRefreshAcceptsLegacyTokens(t *testing.T) {
 	if others < 10 || carried < 1000 {
 		t.Errorf("only %d other operations and %d tokens were tested", others, carried)
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	byBody(s, raw).Want(t, http.StatusOK, "")
 }
 

@@ -77,7 +77,7 @@ func TestLoginFloodOfOneNetworkDoesNotBlockOthers(t *testing.T) {
 // password. Other clients are not affected.
 func TestCorrectPasswordsCountAgainstLimitOfClient(t *testing.T) {
 	t.Attr("control", "186")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		again := func() *servertest.Response {
@@ -97,7 +97,7 @@ func TestCorrectPasswordsCountAgainstLimitOfClient(t *testing.T) {
 // lifts the limit for login.
 func TestSessionsAndEventsPerHourOfUserAreLimited(t *testing.T) {
 	t.Attr("control", "186")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		c.Do(http.MethodPost, "/accounts/reauthenticate", object{"password": u.Password}).Want(t, http.StatusOK, "")
@@ -158,7 +158,7 @@ func TestDatabaseErrorsCountAgainstNoLimit(t *testing.T) {
 // can still log in from the network of the reset, and each 429 counts against the attacking client.
 func TestOwnerLogsInFromKnownNetworkDespiteAttack(t *testing.T) {
 	t.Attr("control", "188")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		const owner, attacker = "198.51.100.1", "192.0.2.1"
 		u := s.NewUser()
 		attack := func() (last *servertest.Response) {
@@ -175,7 +175,7 @@ func TestOwnerLogsInFromKnownNetworkDespiteAttack(t *testing.T) {
 			post(s, "/accounts/password/reset/confirm", object{"token": token, "new_password": fmt.Sprint(otherPassword, n)}, from(owner)).Want(t, http.StatusNoContent, "")
 			s.Mails.Wait(t, u.Email, 2*n+2)
 			wantLimited(t, attack())
-			for _, name := range []string{u.Username, u.Email, shouted(u.Email)} {
+			for _, name := range []string{u.Username, u.Email, otherSpelling(u.Email)} {
 				loginFrom(s, owner, name, fmt.Sprint(otherPassword, n)).Want(t, http.StatusOK, "")
 			}
 		}
@@ -187,7 +187,7 @@ func TestOwnerLogsInFromKnownNetworkDespiteAttack(t *testing.T) {
 // registration.
 func TestOwnerLogsInAfterResetTakesAccountFromSquatter(t *testing.T) {
 	t.Attr("control", "188")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		const owner, squatter = "198.51.100.1", "192.0.2.1"
 		email := address(newName())
 		register(t, s, 1, object{"email": email, "password": password})
@@ -205,12 +205,12 @@ func TestOwnerLogsInAfterResetTakesAccountFromSquatter(t *testing.T) {
 // Each 429 counts against the client, so the client is soon rejected regardless of the name.
 func TestRejectedLoginsCountAgainstClient(t *testing.T) {
 	t.Attr("control", "188")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		for range 20 { // five are verified, fifteen are rejected
 			loginFrom(s, "192.0.2.1", u.Username, "a wrong one")
 		}
-		judged(t, s)
+		settleGuesses(t, s)
 		confirmReset(s, requestReset(t, s, u.Email, 1), otherPassword).Want(t, http.StatusNoContent, "")
 		for range 10 {
 			wantLimited(t, loginFrom(s, "192.0.2.1", u.Username, "a wrong one"))
@@ -223,7 +223,7 @@ func TestRejectedLoginsCountAgainstClient(t *testing.T) {
 // after 30 days.
 func TestKnownNetworkHasItsOwnLimitAndExpires(t *testing.T) {
 	t.Attr("control", "188")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		tries := func(ip string) int {
 			for n := range 20 {
@@ -262,7 +262,7 @@ func TestKnownNetworkHasItsOwnLimitAndExpires(t *testing.T) {
 // is not known for its next owner.
 func TestKnownNetworkIsNotInheritedByNextOwnerOfName(t *testing.T) {
 	t.Attr("control", "188")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		const home = "198.51.100.1"
 		guesses := func(name string) int {
 			defer s.Database.Exec(t, "DELETE FROM rate_limits WHERE kind <> 'known_network'")
@@ -366,7 +366,7 @@ func TestIPv6ClientIsCountedByBothOfItsNetworks(t *testing.T) {
 // list.
 func TestPasswordChangesAreRateLimited(t *testing.T) {
 	t.Attr("control", "190")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c, word := s.Login(u, accounts.BodyTokens), u.Password
 		for i := range 3 {
@@ -419,7 +419,7 @@ func TestInvitationsAreRateLimitedPerAddressAndStaffMember(t *testing.T) {
 // user could probe for the usernames of others.
 func TestAttemptsAtTakenUsernamesAreRateLimited(t *testing.T) {
 	t.Attr("control", "194")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, other := s.NewUser(), s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for range 3 {

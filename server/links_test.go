@@ -17,7 +17,7 @@ import (
 
 func TestExpiredLinksAreRejected(t *testing.T) {
 	t.Attr("control", "54")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		u := s.NewUser()
@@ -30,7 +30,7 @@ func TestExpiredLinksAreRejected(t *testing.T) {
 		verify(s, token, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		confirmReset(s, reset, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		confirmEmail(s, change, u.Password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
 		wantMails(t, s, email, mail.Verify)
 	})
@@ -71,7 +71,7 @@ func TestLinksAreValidForConfiguredLifetimes(t *testing.T) {
 // Mail scanners open every link and load its page. This must change nothing.
 func TestLoadingPageOfLinkChangesNothing(t *testing.T) {
 	t.Attr("control", "61")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		u := s.NewUser()
 		tokens := map[string]string{
@@ -97,7 +97,7 @@ func TestLoadingPageOfLinkChangesNothing(t *testing.T) {
 			body["token"] = tokens["/accounts/email/verify"]
 			post(s, "/accounts/email/verify", body).Want(t, http.StatusUnprocessableEntity, "validation_failed")
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		verify(s, tokens["/accounts/email/verify"], password).Want(t, http.StatusOK, "")
 		confirmReset(s, tokens["/accounts/password/reset/confirm"], otherPassword).Want(t, http.StatusNoContent, "")
 	})
@@ -120,7 +120,7 @@ func open(method, url string) (int, error) {
 // tokens.
 func TestLinkTokensAreRandomAndStoredAsHashes(t *testing.T) {
 	t.Attr("control", "54")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		var tokens []string
 		for range 10 {
 			u := s.NewUser()
@@ -156,7 +156,7 @@ func TestLinkTokensAreRandomAndStoredAsHashes(t *testing.T) {
 // A token is accepted for its own purpose only, and altered tokens are rejected.
 func TestLinkTokenIsAcceptedForItsPurposeOnly(t *testing.T) {
 	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.BodyTokens)
 		tokens := map[string]string{
@@ -191,7 +191,7 @@ func TestLinkTokenIsAcceptedForItsPurposeOnly(t *testing.T) {
 				}
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		for _, purpose := range []string{"reset", "verify"} { // the reset invalidates the link of the change
 			if r := confirm[purpose](tokens[purpose]); r.Status >= 300 {
 				t.Errorf("%s: %d %s", purpose, r.Status, r.Code())
@@ -203,7 +203,7 @@ func TestLinkTokenIsAcceptedForItsPurposeOnly(t *testing.T) {
 // A link works only for the user it was sent to, regardless of other data in the request.
 func TestLinkWorksForItsUserOnly(t *testing.T) {
 	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		victim, thief := s.NewUser(), s.NewUser()
 		own := requestReset(t, s, thief.Email, 1)
 		settle(t, s)
@@ -212,7 +212,7 @@ func TestLinkWorksForItsUserOnly(t *testing.T) {
 			r := post(s, "/accounts/password/reset/confirm", object{"token": own, "new_password": otherPassword, member: value})
 			wantField(t, r, "/"+member, "field_unknown")
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		next := address(newName())
 		change := requestEmailChange(t, s, s.Login(thief, accounts.BodyTokens), next, 1)
 		s.Login(victim, accounts.Hybrid).Do(http.MethodPost, "/accounts/email/change/confirm", object{"token": change, "password": thief.Password}).Want(t, http.StatusNoContent, "")
@@ -230,7 +230,7 @@ func TestLinkWorksForItsUserOnly(t *testing.T) {
 // Guesses at links are limited to ten per minute, counted over all operations that take a link.
 func TestGuessesAtLinksAreRateLimited(t *testing.T) {
 	t.Attr("control", "56")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		own := requestReset(t, s, u.Email, 1)
 		judged := 0

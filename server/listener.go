@@ -28,9 +28,9 @@ type limitedListener struct {
 	log *slog.Logger
 	now func() time.Time
 
-	mu       sync.Mutex
-	open     map[string]int // by network
-	lastLine time.Time      // when a rejected connection was last logged
+	mu         sync.Mutex
+	open       map[string]int // by network
+	lastLogged time.Time      // when a rejected connection was last logged
 }
 
 func newLimitedListener(listener net.Listener, addresses *clientAddresses, log *slog.Logger, now func() time.Time) *limitedListener {
@@ -72,8 +72,8 @@ func (l *limitedListener) acquire(network string) bool {
 func (l *limitedListener) logRejected(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := l.now(); now.Sub(l.lastLine) >= time.Minute {
-		l.lastLine = now
+	if now := l.now(); now.Sub(l.lastLogged) >= time.Minute {
+		l.lastLogged = now
 		l.log.Warn("a client has too many open connections; if it is a proxy, add it to ACCOUNTS_TRUSTED_PROXIES", "ip", addr.String(), "most", l.limit)
 	}
 }

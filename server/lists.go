@@ -19,8 +19,8 @@ import (
 // defaultLimit is the default of the parameter limit in the contract.
 const defaultLimit = 50
 
-// cursor is a position in a list of users, as clients receive it. It contains the order of the list
-// and is invalid for any other order.
+// cursor is a position in a list of users, in the form that clients receive. It contains the order
+// of the list and is rejected for a list in another order.
 type cursor struct {
 	Sort       string    `json:"s"`
 	Descending bool      `json:"d"`
@@ -29,7 +29,8 @@ type cursor struct {
 	Time       time.Time `json:"w,omitzero"`
 }
 
-// encodeUserCursor returns the cursor of a position in a list of users, or null after the last page.
+// encodeUserCursor returns the cursor of a position in a list of users, or null after the last
+// page.
 func encodeUserCursor(next *accounts.UserPlace, f accounts.UserFilter) nullable.Nullable[string] {
 	if next == nil {
 		return nullable.NewNullNullable[string]()
@@ -41,8 +42,8 @@ func encodeUserCursor(next *accounts.UserPlace, f accounts.UserFilter) nullable.
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// decodeUserCursor parses a cursor of a list of users. The client controls its content, which is only used in comparisons: a
-// forged cursor starts the page at another position of the same list.
+// decodeUserCursor parses a cursor of a list of users. The client controls the content, which is
+// used only in comparisons: a forged cursor starts the page at another position of the same list.
 func decodeUserCursor(text string, f accounts.UserFilter) (accounts.UserPlace, error) {
 	var c cursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -55,8 +56,8 @@ func decodeUserCursor(text string, f accounts.UserFilter) (accounts.UserPlace, e
 	return accounts.UserPlace{ID: c.ID, Text: c.Text, Time: c.Time}, nil
 }
 
-// encodeIDCursor returns the cursor of a position in a list that is ordered by id, or null for the zero
-// id.
+// encodeIDCursor returns the cursor of a position in a list that is ordered by id, or null for the
+// zero id.
 func encodeIDCursor(id uuid.UUID) nullable.Nullable[string] {
 	if id == uuid.Nil {
 		return nullable.NewNullNullable[string]()
@@ -83,15 +84,16 @@ func cursorError() error {
 	return problemOf(problem.RequestMalformed, f)
 }
 
-// isDatabaseTime reports whether MySQL can store the year of t. For other years it would return an
-// error.
+// isDatabaseTime reports whether MySQL can store the year of t. A query with any other year
+// would fail.
 func isDatabaseTime(t time.Time) bool {
 	year := t.UTC().Year()
 	return year >= 1 && year <= 9999
 }
 
-// pageOfSessions returns the page after the cursor of a list of sessions, which is ordered from new
-// to old. The cursor stays valid if its session has ended since, because ids grow with time.
+// pageOfSessions returns the part of a list of sessions that follows the cursor. The list is
+// ordered from new to old. A cursor is the id of a session. It stays valid if this session has
+// ended since, because ids grow with time and need only be compared.
 func pageOfSessions(list []models.Session, current uuid.UUID, cursor *api.Cursor, limit *api.Limit) (api.SessionList, error) {
 	after, err := decodeIDCursor(cursor)
 	if err != nil {

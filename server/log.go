@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// NewLog returns a logger that writes one line of JSON per record, so that no value can forge a
-// second record. Times are in UTC, so that the lines of machines in different time zones can be
-// sorted. A record above the level info flushes w if w is a [LogBuffer].
+// NewLog returns a logger that writes one line of JSON per record. JSON escapes line breaks, so no
+// value can forge a second record. Times are in UTC, so that the lines of machines in different
+// time zones can be sorted. A record above the level info flushes w if w is a [LogBuffer].
 func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	buffer, _ := w.(*LogBuffer)
 	return slog.New(logHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), buffer})

@@ -69,7 +69,7 @@ func TestClientInputCannotForgeLogLines(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Settings: []string{trusted}})
 	u := s.NewUser()
 	c := s.Login(u, accounts.Hybrid)
-	front, _, _ := served(t, s)
+	front, _, _ := serve(t, s)
 	s.Log.Take()
 	encoded := url.PathEscape(forgery)
 	sent := 0

@@ -77,7 +77,7 @@ func TestCredentialsAreAcceptedInJSONBodyOnly(t *testing.T) {
 		} {
 			ask(http.StatusUnsupportedMediaType, "media_type_unsupported", e.method, "", body, servertest.Header("Content-Type", kind))
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 	})
 	if !slices.Contains(tried, "login") || !slices.Contains(tried, "register") || !slices.Contains(tried, "changePassword") || len(tried) < 8 {
 		t.Errorf("the tested operations are %q", tried)
@@ -88,7 +88,7 @@ func TestCredentialsAreAcceptedInJSONBodyOnly(t *testing.T) {
 // under the same rules, as all users.
 func TestAllRolesLogInThroughSameOperation(t *testing.T) {
 	t.Attr("control", "17")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM users"); n != 0 {
 			t.Errorf("a new database has %d users, want 0", n)
 		}
@@ -99,7 +99,7 @@ func TestAllRolesLogInThroughSameOperation(t *testing.T) {
 		}
 		u := s.NewUser()
 		s.Database.Exec(t, "UPDATE users SET is_staff = ?, is_superuser = ? WHERE id = ?", true, true, u.ID)
-		if got, want := alike(signIn(s, u.Username, otherPassword)), alike(signIn(s, newName(), otherPassword)); got != want {
+		if got, want := comparableResponse(signIn(s, u.Username, otherPassword)), comparableResponse(signIn(s, newName(), otherPassword)); got != want {
 			t.Errorf("a wrong password of an administrator gets another response: %s", got)
 		}
 		c := s.Login(u, accounts.Hybrid)
@@ -168,7 +168,7 @@ var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 // password get identical responses, including the headers, each time.
 func TestLoginAnswersAlikeForUnknownUsers(t *testing.T) {
 	t.Attr("control", "12")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unverified, deleted := s.NewUser(), s.NewUser(), s.NewUser(), s.NewUser()
 		setActive(t, s, inactive, false)
 		s.Database.Exec(t, "UPDATE users SET email_verified_at = NULL WHERE id = ?", unverified.ID)
@@ -186,7 +186,7 @@ func TestLoginAnswersAlikeForUnknownUsers(t *testing.T) {
 			{active.Username, active.Password + "\x00"}, {active.Username, strings.Repeat("é", 1024)},
 		}, 20) {
 			r := signIn(s, c[0], c[1]).Want(t, http.StatusUnauthorized, "credentials_invalid")
-			got := alike(r)
+			got := comparableResponse(r)
 			if first == "" {
 				first = got
 			}

@@ -154,7 +154,7 @@ func TestClientCannotChooseTargetOfLink(t *testing.T) {
 // because a user could otherwise flood the mailbox of another person.
 func TestNoticesAreNotSentToUnverifiedAddress(t *testing.T) {
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		c := s.Login(servertest.User{User: stored(t, s, email), Password: password}, accounts.Hybrid)

@@ -31,11 +31,11 @@ func TestMailsToAnAddressAreRateLimited(t *testing.T) {
 		},
 	} {
 		for range 6 {
-			first := alike(request(email).Want(t, http.StatusAccepted, ""))
-			if at := alike(request(known).Want(t, http.StatusAccepted, "")); at != first {
+			first := comparableResponse(request(email).Want(t, http.StatusAccepted, ""))
+			if at := comparableResponse(request(known).Want(t, http.StatusAccepted, "")); at != first {
 				t.Errorf("request %d: got another response than the first:\n%s\n%s", i, first, at)
 			}
-			if again := alike(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // within the same minute
+			if again := comparableResponse(request(strings.ToUpper(email)).Want(t, http.StatusAccepted, "")); again != first { // within the same minute
 				t.Errorf("request %d: got another response than the first:\n%s\n%s", i, first, again)
 			}
 			s.Clock.Advance(time.Minute)
@@ -90,7 +90,7 @@ func TestMailLimitHoldsForConcurrentRequests(t *testing.T) {
 func TestFailedMailDoesNotCountAgainstLimit(t *testing.T) {
 	t.Attr("control", "8")
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for what, try := range map[string]struct {
@@ -118,7 +118,7 @@ func TestFailedMailDoesNotCountAgainstLimit(t *testing.T) {
 // the old one.
 func TestChangesOfAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		for range 5 {
@@ -137,7 +137,7 @@ func TestChangesOfAddressAreRateLimited(t *testing.T) {
 // pending, in the log and in the export, and counts against the limit.
 func TestMailsToChangedAddressAreRateLimited(t *testing.T) {
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		c := s.Login(u, accounts.Hybrid)
 		for range 4 {
@@ -162,7 +162,7 @@ func TestMailsToChangedAddressAreRateLimited(t *testing.T) {
 // link works. The link of an earlier change to another address stops working with the new request.
 func TestRepeatedChangeOfAddressSendsOneMail(t *testing.T) {
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, next, other := s.NewUser(), address(newName()), address(newName())
 		c := s.Login(u, accounts.Hybrid)
 		changeEmail(c, other).Want(t, http.StatusAccepted, "")

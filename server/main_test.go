@@ -15,13 +15,13 @@ import (
 // TestMain fails if a goroutine outlives the tests. There are no exceptions.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	goleak.VerifyTestMain(covered{m})
+	goleak.VerifyTestMain(coverageMain{m})
 }
 
-// covered runs the tests and checks that they cover the contract.
-type covered struct{ *testing.M }
+// coverageMain runs the tests and checks that they cover the contract.
+type coverageMain struct{ *testing.M }
 
-func (c covered) Run() int {
+func (c coverageMain) Run() int {
 	return servertest.Main(c.M, func() bool {
 		part := partOfThePackage()
 		if part != "" {

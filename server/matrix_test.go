@@ -72,7 +72,7 @@ func TestEveryOperationMatchesSecurityMatrix(t *testing.T) {
 				w.renew()
 				accepted, refused := 0, 0
 				for _, sc := range scenarios {
-					if len(sc.body) > 0 && !anonymousAllowed(op) {
+					if len(sc.body) > 0 && !acceptsTokenInBody(op) {
 						continue
 					}
 					if w.try(t, op, sc) == "" {
@@ -123,8 +123,8 @@ type scenario struct {
 	foreign                       bool // sent by a page of a foreign origin
 }
 
-// shown returns the names of the credentials at a place.
-func (sc scenario) shown(p place) []string {
+// credentialsAt returns the names of the credentials at a place.
+func (sc scenario) credentialsAt(p place) []string {
 	return map[place][]string{atBearer: sc.bearer, atAccess: sc.access, atRefresh: sc.refresh, atBody: sc.body}[p]
 }
 
@@ -150,14 +150,14 @@ func (w *world) code(op servertest.Operation, sc scenario) string {
 		return "csrf_failed"
 	case len(op.Security) == 0:
 		return ""
-	case anonymousAllowed(op) && len(sc.body) > 0:
+	case acceptsTokenInBody(op) && len(sc.body) > 0:
 		return w.judge(op, sc, atBody, false)
-	case takes(op, "bearerAuth") && len(sc.bearer) > 0:
+	case listsScheme(op, "bearerAuth") && len(sc.bearer) > 0:
 		return w.judge(op, sc, atBearer, false)
 	}
 	for _, alternative := range op.Security { // in the order of the contract
 		for _, p := range []place{atAccess, atRefresh} {
-			if _, listed := alternative[string(p)]; listed && len(sc.shown(p)) > 0 {
+			if _, listed := alternative[string(p)]; listed && len(sc.credentialsAt(p)) > 0 {
 				_, csrf := alternative["csrfToken"]
 				return w.judge(op, sc, p, csrf)
 			}
@@ -169,15 +169,15 @@ func (w *world) code(op servertest.Operation, sc scenario) string {
 // judge returns the verdict on the one credential that counts.
 func (w *world) judge(op servertest.Operation, sc scenario, p place, csrf bool) string {
 	invalid := "access_invalid"
-	if anonymousAllowed(op) || p == atRefresh {
+	if acceptsTokenInBody(op) || p == atRefresh {
 		invalid = "refresh_invalid"
 	}
-	names := sc.shown(p)
+	names := sc.credentialsAt(p)
 	c := w.credentials[names[0]]
 	schemeOK := sc.scheme == "" || strings.EqualFold(sc.scheme, "Bearer ")
 	switch {
 	case len(names) > 1, p == atBearer && !schemeOK, !c.authentic, c.refresh != (p == atRefresh || p == atBody):
-		if !c.authentic || !anonymousAllowed(op) || p != atAccess || len(names) != 1 { // the access cookie can still be the handle of server_held
+		if !c.authentic || !acceptsTokenInBody(op) || p != atAccess || len(names) != 1 { // the access cookie can still be the handle of server_held
 			return invalid
 		}
 	case c.refresh && p != refreshPlace[c.transport]:
@@ -203,7 +203,7 @@ var (
 // Operations about the session itself check the transport before the expiry. They ignore errors
 // that the contract does not list, such as a revoked session at logout.
 func (w *world) judgeSession(op servertest.Operation, c credential, p place, invalid string) string {
-	codes, aboutSession := codesOf(op, "401"), takes(op, "refreshCookie")
+	codes, aboutSession := codesOf(op, "401"), listsScheme(op, "refreshCookie")
 	rightPlace := accessPlace[c.transport]
 	if c.refresh || slices.Contains(codes, "refresh_reused") { // an access token counts only as a session handle here
 		rightPlace = refreshPlace[c.transport]
@@ -216,7 +216,7 @@ func (w *world) judgeSession(op servertest.Operation, c credential, p place, inv
 		return invalid
 	case c.expired && c.refresh:
 		code = "session_expired"
-	case c.expired && c.transport != accounts.ServerHeld && anonymousAllowed(op):
+	case c.expired && c.transport != accounts.ServerHeld && acceptsTokenInBody(op):
 		return invalid
 	case c.expired && c.transport != accounts.ServerHeld:
 		code = "access_expired"
@@ -300,13 +300,13 @@ func (w *world) renew() {
 		}
 	}
 	w.s.Database.Snapshot(w.t)
-	written(w.t, w.s, &w.mark)
+	newChanges(w.t, w.s, &w.mark)
 }
 
 // restore undoes the changes of a request, so that every request starts from the same state.
 func (w *world) restore() {
 	w.s.Database.Restore(w.t)
-	written(w.t, w.s, &w.mark) // skips the changes made by the restore
+	newChanges(w.t, w.s, &w.mark) // skips the changes made by the restore
 }
 
 // note registers both tokens of a client as "state kind transport".
@@ -325,7 +325,7 @@ func (w *world) note(state string, c *servertest.Client, like credential) *serve
 func (w *world) csrfValue(sc scenario) string {
 	if sc.csrf == "own" {
 		for _, p := range []place{atRefresh, atAccess} {
-			if names := sc.shown(p); len(names) > 0 {
+			if names := sc.credentialsAt(p); len(names) > 0 {
 				return w.credentials[names[0]].csrf
 			}
 		}
@@ -354,7 +354,7 @@ func (w *world) try(t *testing.T, op servertest.Operation, sc scenario) string {
 
 func (w *world) compare(t *testing.T, op servertest.Operation, sc scenario, want string, r *servertest.Response) {
 	t.Helper()
-	changes := written(t, w.s, &w.mark)
+	changes := newChanges(t, w.s, &w.mark)
 	changed := len(changes) > 0
 	if want == "" && sc.query != "" { // no operation has these parameters
 		r.Want(t, http.StatusBadRequest, "request_malformed")
@@ -415,7 +415,7 @@ func (w *world) options(sc scenario) servertest.Option {
 			r.Header.Add("Authorization", scheme+w.credentials[name].raw)
 		}
 		for _, p := range []place{atAccess, atRefresh} {
-			for _, name := range sc.shown(p) {
+			for _, name := range sc.credentialsAt(p) {
 				cookie := strings.TrimPrefix(schemes[string(p)].Value.Name, "__Host-") // the names on plain http
 				r.Header.Add("Cookie", cookie+"="+w.credentials[name].raw)
 			}

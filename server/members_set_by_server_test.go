@@ -57,7 +57,7 @@ func TestMembersSetByServerAreRejectedInRequests(t *testing.T) {
 			send(`{`+good+`,`+nested+`}`).Want(t, http.StatusUnprocessableEntity, "validation_failed")
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	if diff := cmp.Diff(profile, profileOf(t, c.Profile())); diff != "" {
 		t.Errorf("the requests changed the profile:\n%s", diff)
 	}

@@ -45,8 +45,8 @@ func NewMetrics() *Metrics {
 // Watch adds the metrics that are read from service when they are collected.
 func (m *Metrics) Watch(service *accounts.Service) { m.registry.MustRegister(collector{service}) }
 
-// collector reads all its metrics at the same instant with one database query, when Prometheus
-// collects them.
+// collector reads the metrics of a service when Prometheus collects them, all at the same moment
+// and with one database query.
 type collector struct{ service *accounts.Service }
 
 type metric struct {
@@ -64,7 +64,7 @@ func counter(name, help string, value func(accounts.Stats) float64) metric {
 }
 
 var (
-	watched = []metric{
+	serviceMetrics = []metric{
 		gauge("accounts_hashes_running", "Passwords being hashed.", func(f accounts.Stats) float64 { return float64(f.HashesRunning) }),
 		gauge("accounts_hashes_waiting", "Requests that wait for their password to be hashed.", func(f accounts.Stats) float64 { return float64(f.HashesWaiting) }),
 		gauge("accounts_hash_slots", "Passwords that may be hashed at once.", func(f accounts.Stats) float64 { return float64(f.HashSlots) }),
@@ -77,7 +77,7 @@ var (
 		counter("accounts_db_wait_seconds_total", "Time spent waiting for a database connection.", func(f accounts.Stats) float64 { return f.ConnWaited.Seconds() }),
 		gauge("accounts_clock_offset_seconds", "The database's clock less this server's, when last compared.", func(f accounts.Stats) float64 { return f.ClockOffset.Seconds() }),
 	}
-	backlog = []metric{
+	outboxMetrics = []metric{
 		gauge("accounts_outbox_mails_due", "Mails that are neither delivered nor given up, including those that wait for another attempt.", func(f accounts.Stats) float64 { return float64(f.MailsWaiting) }),
 		gauge("accounts_outbox_age_seconds", "Seconds since the oldest mail that is neither delivered nor given up was created.", func(f accounts.Stats) float64 { return f.OldestMail.Seconds() }),
 	}
@@ -85,7 +85,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(into chan<- *prometheus.Desc) {
-	for _, each := range append(slices.Clone(watched), backlog...) {
+	for _, each := range append(slices.Clone(serviceMetrics), outboxMetrics...) {
 		into <- each.desc
 	}
 }
@@ -93,9 +93,9 @@ func (collector) Describe(into chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. It omits metrics that cannot be read, because a zero
 // would be wrong.
 func (c collector) Collect(into chan<- prometheus.Metric) {
-	f, list := c.service.Stats(context.Background()), slices.Clone(watched)
+	f, list := c.service.Stats(context.Background()), slices.Clone(serviceMetrics)
 	if f.BacklogKnown {
-		list = append(list, backlog...)
+		list = append(list, outboxMetrics...)
 	}
 	for _, each := range list {
 		into <- prometheus.MustNewConstMetric(each.desc, each.kind, each.value(f))

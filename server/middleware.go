@@ -37,7 +37,7 @@ func (m middleware) beginCall(c *gin.Context) {
 	call := &call{
 		id: id.String(), received: m.now(),
 		client: accounts.Client{
-			IP: m.addresses.of(c.Request), UserAgent: models.Truncate(strings.ToValidUTF8(c.Request.UserAgent(), "\uFFFD"), maxUserAgent), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
+			IP: m.addresses.find(c.Request), UserAgent: models.Truncate(strings.ToValidUTF8(c.Request.UserAgent(), "\uFFFD"), maxUserAgent), AcceptLanguage: c.GetHeader("Accept-Language"), RequestID: id,
 		},
 		crossSite: c.GetHeader("Sec-Fetch-Site") == "cross-site", unread: c.Request.ContentLength != 0,
 	}
@@ -82,8 +82,8 @@ func (m middleware) logRequest(c *gin.Context, call *call) {
 		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID, "code", call.code)
 }
 
-// knownMethod returns method if it is a standard HTTP method and "other" if not. The client
-// controls the string and may send 15 KB.
+// knownMethod returns method if it is a standard HTTP method, and "other" if not: the client
+// controls the string, which may have 15 KB.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace:
@@ -114,7 +114,7 @@ func (m middleware) recoverPanic(c *gin.Context) {
 }
 
 // setSecurityHeaders sets the security headers of every response (ASVS 3.4). Pages for people
-// replace the policy by their own.
+// replace the Content-Security-Policy by their own.
 func (m middleware) setSecurityHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -25,7 +25,8 @@ type operation struct {
 	deprecation   map[string]string // response headers
 }
 
-// readOperation returns an error, which stops the server, for a requirement that it cannot enforce.
+// readOperation reads what the contract requires of an operation. It returns an error, which stops
+// the server, for a requirement that the server cannot enforce.
 func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) {
 	security, err := readSecurity(doc, op)
 	if err != nil {
@@ -66,8 +67,8 @@ func valuesOf(op *openapi3.Operation) map[string]accounts.Value {
 }
 
 // readRateLimits reads x-rate-limit, the names of the rate limits per client that an operation
-// counts against. It returns an error, which stops the server, for a limit that does not exist: the
-// operation would only look limited.
+// counts against. It returns an error, which stops the server, for a limit that does not exist:
+// otherwise the contract would promise a limit that nothing enforces.
 func readRateLimits(op *openapi3.Operation) ([]string, error) {
 	value, marked := op.Extensions["x-rate-limit"]
 	if !marked {

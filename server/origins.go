@@ -36,7 +36,7 @@ func newOriginPolicy(cfg config.Config, problems *problemWriter) (*originPolicy,
 	}, nil
 }
 
-// allowReads implements CORS: it lets the configured origins, and no others, read
+// allowReads implements CORS: it lets pages of the configured origins, and no others, read
 // responses to requests with cookies. A response to any other origin has no CORS headers, so the
 // browser does not let the page read it.
 func (o *originPolicy) allowReads(c *gin.Context) {
@@ -74,10 +74,10 @@ func newCORS(origins []string) gin.HandlerFunc {
 	})
 }
 
-// rejectSends rejects unsafe requests that a browser sends for a page of a foreign
-// origin, including login: otherwise a page could sign its visitor in as another user. Programs
-// other than browsers send neither Origin nor Sec-Fetch-Site and are accepted.
-func (o *originPolicy) rejectSends(c *gin.Context) {
+// rejectForeignWrites rejects unsafe requests that a browser sends for a page of a foreign origin,
+// including login: otherwise a page could sign its visitor in as another user. Programs other than
+// browsers send neither Origin nor Sec-Fetch-Site and are accepted.
+func (o *originPolicy) rejectForeignWrites(c *gin.Context) {
 	if o.protection.Check(c.Request) != nil || o.isForeign(c.Request) {
 		o.problems.send(c, problemOf(problem.CSRFFailed))
 		return
@@ -85,13 +85,13 @@ func (o *originPolicy) rejectSends(c *gin.Context) {
 	c.Next()
 }
 
-// isForeign reports whether an unsafe request names an origin other than the public URL and
-// the configured ones. Browsers send Origin with every unsafe request; programs send none.
+// isForeign reports whether an unsafe request names an origin other than the public URL and the
+// configured ones. Browsers send Origin with every unsafe request. Other programs send none.
 //
-// Security: CrossOriginProtection accepts a request if Sec-Fetch-Site is same-origin or the host of
-// Origin is the Host header. Both are true for a page of a name that an attacker has pointed at
-// this machine (DNS rebinding), and the second one for a plain-http page of the same host. So
-// Origin is always compared with the list.
+// Security: CrossOriginProtection accepts a request if Sec-Fetch-Site is same-origin or if the host
+// of Origin equals the Host header. An attacker can point a host name at this machine (DNS
+// rebinding), and both conditions are true for a page under that name. The second one is also true
+// for a plain-http page of the server's own host. So Origin is always compared with the list.
 func (o *originPolicy) isForeign(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -109,9 +109,9 @@ func (o *originPolicy) isForeign(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Site") != "same-origin" || !slices.Contains(o.loopback, origins[0])
 }
 
-// loopbackOrigins returns the other spellings of a public URL on loopback, or nil if the URL is not
-// on loopback. A developer may open the server's own pages under any of them, and an attacker
-// cannot point such a name to another machine.
+// loopbackOrigins returns the origins of a public URL on loopback under each name of the loopback
+// interface, or nil if the URL is not on loopback. A developer may open the server's own pages
+// under any of these names, and an attacker cannot point them to another machine.
 func loopbackOrigins(cfg config.Config) []string {
 	public, err := url.Parse(cfg.PublicURL)
 	if err != nil || !cfg.IsLoopback() {

@@ -12,7 +12,7 @@ import (
 	"example.com/accounts/server/web"
 )
 
-// pages are the routes of pages for people, which are not in the contract. One that ends in /
+// pages are the routes of pages for people, which are not in the contract. A route that ends in /
 // includes all paths below it.
 var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
 
@@ -45,8 +45,8 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 	if cfg.Console {
 		mount(web.Console(fail), "/console", "/console/*path")
 	}
-	// The demo is for trying the server on one's own machine. Elsewhere it would be one more front
-	// end to protect.
+	// The demo is for trying the server on a developer's own machine. On other hosts it would be one
+	// more front end to protect.
 	if cfg.IsLoopback() {
 		mount(web.Demo(fail), "/demo", "/demo/*path")
 	}

@@ -15,12 +15,13 @@ import (
 	"example.com/accounts/api"
 )
 
-// checkParameters finds the errors that the validator accepts: unknown query parameters, and values
-// in more than one spelling. It rejects a parameter that is empty or occurs twice, "1" or "T" for
-// true, and "+2" for 2, so that the sender cannot choose which spelling counts.
+// checkParameters returns the errors in parameters that the validator does not report: unknown
+// query parameters, a parameter that is empty or occurs twice, and unusual spellings of a value,
+// such as "1" or "T" for true and "+2" for 2. If a value had several spellings, two programs could
+// read the same request differently.
 func checkParameters(op *openapi3.Operation, r *http.Request, path map[string]string) ([]api.FieldError, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // other readers drop a malformed part, for example keep_current
+	if err != nil { // other parsers would ignore a malformed part, for example keep_current, and use the rest
 		return nil, malformed(err)
 	}
 	faults := unknownParameters(op, query)
@@ -78,7 +79,7 @@ func spellingFault(schema *openapi3.Schema, values []string) (code api.FieldErro
 	return api.FieldErrorCodeFormatInvalid, ""
 }
 
-// listFault returns the code of spellingFault for the items of a list.
+// listFault returns the code that spellingFault returns for the items of a list.
 func listFault(item *openapi3.Schema, values []string) api.FieldErrorCode {
 	if slices.ContainsFunc(values, func(value string) bool { return !isWellSpelled(item, value) }) {
 		return api.FieldErrorCodeFormatInvalid
@@ -102,7 +103,7 @@ func isWellSpelled(schema *openapi3.Schema, value string) bool {
 		n, err := strconv.ParseInt(value, 10, 64)
 		return err == nil && strconv.FormatInt(n, 10) == value
 	}
-	// A NUL is rejected, because some readers end a text at it and others do not. In SQLite, a
-	// search for such a text would match all users.
+	// A NUL is rejected, because a text ends at a NUL for some programs and not for others. In
+	// SQLite, a search for such a text would match all users.
 	return value != "" && utf8.ValidString(value) && !strings.ContainsRune(value, 0)
 }

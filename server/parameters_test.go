@@ -115,7 +115,7 @@ func TestMisspelledOrDuplicateParametersAreRejected(t *testing.T) {
 				t.Errorf("only %d values were tested in a %s, want at least 10", tried[in], in)
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		c.Profile().Want(t, http.StatusOK, "")
 	})
 }

@@ -78,7 +78,7 @@ func TestNewPasswordsOfEveryKindHaveExpectedResult(t *testing.T) {
 		{"with symbols for letters", "password_common", constant("P@ssw0rdP@ssw0rd")}, {"the host", "password_common", constant("localhost2026")},
 		{"the domain", "password_common", func(string) any { return "example12345" }},
 	}
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		for way, d := range doors() {
 			for i, c := range cases {
 				name := fmt.Sprintf("walterscott%s%d", way, i)

@@ -87,7 +87,7 @@ func TestChangePasswordRejectsInvalidRequests(t *testing.T) {
 		for next, code := range map[string]string{"elevenchars": "too_short", strings.Repeat("z", 257): "too_long", "password1234": "password_common", u.Email: "password_common", "12345" + u.Username: "password_common"} {
 			wantField(t, changePassword(c.Copy(), u.Password, next), "/new_password", code)
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		for _, value := range []string{"", "AAAA", csrfOf(t, s.Login(s.NewUser(), transport))} {
 			withoutBearer := servertest.Header("Authorization", "")
 			if transport == accounts.Cookies || transport == accounts.ServerHeld {
@@ -105,7 +105,7 @@ func TestChangePasswordRejectsInvalidRequests(t *testing.T) {
 // Of several concurrent changes of the password from one session, one succeeds: its password and
 // its new session are valid.
 func TestOneOfConcurrentPasswordChangesSucceeds(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		const n = 10
 		u := s.NewUser()
 		c := s.Login(u, accounts.BodyTokens)
@@ -134,7 +134,7 @@ func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 	t.Attr("control", "54")
 	t.Attr("control", "55")
 	t.Attr("control", "62")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, next := s.NewUser(), address(newName())
 		sessions := sessionsInEach(s, u)
 		change := requestEmailChange(t, s, sessions[0], next, 1)
@@ -148,8 +148,8 @@ func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 		if diff := cmp.Diff(before, stored(t, s, u.Email)); diff != "" {
 			t.Errorf("the rejected requests changed the user:\n%s", diff)
 		}
-		sessions[0].Profile().Want(t, http.StatusOK, "")                                    // the request for a mail ends no session
-		nothing(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // the reset does not sign the user in
+		sessions[0].Profile().Want(t, http.StatusOK, "")                                      // the request for a mail ends no session
+		wantEmpty(t, confirmReset(s, token, otherPassword).Want(t, http.StatusNoContent, "")) // the reset does not sign the user in
 		wantEnded(t, sessions)
 		if n := s.Database.Count(t, "SELECT COUNT(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL", u.ID); n != 0 {
 			t.Errorf("%d links are still open, want 0", n)
@@ -167,23 +167,23 @@ func TestResetSetsPasswordAndRevokesSessions(t *testing.T) {
 // gets a mail.
 func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
 	t.Attr("control", "53")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, pending, unknown := s.NewUser(), s.NewUser(), address(newName()), address(newName())
 		setActive(t, s, inactive, false)
 		register(t, s, 1, object{"email": pending, "password": password})
 		c, before := s.Login(active, accounts.Hybrid), stored(t, s, active.Email)
 		first := post(s, "/accounts/password/reset", object{"email": unknown}).Want(t, http.StatusAccepted, "")
 		wantAccepted(t, first)
-		for _, email := range []string{active.Email, inactive.Email, pending, shouted(active.Email)} {
+		for _, email := range []string{active.Email, inactive.Email, pending, otherSpelling(active.Email)} {
 			r := post(s, "/accounts/password/reset", object{"email": email}).Want(t, http.StatusAccepted, "")
-			if diff := cmp.Diff(alike(first), alike(r)); diff != "" {
+			if diff := cmp.Diff(comparableResponse(first), comparableResponse(r)); diff != "" {
 				t.Errorf("%s: the response differs:\n%s", email, diff)
 			}
 		}
 		wantMails(t, s, unknown)
 		wantMails(t, s, inactive.Email)
 		wantMails(t, s, pending, mail.Verify)
-		wantMails(t, s, shouted(active.Email)) // mails go to the stored spelling of the address
+		wantMails(t, s, otherSpelling(active.Email)) // mails go to the stored spelling of the address
 		wantMails(t, s, active.Email, mail.Reset, mail.Reset)
 		wantField(t, post(s, "/accounts/password/reset", object{"email": "x@y"}), "/email", "format_invalid")
 		before.LockCount += 2 // two mails were queued
@@ -197,7 +197,7 @@ func TestResetRequestAnswersAlikeForUnknownAddresses(t *testing.T) {
 
 // A reset link is rejected after the user is deactivated or deleted.
 func TestResetLinkOfDisabledUserIsRejected(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, gone := s.NewUser(), s.NewUser()
 		token, orphan := requestReset(t, s, u.Email, 1), requestReset(t, s, gone.Email, 1)
 		settle(t, s)
@@ -207,7 +207,7 @@ func TestResetLinkOfDisabledUserIsRejected(t *testing.T) {
 		before := s.Database.Dump(t)
 		confirmReset(s, token, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
 		confirmReset(s, orphan, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		setActive(t, s, u, true)
 		signIn(s, u.Email, u.Password).Want(t, http.StatusOK, "")
 	})
@@ -284,7 +284,7 @@ func TestPasswordChangeAndItsNoticeAreOneTransaction(t *testing.T) {
 			}
 		}
 		s.Database.Exec(t, "DROP TRIGGER full")
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		c.Profile().Want(t, http.StatusOK, "")
 
 		office.down.Store(true)

@@ -51,7 +51,7 @@ func TestMethodsAreThoseOfContract(t *testing.T) {
 	}
 	c.Copy().Do(http.MethodGet, "/accounts/sessions?_method=DELETE", nil).Want(t, http.StatusBadRequest, "request_malformed")
 	c.Copy().Do(http.MethodGet, "/accounts/login?username=ada&password=x", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 }
 
 // takesAnything reports whether the path, or a path one segment longer, has a parameter.

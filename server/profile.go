@@ -21,7 +21,7 @@ func (h profileHandlers) GetProfile(ctx context.Context, _ api.GetProfileRequest
 func (h profileHandlers) UpdateProfile(ctx context.Context, r api.UpdateProfileRequestObject) (api.UpdateProfileResponseObject, error) {
 	call := callOf(ctx)
 	d, err := h.service.UpdateProfile(ctx, call.principal, accounts.ProfileChange{
-		Username: r.Body.Username, FirstName: r.Body.FirstName, LastName: r.Body.LastName, Locale: orCleared(r.Body.Locale),
+		Username: r.Body.Username, FirstName: r.Body.FirstName, LastName: r.Body.LastName, Locale: patchText(r.Body.Locale),
 	}, call.client)
 	return api.UpdateProfile200JSONResponse{User: profile(d)}, err
 }

@@ -14,7 +14,7 @@ import (
 func TestLimitsIgnorePortsWrittenByProxies(t *testing.T) {
 	t.Attr("control", "191")
 	for header, form := range map[string]string{"X-Forwarded-For": "%s:%d", "Forwarded": `for="%s:%d";proto=https`} {
-		life(t, func(t *testing.T, s *servertest.Server) {
+		eachEngine(t, func(t *testing.T, s *servertest.Server) {
 			try := func(ip string, port int) int {
 				return post(s, "/accounts/login", object{"username": newName(), "password": "a wrong one"},
 					servertest.Header(header, "6.6.6.6, "+fmt.Sprintf(form, ip, port))).Status

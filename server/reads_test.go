@@ -32,7 +32,7 @@ func TestReadsChangeNoRow(t *testing.T) {
 				}
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 	})
 }
 
@@ -52,7 +52,7 @@ func TestThousandReadsWriteNothing(t *testing.T) {
 			for _, path := range []string{"/accounts/sessions", "/accounts/session", "/accounts/profile/export"} {
 				c.Copy().Do(http.MethodGet, path, nil).Want(t, http.StatusOK, "")
 			}
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 		}
 	})
 }

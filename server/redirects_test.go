@@ -15,17 +15,17 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// elsewheres lists targets to which an attacker would redirect the readers of a link to this
+// foreignTargets lists targets to which an attacker would redirect the readers of a link to this
 // server.
-var elsewheres = []string{
+var foreignTargets = []string{
 	"//evil.example", "https:evil.example", `/\evil.example`, `\/\/evil.example`, "/%2f%2fevil.example", "https://localhost@evil.example", "https://localhost.evil.example", "javascript:alert('evil.example')",
 	"data:text/html,evil.example", "https://evil.example", "///evil.example", "////evil.example", "/\t/evil.example", "/\n/evil.example", "ht\ntps://evil.example", "https://ev\u0131l.example", "//evil.example%2f..", "/.evil.example", "@evil.example",
 	".evil.example", "https://evil.example/" + strings.Repeat("a", 10_000), "https://evil.example#https://localhost", "https://evil.example?x=localhost", "//evil.example:80", "\r\nLocation: https://evil.example", "evil.example",
 }
 
-// staysHere checks that a response redirects to no foreign target and does not repeat the target in
-// its headers or body.
-func staysHere(t *testing.T, what string, status int, header http.Header, body string) {
+// wantNoForeignTarget checks that a response redirects to no foreign target and does not repeat the
+// target in its headers or body.
+func wantNoForeignTarget(t *testing.T, what string, status int, header http.Header, body string) {
 	t.Helper()
 	location := header.Get("Location")
 	if location != "" && location != "/docs/" && location != "/demo/" && location != "/console/" || status/100 == 3 && status != http.StatusNotModified && location == "" || header.Get("Refresh") != "" || header.Get("Content-Location") != "" || header.Get("Link") != "" {
@@ -47,11 +47,11 @@ func TestRedirectsLeadToThisServerOnly(t *testing.T) {
 	ask := func(method, target string, body any) {
 		t.Helper()
 		r := c.Copy().Do(method, target, body)
-		staysHere(t, method+" "+target, r.Status, r.Header, string(r.Raw))
+		wantNoForeignTarget(t, method+" "+target, r.Status, r.Header, string(r.Raw))
 	}
 	names := []string{"next", "redirect_to", "redirect_uri", "redirect", "return_to", "returnUrl", "url", "continue", "goto", "callback", "RelayState", "target"}
 	pages := []string{"/", "/docs", "/docs/", "/docs/nothing", "/demo", "/demo/", "/demo/nothing", "/console", "/console/", "/console/nothing", "/pages/verify", "/pages/reset", "/pages/nothing", "/nothing"}
-	for _, place := range elsewheres {
+	for _, place := range foreignTargets {
 		query := url.Values{}
 		for _, name := range names {
 			query.Set(name, place)
@@ -80,7 +80,7 @@ func TestRedirectsLeadToThisServerOnly(t *testing.T) {
 func TestResponsesDoNotContainHostOfRequest(t *testing.T) {
 	t.Attr("control", "92")
 	s := servertest.Start(t, servertest.Options{})
-	front, _, _ := served(t, s)
+	front, _, _ := serve(t, s)
 	for _, head := range []string{
 		"GET TARGET HTTP/1.1\r\nHost: evil.example\r\n", "GET TARGET HTTP/1.1\r\nHost: evil.example:8080\r\n", "GET TARGET HTTP/1.1\r\nHost: ada@evil.example\r\n", "GET TARGET HTTP/1.1\r\nHost: localhost, evil.example\r\n",
 		"GET TARGET HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n", "GET http://evil.example/TARGET HTTP/1.1\r\nHost: localhost\r\n", "GET http://evil.exampleTARGET HTTP/1.1\r\nHost: evil.example\r\n", "GET TARGET HTTP/1.0\r\nHost: evil.example\r\n",
@@ -92,7 +92,7 @@ func TestResponsesDoNotContainHostOfRequest(t *testing.T) {
 		for _, target := range []string{"/docs", "/docs/", "/demo", "/demo/", "/console", "/console/", "/openapi.json", "/openapi.yaml", "/.well-known/jwks.json", "/accounts/profile", "/accounts/profile/", "/nothing", "/pages/verify", "/docs/.."} {
 			request := strings.ReplaceAll(strings.ReplaceAll(head, "/TARGET", target), "TARGET", target)
 			status, header, body := exchange(t, front, request+"Connection: close\r\n\r\n")
-			staysHere(t, request, status, header, body)
+			wantNoForeignTarget(t, request, status, header, body)
 		}
 	}
 	answer, err := http.Get(front.URL + "/openapi.json")

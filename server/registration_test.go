@@ -23,7 +23,7 @@ var generated = regexp.MustCompile(`^user-[a-z2-7]{8}$`)
 
 func TestRegisteredUserLogsInAfterVerification(t *testing.T) {
 	t.Attr("control", "6")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		eachTransport(t, func(t *testing.T, transport accounts.Transport) {
 			name := newName()
 			email := address(name)
@@ -34,10 +34,10 @@ func TestRegisteredUserLogsInAfterVerification(t *testing.T) {
 			if m.Kind != mail.Verify || m.Link != s.Config.VerifyURL+"#token="+token+"&lang=en" || len(token) != 43 || m.ValidFor != 24*time.Hour || m.Name != "" {
 				t.Errorf("unexpected mail: %+v", m)
 			}
-			unknown := alike(signIn(s, address(newName()), password))
+			unknown := comparableResponse(signIn(s, address(newName()), password))
 			for _, n := range []string{name, email} {
 				for _, p := range []string{password, otherPassword} {
-					if diff := cmp.Diff(unknown, alike(signIn(s, n, p).Want(t, http.StatusUnauthorized, "credentials_invalid"))); diff != "" {
+					if diff := cmp.Diff(unknown, comparableResponse(signIn(s, n, p).Want(t, http.StatusUnauthorized, "credentials_invalid"))); diff != "" {
 						t.Errorf("the response to a login before verification differs (-unknown +pending):\n%s", diff)
 					}
 				}
@@ -79,14 +79,14 @@ func shape(r *servertest.Response) []string {
 // gets one mail.
 func TestHundredRegistrationsRevealNoAccount(t *testing.T) {
 	t.Attr("control", "1")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		answers, want := map[string]bool{}, map[string]mail.Kind{}
 		for range 100 {
 			known, unknown := s.NewUser().Email, address(newName())
 			want[known], want[unknown] = mail.AlreadyRegistered, mail.Verify
 			for _, email := range []string{known, unknown} {
 				r := post(s, "/accounts/register", object{"email": email, "password": otherPassword})
-				answers[alike(r.Want(t, http.StatusAccepted, ""))] = true
+				answers[comparableResponse(r.Want(t, http.StatusAccepted, ""))] = true
 			}
 		}
 		if len(answers) != 1 {
@@ -102,15 +102,15 @@ func TestHundredRegistrationsRevealNoAccount(t *testing.T) {
 // The existing account does not change.
 func TestRegistrationAnswersAlikeForKnownAddresses(t *testing.T) {
 	t.Attr("control", "1")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		active, inactive, unknown := s.NewUser(), s.NewUser(), address(newName())
 		setActive(t, s, inactive, false)
 		c := s.Login(active, accounts.Hybrid)
 		before := stored(t, s, active.Email)
-		want := alike(post(s, "/accounts/register", object{"email": unknown, "password": otherPassword}))
-		for _, email := range []string{active.Email, shouted(active.Email), inactive.Email} {
+		want := comparableResponse(post(s, "/accounts/register", object{"email": unknown, "password": otherPassword}))
+		for _, email := range []string{active.Email, otherSpelling(active.Email), inactive.Email} {
 			r := post(s, "/accounts/register", object{"email": email, "password": otherPassword, "username": "mallory", "first_name": "Mallory"}).Want(t, http.StatusAccepted, "")
-			if diff := cmp.Diff(want, alike(r)); diff != "" {
+			if diff := cmp.Diff(want, comparableResponse(r)); diff != "" {
 				t.Errorf("%s: the response differs (-unknown +known):\n%s", email, diff)
 			}
 		}
@@ -132,7 +132,7 @@ func TestRegistrationAnswersAlikeForKnownAddresses(t *testing.T) {
 }
 
 func TestRequestedUsernameIsAssignedIfFree(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		taken, both := s.NewUser().Username, newName()
 		pending := register(t, s, 1, object{"email": address("second" + both), "password": password, "username": both})
 		first := register(t, s, 1, object{"email": address("first" + both), "password": password, "username": both})
@@ -164,7 +164,7 @@ func fullwidth(s string) string {
 func TestFirstVerifiedRegistrationGetsAddress(t *testing.T) {
 	t.Attr("control", "61")
 	t.Attr("control", "62")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		squatters := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + newName()})
 		owners := register(t, s, 2, object{"email": email, "password": password, "first_name": "Ada"})
@@ -173,13 +173,13 @@ func TestFirstVerifiedRegistrationGetsAddress(t *testing.T) {
 		for _, link := range []string{squatters, owners} { // another password is rejected and uses up nothing
 			wantField(t, verify(s, link, "nobody's password at all"), "/password", "password_wrong")
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		if u := profileOf(t, verify(s, owners, password)); u["first_name"] != "Ada" {
 			t.Errorf("user %v", u)
 		}
 		after := s.Database.Dump(t)
 		verify(s, squatters, otherPassword).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		unchanged(t, s, after)
+		wantUnchanged(t, s, after)
 		signIn(s, email, otherPassword).Want(t, http.StatusUnauthorized, "credentials_invalid")
 		signIn(s, email, password).Want(t, http.StatusOK, "")
 		if n := usersWith(t, s, email); n != 1 {
@@ -194,7 +194,7 @@ func TestFirstVerifiedRegistrationGetsAddress(t *testing.T) {
 func TestOwnerWithLinkOfStrangersRegistrationGetsOwnData(t *testing.T) {
 	t.Attr("control", "61")
 	t.Attr("control", "62")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
 		link := register(t, s, 1, object{"email": email, "password": otherPassword, "first_name": "Mallory", "username": "m" + name})
@@ -224,7 +224,7 @@ func TestOwnerWithLinkOfStrangersRegistrationGetsOwnData(t *testing.T) {
 // against the limit of mails for a registration.
 func TestResendWithoutRegistrationSendsNothing(t *testing.T) {
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		const often, apart = 6, 61 * time.Second
 		for range often {
@@ -240,7 +240,7 @@ func TestResendWithoutRegistrationSendsNothing(t *testing.T) {
 // Opening the link of a verified registration again starts another session, because the first
 // response may have been lost. It undoes neither a change of the password nor a deactivation.
 func TestVerifyingAgainStartsAnotherSession(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		c := s.Anonymous()
@@ -256,7 +256,7 @@ func TestVerifyingAgainStartsAnotherSession(t *testing.T) {
 		setActive(t, s, u, false)
 		before := s.Database.Dump(t)
 		verify(s, token, password).Want(t, http.StatusUnprocessableEntity, "link_invalid")
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		setActive(t, s, u, true)
 		c = s.Login(u, accounts.Hybrid)
 		c.Do(http.MethodPost, "/accounts/password/change", object{"current_password": password, "new_password": otherPassword}).Want(t, http.StatusOK, "")
@@ -267,23 +267,23 @@ func TestVerifyingAgainStartsAnotherSession(t *testing.T) {
 
 func TestResendRepeatsMailOfPendingRegistration(t *testing.T) {
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		pending, unknown, known := address(newName()), address(newName()), s.NewUser().Email
 		token := register(t, s, 1, object{"email": pending, "password": password})
 		var first string
-		for _, email := range []string{unknown, known, pending, shouted(pending)} {
+		for _, email := range []string{unknown, known, pending, otherSpelling(pending)} {
 			r := post(s, "/accounts/email/resend", object{"email": email}).Want(t, http.StatusAccepted, "")
 			wantAccepted(t, r)
 			if first == "" {
-				first = alike(r)
+				first = comparableResponse(r)
 			}
-			if diff := cmp.Diff(first, alike(r)); diff != "" {
+			if diff := cmp.Diff(first, comparableResponse(r)); diff != "" {
 				t.Errorf("%s: the response differs:\n%s", email, diff)
 			}
 		}
 		wantMails(t, s, unknown)
 		wantMails(t, s, known)
-		wantMails(t, s, shouted(pending)) // mails go to the spelling that was registered
+		wantMails(t, s, otherSpelling(pending)) // mails go to the spelling that was registered
 		wantMails(t, s, pending, mail.Verify, mail.Verify, mail.Verify)
 		if again := linkToken(t, s, pending, 2, mail.Verify); again != token {
 			t.Error("the second mail has another link than the first, which may have been opened already")
@@ -296,7 +296,7 @@ func TestResendRepeatsMailOfPendingRegistration(t *testing.T) {
 }
 
 func TestClosedRegistrationRejectsNewUsers(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		closed := servertest.Start(t, servertest.Options{Database: s.Database, Settings: []string{"ACCOUNTS_REGISTRATION=closed"}})
@@ -305,7 +305,7 @@ func TestClosedRegistrationRejectsNewUsers(t *testing.T) {
 		for _, body := range []object{{"email": address(newName()), "password": password}, {"email": email, "password": otherPassword}} {
 			post(closed, "/accounts/register", body).Want(t, http.StatusForbidden, "registration_closed")
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		verify(closed, token, password).Want(t, http.StatusOK, "") // a registration from before is still accepted
 	})
 }
@@ -313,7 +313,7 @@ func TestClosedRegistrationRejectsNewUsers(t *testing.T) {
 // No address becomes an account without a mail to it.
 func TestAddressBecomesNoAccountWithoutMail(t *testing.T) {
 	t.Attr("control", "61")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u, email := s.NewUser(), address(newName())
 		changeEmail(s.Login(u, accounts.Hybrid), email).Want(t, http.StatusAccepted, "") // the only mail of this minute
 		post(s, "/accounts/register", object{"email": email, "password": password}).Want(t, http.StatusAccepted, "")
@@ -331,7 +331,7 @@ func TestAddressBecomesNoAccountWithoutMail(t *testing.T) {
 }
 
 func TestOptionalVerificationPermitsLoginBeforeIt(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
 		token := register(t, s, 1, object{"email": email, "password": password, "username": name})
@@ -387,7 +387,7 @@ func TestRegistrationRejectsInvalidMembers(t *testing.T) {
 		body[c.member] = c.value
 		wantField(t, post(s, "/accounts/register", body), "/"+c.member, c.code)
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	for _, fine := range []string{strings.Repeat("zq7 vbn3-xkc9 wmt", 15) + "z", strings.Repeat("😀🔒🗝🔐🔏🔓🛡🔧🧿🎲🎯📎🌊🍞🎻🐎", 16), " r t y b w k ", "twelve chars"} {
 		post(s, "/accounts/register", object{"email": address(newName()), "password": fine}).Want(t, http.StatusAccepted, "")
 	}

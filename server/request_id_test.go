@@ -46,7 +46,7 @@ func TestWellFormedRequestIDOfClientIsKept(t *testing.T) {
 // A hundred requests of several users may share one ID. All of them succeed, and each of their
 // events contains it.
 func TestRequestIDMayBeSharedByRequests(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		const id = "00000000-0000-4000-8000-000000000001"
 		a, b := s.NewUser(), s.NewUser()
 		for _, u := range []servertest.User{a, b} {

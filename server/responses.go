@@ -12,8 +12,8 @@ import (
 // accepted is the body of every 202 response.
 var accepted = api.Accepted{Status: api.AcceptedStatusAccepted}
 
-// The types below are the generated responses with cookies, because OpenAPI cannot declare two
-// Set-Cookie lines, and with the entity tag of a user.
+// The types below add headers to the generated responses: cookies, because OpenAPI cannot declare
+// two Set-Cookie lines, and the entity tag of a user.
 
 // loginResponse is a 200 response that signs a user in.
 type loginResponse struct {
@@ -38,7 +38,7 @@ func (a loginResponse) VisitChangePasswordResponse(w http.ResponseWriter) error 
 func newLoginResponse(cookies cookieNames, call *call, tokens accounts.Tokens, u models.User) loginResponse {
 	call.userID = u.ID
 	d := cookies.deliver(tokens)
-	return loginResponse{login(d.body, u), d.cookies}
+	return loginResponse{signedInBody(d.body, u), d.cookies}
 }
 
 // refreshResponse is a 200 response with new tokens.
@@ -52,7 +52,8 @@ func (a refreshResponse) VisitRefreshTokenResponse(w http.ResponseWriter) error 
 	return a.RefreshToken200JSONResponse.VisitRefreshTokenResponse(w)
 }
 
-// endedResponse is a 204 response that expires cookies.
+// endedResponse is a 204 response that deletes cookies. It deletes none if the caller's own session
+// continues.
 type endedResponse struct{ cookies []*http.Cookie }
 
 func (a endedResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -86,8 +87,8 @@ func (a endedResponse) VisitRevokeUserSessionResponse(w http.ResponseWriter) err
 	return a.VisitLogoutResponse(w)
 }
 
-// newEndedResponse returns a response that clears the caller's cookies if the caller's own session has
-// ended.
+// newEndedResponse returns a response that deletes the caller's cookies if own is set, which means
+// that the caller's own session has ended.
 func newEndedResponse(cookies cookieNames, p accounts.Principal, own bool) endedResponse {
 	if !own {
 		return endedResponse{}
@@ -95,31 +96,32 @@ func newEndedResponse(cookies cookieNames, p accounts.Principal, own bool) ended
 	return endedResponse{cookies.clear(p.Transport())}
 }
 
-// readUser is a 200 response with the version of the user as its ETag.
-type readUser api.AdminUserResult
+// userResponse is a 200 response with the version of the user as its ETag.
+type userResponse api.AdminUserResult
 
-func (a readUser) VisitGetUserResponse(w http.ResponseWriter) error {
+func (a userResponse) VisitGetUserResponse(w http.ResponseWriter) error {
 	w.Header().Set("ETag", etagOf(a.User))
 	return api.GetUser200JSONResponse(a).VisitGetUserResponse(w)
 }
 
-// invitedUser is a 201 response with the path of the user as its Location and the version as its
-// ETag.
-type invitedUser api.AdminUserResult
+// invitedUserResponse is a 201 response with the path of the user as its Location and the version
+// as its ETag.
+type invitedUserResponse api.AdminUserResult
 
-func (a invitedUser) VisitInviteUserResponse(w http.ResponseWriter) error {
+func (a invitedUserResponse) VisitInviteUserResponse(w http.ResponseWriter) error {
 	w.Header().Set("Location", "/admin/users/"+strconv.FormatInt(a.User.ID, 10))
 	w.Header().Set("ETag", etagOf(a.User))
 	return api.InviteUser201JSONResponse(a).VisitInviteUserResponse(w)
 }
 
-// updatedUser is a 200 response that may end the caller's own session.
-type updatedUser struct {
+// updatedUserResponse is a 200 response with the version of the user as its ETag. It deletes the
+// caller's cookies if the change has ended the caller's own session.
+type updatedUserResponse struct {
 	api.UpdateUser200JSONResponse
 	cookies []*http.Cookie
 }
 
-func (a updatedUser) VisitUpdateUserResponse(w http.ResponseWriter) error {
+func (a updatedUserResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
 	setCookies(w, a.cookies)
 	w.Header().Set("ETag", etagOf(a.User))
 	return a.UpdateUser200JSONResponse.VisitUpdateUserResponse(w)

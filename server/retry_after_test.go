@@ -98,7 +98,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 // next request may succeed in a moment or only after a quarter of an hour. It responds with 503, so
 // that the first 429 is correct, and records no event.
 func TestRequestIsUnavailableWhileLimitIsUndecided(t *testing.T) {
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		login := func() *servertest.Response { return loginFrom(s, "192.0.2.9", u.Username, u.Password) }

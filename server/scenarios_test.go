@@ -10,7 +10,7 @@ import (
 
 // The scenarios of the security matrix.
 
-var scenarios = slices.Concat(everyCredentialEverywhere(), roles(), csrfScenarios(), twofold(), mixed(), foreignPages(), elsewhere())
+var scenarios = slices.Concat(everyCredentialEverywhere(), roles(), csrfScenarios(), duplicates(), mixed(), foreignPages(), elsewhere())
 
 // everyCredentialEverywhere presents each token, in each state, at each place, with the CSRF token
 // of its own session.
@@ -68,7 +68,7 @@ func csrfScenarios() []scenario {
 		scenario{name: "CSRF token of another session of the same user", access: []string{"live access cookies"}, csrf: "live access hybrid"})
 }
 
-func twofold() []scenario {
+func duplicates() []scenario {
 	var list []scenario
 	for _, second := range []string{"garbage", "live access hybrid", "other access hybrid", "empty"} {
 		list = append(list,

@@ -21,21 +21,21 @@ import (
 // credential is in a log, a metric, a security event or the database. No email address is in data
 // for operators.
 
-// kept holds the strings that must not be found.
-type kept struct{ secrets, addresses []string }
+// secretSet holds the strings that must not be found.
+type secretSet struct{ secrets, addresses []string }
 
-func (k *kept) secret(list ...string) { k.secrets = append(k.secrets, list...) }
+func (k *secretSet) secret(list ...string) { k.secrets = append(k.secrets, list...) }
 
 // tokens adds all tokens of the clients.
-func (k *kept) tokens(list ...*servertest.Client) {
+func (k *secretSet) tokens(list ...*servertest.Client) {
 	for _, c := range list {
 		k.secret(accessOf(c), refreshOf(c), c.CSRF)
 	}
 }
 
-// absent checks that text contains no secret, neither as text nor decoded from base64. If addresses
-// is true, it must not contain an address either.
-func (k *kept) absent(t *testing.T, where, text string, addresses bool) {
+// wantAbsent checks that text contains no secret, neither as text nor decoded from base64. If
+// addresses is true, it must not contain an address either.
+func (k *secretSet) wantAbsent(t *testing.T, where, text string, addresses bool) {
 	t.Helper()
 	for i, secret := range k.secrets {
 		raw, err := base64.RawURLEncoding.DecodeString(secret)
@@ -118,11 +118,11 @@ func TestSecretsAppearInNoLogMailOrResponse(t *testing.T) {
 		mails := &servertest.Mails{}
 		s := servertest.Start(t, servertest.Options{Engine: engine, Mail: both{mails, tellTale(t)}, Settings: []string{"ACCOUNTS_LOG_LEVEL=debug"}})
 		s.Mails = mails
-		k := &kept{}
+		k := &secretSet{}
 		for _, each := range s.Config.SecretKeys {
 			k.secret(string(each))
 		}
-		lead(t, s, k)
+		useAccount(t, s, k)
 		u := s.NewUser()
 		k.addresses = append(k.addresses, u.Email)
 		k.secret(u.Password)
@@ -134,11 +134,11 @@ func TestSecretsAppearInNoLogMailOrResponse(t *testing.T) {
 		events := tableText(t, s, "events")
 		figures := httptest.NewRecorder()
 		s.Metrics.Handler().ServeHTTP(figures, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
-		k.absent(t, "the database", s.Database.Dump(t)+counted, false)
-		k.absent(t, "the limits", counted, true)
-		k.absent(t, "the events", events, true)
-		k.absent(t, "the metrics", figures.Body.String(), true)
-		k.absent(t, "the log", s.Log.String(), true)
+		k.wantAbsent(t, "the database", s.Database.Dump(t)+counted, false)
+		k.wantAbsent(t, "the limits", counted, true)
+		k.wantAbsent(t, "the events", events, true)
+		k.wantAbsent(t, "the metrics", figures.Body.String(), true)
+		k.wantAbsent(t, "the log", s.Log.String(), true)
 		for what, words := range map[string]string{"log": `"msg":"request"`, "panic": `"msg":"panic"`, "faults": `"request failed"`, "mails given up": "will not be retried"} {
 			if !strings.Contains(s.Log.String(), words) {
 				t.Errorf("the log must contain %s for this test to be meaningful", what)
@@ -147,9 +147,9 @@ func TestSecretsAppearInNoLogMailOrResponse(t *testing.T) {
 	})
 }
 
-// lead goes through the life of an account from registration to deletion, including typical wrong
-// passwords.
-func lead(t *testing.T, s *servertest.Server, k *kept) {
+// useAccount goes through the life of an account from registration to deletion, including typical
+// wrong passwords.
+func useAccount(t *testing.T, s *servertest.Server, k *secretSet) {
 	t.Helper()
 	name := newName()
 	email, next := address(name), address("moved"+name)
@@ -157,7 +157,7 @@ func lead(t *testing.T, s *servertest.Server, k *kept) {
 	third, wrong := "twelve chars of a third", "a wrong guess at it"
 	k.secret(password, otherPassword, third, wrong, "password12345678")
 	token := register(t, s, 1, object{"email": email, "password": password, "username": name, "first_name": "Ada"})
-	post(s, "/accounts/register", object{"email": shouted(email), "password": "password12345678"}).Want(t, http.StatusUnprocessableEntity, "")
+	post(s, "/accounts/register", object{"email": otherSpelling(email), "password": "password12345678"}).Want(t, http.StatusUnprocessableEntity, "")
 	k.secret(token, register(t, s, 2, object{"email": email, "password": otherPassword}))
 	verify(s, token, wrong).Want(t, http.StatusUnprocessableEntity, "")
 	verify(s, token, password).Want(t, http.StatusOK, "")
@@ -188,7 +188,7 @@ func lead(t *testing.T, s *servertest.Server, k *kept) {
 	c = s.Login(servertest.User{User: stored(t, s, email), Password: third}, accounts.Cookies)
 	k.tokens(c)
 	flush(t, s)
-	k.absent(t, "the events of an account that is left", tableText(t, s, "events"), true)
+	k.wantAbsent(t, "the events of an account that is left", tableText(t, s, "events"), true)
 	deleteAccount(c).Want(t, http.StatusNoContent, "")
 	settle(t, s)
 }
@@ -196,7 +196,7 @@ func lead(t *testing.T, s *servertest.Server, k *kept) {
 // breakThings causes each kind of fault during requests with secrets: a panic in a handler, a lock
 // that is held for long, missing tables, a value that the database rejects and repeats, and an
 // unavailable database.
-func breakThings(t *testing.T, s *servertest.Server, k *kept, u servertest.User, clients []*servertest.Client) {
+func breakThings(t *testing.T, s *servertest.Server, k *secretSet, u servertest.User, clients []*servertest.Client) {
 	t.Helper()
 	handler, err := s.HandlerOf(broken{})
 	if err != nil {

@@ -27,7 +27,7 @@ var locationOf = map[string]accounts.TokenLocation{
 // security is what the contract requires of the callers of an operation.
 type security struct {
 	public       bool // `security: []`
-	anonymous    bool // lists {} and has a body: the credential may be a token in the body
+	tokenInBody  bool // lists {} and has a body: the credential may be a token in the body
 	optional     bool // lists {} and has no body: a request without a valid credential is accepted too
 	alternatives []alternative
 	// These are extensions to `security`: x-required-role, x-recent-authentication,
@@ -50,8 +50,8 @@ func (s security) lists(location accounts.TokenLocation) bool {
 }
 
 // readSecurity returns the requirements of an operation in the form that authenticate enforces. It
-// returns an error, which stops the server, for a requirement that it does not understand: an
-// operation with a scheme that is not enforced would only look protected.
+// returns an error, which stops the server, for a requirement that authenticate cannot enforce:
+// otherwise the contract would promise a protection that does not exist.
 func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	requirements := doc.Security
 	if op.Security != nil {
@@ -60,7 +60,7 @@ func readSecurity(doc *openapi3.T, op *openapi3.Operation) (security, error) {
 	s := security{public: len(requirements) == 0}
 	for _, requirement := range requirements {
 		if len(requirement) == 0 {
-			s.anonymous, s.optional = op.RequestBody != nil, op.RequestBody == nil
+			s.tokenInBody, s.optional = op.RequestBody != nil, op.RequestBody == nil
 			continue
 		}
 		var a alternative
@@ -108,7 +108,7 @@ func (s *security) readLegacyTokens(op *openapi3.Operation) error {
 	if marked && value != true {
 		return fmt.Errorf("cannot enforce x-legacy-tokens %v", value)
 	}
-	if marked && (!s.lists(accounts.RefreshCookie) || !s.anonymous) {
+	if marked && (!s.lists(accounts.RefreshCookie) || !s.tokenInBody) {
 		return errors.New("x-legacy-tokens on an operation that takes no refresh token")
 	}
 	s.legacyTokens = marked
@@ -130,7 +130,7 @@ func (s *security) readRole(op *openapi3.Operation) error {
 		return fmt.Errorf("cannot enforce x-recent-authentication %v", recent)
 	}
 	s.recentAuthentication = marked
-	if (wanted || marked) && (s.public || s.anonymous || s.optional || s.lists(accounts.RefreshCookie)) {
+	if (wanted || marked) && (s.public || s.tokenInBody || s.optional || s.lists(accounts.RefreshCookie)) {
 		return errors.New("x-required-role or x-recent-authentication on an operation that may have no user")
 	}
 	return nil

@@ -22,10 +22,11 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
-// Serve serves requests on the listener until ctx ends, and then shuts down. CheckReadiness fails
-// with 503 at once. For ShutdownDelay, requests are still accepted, so that a load balancer can
-// react, and each connection is closed after its next response. Requests in flight then have
-// ShutdownTimeout to finish. Serve returns nil after a clean shutdown.
+// Serve serves requests on the listener until ctx ends, and then shuts down in two phases. During
+// ShutdownDelay, CheckReadiness fails with 503, so that a load balancer sends no more requests.
+// Other requests are still served, and each connection is closed after its next response. After
+// that, the requests in flight have ShutdownTimeout to finish. Serve returns nil after a clean
+// shutdown.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	handler, err := s.Handler()
 	if err != nil {
@@ -51,8 +52,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return s.shutDown(srv)
 }
 
-// closeWhenDraining adds "Connection: close" to every response during a shutdown. Otherwise a client
-// might send its next request at the moment when the server closes the connection.
+// closeWhenDraining adds "Connection: close" to every response during a shutdown. Otherwise a
+// client might send its next request at the moment when the server closes the connection.
 func (s *Server) closeWhenDraining(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {

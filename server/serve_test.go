@@ -17,8 +17,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// listening starts a server with the listener and timeouts used in production.
-func listening(t *testing.T) (addr string, s *servertest.Server) {
+// startListening starts a server with the listener and timeouts used in production.
+func startListening(t *testing.T) (addr string, s *servertest.Server) {
 	t.Helper()
 	s = servertest.Start(t, servertest.Options{})
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -76,7 +76,7 @@ func drip(t *testing.T, addr, begin string, every time.Duration) time.Duration {
 func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Attr("control", "82")
 	t.Parallel()
-	addr, _ := listening(t)
+	addr, _ := startListening(t)
 	const each = 100
 	var all sync.WaitGroup
 	for name, c := range map[string]struct {
@@ -197,7 +197,7 @@ func TestConnectionsOfOneClientLeaveRoomForOthers(t *testing.T) {
 // Headers that are too large are rejected before they are read completely.
 func TestHeadersTooLargeAreRejected(t *testing.T) {
 	t.Attr("control", "82")
-	addr, _ := listening(t)
+	addr, _ := startListening(t)
 	for name, header := range map[string]string{
 		"one header of 1 MB": "X-Filler: " + strings.Repeat("a", 1<<20),
 		"5000 cookies":       "Cookie: " + strings.Repeat("a=b; ", 5000),

@@ -23,8 +23,9 @@ type Options struct {
 	Now     func() time.Time
 }
 
-// Server serves the contract and the pages. A request passes the steps that [Server.Handler] lists,
-// from top to bottom; each step is a type of its own with what it needs.
+// Server serves the operations of the contract and the pages. The steps that a request passes are
+// listed in handler, in their order. Each step is a method of a type that has only what the step
+// needs.
 type Server struct {
 	Options
 	addresses *clientAddresses
@@ -98,12 +99,12 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 	}
 	calls := middleware{addresses: s.addresses, metrics: s.Metrics, log: s.Log, now: s.Now, isSecure: s.Config.IsSecure(), problems: s.problems}
 	engine.Use(
-		calls.beginCall,          // request id, time, client address
-		calls.logAccess,          // one log line and the metrics, for every outcome
-		calls.recoverPanic,       // a panic is a 500 problem
-		calls.setSecurityHeaders, // the security headers of every response
-		s.origins.allowReads,     // CORS: pages that may read responses
-		s.origins.rejectSends,    // pages that may send unsafe requests
+		calls.beginCall,               // request id, time, client address
+		calls.logAccess,               // one log line and the metrics, for every outcome
+		calls.recoverPanic,            // a panic is a 500 problem
+		calls.setSecurityHeaders,      // the security headers of every response
+		s.origins.allowReads,          // CORS: pages that may read responses
+		s.origins.rejectForeignWrites, // pages that may send unsafe requests
 	)
 	engine.NoRoute(func(c *gin.Context) { s.problems.send(c, problemOf(problem.ResourceNotFound)) })
 	engine.NoMethod(func(c *gin.Context) { s.problems.send(c, problemOf(problem.MethodNotAllowed)) })
@@ -114,17 +115,17 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		operationFinder{s.contract, s.problems}.findOperation,
 		bodies.decodeFirst, // before authentication if a token may be in the body
 		authenticator{s.Service, s.cookies, s.problems}.authenticate,
-		bodies.decodeRest, // otherwise after it
+		bodies.decodeRest, // the other bodies, after authentication
 		validator{s.Service, s.problems}.validate,
 	)
-	around := []api.StrictMiddlewareFunc{clientLimiter{s.Service}.limitClient, copyContext} // each around those before it
+	around := []api.StrictMiddlewareFunc{clientLimiter{s.Service}.limitClient, copyContext} // a request passes the last one first
 	strict := api.NewStrictHandlerWithOptions(operations, around, api.StrictGinServerOptions{
 		RequestErrorHandlerFunc: s.problems.send, HandlerErrorFunc: s.problems.send, ResponseErrorHandlerFunc: s.problems.send,
 	})
 	api.RegisterHandlersWithOptions(withHead{routes}, strict, api.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problems.send(c, malformed(err)) },
 	})
-	return engine, s.contract.matches(engine.Routes())
+	return engine, s.contract.checkRoutes(engine.Routes())
 }
 
 func newEngine() (*gin.Engine, error) {
@@ -139,9 +140,9 @@ func newEngine() (*gin.Engine, error) {
 	return engine, engine.SetTrustedProxies(nil)
 }
 
-// copyContext passes an operation a copy of gin's context. gin reuses the original for the next
-// request as soon as this one is answered, while a database driver may still check whether it has
-// been canceled.
+// copyContext passes an operation a copy of gin's context. gin reuses its context for another
+// request as soon as it has answered this one, while a database driver may still check whether the
+// context has been canceled.
 func copyContext(operation api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 	return func(c *gin.Context, request any) (any, error) { return operation(c.Copy(), request) }
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -9,7 +10,8 @@ import (
 	"example.com/accounts/server/accounts"
 )
 
-// sessionHandlers has the handlers for sessions: login, refresh, logout, and the list of the user's sessions.
+// sessionHandlers has the handlers for sessions: login, refresh, logout, and the list of the user's
+// sessions.
 type sessionHandlers struct {
 	service *accounts.Service
 	cookies cookieNames
@@ -46,17 +48,17 @@ func (h sessionHandlers) Logout(ctx context.Context, _ api.LogoutRequestObject) 
 	if err := h.service.Logout(ctx, credential, call.client); err != nil {
 		return nil, err
 	}
-	return endedResponse{h.cookies.clear(transportOf(credential))}, nil
+	return endedResponse{h.cookiesToClear(credential)}, nil
 }
 
-// transportOf returns the transport for which a logout clears cookies. It is body if the token was
-// in the body, so no cookie is cleared. Otherwise it is cookies, which stands for all cookie
-// transports: the cookies of all of them are cleared.
-func transportOf(c accounts.Credential) accounts.Transport {
+// cookiesToClear returns the cookies that delete those of a session after a logout with this
+// credential. After a logout with a token in the body there are none. Otherwise they delete the
+// cookies of every transport, because an access token does not tell the transport of its session.
+func (h sessionHandlers) cookiesToClear(c accounts.Credential) []*http.Cookie {
 	if c.Location == accounts.RequestBody {
-		return accounts.BodyTokens
+		return nil
 	}
-	return accounts.Cookies
+	return h.cookies.clear(accounts.Cookies)
 }
 
 func (h sessionHandlers) GetSession(ctx context.Context, _ api.GetSessionRequestObject) (api.GetSessionResponseObject, error) {

@@ -44,7 +44,7 @@ func TestSessionWorksFromLoginToLogout(t *testing.T) {
 		c.Profile()
 		c.Do(http.MethodGet, "/accounts/sessions", nil).Want(t, http.StatusOK, "")
 		c.Copy().Do(http.MethodGet, sessionPath, nil).Want(t, http.StatusOK, "")
-		unchanged(t, s, before) // reads write nothing (control 71)
+		wantUnchanged(t, s, before) // reads write nothing (control 71)
 
 		c.RefreshTokens().Want(t, http.StatusOK, "")
 		if accessOf(c) != accessOf(first) || row(t, s, c).Generation != 0 {
@@ -89,7 +89,7 @@ func TestLogoutAcceptsEveryAuthenticToken(t *testing.T) {
 		for name, token := range map[string]func(c, old *servertest.Client) *servertest.Client{
 			"current":    func(c, _ *servertest.Client) *servertest.Client { return c },
 			"superseded": func(_, old *servertest.Client) *servertest.Client { return old },
-			"expired":    func(c, _ *servertest.Client) *servertest.Client { return aged(c) },
+			"expired":    func(c, _ *servertest.Client) *servertest.Client { return withExpiredTokens(c) },
 		} {
 			c := s.Login(u, transport)
 			old := c.Copy()
@@ -124,8 +124,8 @@ func withToken(c *servertest.Client, body string) string {
 	return `{"refresh_token":"` + c.Refresh + `",` + body[1:]
 }
 
-// aged returns a copy of the client whose tokens have all expired.
-func aged(c *servertest.Client) *servertest.Client {
+// withExpiredTokens returns a copy of the client whose tokens have all expired.
+func withExpiredTokens(c *servertest.Client) *servertest.Client {
 	old := c.Copy()
 	if old.Access != "" {
 		old.Access = expired(old.Access)
@@ -149,7 +149,7 @@ func aged(c *servertest.Client) *servertest.Client {
 func TestExpiredAccessTokenIsAcceptedAsServerHeldHandleOnly(t *testing.T) {
 	t.Attr("control", "27")
 	eachSession(t, func(t *testing.T, s *servertest.Server, u servertest.User, transport accounts.Transport) {
-		c := aged(s.Login(u, transport))
+		c := withExpiredTokens(s.Login(u, transport))
 		for _, path := range []string{"/accounts/profile", "/accounts/sessions"} {
 			c.Copy().Do(http.MethodGet, path, nil).Want(t, http.StatusUnauthorized, "access_expired")
 		}
@@ -158,7 +158,7 @@ func TestExpiredAccessTokenIsAcceptedAsServerHeldHandleOnly(t *testing.T) {
 		if transport == accounts.ServerHeld {
 			wantCurrent(t, "the expired handle", c, current)
 			refresh.Want(t, http.StatusOK, "")
-			expiredHandle(t, s, c)
+			testExpiredHandle(t, s, c)
 			s.Database.Exec(t, "UPDATE sessions SET idle_expires_at = ? WHERE user_id = ?", time.Now().UTC().Truncate(time.Second).Add(-time.Second), u.ID)
 			c.Copy().RefreshTokens().Want(t, http.StatusUnauthorized, "session_expired") // the idle lifetime has ended
 		} else {
@@ -169,9 +169,9 @@ func TestExpiredAccessTokenIsAcceptedAsServerHeldHandleOnly(t *testing.T) {
 	})
 }
 
-// expiredHandle checks that an expired handle follows all rules of a refresh token. It is exchanged
-// for one successor, each time the same, and only if everything except its exp is valid.
-func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
+// testExpiredHandle checks that an expired handle follows all rules of a refresh token. It is
+// exchanged for one successor, each time the same, and only if everything except its exp is valid.
+func testExpiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 	t.Helper()
 	s.Database.Age(t, rotation)
 	before := s.Database.Dump(t)
@@ -187,7 +187,7 @@ func expiredHandle(t *testing.T, s *servertest.Server, c *servertest.Client) {
 		}
 		s.Anonymous().RefreshTokens(servertest.Cookie("access", wrong), servertest.Header("X-CSRFToken", c.CSRF)).Want(t, http.StatusUnauthorized, "refresh_invalid")
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	first, again := c.Copy(), c.Copy()
 	first.RefreshTokens().Want(t, http.StatusOK, "")
 	again.RefreshTokens().Want(t, http.StatusOK, "")

@@ -9,9 +9,9 @@ import (
 	"example.com/accounts/server/ratelimit"
 )
 
-// The functions below convert the settings to the options of other packages, which do not import
-// config. The binary and the test servers share them, so that every test covers the wiring of the
-// settings.
+// The functions below convert the settings to the options of packages that do not import config,
+// and create what these packages need. The binary and the test servers call the same functions, so
+// that every test covers them.
 
 // StoreOptions returns the options of the configured database.
 func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
@@ -53,7 +53,7 @@ func Settings(cfg config.Config) accounts.Settings {
 	}
 }
 
-// LogMailFault returns a function that logs why a mail was not sent, for accounts.SendMails.
+// LogMailFault returns the callback of accounts.SendMails, which logs why a mail was not sent.
 func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
 	return func(f accounts.MailFault) {
 		log := log.With("mail", f.ID, "kind", f.Kind, "attempts", f.Attempts, "error", f.Err.Error())
@@ -65,8 +65,8 @@ func LogMailFault(log *slog.Logger) func(accounts.MailFault) {
 	}
 }
 
-// Legacy returns the secrets of another service whose tokens are exchanged, and the time until
-// which they are.
+// Legacy returns the secrets of the service that users were imported from, and the time until which
+// its refresh tokens are accepted.
 func Legacy(cfg config.Config) accounts.LegacySecrets {
 	l := accounts.LegacySecrets{Until: cfg.LegacyJWTUntil.At}
 	for _, secret := range cfg.LegacyJWTSecrets {

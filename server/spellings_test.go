@@ -49,7 +49,7 @@ func isRefused(r *servertest.Response) bool {
 // agree on which.
 func TestOperationsAgreeOnSpellingsOfUsernames(t *testing.T) {
 	t.Attr("control", "66")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		for i, c := range usernames {
 			had, typed := numbered(c.had, i), numbered(c.typed, i)
 			stranger := s.NewUser()
@@ -137,7 +137,7 @@ var addresses = []struct {
 func TestOperationsAgreeOnSpellingsOfAddresses(t *testing.T) {
 	t.Attr("control", "66")
 	t.Attr("control", "67")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		stranger := s.NewUser()
 		client := s.Login(stranger, accounts.BodyTokens)
 		for i, c := range addresses {
@@ -217,7 +217,7 @@ func TestMalformedTextIsRejectedBeforeLookup(t *testing.T) {
 		}
 		c.Copy().Do(http.MethodPatch, "/accounts/profile", `{"username":"`+raw+`"}`).Want(t, http.StatusBadRequest, "request_malformed")
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 }
 
 const (
@@ -264,7 +264,7 @@ func TestNewAddressWithLookAlikeDomainIsRejected(t *testing.T) {
 // password.
 func TestExistingAddressWithLookAlikeDomainKeepsWorking(t *testing.T) {
 	t.Attr("control", "203")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := newUser(t, s, newName())
 		s.Database.Exec(t, "UPDATE users SET email = ?, email_norm = ? WHERE id = ?", "cfo@"+mixedDomain, "cfo@"+mixedASCII, u.ID)
 		for _, email := range []string{"cfo@" + mixedDomain, "CFO@" + mixedASCII} {

@@ -35,8 +35,8 @@ var (
 	errTooMany = errors.New("too many members or elements")
 )
 
-// decodeValue decodes the next value. The second result is an error with a position in the
-// document.
+// decodeValue decodes the next value, which is at path. The second result is an error that has a
+// JSON pointer, and the third is any other error.
 func decodeValue(d *json.Decoder, path []string) (any, *api.FieldError, error) {
 	if len(path) > maxDepth {
 		return nil, nil, errTooDeep

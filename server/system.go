@@ -68,13 +68,13 @@ func (h systemHandlers) ListProblems(_ context.Context, r api.ListProblemsReques
 }
 
 func (h systemHandlers) GetSigningKeys(context.Context, api.GetSigningKeysRequestObject) (api.GetSigningKeysResponseObject, error) {
-	return signingKeys(jwks(h.service.GetSigningKeys())), nil
+	return signingKeysResponse(jwks(h.service.GetSigningKeys())), nil
 }
 
-// signingKeys is a 200 response that verifiers may cache.
-type signingKeys api.JwkSet
+// signingKeysResponse is a 200 response that verifiers may cache.
+type signingKeysResponse api.JwkSet
 
-func (k signingKeys) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
+func (k signingKeysResponse) VisitGetSigningKeysResponse(w http.ResponseWriter) error {
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	return api.GetSigningKeys200JSONResponse(k).VisitGetSigningKeysResponse(w)
 }

@@ -25,7 +25,7 @@ func wantAddress(t *testing.T, r *servertest.Response, email string, verified bo
 func TestStaffMemberCannotMakeAddressVerified(t *testing.T) {
 	t.Attr("control", "182")
 	withStaff(t, func(t *testing.T, s staffed) {
-		fresh := s.invited() // has never signed in
+		fresh := s.inviteUser() // has never signed in
 		moved := address(newName())
 		wantAddress(t, edit(s.asSam, fresh, object{"email": moved, "first_name": "Carla"}), fresh.Email, false, moved)
 		wantMails(t, s.Server, fresh.Email, mail.Invitation)
@@ -52,8 +52,8 @@ func TestStaffMemberCannotMakeAddressVerified(t *testing.T) {
 	})
 }
 
-// invited returns an invited user who has never set a password.
-func (s staffed) invited() servertest.User {
+// inviteUser returns an inviteUser user who has never set a password.
+func (s staffed) inviteUser() servertest.User {
 	s.t.Helper()
 	email := address(newName())
 	s.asSam.Do(http.MethodPost, "/admin/users", object{"email": email}).Want(s.t, http.StatusCreated, "")
@@ -98,7 +98,7 @@ func TestMailsOfStaffToOneAddressAreRateLimited(t *testing.T) {
 // the stranger entered.
 func TestFirstResetClearsDataOfStranger(t *testing.T) {
 	t.Attr("control", "184")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		name := newName()
 		email := address(name)
 		register(t, s, 1, object{"email": email, "password": password, "username": name, "first_name": "Evil", "last_name": "Person", "locale": "ko"})

@@ -53,7 +53,7 @@ func guess(t *testing.T, s *servertest.Server, name string, most int) int {
 func TestPasswordGuessesDoNotLockOwnerOut(t *testing.T) {
 	t.Attr("control", "14")
 	t.Attr("control", "15")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		if n, unknown := guess(t, s, u.Username, 101), guess(t, s, newName(), 101); n != 10 || unknown != 10 {
@@ -65,7 +65,7 @@ func TestPasswordGuessesDoNotLockOwnerOut(t *testing.T) {
 		}
 		right := post(s, "/accounts/login", object{"username": u.Username, "password": u.Password}, from("198.51.100.1"))
 		wrong := post(s, "/accounts/login", object{"username": u.Username, "password": "a wrong one"}, from("198.51.100.1"))
-		if wait := wantLimited(t, right); wait < 14*time.Minute || wait > 15*time.Minute || alike(right) != alike(wrong) {
+		if wait := wantLimited(t, right); wait < 14*time.Minute || wait > 15*time.Minute || comparableResponse(right) != comparableResponse(wrong) {
 			t.Errorf("Retry-After is %v, or the response to the correct password differs", wait)
 		}
 		c.RefreshTokens().Want(t, http.StatusOK, "")
@@ -84,8 +84,8 @@ func TestPasswordGuessesDoNotLockOwnerOut(t *testing.T) {
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
 }
 
-// judged moves past the time in which counted guesses may be refunded.
-func judged(t *testing.T, s *servertest.Server) {
+// settleGuesses moves past the time in which counted guesses may be refunded.
+func settleGuesses(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	s.Database.Exec(t, "UPDATE rate_limits SET last_at = ?", time.Now().UTC().Add(-time.Minute))
 	s.Clock.Advance(2 * time.Second) // until the cached decision expires
@@ -95,7 +95,7 @@ func judged(t *testing.T, s *servertest.Server) {
 // succeeds.
 func TestBurstOfCorrectLoginsSucceedsAfterRetry(t *testing.T) {
 	t.Attr("control", "14")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		var logins sync.WaitGroup
 		for range 40 {
@@ -122,7 +122,7 @@ func TestBurstOfCorrectLoginsSucceedsAfterRetry(t *testing.T) {
 // of a registration nor from logging in after an operator has set a new password.
 func TestGuessesDoNotBlockLinkOrRescueByOperator(t *testing.T) {
 	t.Attr("control", "14")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		email := address(newName())
 		token := register(t, s, 1, object{"email": email, "password": password})
 		if n := guess(t, s, email, 20); n != 10 {
@@ -145,7 +145,7 @@ func TestGuessesDoNotBlockLinkOrRescueByOperator(t *testing.T) {
 // until the owner's next reset.
 func TestOwnerLogsInAfterResetDespiteGuesses(t *testing.T) {
 	t.Attr("control", "14")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		for n := range 3 {
 			guess(t, s, u.Username, 20)
@@ -160,7 +160,7 @@ func TestOwnerLogsInAfterResetDespiteGuesses(t *testing.T) {
 // the names.
 func TestWrongPasswordsOfClientAreRateLimited(t *testing.T) {
 	t.Attr("control", "14")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		for range 10 {
 			signIn(s, u.Username, u.Password).Want(t, http.StatusOK, "")
@@ -177,12 +177,12 @@ func TestWrongPasswordsOfClientAreRateLimited(t *testing.T) {
 // name would reveal that the other belongs to the same account.
 func TestNamesOfAccountHaveSeparateLimits(t *testing.T) {
 	t.Attr("control", "15")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		if guess(t, s, u.Email, 20) != 10 || guess(t, s, u.Username, 20) != 10 {
 			t.Error("the limit of the address applies to the username, which reveals that both belong to one account")
 		}
-		if n := guess(t, s, shouted(u.Email), 20); n != 0 {
+		if n := guess(t, s, otherSpelling(u.Email), 20); n != 0 {
 			t.Errorf("got %d more guesses at the address in capitals, want 0", n)
 		}
 	}, "ACCOUNTS_LOGIN_FAILURES_PER_ACCOUNT=10/15m", trusted)
@@ -263,7 +263,7 @@ func TestClientHasLimitPerKindOfOperation(t *testing.T) {
 	t.Attr("control", "8")
 	t.Attr("control", "56")
 	t.Attr("control", "65")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		requests := map[string]func() *servertest.Response{
 			"register": func() *servertest.Response {
 				return post(s, "/accounts/register", object{"email": address(newName()), "password": password})
@@ -312,7 +312,7 @@ func TestClientHasLimitPerKindOfOperation(t *testing.T) {
 // valid.
 func TestPasswordGuessesWithStolenSessionAreRateLimited(t *testing.T) {
 	t.Attr("control", "58")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		c := s.Login(u, accounts.Hybrid)
 		requests := []func(password string) *servertest.Response{
@@ -372,7 +372,7 @@ func TestFloodOfClientIsRejectedWithoutDatabase(t *testing.T) {
 // Operations without such a limit and other users are not affected.
 func TestRenamesAndExportsOfUserAreRateLimited(t *testing.T) {
 	t.Attr("control", "80")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		c, other := s.Login(s.NewUser(), accounts.Hybrid), s.Login(s.NewUser(), accounts.Hybrid)
 		var last string
 		for range 2 {
@@ -383,7 +383,7 @@ func TestRenamesAndExportsOfUserAreRateLimited(t *testing.T) {
 		before := s.Database.Dump(t)
 		wantLimited(t, patch(c, object{"username": newName(), "first_name": "Ada"}))
 		wantLimited(t, c.Do(http.MethodGet, "/accounts/profile/export", nil))
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 		patch(c, object{"username": last, "first_name": "Ada"}).Want(t, http.StatusOK, "")
 		patch(other, object{"username": newName()}).Want(t, http.StatusOK, "")
 		s.Clock.Advance(time.Minute)

@@ -42,7 +42,7 @@ func (w way) good() string {
 
 // invalid returns the code for a value that is not a valid token for this place.
 func (w way) invalid() string {
-	if anonymousAllowed(w.op) || w.place == atRefresh {
+	if acceptsTokenInBody(w.op) || w.place == atRefresh {
 		return "refresh_invalid"
 	}
 	return "access_invalid"
@@ -74,7 +74,7 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 			continue
 		}
 		for _, p := range []place{atBearer, atAccess, atRefresh, atBody} {
-			if takes(op, string(p)) || p == atBody && anonymousAllowed(op) {
+			if listsScheme(op, string(p)) || p == atBody && acceptsTokenInBody(op) {
 				list = append(list, way{op, p, sessions[p]})
 			}
 		}
@@ -85,9 +85,9 @@ func waysIn(t *testing.T, s *servertest.Server) []way {
 	return list
 }
 
-// show presents a value, together with the session's CSRF token but no other credential. It returns
-// nil if HTTP cannot transport the value.
-func (w way) show(t *testing.T, s *servertest.Server, raw string) *servertest.Response {
+// present presents a value, together with the session's CSRF token but no other credential. It
+// returns nil if HTTP cannot transport the value.
+func (w way) present(t *testing.T, s *servertest.Server, raw string) *servertest.Response {
 	t.Helper()
 	e := exampleOf(t, w.op)
 	if w.place == atBody {
@@ -112,10 +112,10 @@ func (w way) show(t *testing.T, s *servertest.Server, raw string) *servertest.Re
 	})
 }
 
-// refused checks that a credential was rejected with 401 and the code want. In a cookie,
+// wantRejected checks that a credential was rejected with 401 and the code want. In a cookie,
 // credentials_missing is accepted too, because net/http drops a cookie that contains an invalid
 // byte.
-func (w way) refused(t *testing.T, name, want string, r *servertest.Response) {
+func (w way) wantRejected(t *testing.T, name, want string, r *servertest.Response) {
 	t.Helper()
 	if isOptional(w.op) {
 		if outcomeOf(w.op, r) != signedOut {
@@ -151,24 +151,24 @@ func TestHostileTokensAreRejectedEverywhere(t *testing.T) {
 			if want == "" { // an expired token is accepted for logout
 				continue
 			}
-			r := w.show(t, s, c.Raw)
+			r := w.present(t, s, c.Raw)
 			switch {
 			case r == nil:
 			case w.place == atBody && len(c.Raw) > 16_000:
 				r.Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
 			default:
 				carried++
-				w.refused(t, c.Name, want, r)
+				w.wantRejected(t, c.Name, want, r)
 			}
 		}
 		if carried < sent*8/10 {
 			t.Errorf("%s: only %d of %d tokens were presented", w, carried, sent)
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	for _, w := range ways { // the valid tokens still work; operations that end the session come last
 		if !unsafeMethod(w.op.Method) {
-			w.refused(t, "nothing", w.invalid(), w.show(t, s, ""))
+			w.wantRejected(t, "nothing", w.invalid(), w.present(t, s, ""))
 			if r := send(w.session.Copy(), exampleOf(t, w.op)); r.Status != http.StatusOK || outcomeOf(w.op, r) != "" {
 				t.Errorf("%s: the valid token: got %d %s, want it accepted", w, r.Status, r.Raw)
 			}
@@ -192,11 +192,11 @@ func TestTokenWithoutIssuedSessionIsRejected(t *testing.T) {
 				if want == "-" {
 					continue
 				}
-				if r := w.show(t, s, cases[i].Raw); outcomeOf(w.op, r) != want && (want != "" || r.Status >= 300) {
+				if r := w.present(t, s, cases[i].Raw); outcomeOf(w.op, r) != want && (want != "" || r.Status >= 300) {
 					t.Errorf("%s: %s: got %d %s, want %q", w, cases[i].Name, r.Status, outcomeOf(w.op, r), want)
 				}
 			}
-			unchanged(t, s, before)
+			wantUnchanged(t, s, before)
 			w.takesNoOther(t, s, s.Login(stranger, w.session.Transport))
 		}
 		victim.Profile().Want(t, http.StatusOK, "")
@@ -211,13 +211,13 @@ func (w way) takesNoOther(t *testing.T, s *servertest.Server, theirs *servertest
 		want = "csrf_failed" // the CSRF token is that of the original session
 	}
 	before := s.Database.Dump(t)
-	r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) {
+	r := w.present(t, s, forged(w.good(), func(header, claims string) (string, string) {
 		return header, strings.ReplaceAll(claims, w.session.SessionID, theirs.SessionID)
 	}))
 	if outcome := outcomeOf(w.op, r); outcome != want || want == "" && r.Status >= 300 {
 		t.Errorf("%s: sid of another user's session: got %d %s, want %q", w, r.Status, outcome, want)
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 }
 
 // unbacked returns the codes for another user's sub, another session's sid and a generation ahead
@@ -233,7 +233,7 @@ func (w way) unbacked() [3]string {
 		codes[2] = "refresh_invalid"
 	case refreshes:
 		codes[2] = "session_expired"
-	case anonymousAllowed(w.op): // logout, with no session to end
+	case acceptsTokenInBody(w.op): // logout, with no session to end
 		codes[1] = ""
 		if w.use() == tokentest.Refresh {
 			codes[0] = ""
@@ -256,19 +256,19 @@ func TestRandomCredentialsAreRejected(t *testing.T) {
 			for _, size := range []int{1, 2, 43, 1000, 4096, 4097, 8192} {
 				raw := strings.TrimSpace(strings.Repeat(unit, size/len(unit)+1)[:size])
 				encoded, _ := json.Marshal(raw)
-				switch r := w.show(t, s, raw); {
+				switch r := w.present(t, s, raw); {
 				case r == nil:
 				case w.place == atBody && len(encoded) > 16_000:
 					r.Want(t, http.StatusRequestEntityTooLarge, "body_too_large")
 				default:
-					w.refused(t, raw[:min(len(raw), 20)], w.invalid(), r)
+					w.wantRejected(t, raw[:min(len(raw), 20)], w.invalid(), r)
 				}
 			}
 		}
 	}
-	unchanged(t, s, before)
+	wantUnchanged(t, s, before)
 	for _, op := range servertest.Operations() { // the same in the CSRF header
-		if !unsafeMethod(op.Method) || !takes(op, "csrfToken") {
+		if !unsafeMethod(op.Method) || !listsScheme(op, "csrfToken") {
 			continue
 		}
 		session := s.Login(s.NewUser(), accounts.Cookies)
@@ -285,7 +285,7 @@ func TestRandomCredentialsAreRejected(t *testing.T) {
 				}
 			}
 		}
-		unchanged(t, s, before)
+		wantUnchanged(t, s, before)
 	}
 }
 
@@ -297,14 +297,14 @@ func TestKeyURLOfTokenIsNotFetched(t *testing.T) {
 	there, visitors := keyServer(t)
 	for _, w := range waysIn(t, s) {
 		for _, member := range []string{`"jku":"` + there + `"`, `"x5u":"` + there + `"`, `"kid":"` + there + `"`, `"jku":"` + there + `","x5u":"` + there + `","crit":["jku"]`} {
-			r := w.show(t, s, forged(w.good(), func(header, claims string) (string, string) { return "{" + member + "," + header[1:], claims }))
-			w.refused(t, member, w.invalid(), r)
+			r := w.present(t, s, forged(w.good(), func(header, claims string) (string, string) { return "{" + member + "," + header[1:], claims }))
+			w.wantRejected(t, member, w.invalid(), r)
 		}
 	}
 	if n := visitors(); n != 0 {
 		t.Errorf("the server opened %d connections to fetch a key, want 0", n)
 	}
-	front, _, _ := served(t, s)
+	front, _, _ := serve(t, s)
 	huge := strings.Repeat("k", 70_000)
 	for _, header := range []string{"Authorization: Bearer ", "Cookie: refreshtoken="} {
 		if answer := raw(t, front, line("POST /accounts/refresh_token HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n\r\n", header, huge)); answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {

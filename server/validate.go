@@ -61,8 +61,9 @@ func (v validator) validate(c *gin.Context) {
 	c.Next()
 }
 
-// checkTransport rejects a login by a page of another site that requests cookies. The browser would
-// accept the cookies but never send them back. An error now is clearer than failing requests later.
+// checkTransport rejects a request by a page of another site that starts a session with cookies.
+// The browser would accept the cookies but never send them back. An error now is clearer than
+// failing requests later.
 func checkTransport(call *call) error {
 	object, _ := call.body.(map[string]any)
 	if call.crossSite && call.operation.startsSession && object["token_transport"] != string(accounts.BodyTokens) {
@@ -91,7 +92,8 @@ func (v validator) validationProblem(ctx context.Context, call *call, path map[s
 	return problemOf(problem.ValidationFailed, faults[:min(len(faults), maxFieldErrors)]...)
 }
 
-// withoutKnown returns the errors of the validator, without those of parameters in known.
+// withoutKnown returns faults without the errors of parameters for which known has an error
+// already.
 func withoutKnown(known, faults []api.FieldError) []api.FieldError {
 	return slices.DeleteFunc(faults, func(f api.FieldError) bool {
 		return f.Parameter != nil && slices.ContainsFunc(known, func(k api.FieldError) bool { return k.Parameter != nil && *k.Parameter == *f.Parameter })
@@ -105,8 +107,9 @@ func fieldErrors(err error) []api.FieldError {
 	return firstPerPlace(list[:min(len(list), maxFieldErrors)])
 }
 
-// firstPerPlace keeps the first error of each member and parameter, because a text that is too long
-// also has the wrong form. Of the errors without a name, it keeps the first for each code.
+// firstPerPlace keeps the first error of each member and parameter, because one mistake can violate
+// several keywords: a text that is too long may also violate the pattern. Of the errors without a
+// name, it keeps the first for each code.
 func firstPerPlace(list []api.FieldError) []api.FieldError {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(list, func(f api.FieldError) bool {
@@ -137,7 +140,7 @@ func collectFieldErrors(err error, parameter *openapi3.Parameter, list *[]api.Fi
 	case *openapi3filter.RequestError:
 		before := len(*list)
 		collectFieldErrors(e.Err, cmp.Or(e.Parameter, parameter), list)
-		if e.Parameter != nil && len(*list) == before { // it could not even be decoded
+		if e.Parameter != nil && len(*list) == before { // the parameter could not be decoded
 			*list = append(*list, parameterError(e.Parameter, api.FieldErrorCodeFormatInvalid))
 		}
 	case *openapi3.SchemaError:
@@ -153,8 +156,9 @@ func collectFieldErrors(err error, parameter *openapi3.Parameter, list *[]api.Fi
 	}
 }
 
-// unknownMembers returns the errors of the members that the schema does not have. The library
-// reports their object once for each of them, so errors that are already in known are omitted.
+// unknownMembers returns the errors of all members that the schema does not have. The library
+// reports an object once for each unknown member, so the result is empty if known has these errors
+// already.
 func unknownMembers(e *openapi3.SchemaError, known []api.FieldError) []api.FieldError {
 	object, _ := e.Value.(map[string]any)
 	var list []api.FieldError

@@ -17,12 +17,12 @@ import (
 type valueChecker struct{ service *accounts.Service }
 
 // valueErrors returns the errors of a request that a schema cannot express. It is called only for a
-// request that its schema has rejected already (faults), so that the problem lists all errors of
-// the request at once. It skips members that are in faults. If the schema accepts a request, the
-// operation checks these rules itself.
+// request that the schema has rejected already, so that the problem lists all errors at once.
+// faults are the errors of the schema, and their members are skipped. If the schema accepts a
+// request, the operation itself checks these rules.
 func (v valueChecker) valueErrors(ctx context.Context, call *call, path map[string]string, faults []api.FieldError) ([]api.FieldError, error) {
 	object, _ := call.body.(map[string]any)
-	var present map[string]string
+	var current map[string]string
 	var list []api.FieldError
 	for _, name := range slices.Sorted(maps.Keys(call.operation.values)) {
 		text, isText := object[name].(string)
@@ -30,13 +30,13 @@ func (v valueChecker) valueErrors(ctx context.Context, call *call, path map[stri
 			continue
 		}
 		found := v.service.CheckValue(call.operation.values[name], text)
-		if len(found) > 0 && present == nil {
+		if len(found) > 0 && current == nil {
 			var err error
-			if present, err = v.presentValues(ctx, call, path); err != nil {
+			if current, err = v.currentValues(ctx, call, path); err != nil {
 				return nil, err
 			}
 		}
-		if old, has := present[name]; has && old == text {
+		if old, has := current[name]; has && old == text {
 			continue
 		}
 		for _, fault := range found {
@@ -46,9 +46,10 @@ func (v valueChecker) valueErrors(ctx context.Context, call *call, path map[stri
 	return list, nil
 }
 
-// presentValues returns the names that a PATCH may repeat unchanged even if a rule was added after
-// they were set: those of the user in the path, or of the caller. It is empty for other methods.
-func (v valueChecker) presentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
+// currentValues returns the username, the address and the names of the user in the path, or of the
+// caller. A PATCH may repeat them unchanged, even if a rule that was added later rejects them. For
+// other methods the result is empty.
+func (v valueChecker) currentValues(ctx context.Context, call *call, path map[string]string) (map[string]string, error) {
 	if call.operation.route.Method != http.MethodPatch {
 		return map[string]string{}, nil
 	}

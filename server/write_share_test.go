@@ -18,7 +18,7 @@ import (
 // can still read. After the lock is released, both networks can write again.
 func TestWaitingWritesOfOneNetworkAreBounded(t *testing.T) {
 	t.Attr("control", "186")
-	life(t, func(t *testing.T, s *servertest.Server) {
+	eachEngine(t, func(t *testing.T, s *servertest.Server) {
 		u := s.NewUser()
 		flooding, other := s.Login(u, accounts.BodyTokens), s.Login(s.NewUser(), accounts.BodyTokens)
 		rename := func(c *servertest.Client, ip string) *servertest.Response {

@@ -80,7 +80,7 @@ func (a *Accounts) VerifyEmail(ctx context.Context, token, password string) (*Si
 
 // ChangePassword changes the password, ends every session of the user and starts a new one here.
 func (a *Accounts) ChangePassword(ctx context.Context, current, changed string) (*SignedIn, error) {
-	tokens, err := a.fresh(ctx)
+	tokens, err := a.freshTokens(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +98,12 @@ func (a *Accounts) Logout(ctx context.Context) error {
 	if err := a.restore(ctx); err != nil {
 		return err
 	}
-	return a.exclusively(ctx, func() error {
-		tokens, err := a.newest(ctx)
+	return a.runExclusively(ctx, func() error {
+		tokens, err := a.loadTokens(ctx)
 		if err != nil || tokens == nil {
 			return err
 		}
-		_, _, err = patiently(ctx, func(ctx context.Context) (*http.Response, error) {
+		_, _, err = retry(ctx, func(ctx context.Context) (*http.Response, error) {
 			return a.plain.Logout(ctx, LogoutRequest{RefreshToken: &tokens.Refresh})
 		})
 		var refused *Error
@@ -132,7 +132,7 @@ func (a *Accounts) Refresh(ctx context.Context) error {
 // AccessToken returns the access token for a call to another service. It refreshes the token if
 // necessary. Without a session, it returns "".
 func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
-	tokens, err := a.fresh(ctx)
+	tokens, err := a.freshTokens(ctx)
 	if err != nil || tokens == nil {
 		return "", err
 	}
@@ -140,11 +140,11 @@ func (a *Accounts) AccessToken(ctx context.Context) (string, error) {
 }
 
 // begin makes a call that starts a session, and stores the tokens of the response. No refresh or
-// logout can run in between.
+// logout can run between the call and the storing.
 func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error)) (*SignedIn, error) {
 	result := &SignedIn{}
-	err := a.exclusively(ctx, func() error {
-		body, err := checked(call()) //nolint:bodyclose // checked closes it
+	err := a.runExclusively(ctx, func() error {
+		body, err := readSuccess(call()) //nolint:bodyclose // readSuccess closes it
 		if err != nil {
 			return err
 		}
@@ -159,8 +159,8 @@ func (a *Accounts) begin(ctx context.Context, call func() (*http.Response, error
 	return result, nil
 }
 
-// checked reads a response. It returns an error unless the status is 2xx.
-func checked(answer *http.Response, err error) ([]byte, error) {
+// readSuccess returns the body of a 2xx response, and an error for any other response.
+func readSuccess(answer *http.Response, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}

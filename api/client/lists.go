@@ -63,8 +63,9 @@ type listAnswer[L any] interface {
 	GetJSON200() *L
 }
 
-// list iterates over the items of all pages. cursor returns the address of the cursor in params,
-// request requests one page, and page returns the items of a page and the cursor of the next one.
+// list iterates over the items of all pages. cursor returns a pointer to the cursor in the
+// parameters, request requests one page, and page returns the items of a page and the cursor of the
+// next one.
 func list[P, L, T any](
 	params *P, cursor func(*P) **CursorQuery, request func(*P) (listAnswer[L], error), page func(*L) ([]T, nullable.Nullable[NextCursor]),
 ) iter.Seq2[T, error] {

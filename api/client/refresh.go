@@ -10,9 +10,10 @@ import (
 )
 
 // The client gives up a request without a response after answerTime, and retries until retryTime
-// has passed. The server decides a given-up request within decisionTime after it was sent, or
-// never. The client then refreshes once more, because that request may have rotated the tokens
-// after its own retry was answered (invariant 6 of the server's design: R = 15 s, Q = 10 s).
+// has passed. The server executes a request that was given up within decisionTime after it was
+// sent, or never, so such a request can rotate the tokens after its retry was answered with the
+// current ones. After decisionTime the client therefore refreshes once more (invariant 6 of the
+// server's design: R = 15 s, Q = 10 s).
 const (
 	answerTime   = 4 * time.Second
 	retryTime    = 15 * time.Second
@@ -21,29 +22,29 @@ const (
 	storageTime  = 10 * time.Second
 )
 
-// errEnough stops the retries, because no refresh is needed.
-var errEnough = errors.New("enough")
+// errNotNeeded stops the retries, because no refresh is needed.
+var errNotNeeded = errors.New("enough")
 
-// flight is a refresh in progress. Other goroutines wait for it too.
+// flight is a refresh in progress, for which several goroutines may wait.
 type flight struct {
 	done chan struct{}
 	err  error
 }
 
-// keeper keeps the tokens of a session: it loads them from the storage, refreshes them and stores the
-// new ones. It is safe for concurrent use.
+// keeper keeps the tokens of a session: it loads them from the storage, refreshes them and stores
+// the new ones. It is safe for concurrent use.
 type keeper struct {
 	plain   *Client // without authorization
 	storage Storage
 	now     func() time.Time
 	turn    chan struct{} // holds an element while the session is being changed
 
-	mu     sync.Mutex
-	loaded bool
-	tokens *Tokens // replaced as a whole, never modified
-	ended  error   // why there are no tokens
-	flight *flight
-	later  time.Time // no early refresh before this time, because the last one failed
+	mu        sync.Mutex
+	loaded    bool
+	tokens    *Tokens // replaced as a whole, never modified
+	endReason error   // why there are no tokens
+	flight    *flight
+	notBefore time.Time // no early refresh before this time, because the last one failed
 }
 
 func newKeeper(storage Storage) *keeper {
@@ -51,8 +52,8 @@ func newKeeper(storage Storage) *keeper {
 	return &keeper{storage: storage, now: now, turn: make(chan struct{}, 1)}
 }
 
-// exclusively runs a task that changes the session. Only one such task runs at a time.
-func (k *keeper) exclusively(ctx context.Context, task func() error) error {
+// runExclusively runs a task that changes the session. Only one such task runs at a time.
+func (k *keeper) runExclusively(ctx context.Context, task func() error) error {
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
@@ -70,15 +71,15 @@ func (k *keeper) restore(ctx context.Context) error {
 	if loaded {
 		return nil
 	}
-	return k.exclusively(ctx, func() error {
-		_, err := k.newest(ctx)
+	return k.runExclusively(ctx, func() error {
+		_, err := k.loadTokens(ctx)
 		return err
 	})
 }
 
-// newest loads the tokens from the storage, which another program may share and have changed, and
-// returns them. It must run in [keeper.exclusively].
-func (k *keeper) newest(ctx context.Context) (*Tokens, error) {
+// loadTokens loads the tokens from the storage, because another program may share the storage and
+// have changed them. It must run in [keeper.runExclusively].
+func (k *keeper) loadTokens(ctx context.Context) (*Tokens, error) {
 	stored, err := k.storage.Load(ctx)
 	if err != nil {
 		return nil, err
@@ -88,22 +89,22 @@ func (k *keeper) newest(ctx context.Context) (*Tokens, error) {
 	k.loaded = true
 	switch {
 	case stored == nil && k.tokens != nil:
-		k.tokens, k.ended = nil, ErrSignedOut
-	case stored != nil && !stored.same(k.tokens):
-		k.tokens, k.ended = stored, nil
+		k.tokens, k.endReason = nil, ErrSignedOut
+	case stored != nil && !stored.equal(k.tokens):
+		k.tokens, k.endReason = stored, nil
 	}
 	return k.tokens, nil
 }
 
-// fresh returns the tokens, with an access token that is valid for at least a second, or nil if
-// there is no session. If a refresh is due but the access token is still valid, the refresh runs in
-// the background.
-func (k *keeper) fresh(ctx context.Context) (*Tokens, error) {
+// freshTokens returns the tokens, with an access token that is valid for at least a second, or nil
+// if there is no session. If a refresh is due but the access token is still valid, the refresh runs
+// in the background.
+func (k *keeper) freshTokens(ctx context.Context) (*Tokens, error) {
 	if err := k.restore(ctx); err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
-	tokens, now, later := k.tokens, k.now(), k.later
+	tokens, now, later := k.tokens, k.now(), k.notBefore
 	k.mu.Unlock()
 	switch {
 	case tokens == nil:
@@ -116,7 +117,8 @@ func (k *keeper) fresh(ctx context.Context) (*Tokens, error) {
 	return tokens, nil
 }
 
-// refresh returns newer tokens than seen, which the caller knows already.
+// refresh returns tokens that are newer than seen, the tokens that the caller has. It refreshes
+// them unless another goroutine has done so since.
 func (k *keeper) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
 	flight := k.start(seen)
 	select {
@@ -130,14 +132,14 @@ func (k *keeper) refresh(ctx context.Context, seen *Tokens) (*Tokens, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.tokens == nil {
-		return nil, k.ended
+		return nil, k.endReason
 	}
 	return k.tokens, nil
 }
 
-// start starts a refresh of these tokens, or joins the one in progress. The refresh does not end
-// with the request that started it: other requests wait for it too, and the server may already have
-// decided a refresh that is canceled.
+// start starts a refresh of these tokens, or returns the one in progress. The refresh is not
+// canceled with the request that started it: other requests wait for it too, and the server may
+// have rotated the tokens already.
 func (k *keeper) start(seen *Tokens) *flight {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -154,12 +156,12 @@ func (k *keeper) start(seen *Tokens) *flight {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), retryTime+answerTime+storageTime)
 		defer cancel()
-		f.err = k.exclusively(ctx, func() error { return k.renew(ctx, seen) })
+		f.err = k.runExclusively(ctx, func() error { return k.renew(ctx, seen) })
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.flight = nil
 		if f.err != nil {
-			k.later = k.now().Add(retryLater)
+			k.notBefore = k.now().Add(retryLater)
 		}
 		close(f.done)
 	}()
@@ -167,17 +169,17 @@ func (k *keeper) start(seen *Tokens) *flight {
 }
 
 // renew refreshes the tokens, or finds that the session has ended. It must run in
-// [keeper.exclusively].
+// [keeper.runExclusively].
 func (k *keeper) renew(ctx context.Context, seen *Tokens) error {
 	var tokens *Tokens
 	var failure error
-	body, givenUp, err := patiently(ctx, func(ctx context.Context) (*http.Response, error) {
-		tokens, failure = k.newest(ctx) // each time, because the machine may have slept while another program refreshed
+	body, givenUp, err := retry(ctx, func(ctx context.Context) (*http.Response, error) {
+		tokens, failure = k.loadTokens(ctx) // each time, because the machine may have slept while another program refreshed
 		if failure != nil || tokens == nil {
-			return nil, errEnough
+			return nil, errNotNeeded
 		}
 		if tokens.Refresh != seen.Refresh && k.now().Before(tokens.RefreshAt) {
-			return nil, errEnough // another program has refreshed, or a login ran before
+			return nil, errNotNeeded // another program has refreshed, or a login ran before
 		}
 		return k.plain.RefreshToken(ctx, &RefreshTokenParams{RefreshAttempt: &tokens.Attempt}, RefreshTokenRequest{RefreshToken: &tokens.Refresh})
 	})
@@ -190,7 +192,7 @@ func (k *keeper) renew(ctx context.Context, seen *Tokens) error {
 			return k.renew(ctx, seen)
 		}
 		return k.keep(ctx, body, givenUp)
-	case errors.Is(err, errEnough):
+	case errors.Is(err, errNotNeeded):
 		return failure
 	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 		return errors.Join(err, k.end(ctx, tokens, err))
@@ -198,18 +200,18 @@ func (k *keeper) renew(ctx context.Context, seen *Tokens) error {
 	return err
 }
 
-// hasNewTokens reports whether the storage contains other tokens than those that were sent. In this
-// case another program that shares the storage has refreshed, logged in or logged out while this
-// one was asleep with its response. The response must not overwrite these tokens: the superseded
-// token would count as stolen at its next use.
+// hasNewTokens reports whether the storage contains other tokens than those that were sent. If so,
+// another program that shares the storage has refreshed, logged in or logged out while this program
+// was suspended before it could save its response. The tokens of that response are superseded. They
+// must not overwrite the newer ones, because their next use would count as reuse.
 func (k *keeper) hasNewTokens(ctx context.Context, sent *Tokens) (bool, error) {
 	stored, err := k.storage.Load(ctx)
 	return err == nil && (stored == nil || stored.Refresh != sent.Refresh), err
 }
 
-// keep saves the tokens of a response, and then uses them. again means that a request that was
-// given up may still rotate them. keep must run in [keeper.exclusively].
-func (k *keeper) keep(ctx context.Context, body []byte, again bool) error {
+// keep saves the tokens of a response, and then uses them. mayRotate means that a request that was
+// given up may still rotate them. keep must run in [keeper.runExclusively].
+func (k *keeper) keep(ctx context.Context, body []byte, mayRotate bool) error {
 	var result Refreshed
 	if err := json.Unmarshal(body, &result); err != nil || result.AccessToken == nil || result.RefreshToken == nil {
 		return errors.New("client: the answer has no tokens in its body")
@@ -224,7 +226,7 @@ func (k *keeper) keep(ctx context.Context, body []byte, again bool) error {
 	k.mu.Unlock()
 	if before != nil && before.SessionID == tokens.SessionID && before.Generation == tokens.Generation {
 		tokens.Attempt = before.Attempt // it stays the same until the generation changes
-		if soon := now.Add(decisionTime); again && soon.Before(tokens.RefreshAt) {
+		if soon := now.Add(decisionTime); mayRotate && soon.Before(tokens.RefreshAt) {
 			tokens.RefreshAt = soon
 		}
 	} else {
@@ -235,12 +237,12 @@ func (k *keeper) keep(ctx context.Context, body []byte, again bool) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.tokens, k.ended, k.loaded = tokens, nil, true
+	k.tokens, k.endReason, k.loaded = tokens, nil, true
 	return nil
 }
 
 // end removes the session, unless another one has started since. It must run in
-// [keeper.exclusively].
+// [keeper.runExclusively].
 func (k *keeper) end(ctx context.Context, of *Tokens, reason error) error {
 	stored, err := k.storage.Load(ctx)
 	if err == nil && stored != nil && stored.SessionID == of.SessionID {
@@ -249,23 +251,23 @@ func (k *keeper) end(ctx context.Context, of *Tokens, reason error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.tokens != nil && k.tokens.SessionID == of.SessionID {
-		k.tokens, k.ended = nil, reason
+		k.tokens, k.endReason = nil, reason
 	}
 	return err
 }
 
-// patiently repeats a call until there is a response other than 503, and reports whether a request
-// was given up. The server guarantees that retries are harmless.
-func patiently(ctx context.Context, call func(context.Context) (*http.Response, error)) (body []byte, givenUp bool, err error) {
+// retry repeats a call until there is a response other than 503, and reports whether a request was
+// given up. The server guarantees that retries are harmless.
+func retry(ctx context.Context, call func(context.Context) (*http.Response, error)) (body []byte, givenUp bool, err error) {
 	end := time.Now().Add(retryTime)
 	for wait := 500 * time.Millisecond; ; wait = min(2*wait, answerTime) {
-		if body, err = once(ctx, call); err == nil {
+		if body, err = tryOnce(ctx, call); err == nil {
 			return body, givenUp, nil
 		}
 		pause := wait
 		var refused *Error
 		switch {
-		case errors.Is(err, errEnough):
+		case errors.Is(err, errNotNeeded):
 			return nil, givenUp, err
 		case !errors.As(err, &refused):
 			givenUp = true
@@ -280,11 +282,11 @@ func patiently(ctx context.Context, call func(context.Context) (*http.Response, 
 	}
 }
 
-// once makes one call and reads its response, within answerTime.
-func once(ctx context.Context, call func(context.Context) (*http.Response, error)) ([]byte, error) {
+// tryOnce makes one call and reads its response, within answerTime.
+func tryOnce(ctx context.Context, call func(context.Context) (*http.Response, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	return checked(call(ctx)) //nolint:bodyclose // checked closes it
+	return readSuccess(call(ctx)) //nolint:bodyclose // readSuccess closes it
 }
 
 func sleep(ctx context.Context, pause time.Duration) error {

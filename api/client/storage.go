@@ -26,9 +26,9 @@ type Tokens struct {
 	RefreshAt time.Time `json:"refresh_at"`
 }
 
-// same reports whether other has the same tokens. The refresh token is different in each generation
-// of each session.
-func (t *Tokens) same(other *Tokens) bool {
+// equal reports whether other has the same tokens. The refresh token is different in each
+// generation of each session.
+func (t *Tokens) equal(other *Tokens) bool {
 	return other != nil && t.Refresh == other.Refresh && t.Attempt == other.Attempt
 }
 

@@ -14,7 +14,8 @@ const (
 	longestWait = 10 * time.Second
 )
 
-// methodOf has the method of Accounts to call instead of each operation that the API rejects.
+// methodOf maps the path of each operation that API rejects to the method of Accounts to call
+// instead.
 var methodOf = map[string]string{
 	"/accounts/login":           "Login",
 	"/accounts/refresh_token":   "Refresh",
@@ -54,7 +55,7 @@ func (a *Accounts) RoundTrip(request *http.Request) (*http.Response, error) {
 				return answer, nil
 			}
 			tokens = others
-		case answer.StatusCode == http.StatusServiceUnavailable && safe(request) && try < tries && wait <= longestWait:
+		case answer.StatusCode == http.StatusServiceUnavailable && isSafe(request) && try < tries && wait <= longestWait:
 			_ = answer.Body.Close()
 			if err := sleep(ctx, wait); err != nil {
 				return nil, err
@@ -74,7 +75,7 @@ func (a *Accounts) admit(request *http.Request) (*Tokens, error) {
 	if method := methodOf[request.URL.Path]; method != "" {
 		return nil, fmt.Errorf("client: %s changes the session: call Accounts.%s", request.URL.Path, method)
 	}
-	return a.fresh(request.Context())
+	return a.freshTokens(request.Context())
 }
 
 // transmit sends a copy of the request, because a RoundTripper must not modify it.
@@ -93,11 +94,11 @@ func (a *Accounts) transmit(request *http.Request, tokens *Tokens, try int) (*ht
 
 // afterRefusal returns the tokens for a retry after a 401, or nil if the response is final.
 func (a *Accounts) afterRefusal(request *http.Request, answer *http.Response, tokens *Tokens, try int) (*Tokens, error) {
-	code, err := peek(answer)
+	code, err := peekCode(answer)
 	if err != nil {
 		return nil, err
 	}
-	if staleToken(code) && try == 1 && repeatable(request) {
+	if isStaleToken(code) && try == 1 && isRepeatable(request) {
 		return a.refresh(request.Context(), tokens)
 	}
 	a.noteEnd(request.Context(), code, tokens)
@@ -110,14 +111,14 @@ func authorize(r *http.Request, tokens *Tokens) {
 	}
 }
 
-// staleToken reports whether a request may succeed with other tokens after a 401 with this code.
-func staleToken(code ProblemCode) bool {
+// isStaleToken reports whether a request may succeed with other tokens after a 401 with this code.
+func isStaleToken(code ProblemCode) bool {
 	return code == ProblemCodeAccessExpired || code == ProblemCodeAccessInvalid || code == ProblemCodeCredentialsMissing
 }
 
-// noteEnd removes a session that the user has ended (an empty code), or that has ended according to
-// the code. If the storage fails, it still contains the session, and the next refresh gets the same
-// error.
+// noteEnd removes the session if the user has ended it (an empty code), or if the code says that it
+// has ended. If the storage fails, it still contains the session, and the server rejects the next
+// refresh too.
 func (a *Accounts) noteEnd(ctx context.Context, code ProblemCode, tokens *Tokens) {
 	reason := ErrSignedOut
 	switch code {
@@ -127,7 +128,7 @@ func (a *Accounts) noteEnd(ctx context.Context, code ProblemCode, tokens *Tokens
 	default:
 		return
 	}
-	_ = a.exclusively(ctx, func() error { return a.end(ctx, tokens, reason) })
+	_ = a.runExclusively(ctx, func() error { return a.end(ctx, tokens, reason) })
 }
 
 // endsOwnSession reports whether the request has ended the client's session without being a logout.
@@ -144,16 +145,16 @@ func endsOwnSession(request *http.Request, answer *http.Response, tokens *Tokens
 	return false
 }
 
-func safe(request *http.Request) bool {
+func isSafe(request *http.Request) bool {
 	return request.Method == http.MethodGet || request.Method == http.MethodHead
 }
 
-func repeatable(request *http.Request) bool {
+func isRepeatable(request *http.Request) bool {
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
-// peek returns the code of a problem. The body can be read again afterward.
-func peek(answer *http.Response) (ProblemCode, error) {
+// peekCode returns the code of a problem. The body can be read again afterward.
+func peekCode(answer *http.Response) (ProblemCode, error) {
 	body, err := bodyOf(answer)
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return codeOf(problemOf(answer.StatusCode, body, answer.Header)), err

@@ -320,8 +320,8 @@ func (p *proxy) next(match string, faults ...fault) { p.Next(match, faults...) }
 // happened checks that n faults have been applied.
 func (p *proxy) happened(n int) {
 	p.t.Helper()
-	if met := p.Met(); met != n {
-		p.t.Errorf("%d faults happened, want %d", met, n)
+	if got := p.FaultCount(); got != n {
+		p.t.Errorf("%d faults happened, want %d", got, n)
 	}
 }
 

@@ -48,26 +48,26 @@ type Database struct {
 	URL    string // in the form of ACCOUNTS_DATABASE_URL
 	SQL    *sql.DB
 
-	doors   []*sql.DB     // SQL, and a connection pool for each other node
-	nodes   []string      // the URL of each node of a cluster, starting with URL
-	taken   *atomic.Int64 // how many URLs NextURL has returned
-	changes *sql.Stmt     // set by Watch
+	pools        []*sql.DB     // SQL, and a connection pool for each other node
+	nodes        []string      // the URL of each node of a cluster, starting with URL
+	urlsReturned *atomic.Int64 // how many URLs NextURL has returned
+	changes      *sql.Stmt     // set by Watch
 }
 
 // NextURL returns the URL at which the next replica reaches the database. On a cluster
-// (scripts/with-galera.sh), the first replica uses the node of SQL and meets its locks, and each
-// further one uses the next node in turn. A copy with another URL, such as that of a proxy, always
-// returns this URL.
+// (scripts/with-galera.sh), the first replica uses the node of SQL, so the locks that a test takes
+// through SQL block it. Each further replica uses the next node in turn. If a test has set URL to
+// another one, such as that of a proxy, NextURL always returns URL.
 func (d *Database) NextURL() string {
 	if len(d.nodes) == 0 || d.URL != d.nodes[0] {
 		return d.URL
 	}
-	return d.nodes[int(d.taken.Add(1)-1)%len(d.nodes)]
+	return d.nodes[int(d.urlsReturned.Add(1)-1)%len(d.nodes)]
 }
 
-// BackDoors returns SQL and, on a cluster, a pool for each other node: a lock is effective only at
-// its own node.
-func (d *Database) BackDoors() []*sql.DB { return d.doors }
+// BackDoors returns SQL and, on a cluster, a pool for each other node. A test that locks a row
+// needs all of them, because a lock is effective only at its own node.
+func (d *Database) BackDoors() []*sql.DB { return d.pools }
 
 // NewDatabase creates an empty database.
 func NewDatabase(t testing.TB, engine Engine) *Database {
@@ -83,11 +83,11 @@ func newSQLite(t testing.TB) *Database {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_txlock=immediate")
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db, doors: []*sql.DB{db}}
+	return &Database{Engine: SQLite, URL: "sqlite:" + path, SQL: db, pools: []*sql.DB{db}}
 }
 
-// made counts the databases, so that on a cluster each starts at another node.
-var made atomic.Int64
+// databaseCount counts the databases, so that on a cluster each starts at another node.
+var databaseCount atomic.Int64
 
 func newMySQL(t testing.TB) *Database {
 	servers := strings.Fields(cmp.Or(os.Getenv("TEST_GALERA_URLS"), os.Getenv("TEST_MYSQL_URL")))
@@ -95,8 +95,8 @@ func newMySQL(t testing.TB) *Database {
 		t.Fatal("TEST_MYSQL_URL is not set: run `make test`, or `scripts/with-mysql.sh -- go test ./...`, or leave MySQL out by TEST_ENGINES=sqlite")
 	}
 	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	first := int(made.Add(1))
-	d := &Database{Engine: MySQL, taken: &atomic.Int64{}}
+	first := int(databaseCount.Add(1))
+	d := &Database{Engine: MySQL, urlsReturned: &atomic.Int64{}}
 	var admin *sql.DB
 	for i := range servers {
 		u, err := url.Parse(servers[(first+i)%len(servers)])
@@ -106,18 +106,18 @@ func newMySQL(t testing.TB) *Database {
 			admin = node
 			_, err = admin.ExecContext(context.Background(), "CREATE DATABASE "+name)
 			must(t, err)
-		} else { // connecting does not wait for replication, but a read does: then this node has the database
+		} else { // a read waits for replication, which connecting does not: after it, this node has the database
 			_, err = node.ExecContext(context.Background(), "SELECT 1 FROM information_schema.schemata LIMIT 1")
 			must(t, errors.Join(err, node.Close()))
 		}
-		d.doors = append(d.doors, dial(t, u, name))
+		d.pools = append(d.pools, dial(t, u, name))
 		u.Path = "/" + name
 		d.nodes = append(d.nodes, u.String())
 	}
-	d.SQL = d.doors[0]
+	d.SQL = d.pools[0]
 	d.URL = d.nodes[0]
 	t.Cleanup(func() {
-		for _, door := range d.doors {
+		for _, door := range d.pools {
 			_ = door.Close()
 		}
 		_, _ = admin.ExecContext(context.Background(), "DROP DATABASE "+name)
@@ -165,8 +165,8 @@ func Args(args ...any) []any {
 	return args
 }
 
-// Age makes the current generation of every session older, as if by more time had passed since its
-// start.
+// Age makes the current generation of every session older, as if it had started earlier by this
+// duration.
 func (d *Database) Age(t testing.TB, by time.Duration) {
 	t.Helper()
 	d.shift(t, "rotated_at", -by)

@@ -12,9 +12,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// CheckForm returns the violations of the rules of version 1 in a contract that a linter cannot
-// check, because they compare distant parts of the document. The other rules are in
-// scripts/spectral.yaml.
+// CheckForm returns the violations of this project's rules for the form of the contract. They are
+// the rules that a linter cannot check, because they compare distant parts of the document. The
+// other rules are in scripts/spectral.yaml.
 func CheckForm(doc *openapi3.T) []string {
 	f := &form{doc: doc, ops: operationsOf(doc)}
 	f.checkOperations()
@@ -173,8 +173,8 @@ func jsonOf(ref *openapi3.SchemaRef) string {
 
 var quoted = regexp.MustCompile("`([A-Za-z0-9_]+)`")
 
-// tableOf returns the names in code spans in each row of the first table with this head in a text.
-// Only the first cell of a row counts, or the last one if last is set.
+// tableOf returns the rows of the first table with this head in a Markdown text. The names of a row
+// are the code spans in its first cell, or in its last one if last is set.
 func tableOf(text, head string, last bool) (rows []tableRow) {
 	_, text, _ = strings.Cut(text, head+"\n")
 	for line := range strings.Lines(text) {

@@ -46,7 +46,7 @@ var router = sync.OnceValue(func() routers.Router {
 	return r
 })
 
-// pair is an operation and one of its statuses.
+// pair is an operation and the status of a response to it.
 type pair struct {
 	operation string
 	status    int
@@ -285,8 +285,9 @@ func (o Operation) Codes(status string) []string {
 	return codes
 }
 
-// Main runs the tests of a package and prints the coverage of the contract. If whole reports that
-// all tests ran on all engines, a documented status that no test received is a failure.
+// Main runs the tests of a package, prints the coverage of the contract, and returns the exit code.
+// If whole reports that all tests ran on all engines, a documented status that no test received is
+// a failure.
 func Main(m *testing.M, whole func() bool) int {
 	code := m.Run()
 	report, missing := Coverage()

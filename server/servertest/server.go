@@ -33,7 +33,7 @@ type Options struct {
 	Now      func() time.Time
 	Hasher   *credentials.Hasher
 	Mail     mail.Sender // Server.Mails if nil
-	HoldMail bool        // no mail worker runs, so that a dump shows mails as the requests queued them
+	HoldMail bool        // no mail worker runs, so that the mails stay in the outbox as the requests queued them
 }
 
 // Server is a running replica.
@@ -197,7 +197,8 @@ func (c *Clock) Now() time.Time {
 	return base().Add(time.Duration(c.offset.Load()))
 }
 
-// Reads returns how often the time was read. The number grows when a request has arrived.
+// Reads returns how often the time was read. The server reads it when a request arrives, so a test
+// can wait for a request by this number.
 func (c *Clock) Reads() int64 { return c.reads.Load() }
 
 // Advance moves the clock forward.

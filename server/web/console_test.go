@@ -27,7 +27,7 @@ func TestConsoleServesItsFilesOnly(t *testing.T) {
 		{"POST", "/console/", 405},
 	} {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			response := asked(console, test.method, test.target, nil)
+			response := send(console, test.method, test.target, nil)
 			if response.Code != test.want {
 				t.Errorf("status %d, want %d", response.Code, test.want)
 			}
@@ -52,7 +52,7 @@ func TestConsoleHasSecurityHeaders(t *testing.T) {
 }
 
 func TestConsoleConformsToPolicy(t *testing.T) {
-	keepsToThePolicy(t, console, load(consoleFiles, "console"))
+	wantPolicy(t, console, load(consoleFiles, "console"))
 }
 
-func TestConsoleReferencesServedFiles(t *testing.T) { namesServedFiles(t, console, "/console") }
+func TestConsoleReferencesServedFiles(t *testing.T) { wantServedReferences(t, console, "/console") }

@@ -31,7 +31,7 @@ func TestDemoServesItsFilesOnly(t *testing.T) {
 		{"OPTIONS", "/demo/", 405},
 	} {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			response := asked(demo, test.method, test.target, nil)
+			response := send(demo, test.method, test.target, nil)
 			if response.Code != test.want {
 				t.Errorf("status %d, want %d", response.Code, test.want)
 			}
@@ -55,20 +55,20 @@ func TestDemoHasSecurityHeaders(t *testing.T) {
 	wantHeaders(t, demo, types, "'self'")
 }
 
-func TestDemoConformsToPolicy(t *testing.T) { keepsToThePolicy(t, demo, load(demoFiles, "demo")) }
+func TestDemoConformsToPolicy(t *testing.T) { wantPolicy(t, demo, load(demoFiles, "demo")) }
 
-func TestDemoReferencesServedFiles(t *testing.T) { namesServedFiles(t, demo, "/demo") }
+func TestDemoReferencesServedFiles(t *testing.T) { wantServedReferences(t, demo, "/demo") }
 
-// keepsToThePolicy checks that the files need no inline code and no other hosts, which the policy
-// would block. They must not build markup from text, because that is how inline code gets in, or
-// write tokens and passwords to the console.
-func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) {
+// wantPolicy checks that the files need no inline code and no other hosts, which the policy would
+// block. They must not build markup from text, because that is how an attacker injects code, and
+// must not write tokens and passwords to the console.
+func wantPolicy(t *testing.T, page http.Handler, files map[string]*asset) {
 	t.Helper()
 	forbidden := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script>|@import|` +
 		`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|console\.(log|info|debug)`)
 	outside := regexp.MustCompile(`["'(](https?:)?//[a-z0-9-]+[.:]?`)
 	for target := range files {
-		for line := range strings.Lines(asked(page, "GET", target, nil).Body.String()) {
+		for line := range strings.Lines(send(page, "GET", target, nil).Body.String()) {
 			if strings.HasPrefix(strings.TrimSpace(line), "*") || strings.HasPrefix(strings.TrimSpace(line), "//") {
 				continue // a comment
 			}
@@ -81,17 +81,17 @@ func keepsToThePolicy(t *testing.T, page http.Handler, files map[string]*asset) 
 	}
 }
 
-// namesServedFiles checks that every file that the page names is served, by the page's own handler
-// or by that of the pages.
-func namesServedFiles(t *testing.T, page http.Handler, at string) {
+// wantServedReferences checks that every file that the page names is served, by the page's own
+// handler or by that of the pages.
+func wantServedReferences(t *testing.T, page http.Handler, at string) {
 	t.Helper()
-	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(asked(page, "GET", at+"/", nil).Body.String(), -1)
+	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(send(page, "GET", at+"/", nil).Body.String(), -1)
 	if len(names) != 4 {
 		t.Errorf("%d files are named: %v", len(names), names)
 	}
 	for _, name := range names {
 		target := path.Join(at, name[1])
-		if asked(page, "GET", target, nil).Code != http.StatusOK && asked(pages, "GET", target, nil).Code != http.StatusOK {
+		if send(page, "GET", target, nil).Code != http.StatusOK && send(pages, "GET", target, nil).Code != http.StatusOK {
 			t.Errorf("%s is not served", target)
 		}
 	}

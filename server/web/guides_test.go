@@ -32,7 +32,7 @@ func guideURLs(t *testing.T) []string {
 // A guide that is missing in the index would not be served.
 func TestEveryGuideIsServed(t *testing.T) {
 	for _, target := range guideURLs(t) {
-		response := ask("GET", target, nil)
+		response := sendToDocs("GET", target, nil)
 		if response.StatusCode != http.StatusOK {
 			t.Errorf("%s: status %d. Does %s link to it?", target, response.StatusCode, guideIndex)
 			continue
@@ -66,7 +66,7 @@ func TestGuidesServeKnownPagesOnly(t *testing.T) {
 		{"POST", "/docs/guides/", 405},
 		{"DELETE", "/docs/guides/nothing", 405},
 	} {
-		response := ask(test.method, test.target, nil)
+		response := sendToDocs(test.method, test.target, nil)
 		if response.StatusCode != test.want {
 			t.Errorf("%s %s: status %d, want %d", test.method, test.target, response.StatusCode, test.want)
 		}
@@ -74,7 +74,7 @@ func TestGuidesServeKnownPagesOnly(t *testing.T) {
 			t.Errorf("%s %s: Allow %q", test.method, test.target, got)
 		}
 	}
-	if got := ask("GET", "http://evil.example/docs/guides", nil).Header.Get("Location"); got != "/docs/guides/" {
+	if got := sendToDocs("GET", "http://evil.example/docs/guides", nil).Header.Get("Location"); got != "/docs/guides/" {
 		t.Errorf("Location %q", got)
 	}
 }
@@ -82,7 +82,7 @@ func TestGuidesServeKnownPagesOnly(t *testing.T) {
 func TestGuidesHaveSecurityHeaders(t *testing.T) {
 	targets := append(guideURLs(t), "/docs/guides/style.css")
 	for _, target := range targets {
-		got := ask("GET", target, nil).Header.Clone()
+		got := sendToDocs("GET", target, nil).Header.Clone()
 		tag := got.Get("ETag")
 		if !regexp.MustCompile(`^"[0-9a-f]{32}"$`).MatchString(tag) || got.Get("Content-Length") == "" {
 			t.Errorf("%s: ETag %q is no strong tag, or there is no Content-Length", target, tag)
@@ -105,7 +105,7 @@ func TestGuidesHaveSecurityHeaders(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", target, diff)
 		}
-		if status := ask("GET", target, http.Header{"If-None-Match": {tag}}).StatusCode; status != http.StatusNotModified {
+		if status := sendToDocs("GET", target, http.Header{"If-None-Match": {tag}}).StatusCode; status != http.StatusNotModified {
 			t.Errorf("%s with its ETag: status %d, want 304", target, status)
 		}
 	}
@@ -133,7 +133,7 @@ func TestGuideLinksHaveTargets(t *testing.T) {
 					t.Errorf("%s: %q is not https", from, link)
 				}
 			case served[target.Path]:
-			case ask("GET", target.Path, nil).StatusCode != http.StatusOK:
+			case sendToDocs("GET", target.Path, nil).StatusCode != http.StatusOK:
 				t.Errorf("%s: %q is not served", from, link)
 			case target.Fragment != "" && !pages[target.Path].ids[target.Fragment]:
 				t.Errorf("%s: %q: no such section", from, link)
@@ -207,7 +207,7 @@ type page struct {
 
 func parsePage(t *testing.T, target string) page {
 	t.Helper()
-	text := body(t, ask("GET", target, nil))
+	text := body(t, sendToDocs("GET", target, nil))
 	root, err := html.Parse(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)

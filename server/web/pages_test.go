@@ -34,7 +34,7 @@ func TestPagesServeTheirFilesOnly(t *testing.T) {
 		{"DELETE", "/pages/nothing", 405},
 	} {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			response := asked(pages, test.method, test.target, nil)
+			response := send(pages, test.method, test.target, nil)
 			if response.Code != test.want {
 				t.Errorf("status %d, want %d", response.Code, test.want)
 			}
@@ -65,15 +65,15 @@ func TestPagesHaveSecurityHeaders(t *testing.T) {
 	wantHeaders(t, pages, types, "'self'")
 }
 
-// pageSources calls judge with each file below pages/.
-func pageSources(t *testing.T, judge func(name, source string)) {
+// eachPageSource calls check with each file below pages/.
+func eachPageSource(t *testing.T, check func(name, source string)) {
 	t.Helper()
 	err := fs.WalkDir(pageFiles, "pages", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		source, err := fs.ReadFile(pageFiles, name)
-		judge(name, string(source))
+		check(name, string(source))
 		return err
 	})
 	if err != nil {
@@ -85,7 +85,7 @@ func pageSources(t *testing.T, judge func(name, source string)) {
 // mail.
 func TestPagesReferenceNoOtherHost(t *testing.T) {
 	outside := regexp.MustCompile(`[a-z]+://[^\s"'<>]+|(src|href|action)="(//|[a-z]+:)[^"]*`)
-	pageSources(t, func(name, source string) {
+	eachPageSource(t, func(name, source string) {
 		source = strings.ReplaceAll(source, `xmlns="http://www.w3.org/2000/svg"`, "")
 		if found := outside.FindString(source); found != "" {
 			t.Errorf("%s names %q", name, found)
@@ -93,13 +93,13 @@ func TestPagesReferenceNoOtherHost(t *testing.T) {
 	})
 }
 
-// Browsers block scripts and styles in the markup. Markup that is built from text is how they get
-// in.
+// The policy blocks scripts and styles in the markup. The pages also build no markup from text,
+// because that is how an attacker injects scripts.
 func TestPagesConformToPolicy(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son[a-z]+=|javascript:`)
 	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function`)
 	leaks := regexp.MustCompile(`console\.|localStorage|sessionStorage|document\.cookie|sendBeacon|postMessage`)
-	pageSources(t, func(name, source string) {
+	eachPageSource(t, func(name, source string) {
 		for _, pattern := range []*regexp.Regexp{inline, unsafe, leaks} {
 			if found := pattern.FindString(source); found != "" {
 				t.Errorf("%s has %q", name, found)
@@ -111,7 +111,7 @@ func TestPagesConformToPolicy(t *testing.T) {
 // If the script fails, the browser must not send the fields in a URL.
 func TestFormsOfPagesUsePost(t *testing.T) {
 	form := regexp.MustCompile(`<form [^>]*>`)
-	pageSources(t, func(name, source string) {
+	eachPageSource(t, func(name, source string) {
 		for _, tag := range form.FindAllString(source, -1) {
 			if !strings.Contains(tag, `method="post"`) || strings.Contains(tag, "action") {
 				t.Errorf("%s: %s", name, tag)
@@ -123,7 +123,7 @@ func TestFormsOfPagesUsePost(t *testing.T) {
 // A user who opens an email on a phone waits for these bytes.
 func TestPagesAreSmall(t *testing.T) {
 	total := 0
-	pageSources(t, func(name, source string) {
+	eachPageSource(t, func(name, source string) {
 		total += len(source)
 		if len(source) > 16<<10 {
 			t.Errorf("%s has %d bytes", name, len(source))

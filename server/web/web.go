@@ -16,7 +16,7 @@ import (
 )
 
 //go:embed docs/favicon.svg docs/index.html docs/init.js docs/style.css docs/swagger-ui
-var files embed.FS
+var docsFiles embed.FS
 
 // docsPolicy is the Content-Security-Policy of the documentation. The page holds an access token,
 // so it may load, run and contact only this origin: no inline script or style, no other host, and
@@ -29,9 +29,9 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // load a style sheet and an icon.
 const readingPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Docs serves the documentation under /docs/ to GET and HEAD, and redirects /docs there with a
-// Location without a host. The guides are below /docs/guides/, rendered from Markdown at the first
-// request for one of them.
+// Docs serves the documentation under /docs/ to GET and HEAD, and redirects /docs there. The
+// Location of the redirect has no host, because a forged Host header would choose it. The guides
+// are below /docs/guides/ and are rendered from Markdown at the first request for one of them.
 //
 // Every file has a strong ETag and "Cache-Control: no-cache", so browsers store it and revalidate
 // it each time (304). Files that are stored compressed are sent as gzip to clients that accept it
@@ -40,7 +40,7 @@ const readingPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; bas
 // fail writes the error responses, so that they look like all others of the server: 404 for an
 // unknown path, and 405 for another method, with the header Allow already set. It must not be nil.
 func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
-	reference := folder("/docs", load(files, "docs"), docsPolicy, fail)
+	reference := folder("/docs", load(docsFiles, "docs"), docsPolicy, fail)
 	guides := sync.OnceValue(func() http.Handler { return folder("/docs/guides", guidePages(), readingPolicy, fail) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/docs/guides" || strings.HasPrefix(r.URL.Path, "/docs/guides/") {
@@ -51,16 +51,16 @@ func Docs(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Ha
 	})
 }
 
-// folder serves assets below a path to GET and HEAD, and redirects the path without its last slash.
-func folder(at string, assets map[string]*asset, policy string, fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
+// folder serves assets below root to GET and HEAD, and redirects root itself to root with a slash.
+func folder(root string, assets map[string]*asset, policy string, fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			fail(w, r, http.StatusMethodNotAllowed)
 			return
 		}
-		if r.URL.Path == at {
-			w.Header().Set("Location", at+"/")
+		if r.URL.Path == root {
+			w.Header().Set("Location", root+"/")
 			w.WriteHeader(http.StatusPermanentRedirect)
 			return
 		}

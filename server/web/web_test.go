@@ -20,12 +20,12 @@ var docs = Docs(func(w http.ResponseWriter, _ *http.Request, status int) {
 	http.Error(w, "rejected", status)
 })
 
-func ask(method, target string, header http.Header) *http.Response {
-	return asked(docs, method, target, header).Result()
+func sendToDocs(method, target string, header http.Header) *http.Response {
+	return send(docs, method, target, header).Result()
 }
 
-// asked returns the response of a handler to a request.
-func asked(handler http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
+// send returns the response of a handler to a request.
+func send(handler http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(method, target, nil)
 	for name, values := range header {
 		request.Header[name] = values
@@ -37,15 +37,15 @@ func asked(handler http.Handler, method, target string, header http.Header) *htt
 
 // wantHeaders requests each file and checks its media type and all headers of the response: the
 // security headers, and no others.
-func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, images string, refundUnlessDecided ...string) {
+func wantHeaders(t *testing.T, handler http.Handler, types map[string]string, images string, ignored ...string) {
 	t.Helper()
 	for target, mediaType := range types {
 		t.Run(target, func(t *testing.T) {
-			got := asked(handler, "GET", target, nil).Header().Clone()
+			got := send(handler, "GET", target, nil).Header().Clone()
 			if !regexp.MustCompile(`^"[0-9a-f]{32}"$`).MatchString(got.Get("ETag")) || got.Get("Content-Length") == "" {
 				t.Errorf("ETag %q is no strong tag, or there is no Content-Length", got.Get("ETag"))
 			}
-			for _, name := range append(refundUnlessDecided, "Etag", "Content-Length") {
+			for _, name := range append(ignored, "Etag", "Content-Length") {
 				got.Del(name)
 			}
 			want := http.Header{
@@ -99,7 +99,7 @@ func TestDocsServeTheirFilesOnly(t *testing.T) {
 		{"OPTIONS", "/docs/", 405},
 	} {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
-			response := ask(test.method, test.target, nil)
+			response := sendToDocs(test.method, test.target, nil)
 			if response.StatusCode != test.want {
 				t.Errorf("status %d, want %d", response.StatusCode, test.want)
 			}
@@ -113,7 +113,7 @@ func TestDocsServeTheirFilesOnly(t *testing.T) {
 // The target must not be taken from the request, because a forged Host header would then choose it.
 func TestRedirectDoesNotContainHost(t *testing.T) {
 	t.Attr("control", "92")
-	response := ask("GET", "http://evil.example/docs?next=//evil.example", nil)
+	response := sendToDocs("GET", "http://evil.example/docs?next=//evil.example", nil)
 	if got := response.Header.Get("Location"); got != "/docs/" {
 		t.Errorf("Location %q", got)
 	}
@@ -133,7 +133,7 @@ func TestDocsHaveSecurityHeaders(t *testing.T) {
 		"/docs/swagger-ui/NOTICE":         "text/plain; charset=utf-8",
 		"/docs/swagger-ui/VERSION":        "text/plain; charset=utf-8",
 	}
-	assets := load(files, "docs")
+	assets := load(docsFiles, "docs")
 	if len(types) != len(assets) {
 		t.Errorf("%d files are served, %d are expected here", len(assets), len(types))
 	}
@@ -141,7 +141,7 @@ func TestDocsHaveSecurityHeaders(t *testing.T) {
 }
 
 func TestDocsAreServedCompressedIfAccepted(t *testing.T) {
-	plain := body(t, ask("GET", bundle, nil))
+	plain := body(t, sendToDocs("GET", bundle, nil))
 	if len(plain) < 1_000_000 || !bytes.Contains(plain[:200], []byte("swagger-ui-bundle.js.LICENSE.txt")) {
 		t.Fatalf("the plain bundle has %d bytes and begins with %.60q", len(plain), plain)
 	}
@@ -169,7 +169,7 @@ func TestDocsAreServedCompressedIfAccepted(t *testing.T) {
 		{[]string{"gzip;level=9"}, ""},
 	} {
 		t.Run(strings.Join(test.accept, "|"), func(t *testing.T) {
-			response := ask("GET", bundle, http.Header{"Accept-Encoding": test.accept})
+			response := sendToDocs("GET", bundle, http.Header{"Accept-Encoding": test.accept})
 			got := body(t, response)
 			if coding := response.Header.Get("Content-Encoding"); coding != test.want {
 				t.Fatalf("Content-Encoding %q, want %q", coding, test.want)
@@ -206,7 +206,7 @@ func gunzip(t *testing.T, packed []byte) []byte {
 func TestHeadOfDocsHasNoBody(t *testing.T) {
 	for _, accept := range []string{"gzip", "identity"} {
 		header := http.Header{"Accept-Encoding": {accept}}
-		get, head := ask("GET", bundle, header), ask("HEAD", bundle, header)
+		get, head := sendToDocs("GET", bundle, header), sendToDocs("HEAD", bundle, header)
 		if diff := cmp.Diff(get.Header, head.Header); diff != "" {
 			t.Errorf("%s: %s", accept, diff)
 		}
@@ -218,7 +218,7 @@ func TestHeadOfDocsHasNoBody(t *testing.T) {
 
 func TestDocsAreRevalidated(t *testing.T) {
 	tag := func(accept string) string {
-		return ask("HEAD", bundle, http.Header{"Accept-Encoding": {accept}}).Header.Get("ETag")
+		return sendToDocs("HEAD", bundle, http.Header{"Accept-Encoding": {accept}}).Header.Get("ETag")
 	}
 	plain, packed := tag("identity"), tag("gzip")
 	if plain == packed {
@@ -239,7 +239,7 @@ func TestDocsAreRevalidated(t *testing.T) {
 		{"without quotes", "gzip", strings.Trim(packed, `"`), 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			response := ask("GET", bundle, http.Header{"Accept-Encoding": {test.accept}, "If-None-Match": {test.match}})
+			response := sendToDocs("GET", bundle, http.Header{"Accept-Encoding": {test.accept}, "If-None-Match": {test.match}})
 			if response.StatusCode != test.want {
 				t.Fatalf("status %d, want %d", response.StatusCode, test.want)
 			}
@@ -264,7 +264,7 @@ func TestDocsHaveNoScriptOrInlineStyle(t *testing.T) {
 	outside := regexp.MustCompile(`(?i:(https?:)?//[a-z0-9-]+\.[a-z]|@import)|url\(`)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(\s+defer)?>`)
 	for _, target := range []string{"/docs/", "/docs/init.js", "/docs/style.css", "/docs/favicon.svg"} {
-		text := string(body(t, ask("GET", target, nil)))
+		text := string(body(t, sendToDocs("GET", target, nil)))
 		text = strings.ReplaceAll(text, "http://www.w3.org/2000/svg", "") // a name, not an address
 		if found := outside.FindString(text); found != "" {
 			t.Errorf("%s refers to another host: %q", target, found)
@@ -277,13 +277,13 @@ func TestDocsHaveNoScriptOrInlineStyle(t *testing.T) {
 
 // Every file that the page names is served, so renaming only one side fails.
 func TestDocsReferenceServedFiles(t *testing.T) {
-	page := string(body(t, ask("GET", "/docs/", nil)))
+	page := string(body(t, sendToDocs("GET", "/docs/", nil)))
 	names := regexp.MustCompile(`<(?:link|script)[^>]*(?:href|src)="([^"]+)"`).FindAllStringSubmatch(page, -1)
 	if len(names) != 5 {
 		t.Errorf("%d files are named: %v", len(names), names)
 	}
 	for _, name := range names {
-		if response := ask("GET", "/docs/"+name[1], nil); response.StatusCode != http.StatusOK {
+		if response := sendToDocs("GET", "/docs/"+name[1], nil); response.StatusCode != http.StatusOK {
 			t.Errorf("%s: status %d", name[1], response.StatusCode)
 		}
 	}
@@ -291,7 +291,7 @@ func TestDocsReferenceServedFiles(t *testing.T) {
 
 // These settings keep the page from contacting other hosts, and tokens out of storage.
 func TestDocsViewerStoresNoTokensAndContactsNoHost(t *testing.T) {
-	script := string(body(t, ask("GET", "/docs/init.js", nil)))
+	script := string(body(t, sendToDocs("GET", "/docs/init.js", nil)))
 	for _, setting := range []string{
 		`validatorUrl: null`, `persistAuthorization: false`, `queryConfigEnabled: false`,
 		`const contractURL = "/openapi.json"`, `url: contractURL`,

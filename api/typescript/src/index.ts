@@ -29,7 +29,7 @@ export type Options<T extends Transport> = {
    * origin of the page.
    */
   baseUrl?: string;
-  /** Used instead of the global fetch. */
+  /** The function that sends requests. The default is the global fetch. */
   fetch?: typeof fetch;
 } & (T extends "body" ? { transport: T; storage: RefreshTokenStorage } : { transport?: T; storage?: never });
 
@@ -126,11 +126,11 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
 
   /** Sends a request of `api` with the credentials of the session, and retries if that can help. */
   async function transmit(request: Request): Promise<Response> {
-    await session.fresh();
+    await session.ensureFresh();
     let renewals = 0;
     for (let tries = 1; ; tries++) {
       const seen = session.tokens;
-      const response = await send(authorized(request.clone()));
+      const response = await send(authorize(request.clone()));
       const code = await codeOf(response);
       if (seen && renewals < worthRenewing(response.status, code)) {
         renewals++;
@@ -138,8 +138,8 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
       } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
       } else {
-        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session.ended(code, seen);
-        else if (endsOwnSession(request, response, seen)) await session.ended("logged_out", seen);
+        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session.endLocally(code, seen);
+        else if (endsOwnSession(request, response, seen)) await session.endLocally("logged_out", seen);
         return response;
       }
     }
@@ -156,7 +156,7 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
     return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
   }
 
-  function authorized(request: Request): Request {
+  function authorize(request: Request): Request {
     const access = session.tokens?.access;
     if (access) request.headers.set("Authorization", `Bearer ${access}`);
     if (!safeMethods.includes(request.method)) {
@@ -180,10 +180,10 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
       body: JSON.stringify(body),
       credentials,
     });
-    return send(authorized(request));
+    return send(authorize(request));
   }
 
-  async function answered<Operation extends keyof operations, Data>(call: Promise<Response>): Promise<Answer<Operation, Data>> {
+  async function toAnswer<Operation extends keyof operations, Data>(call: Promise<Response>): Promise<Answer<Operation, Data>> {
     const response = await call;
     const content = response.status === 204 ? undefined : await response.json();
     return (response.ok ? { data: content, response } : { error: content, response }) as Answer<Operation, Data>;
@@ -191,13 +191,13 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
 
   const api = createClient<paths>({ baseUrl: base, credentials, fetch: transmit }) as unknown as Client<OpenPaths>;
 
-  /** A page of any list. The types of `list` have checked the path and its parameters. */
+  /** A page of any list. Its type is general, because the type of `list` has checked the path and its parameters. */
   type Page = { next_cursor: string | null } & Record<string, unknown>;
   const readPage = api.GET as (path: string, options: object) => Promise<{ data?: Page; error?: Schemas["Problem"]; response: Response }>;
 
   async function* list<Path extends ListPath>(path: Path, ...[options]: ListArguments<Path>): AsyncGenerator<ItemOf<Path>, void, undefined> {
     const { path: segments, query, signal } = options ?? {};
-    const member = path.slice(path.lastIndexOf("/") + 1); // not any array, because the response of a newer server may have others
+    const member = path.slice(path.lastIndexOf("/") + 1); // not the only array, because the response of a newer server may have other arrays
     let cursor: string | null | undefined;
     do {
       const params = { path: segments, query: cursor ? { ...query, cursor } : query };
@@ -222,35 +222,35 @@ export function createAccountsClient<T extends Transport>(options: Options<T> = 
       await session.restore();
       return session.state;
     },
-    login: (body) => answered(session.begin(() => post("/accounts/login", { ...body, token_transport: transport }))),
-    verifyEmail: (body) => answered(session.begin(() => post("/accounts/email/verify", { ...body, token_transport: transport }))),
+    login: (body) => toAnswer(session.begin(() => post("/accounts/login", { ...body, token_transport: transport }))),
+    verifyEmail: (body) => toAnswer(session.begin(() => post("/accounts/email/verify", { ...body, token_transport: transport }))),
     async changePassword(body) {
-      await session.fresh();
-      return answered(session.begin(() => post("/accounts/password/change", body)));
+      await session.ensureFresh();
+      return toAnswer(session.begin(() => post("/accounts/password/change", body)));
     },
     logout: () =>
-      answered(session.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
+      toAnswer(session.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
     async refresh() {
       await session.restore();
       await session.refresh(session.tokens);
       return session.state;
     },
     async accessToken() {
-      await session.fresh();
+      await session.ensureFresh();
       return session.tokens?.access || null;
     },
     close() {
       session.close();
-      away.abort();
+      listening.abort();
     },
   };
 
-  const away = new AbortController();
+  const listening = new AbortController();
   if (browser) {
     const catchUp = () => void session.catchUp().catch(() => undefined); // the next request tries again
-    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: away.signal });
-    addEventListener("online", catchUp, { signal: away.signal });
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: away.signal });
+    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: listening.signal });
+    addEventListener("online", catchUp, { signal: listening.signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: listening.signal });
   }
   return client;
 }

@@ -29,11 +29,13 @@ export interface SessionOptions {
 }
 
 /**
- * Milliseconds. A request without a response is given up after `answer`, and repeated until `retry`
- * has passed. The server decides a given-up request within `decision` after it was sent, or never.
- * The client then refreshes once more, because that request may have rotated the tokens after its
- * own retry was answered (invariant 6 of the server's design: R = 15 s, Q = 10 s). Not part of the
- * package's interface; tests shorten these times.
+ * Times in milliseconds. A request without a response is given up after `answer`, and repeated until
+ * `retry` has passed. The server executes a request that was given up within `decision` after it was
+ * sent, or never, so such a request can rotate the tokens after its retry was answered with the
+ * current ones. After `decision` the client therefore refreshes once more (invariant 6 of the
+ * server's design: R = 15 s, Q = 10 s). After a failed refresh, the client waits `later`. It waits
+ * `heard` for a message of another tab. Not part of the package's interface; tests shorten these
+ * times.
  */
 export const times = { answer: 4_000, retry: 15_000, decision: 10_000, later: 5_000, heard: 500 };
 const longestTimer = 2 ** 31 - 1;
@@ -45,12 +47,12 @@ export class Session {
   #state: State = { status: "unknown" };
   #timer: ReturnType<typeof setTimeout> | undefined;
   #waiting: (() => void)[] = [];
-  #over = ""; // the last session of this client
+  #lastSession = ""; // the id of the session that this client had last
   #closed = false;
 
   constructor(o: SessionOptions, tabs: { name: string; shared: boolean }) {
     this.#o = o;
-    this.#tabs = new Tabs<Message>(tabs.name, tabs.shared, (message) => this.#heard(message));
+    this.#tabs = new Tabs<Message>(tabs.name, tabs.shared, (message) => this.#receive(message));
   }
 
   get state(): State {
@@ -74,22 +76,22 @@ export class Session {
   /** Restores the session from the cookies or the storage. Only the first call does so. */
   async restore(): Promise<void> {
     if (this.#state.status !== "unknown") return;
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#state.status === "unknown") await this.#renew();
     });
   }
 
   /** Refreshes, unless the tokens have changed since the caller read `seen`. */
   async refresh(seen: Tokens | null): Promise<void> {
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#tokens !== seen || this.#state.status === "signed-out") return;
-      if (await this.#heardOfNewer()) return;
+      if (await this.#waitForNewer()) return;
       await this.#renew();
     });
   }
 
-  /** Makes sure that the access token is valid for at least one more second. */
-  async fresh(): Promise<void> {
+  /** Refreshes the tokens if the access token expires within a second. */
+  async ensureFresh(): Promise<void> {
     await this.restore();
     const tokens = this.#tokens;
     if (tokens && Date.now() >= tokens.expiresAt - 1_000) await this.refresh(tokens);
@@ -105,35 +107,35 @@ export class Session {
     if (this.#state.status === "unknown") return;
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
-    await this.#tabs.exclusively(async () => {
-      if (this.#tokens !== tokens) return; // of all tabs that wake up at once, only one asks the server
-      if (missed || !(await this.#heardOfNewer())) await this.#renew();
+    await this.#tabs.runExclusively(async () => {
+      if (this.#tokens !== tokens) return; // another tab that woke up at the same time has asked the server
+      if (missed || !(await this.#waitForNewer())) await this.#renew();
     });
   }
 
   /**
-   * Starts a session: a login or an operation with the same response. No refresh, login or logout
-   * of any tab can run in between.
+   * Starts a session by `call`, which is a login or an operation with the same response, and stores
+   * the tokens. No refresh, login or logout of any tab can run between the two.
    */
   begin(call: () => Promise<Response>): Promise<Response> {
-    return this.#tabs.exclusively(async () => {
+    return this.#tabs.runExclusively(async () => {
       const response = await call();
       const code = await codeOf(response);
       if (response.ok) await this.#keep((await response.clone().json()) as Refreshed, false, null);
-      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
+      else if (code === "session_expired" || code === "session_revoked") await this.endLocally(code);
       return response;
     });
   }
 
-  /** Ends the session: a logout with the credentials that are current when it runs. */
+  /** Logs out by `call`, which gets the stored session as it is when the logout runs. */
   end(call: (stored: StoredSession | null) => Promise<Response>): Promise<Response> {
-    return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForSession(); // the cookies may be those of a session that another page has started
-      let response = await this.#patiently(async () => call(await this.#stored()));
-      if ((await codeOf(response)) === "csrf_failed" && (await this.#askForSession())) {
-        response = await call(await this.#stored());
+    return this.#tabs.runExclusively(async () => {
+      if (this.hasCookies && !this.#tokens) await this.#requestSession(); // the cookies may be those of a session that another page has started
+      let response = await this.#withRetries(async () => call(await this.#loadStored()));
+      if ((await codeOf(response)) === "csrf_failed" && (await this.#requestSession())) {
+        response = await call(await this.#loadStored());
       }
-      if (response.status === 204 || response.status === 401) await this.ended("logged_out");
+      if (response.status === 204 || response.status === 401) await this.endLocally("logged_out");
       return response;
     });
   }
@@ -147,10 +149,10 @@ export class Session {
   }
 
   /**
-   * Ends the session and tells the other tabs, unless this client knows already or another session
-   * has started since.
+   * Removes a session that has ended on the server, and tells the other tabs. It does nothing if this
+   * client has removed the session already or has another one.
    */
-  async ended(reason: EndReason, of: Tokens | null = this.#tokens): Promise<void> {
+  async endLocally(reason: EndReason, of: Tokens | null = this.#tokens): Promise<void> {
     if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
     if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
@@ -160,33 +162,34 @@ export class Session {
 
   #forget(reason: EndReason | null): void {
     clearTimeout(this.#timer);
-    if (this.#tokens) this.#over = this.#tokens.session.id;
+    if (this.#tokens) this.#lastSession = this.#tokens.session.id;
     this.#tokens = null;
     this.#csrf = "";
-    this.#change({ status: "signed-out", reason });
+    this.#setState({ status: "signed-out", reason });
   }
 
-  #change(state: State): void {
+  #setState(state: State): void {
     this.#state = state;
     this.#o.changed(state);
   }
 
-  #heard(message: Message): void {
+  #receive(message: Message): void {
     if (message.kind === "ended") {
       // A tab in the state unknown need not ask the server, because its cookies were those of the
-      // session that ended. The server reports a theft to only one tab. Tabs that refresh at the
-      // same moment learn only that the session was revoked, so the reason may arrive late.
-      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      // session that ended. The server reports a theft to one tab only. Tabs that refresh at the
+      // same moment learn only that the session was revoked, so the message with the reason
+      // refresh_reused may arrive after a tab has removed the session.
+      const late = !this.#tokens && this.#lastSession === message.session && message.reason === "refresh_reused";
       const unseen = this.#state.status === "unknown" && this.hasCookies;
       if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
-    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#lastSession)) {
       // The session is newer according to its UUIDv7, so this is a later login and not a late
-      // message. Cookies belong to this tab too, in every transport. A storage may belong to
-      // the other tab alone, so a tab that has a session keeps it.
+      // message. All tabs share the cookies, so this tab has the new session too. A storage may
+      // belong to the other tab alone, so a tab that has a session keeps it.
       if (this.hasCookies) this.#adopt(message.tokens);
-      else if (this.#state.status === "signed-out") void this.#lookLater();
+      else if (this.#state.status === "signed-out") void this.#renewLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
@@ -195,19 +198,19 @@ export class Session {
    * Reads the storage after a pause, because the data that another tab has saved may become visible
    * later than its message.
    */
-  async #lookLater(): Promise<void> {
+  async #renewLater(): Promise<void> {
     await pause(times.heard);
-    await this.#tabs.exclusively(() => this.#renew()).catch(() => undefined); // the next login or reload tries again
+    await this.#tabs.runExclusively(() => this.#renew()).catch(() => undefined); // the next login or reload tries again
   }
 
   /**
-   * Waits for the message of another tab that has refreshed or ended the session. Reports whether
-   * it came.
+   * Waits for the message of another tab if the note shows that it has refreshed or ended the
+   * session. Reports whether the tokens have changed.
    */
-  async #heardOfNewer(): Promise<boolean> {
+  async #waitForNewer(): Promise<boolean> {
     const seen = this.#tokens;
     const note = this.#tabs.note;
-    if (!seen || !this.#tabs.hears || (note?.session === seen.session.id && note.generation <= seen.generation)) return false;
+    if (!seen || !this.#tabs.canReceive || (note?.session === seen.session.id && note.generation <= seen.generation)) return false;
     await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
     return this.#tokens !== seen;
   }
@@ -215,19 +218,19 @@ export class Session {
   #adopt(tokens: Tokens): void {
     this.#tokens = tokens;
     this.#csrf = tokens.csrf;
-    this.#arm(tokens.refreshAt - Date.now());
-    this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
+    this.#schedule(tokens.refreshAt - Date.now());
+    this.#setState({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
   }
 
   /** Schedules the next refresh. It is retried until it succeeds or the session has ended. */
-  #arm(delay: number): void {
+  #schedule(delay: number): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
     const tokens = this.#tokens;
     this.#timer = setTimeout(
       () => {
         this.refresh(tokens).catch(() => {
-          if (this.#tokens === tokens) this.#arm(times.later);
+          if (this.#tokens === tokens) this.#schedule(times.later);
         });
       },
       Math.min(Math.max(delay, 0), longestTimer),
@@ -236,10 +239,10 @@ export class Session {
   }
 
   /**
-   * Stores the tokens of a response. `again` means that a request that was given up may still
-   * rotate them. `stored` is the stored session if the response is to a refresh.
+   * Stores the tokens of a response. `mayRotate` means that a request that was given up may still
+   * rotate them. `stored` is the stored session if the response is that of a refresh.
    */
-  async #keep(result: Refreshed, again: boolean, stored: StoredSession | null): Promise<void> {
+  async #keep(result: Refreshed, mayRotate: boolean, stored: StoredSession | null): Promise<void> {
     const now = Date.now();
     const tokens: Tokens = {
       session: result.session,
@@ -255,10 +258,10 @@ export class Session {
       await this.#o.storage.save({ refreshToken: result.refresh_token, attempt });
     }
     const note = this.#tabs.note;
-    const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
-    if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
+    const isNew = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
+    if (isNew) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
     this.#adopt(tokens);
-    if (again && !risen) this.#arm(times.decision);
+    if (mayRotate && !isNew) this.#schedule(times.decision);
     this.#tabs.tell({ kind: "tokens", tokens });
   }
 
@@ -268,23 +271,23 @@ export class Session {
    */
   async #renew(): Promise<void> {
     this.#csrf ||= this.#csrfCookie();
-    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#askForSession())) return;
-    if (this.#o.storage && !(await this.#stored())) {
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !(await this.#requestSession())) return;
+    if (this.#o.storage && !(await this.#loadStored())) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
     }
     const seen = this.#tokens;
     let givenUp = false;
     let sent = null as StoredSession | null;
-    const ask = () => this.#patiently(async () => this.#ask((sent = await this.#toSend())), () => (givenUp = true));
+    const ask = () => this.#withRetries(async () => this.#sendRefresh((sent = await this.#loadWithAttempt())), () => (givenUp = true));
     let response = await ask();
     if ((await codeOf(response)) === "csrf_failed") {
       // The cookies are those of another login. Retry once with their CSRF token.
-      if (!(await this.#askForSession())) return;
+      if (!(await this.#requestSession())) return;
       response = await ask();
     }
     const result = response.ok ? ((await response.json()) as Refreshed) : null;
-    const stored = await this.#stored();
+    const stored = await this.#loadStored();
     if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
       // Another program that shares the storage has refreshed, logged in or logged out since, so
       // this response is outdated.
@@ -293,31 +296,31 @@ export class Session {
     if (result) return this.#keep(result, givenUp, stored);
     if (response.status === 401) {
       const code = (await codeOf(response)) as EndReason;
-      return code === "credentials_missing" && !seen ? this.#forget(null) : this.ended(code, seen);
+      return code === "credentials_missing" && !seen ? this.#forget(null) : this.endLocally(code, seen);
     }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
 
   /**
-   * Returns the stored session with its attempt. The attempt is saved before it is sent, because
-   * the response may be lost or may not be saved.
+   * Returns the stored session with an attempt. A new attempt is saved before it is sent, because the
+   * response may be lost, or the program may crash before it saves the response.
    */
-  async #toSend(): Promise<StoredSession | null> {
-    const stored = await this.#stored();
+  async #loadWithAttempt(): Promise<StoredSession | null> {
+    const stored = await this.#loadStored();
     if (!stored || stored.attempt) return stored;
     const sent = { ...stored, attempt: newAttempt() };
     await this.#o.storage?.save(sent);
     return sent;
   }
 
-  /** Returns the attempt for the cookies, which all tabs share. It is saved before it is sent. */
+  /** Returns the attempt for a refresh by cookie. All tabs share it. It is saved before it is sent. */
   #cookieAttempt(): string {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;
     return note.attempt;
   }
 
-  #ask(sent: StoredSession | null): Promise<Response> {
+  #sendRefresh(sent: StoredSession | null): Promise<Response> {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
       headers: { "Content-Type": "application/json", "Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
@@ -328,8 +331,8 @@ export class Session {
   }
 
   /**
-   * Returns the CSRF token after a reload. Scripts of the API's own host find it in a cookie and
-   * need not request it.
+   * Returns the CSRF token in the cookie, or "". Scripts on the API's own host can read this cookie
+   * after a reload, so they need not request the token.
    */
   #csrfCookie(): string {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
@@ -340,14 +343,14 @@ export class Session {
    * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The
    * response does not say why an earlier session ended.
    */
-  async #askForSession(): Promise<boolean> {
-    const response = await this.#patiently(() =>
+  async #requestSession(): Promise<boolean> {
+    const response = await this.#withRetries(() =>
       this.#o.fetch(this.#o.url("/accounts/session"), { credentials: "include", signal: AbortSignal.timeout(times.answer) }),
     );
     if (!response.ok) throw new Error(`session: status ${response.status}`);
     const { session, csrf_token: csrf } = (await response.json()) as components["schemas"]["SessionResult"];
     if (!session) {
-      if (this.#tokens) await this.ended("session_revoked");
+      if (this.#tokens) await this.endLocally("session_revoked");
       else this.#forget(null);
       return false;
     }
@@ -356,7 +359,7 @@ export class Session {
     return true;
   }
 
-  async #stored(): Promise<StoredSession | null> {
+  async #loadStored(): Promise<StoredSession | null> {
     return (await this.#o.storage?.load()) ?? null;
   }
 
@@ -364,7 +367,7 @@ export class Session {
    * Repeats a call until the response is not "unavailable". The server guarantees that retries are
    * harmless.
    */
-  async #patiently(call: () => Promise<Response>, gaveUp?: () => void): Promise<Response> {
+  async #withRetries(call: () => Promise<Response>, gaveUp?: () => void): Promise<Response> {
     const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
       let wait = Math.min(250 * 2 ** tries, 4_000);
@@ -382,7 +385,7 @@ export class Session {
   }
 }
 
-/** Reports whether the server is unavailable, or a proxy's server, which may be restarting. */
+/** Reports whether a response says that the server, or a proxy in front of it, is unavailable. */
 export function unavailable(response: Response): boolean {
   return response.status === 502 || response.status === 503 || response.status === 504;
 }

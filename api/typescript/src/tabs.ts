@@ -1,6 +1,6 @@
-// The resources that the tabs of one origin share: a lock, a channel and a note. Each of them may
-// be missing. The tabs then work independently, which costs requests but no session, because the
-// server answers them all with the same tokens.
+// The resources that the tabs of one origin share: a lock, a channel and a note. A browser may lack
+// any of them. The tabs then work independently. This causes more requests but ends no session,
+// because the server answers the refreshes of all tabs with the same tokens.
 
 /**
  * How long a tab waits for another one that holds the lock and may be suspended, in milliseconds.
@@ -8,7 +8,8 @@
 const lockTime = 20_000;
 
 /**
- * The Refresh-Attempt of the contract, which stays the same until a response has a higher
+ * The attempt (Refresh-Attempt in the contract) for the next refresh by cookie, with the session and
+ * the generation that it belongs to. The attempt stays the same until a response has a higher
  * generation.
  */
 export interface Note {
@@ -33,7 +34,7 @@ export class Tabs<Message> {
   }
 
   /** Reports whether this tab can receive messages of other tabs. */
-  get hears(): boolean {
+  get canReceive(): boolean {
     return this.#channel !== null;
   }
 
@@ -46,13 +47,13 @@ export class Tabs<Message> {
   }
 
   /** Runs one task at a time: across all tabs if there are Web Locks, and in this tab if not. */
-  exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
-    const run = this.#queue.then(() => this.#locked(task));
+  runExclusively<Result>(task: () => Promise<Result>): Promise<Result> {
+    const run = this.#queue.then(() => this.#runLocked(task));
     this.#queue = run.catch(() => undefined);
     return run;
   }
 
-  async #locked<Result>(task: () => Promise<Result>): Promise<Result> {
+  async #runLocked<Result>(task: () => Promise<Result>): Promise<Result> {
     if (!this.#shared || !globalThis.navigator?.locks) return task();
     let running: Promise<Result> | undefined;
     const take = (options: LockOptions) => navigator.locks.request(this.#name, options, () => (running = task()));

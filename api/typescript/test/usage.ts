@@ -5,7 +5,7 @@ import { createAccountsClient, ProblemError, type CodeOf, type components } from
 const accounts = createAccountsClient({ baseUrl: "https://accounts.example.com" });
 export const ownOrigin = createAccountsClient(); // the API has the origin of the page
 
-/** Returns `instead`. `code` is of the type never if the switch before names every code, or it does not compile. */
+/** Returns `instead`. A call compiles only if the switch before it handles every code. */
 function unknown(code: never, instead: string): string {
   void code;
   return instead;
@@ -13,7 +13,7 @@ function unknown(code: never, instead: string): string {
 
 type Schemas = components["schemas"];
 
-/** Every code of the operation is named: a new one is a compile error. A code of a newer server is shown by its detail. */
+/** Handles every code of the operation: a new one is a compile error. For a code of a newer server, it returns the detail. */
 export function message(problem: Schemas["Problem"] & { code: CodeOf<"login"> }): string {
   const { code } = problem;
   switch (code) {
@@ -37,7 +37,7 @@ export function message(problem: Schemas["Problem"] & { code: CodeOf<"login"> })
   }
 }
 
-/** One is missing: it must not compile. */
+/** Does not handle every code, so it must not compile. */
 export function incomplete(code: CodeOf<"revokeSession">): string {
   switch (code) {
     case "resource_not_found":
@@ -73,7 +73,7 @@ export async function rules(): Promise<string> {
   return registration === "closed" ? "Registration is closed." : `At least ${password.min_length} characters.`;
 }
 
-/** The boot of a page: `restore` finds the session, and the operation says until when a login counts as recent. */
+/** The start of a page: `restore` finds the session, and the operation says until when a login counts as recent. */
 export async function boot(): Promise<string | null> {
   const state = await accounts.restore();
   if (state.status !== "signed-in") return null;

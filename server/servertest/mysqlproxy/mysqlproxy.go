@@ -32,26 +32,26 @@ type Proxy struct {
 	upstream string
 	listener net.Listener
 
-	mu     sync.Mutex
-	conns  map[net.Conn]bool
-	black  bool // accept connections but send nothing
-	delay  time.Duration
-	match  string // text in the statements to which faults apply
-	faults []Fault
-	met    int    // number of faults that have happened
-	held   func() // sends the statement that was held back
-	noting bool
-	noted  []string
+	mu         sync.Mutex
+	conns      map[net.Conn]bool
+	silenced   bool // accept connections but send nothing
+	delay      time.Duration
+	match      string // text in the statements to which faults apply
+	faults     []Fault
+	faultCount int    // number of faults that have happened
+	sendHeld   func() // sends the statement that was held back
+	recording  bool
+	recorded   []string
 }
 
 // New starts a proxy in front of a database and returns it with the URL of the database through the
-// proxy. If noting is set, the proxy records statements.
-func New(database string, noting bool) (*Proxy, string, error) {
+// proxy. If record is set, the proxy records the statements.
+func New(database string, record bool) (*Proxy, string, error) {
 	u, err := url.Parse(database)
 	if err != nil {
 		return nil, "", err
 	}
-	p := &Proxy{upstream: u.Host, conns: map[net.Conn]bool{}, noting: noting}
+	p := &Proxy{upstream: u.Host, conns: map[net.Conn]bool{}, recording: record}
 	if err := p.listen("127.0.0.1:0"); err != nil {
 		return nil, "", err
 	}
@@ -86,7 +86,7 @@ func (p *Proxy) Away() {
 // Back accepts connections again. It ends Away and Silence.
 func (p *Proxy) Back() error {
 	p.mu.Lock()
-	p.black = false
+	p.silenced = false
 	p.mu.Unlock()
 	p.Cut()
 	_ = p.listener.Close()
@@ -97,7 +97,7 @@ func (p *Proxy) Back() error {
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.black = true
+	p.silenced = true
 }
 
 // Delay delays every packet to the server by d.
@@ -133,22 +133,22 @@ func (p *Proxy) HalfClose() {
 func (p *Proxy) Next(match string, faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.match, p.faults, p.met, p.held = match, faults, 0, nil
+	p.match, p.faults, p.faultCount, p.sendHeld = match, faults, 0, nil
 }
 
-// Met returns how many of the faults of the last Next have happened.
-func (p *Proxy) Met() int {
+// FaultCount returns how many of the faults passed to the last Next have happened.
+func (p *Proxy) FaultCount() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.met
+	return p.faultCount
 }
 
 // Statements returns the statements since the previous call, without their values.
 func (p *Proxy) Statements() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.noted
-	p.noted = nil
+	list := p.recorded
+	p.recorded = nil
 	return list
 }
 
@@ -158,41 +158,41 @@ func (p *Proxy) fault(statement []byte) (Fault, func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	setUp := bytes.HasPrefix(statement, []byte("SET ")) // configures a new connection
-	if p.noting && statement != nil && !setUp {
-		p.noted = append(p.noted, literals.ReplaceAllString(string(statement), "?"))
+	if p.recording && statement != nil && !setUp {
+		p.recorded = append(p.recorded, literals.ReplaceAllString(string(statement), "?"))
 	}
 	if len(p.faults) == 0 || setUp || !bytes.Contains(statement, []byte(p.match)) {
 		return None, nil
 	}
 	f := p.faults[0]
 	p.faults = p.faults[1:]
-	p.met++
-	return f, p.held
+	p.faultCount++
+	return f, p.sendHeld
 }
 
-func (p *Proxy) keep(c net.Conn) {
+func (p *Proxy) track(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns[c] = true
 }
 
-func (p *Proxy) drop(c net.Conn) {
+func (p *Proxy) closeConn(c net.Conn) {
 	_ = c.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)
 }
 
-func (p *Proxy) slowness() time.Duration {
+func (p *Proxy) currentDelay() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.delay
 }
 
-func (p *Proxy) silent() bool {
+func (p *Proxy) isSilent() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.black
+	return p.silenced
 }
 
 // link is one proxied connection. It works in lockstep, because the protocol has at most one
@@ -205,8 +205,8 @@ type link struct {
 }
 
 func (p *Proxy) serve(client net.Conn) {
-	p.keep(client)
-	if p.silent() {
+	p.track(client)
+	if p.isSilent() {
 		return
 	}
 	server, err := net.Dial("tcp", p.upstream)
@@ -214,7 +214,7 @@ func (p *Proxy) serve(client net.Conn) {
 		_ = client.Close()
 		return
 	}
-	p.keep(server)
+	p.track(server)
 	l := &link{Proxy: p, client: client, server: server, statements: map[uint32][]byte{}}
 	l.run()
 }
@@ -223,8 +223,8 @@ func (l *link) run() {
 	done := make(chan struct{})
 	defer func() {
 		close(done)
-		l.drop(l.client)
-		l.drop(l.server)
+		l.closeConn(l.client)
+		l.closeConn(l.server)
 	}()
 	questions, answers := make(chan []byte), make(chan []byte)
 	go pump(done, questions, func() ([]byte, error) { return readPacket(l.client) })
@@ -232,11 +232,11 @@ func (l *link) run() {
 	for {
 		select {
 		case answer, ok := <-answers:
-			if !ok || !l.answer(answer) {
+			if !ok || !l.forwardAnswer(answer) {
 				return
 			}
 		case packet, ok := <-questions:
-			if !ok || !l.question(packet, answers) {
+			if !ok || !l.forwardPacket(packet, answers) {
 				return
 			}
 		}
@@ -258,10 +258,10 @@ func pump(done <-chan struct{}, to chan<- []byte, read func() ([]byte, error)) {
 	}
 }
 
-// answer forwards data of the server, and records the number of a statement that has just been
-// prepared.
-func (l *link) answer(data []byte) bool {
-	if l.silent() {
+// forwardAnswer forwards data of the server, and records the number of a statement that has just
+// been prepared. It reports whether the connection stays open.
+func (l *link) forwardAnswer(data []byte) bool {
+	if l.isSilent() {
 		return true
 	}
 	if l.preparing != nil && len(data) >= 9 && data[4] == 0 {
@@ -272,10 +272,10 @@ func (l *link) answer(data []byte) bool {
 	return err == nil
 }
 
-// question forwards a packet, unless a fault applies to its statement. It reports whether the
+// forwardPacket forwards a packet, unless a fault applies to its statement. It reports whether the
 // connection stays open.
-func (l *link) question(packet []byte, answers <-chan []byte) bool {
-	if l.silent() {
+func (l *link) forwardPacket(packet []byte, answers <-chan []byte) bool {
+	if l.isSilent() {
 		return true
 	}
 	const query, prepare, execute = 0x03, 0x16, 0x17
@@ -291,16 +291,16 @@ func (l *link) question(packet []byte, answers <-chan []byte) bool {
 		}
 	}
 	if f, held := l.fault(statement); f != None {
-		l.suffer(f, held, packet, answers)
+		l.inject(f, held, packet, answers)
 		return false
 	}
-	time.Sleep(l.slowness())
+	time.Sleep(l.currentDelay())
 	_, err := l.server.Write(packet)
 	return err == nil
 }
 
-// suffer ends the connection in the way of the fault.
-func (l *link) suffer(f Fault, held func(), packet []byte, answers <-chan []byte) {
+// inject ends the connection with the fault.
+func (l *link) inject(f Fault, held func(), packet []byte, answers <-chan []byte) {
 	switch f {
 	case None:
 	case CutBefore:
@@ -309,15 +309,15 @@ func (l *link) suffer(f Fault, held func(), packet []byte, answers <-chan []byte
 		}
 	case HoldBack:
 		sent := make(chan struct{})
-		made := make(chan struct{})
+		executed := make(chan struct{})
 		l.mu.Lock()
-		l.held = func() { close(sent); <-made }
+		l.sendHeld = func() { close(sent); <-executed }
 		l.mu.Unlock()
 		_ = l.client.Close()
 		<-sent
 		_, _ = l.server.Write(packet)
 		<-answers
-		close(made)
+		close(executed)
 	case CutAfter, Stall:
 		_, _ = l.server.Write(packet)
 		<-answers

@@ -13,16 +13,16 @@ function make(name, className, ...content) {
   return element;
 }
 var hideToast;
-function say(text) {
+function showMessage(text) {
   byId("toast").textContent = text;
   clearTimeout(hideToast);
-  hideToast = setTimeout(unsay, 2500 + 50 * text.length);
+  hideToast = setTimeout(hideMessage, 2500 + 50 * text.length);
 }
-function unsay() {
+function hideMessage() {
   byId("toast").textContent = "";
 }
 var dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-function when(time) {
+function timeElement(time) {
   const element = make("time", "", dates.format(new Date(time)));
   element.dateTime = time;
   return element;
@@ -180,54 +180,54 @@ function onSubmit(id3, submit, done) {
     event.preventDefault();
     if (form2.getAttribute("aria-busy") === "true") return;
     clear(form2);
-    if (!complete(form2)) return;
-    conceal(form2);
+    if (!validate(form2)) return;
+    hidePasswords(form2);
     form2.setAttribute("aria-busy", "true");
     const fields2 = Object.fromEntries([...new FormData(form2)].map(([name, value]) => [name, String(value)]));
-    submit(fields2).then((result) => result && (result.error ? refuse(form2, result.error, result.response) : done(result, fields2))).catch((error) => refuseForm(form2, lost(error))).finally(() => form2.removeAttribute("aria-busy"));
+    submit(fields2).then((result) => result && (result.error ? showProblem(form2, result.error, result.response) : done(result, fields2))).catch((error) => showFormFault(form2, connectionFault(error))).finally(() => form2.removeAttribute("aria-busy"));
   });
   for (const button of form2.querySelectorAll(".peek")) {
-    peek(button, false);
-    button.addEventListener("click", () => peek(button, button.getAttribute("aria-pressed") !== "true"));
+    setPasswordsVisible(button, false);
+    button.addEventListener("click", () => setPasswordsVisible(button, button.getAttribute("aria-pressed") !== "true"));
   }
   return form2;
 }
-function lost(error) {
+function connectionFault(error) {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
   return "The server cannot be reached. Check your connection and try again.";
 }
 function reset(form2) {
   form2.reset();
   clear(form2);
-  conceal(form2);
+  hidePasswords(form2);
 }
 function clear(form2) {
   for (const fault4 of form2.querySelectorAll(".fault")) fault4.textContent = "";
   for (const input of form2.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
 }
-function complete(form2) {
+function validate(form2) {
   for (const input of form2.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame(input, "This field is required.");
-    else if (!input.validity.valid) blame(input, "Enter a valid email address.");
+    if (input.validity.valueMissing) showFault(input, "This field is required.");
+    else if (!input.validity.valid) showFault(input, "Enter a valid email address.");
   }
   return focusFault(form2);
 }
-function refuse(form2, problem, response) {
+function showProblem(form2, problem, response) {
   let named = false;
   for (const error of problem.errors ?? []) {
     const control2 = form2.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control2 instanceof HTMLInputElement || control2 instanceof HTMLSelectElement)) continue;
-    blame(control2, error.code === "taken" ? explain(problem) : explainField(error));
+    showFault(control2, error.code === "taken" ? explain(problem) : explainField(error));
     named = true;
   }
   if (named) focusFault(form2);
-  else refuseForm(form2, explain(problem, response));
+  else showFormFault(form2, explain(problem, response));
 }
-function refuseForm(form2, text) {
-  const box2 = form2.querySelector("[role=alert]");
-  if (box2) box2.textContent = text;
+function showFormFault(form2, text) {
+  const box = form2.querySelector("[role=alert]");
+  if (box) box.textContent = text;
 }
-function blame(input, text) {
+function showFault(input, text) {
   byId(`${input.id}-fault`).textContent = text;
   input.setAttribute("aria-invalid", "true");
 }
@@ -236,10 +236,10 @@ function focusFault(form2) {
   first?.focus();
   return first === null;
 }
-function conceal(form2) {
-  for (const button of form2.querySelectorAll(".peek")) peek(button, false);
+function hidePasswords(form2) {
+  for (const button of form2.querySelectorAll(".peek")) setPasswordsVisible(button, false);
 }
-function peek(button, open) {
+function setPasswordsVisible(button, open) {
   for (const input of button.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
   button.textContent = open ? "Hide" : "Show";
   button.setAttribute("aria-pressed", String(open));
@@ -247,72 +247,72 @@ function peek(button, open) {
 }
 
 // server/web/parts/dialogs.ts
-var waiting = /* @__PURE__ */ new Map();
-function shown(dialog2) {
-  leave(dialog2, false);
+var resolvers = /* @__PURE__ */ new Map();
+function showDialog(dialog2) {
+  closeDialog(dialog2, false);
   return new Promise((done) => {
-    waiting.set(dialog2, done);
+    resolvers.set(dialog2, done);
     dialog2.showModal();
   });
 }
-function leave(dialog2, yes) {
-  const done = waiting.get(dialog2);
-  waiting.delete(dialog2);
+function closeDialog(dialog2, yes) {
+  const done = resolvers.get(dialog2);
+  resolvers.delete(dialog2);
   dialog2.close();
   done?.(yes);
 }
 for (const dialog2 of document.querySelectorAll("dialog")) {
-  dialog2.addEventListener("close", () => dialog2.open || leave(dialog2, false));
-  for (const button of dialog2.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => leave(dialog2, false));
+  dialog2.addEventListener("close", () => dialog2.open || closeDialog(dialog2, false));
+  for (const button of dialog2.querySelectorAll("[data-cancel]")) button.addEventListener("click", () => closeDialog(dialog2, false));
 }
 function closeDialogs() {
-  for (const dialog2 of document.querySelectorAll("dialog")) leave(dialog2, false);
+  for (const dialog2 of document.querySelectorAll("dialog")) closeDialog(dialog2, false);
   for (const part2 of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part2).textContent = "";
 }
 var ask = byId("ask");
 var askForm = byId("ask-form");
-var typed = byId("ask-input");
+var typedInput = byId("ask-input");
 var fault = byId("ask-input-fault");
-var wanted = "";
-async function sure(question) {
+var expectedText = "";
+async function confirmAction(question) {
   byId("ask-title").textContent = question.title;
   byId("ask-text").textContent = question.text;
   byId("ask-warning").textContent = question.warning ?? "";
   byId("ask-warning").hidden = !question.warning;
-  wanted = question.typed ?? "";
-  byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = `Type ${wanted} to confirm.`;
-  blame2("");
+  expectedText = question.typed ?? "";
+  byId("ask-typed").hidden = !expectedText;
+  byId("ask-label").textContent = `Type ${expectedText} to confirm.`;
+  showFault2("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
-  const answer = shown(ask);
-  (wanted ? typed : ask.querySelector("[data-cancel]"))?.focus();
+  const answer = showDialog(ask);
+  (expectedText ? typedInput : ask.querySelector("[data-cancel]"))?.focus();
   return answer;
 }
-function blame2(text) {
+function showFault2(text) {
   fault.textContent = text;
-  if (text) typed.setAttribute("aria-invalid", "true");
-  else typed.removeAttribute("aria-invalid");
+  if (text) typedInput.setAttribute("aria-invalid", "true");
+  else typedInput.removeAttribute("aria-invalid");
 }
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (wanted && typed.value.trim() !== wanted) {
-    blame2(`This does not match ${wanted}.`);
-    typed.focus();
+  if (expectedText && typedInput.value.trim() !== expectedText) {
+    showFault2(`This does not match ${expectedText}.`);
+    typedInput.focus();
     return;
   }
-  leave(ask, true);
+  closeDialog(ask, true);
 });
 
 // server/web/console/src/navigation.ts
 var listeners = /* @__PURE__ */ new Set();
-var here = () => new URLSearchParams(location.search);
-function view() {
-  const name = here().get("view");
+var urlQuery = () => new URLSearchParams(location.search);
+function currentView() {
+  const name = urlQuery().get("view");
   return name === "user" || name === "events" ? name : "users";
 }
-function address(view2, more = {}) {
-  const query = new URLSearchParams({ view: view2 });
+function urlOf(view, more = {}) {
+  const query = new URLSearchParams({ view });
   for (const [name, value] of Object.entries(more)) if (value !== null && value !== void 0 && value !== "") query.set(name, String(value));
   return `?${query}`;
 }
@@ -555,10 +555,10 @@ var kinds = [
 
 // server/web/console/src/list.ts
 var pageSize = 50;
-var typing = 250;
+var typingPause = 250;
 var placeholders = 12;
 var cursor = "cursor";
-function several(text) {
+function splitValues(text) {
   return text ? text.split(",") : void 0;
 }
 function makeList(o) {
@@ -569,33 +569,33 @@ function makeList(o) {
   const instead2 = sheet.querySelector(".instead");
   const pager = byId(o.view).querySelector(".pager");
   const back = pager.querySelector("[data-page=back]");
-  const on = pager.querySelector("[data-page=on]");
+  const forward = pager.querySelector("[data-page=forward]");
   const clear2 = byId(`${o.view}-clear`);
   const backText = back.textContent ?? "";
-  let asked = new AbortController();
+  let pendingRead = new AbortController();
   let next = null;
   let timer;
   const controls = () => [...filters.elements].filter((e) => (e instanceof HTMLInputElement || e instanceof HTMLSelectElement) && e.name !== "");
   const first = (e) => e instanceof HTMLSelectElement ? e.options[0]?.value ?? "" : "";
-  const chosen = () => address(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
+  const chosenUrl = () => urlOf(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
   function apply(replace) {
     clearTimeout(timer);
-    const to = chosen();
-    if (to !== `?${here()}`) go(to, { replace });
+    const to = chosenUrl();
+    if (to !== `?${urlQuery()}`) go(to, { replace });
   }
   filters.addEventListener("input", (event) => {
     if (!(event.target instanceof HTMLInputElement)) return;
     clearTimeout(timer);
-    timer = setTimeout(() => apply(true), typing);
+    timer = setTimeout(() => apply(true), typingPause);
   });
   filters.addEventListener("change", (event) => event.target instanceof HTMLSelectElement && apply(false));
   filters.addEventListener("submit", (event) => {
     event.preventDefault();
     apply(true);
   });
-  const filtered = () => controls().some((e) => e.name !== "sort" && e.value.trim() !== first(e));
+  const isFiltered = () => controls().some((e) => e.name !== "sort" && e.value.trim() !== first(e));
   function clearFilters() {
-    go(address(o.view, { sort: here().get("sort") }));
+    go(urlOf(o.view, { sort: urlQuery().get("sort") }));
     controls()[0]?.focus();
   }
   clear2.addEventListener("click", clearFilters);
@@ -603,31 +603,31 @@ function makeList(o) {
     head.querySelector("button")?.addEventListener("click", () => {
       const name = head.dataset["sort"] ?? "";
       const begin2 = head.dataset["first"] ?? "";
-      const sort = sorted() === begin2 + name ? begin2 ? name : `-${name}` : begin2 + name;
+      const sort = sortOrder() === begin2 + name ? begin2 ? name : `-${name}` : begin2 + name;
       const select = filters.elements.namedItem("sort");
       if (select instanceof HTMLSelectElement) select.value = sort;
       apply(false);
     });
   }
-  const sorted = () => filters.elements.namedItem("sort")?.value ?? "";
-  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(cursor) ?? ""]));
+  const sortOrder = () => filters.elements.namedItem("sort")?.value ?? "";
+  forward.addEventListener("click", () => turn(next ?? "", [...trail(), urlQuery().get(cursor) ?? ""]));
   back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
-  function turn(place2, behind) {
-    const query = here();
+  function turn(place, behind) {
+    const query = urlQuery();
     query.delete(cursor);
-    if (place2) query.set(cursor, place2);
+    if (place) query.set(cursor, place);
     go(`?${query}`, { trail: behind });
     scrollTo(0, 0);
     byId(`${o.view}-title`).focus();
   }
   function reflect() {
-    const query = here();
+    const query = urlQuery();
     for (const e of controls()) {
       const value = query.get(e.name) ?? first(e);
       if (e.value.trim() !== value) e.value = value;
     }
-    clear2.hidden = !filtered();
-    const sort = sorted();
+    clear2.hidden = !isFiltered();
+    const sort = sortOrder();
     for (const head of table.querySelectorAll("[data-sort]")) {
       const name = head.dataset["sort"] ?? "";
       if (sort === name) head.setAttribute("aria-sort", "ascending");
@@ -638,13 +638,13 @@ function makeList(o) {
   async function show2() {
     clearTimeout(timer);
     reflect();
-    asked.abort();
-    const { signal } = asked = new AbortController();
+    pendingRead.abort();
+    const { signal } = pendingRead = new AbortController();
     if (body2.children.length === 0) wait();
     sheet.setAttribute("aria-busy", "true");
     let fault4 = "";
     try {
-      const { data, error, response } = await o.read(here(), signal);
+      const { data, error, response } = await o.read(urlQuery(), signal);
       if (signal.aborted) return;
       if (data) fill2(data);
       else if (error) {
@@ -653,10 +653,10 @@ function makeList(o) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      fault4 = lost(error);
+      fault4 = connectionFault(error);
     }
     sheet.removeAttribute("aria-busy");
-    if (fault4) refuse3(fault4);
+    if (fault4) refuse2(fault4);
   }
   function wait() {
     instead2.hidden = true;
@@ -671,21 +671,21 @@ function makeList(o) {
   function fill2({ rows, next: more }) {
     next = more;
     const pages = trail().length;
-    const unnumbered = pages === 0 && here().has(cursor);
+    const unnumbered = pages === 0 && urlQuery().has(cursor);
     const from = pages * pageSize + 1;
     const words = unnumbered ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body2.replaceChildren(...rows.map(o.row));
     table.hidden = rows.length === 0;
     instead2.hidden = rows.length > 0;
-    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, run: clearFilters } : null);
+    if (rows.length === 0) tell(o.nothing.title, isFiltered() ? o.nothing.text : "", isFiltered() ? { text: texts.clearFilters, run: clearFilters } : null);
     pager.hidden = pages === 0 && more === null && !unnumbered;
     pager.querySelector(".range").textContent = words;
-    on.disabled = more === null;
+    forward.disabled = more === null;
     back.disabled = pages === 0 && !unnumbered;
     back.textContent = unnumbered ? texts.firstPage : backText;
     byId("heard").textContent = rows.length === 0 ? o.nothing.title : words;
   }
-  function refuse3(fault4) {
+  function refuse2(fault4) {
     body2.replaceChildren();
     table.hidden = true;
     pager.hidden = true;
@@ -693,8 +693,8 @@ function makeList(o) {
     tell(texts.notRead, fault4, { text: texts.retry, run: () => void show2() });
     byId("heard").textContent = fault4;
   }
-  function tell(title2, text, action) {
-    const parts2 = [make("h2", "", title2)];
+  function tell(title, text, action) {
+    const parts2 = [make("h2", "", title)];
     if (text) parts2.push(make("p", "", text));
     if (action) {
       const button = make("button", "small", action.text);
@@ -707,7 +707,7 @@ function makeList(o) {
   return {
     show: () => void show2(),
     forget: () => {
-      asked.abort();
+      pendingRead.abort();
       clearTimeout(timer);
       for (const e of controls()) e.value = first(e);
       body2.replaceChildren();
@@ -1208,7 +1208,7 @@ var Tabs = class {
     this.#channel?.addEventListener("message", (event) => heard(event.data));
   }
   /** Reports whether this tab can receive messages of other tabs. */
-  get hears() {
+  get canReceive() {
     return this.#channel !== null;
   }
   tell(message) {
@@ -1218,12 +1218,12 @@ var Tabs = class {
     this.#channel?.close();
   }
   /** Runs one task at a time: across all tabs if there are Web Locks, and in this tab if not. */
-  exclusively(task) {
-    const run = this.#queue.then(() => this.#locked(task));
+  runExclusively(task) {
+    const run = this.#queue.then(() => this.#runLocked(task));
     this.#queue = run.catch(() => void 0);
     return run;
   }
-  async #locked(task) {
+  async #runLocked(task) {
     if (!this.#shared || !globalThis.navigator?.locks) return task();
     let running;
     const take = (options) => navigator.locks.request(this.#name, options, () => running = task());
@@ -1269,12 +1269,12 @@ var Session = class {
   #state = { status: "unknown" };
   #timer;
   #waiting = [];
-  #over = "";
-  // the last session of this client
+  #lastSession = "";
+  // the id of the session that this client had last
   #closed = false;
   constructor(o, tabs) {
     this.#o = o;
-    this.#tabs = new Tabs(tabs.name, tabs.shared, (message) => this.#heard(message));
+    this.#tabs = new Tabs(tabs.name, tabs.shared, (message) => this.#receive(message));
   }
   get state() {
     return this.#state;
@@ -1293,20 +1293,20 @@ var Session = class {
   /** Restores the session from the cookies or the storage. Only the first call does so. */
   async restore() {
     if (this.#state.status !== "unknown") return;
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#state.status === "unknown") await this.#renew();
     });
   }
   /** Refreshes, unless the tokens have changed since the caller read `seen`. */
-  async refresh(seen2) {
-    await this.#tabs.exclusively(async () => {
-      if (this.#tokens !== seen2 || this.#state.status === "signed-out") return;
-      if (await this.#heardOfNewer()) return;
+  async refresh(seen) {
+    await this.#tabs.runExclusively(async () => {
+      if (this.#tokens !== seen || this.#state.status === "signed-out") return;
+      if (await this.#waitForNewer()) return;
       await this.#renew();
     });
   }
-  /** Makes sure that the access token is valid for at least one more second. */
-  async fresh() {
+  /** Refreshes the tokens if the access token expires within a second. */
+  async ensureFresh() {
     await this.restore();
     const tokens = this.#tokens;
     if (tokens && Date.now() >= tokens.expiresAt - 1e3) await this.refresh(tokens);
@@ -1321,33 +1321,33 @@ var Session = class {
     if (this.#state.status === "unknown") return;
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#tokens !== tokens) return;
-      if (missed || !await this.#heardOfNewer()) await this.#renew();
+      if (missed || !await this.#waitForNewer()) await this.#renew();
     });
   }
   /**
-   * Starts a session: a login or an operation with the same response. No refresh, login or logout
-   * of any tab can run in between.
+   * Starts a session by `call`, which is a login or an operation with the same response, and stores
+   * the tokens. No refresh, login or logout of any tab can run between the two.
    */
   begin(call) {
-    return this.#tabs.exclusively(async () => {
+    return this.#tabs.runExclusively(async () => {
       const response = await call();
       const code = await codeOf(response);
       if (response.ok) await this.#keep(await response.clone().json(), false, null);
-      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
+      else if (code === "session_expired" || code === "session_revoked") await this.endLocally(code);
       return response;
     });
   }
-  /** Ends the session: a logout with the credentials that are current when it runs. */
+  /** Logs out by `call`, which gets the stored session as it is when the logout runs. */
   end(call) {
-    return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForSession();
-      let response = await this.#patiently(async () => call(await this.#stored()));
-      if (await codeOf(response) === "csrf_failed" && await this.#askForSession()) {
-        response = await call(await this.#stored());
+    return this.#tabs.runExclusively(async () => {
+      if (this.hasCookies && !this.#tokens) await this.#requestSession();
+      let response = await this.#withRetries(async () => call(await this.#loadStored()));
+      if (await codeOf(response) === "csrf_failed" && await this.#requestSession()) {
+        response = await call(await this.#loadStored());
       }
-      if (response.status === 204 || response.status === 401) await this.ended("logged_out");
+      if (response.status === 204 || response.status === 401) await this.endLocally("logged_out");
       return response;
     });
   }
@@ -1358,10 +1358,10 @@ var Session = class {
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
   /**
-   * Ends the session and tells the other tabs, unless this client knows already or another session
-   * has started since.
+   * Removes a session that has ended on the server, and tells the other tabs. It does nothing if this
+   * client has removed the session already or has another one.
    */
-  async ended(reason, of = this.#tokens) {
+  async endLocally(reason, of = this.#tokens) {
     if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
     if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
@@ -1370,25 +1370,25 @@ var Session = class {
   }
   #forget(reason) {
     clearTimeout(this.#timer);
-    if (this.#tokens) this.#over = this.#tokens.session.id;
+    if (this.#tokens) this.#lastSession = this.#tokens.session.id;
     this.#tokens = null;
     this.#csrf = "";
-    this.#change({ status: "signed-out", reason });
+    this.#setState({ status: "signed-out", reason });
   }
-  #change(state) {
+  #setState(state) {
     this.#state = state;
     this.#o.changed(state);
   }
-  #heard(message) {
+  #receive(message) {
     if (message.kind === "ended") {
-      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      const late = !this.#tokens && this.#lastSession === message.session && message.reason === "refresh_reused";
       const unseen = this.#state.status === "unknown" && this.hasCookies;
       if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
-    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#lastSession)) {
       if (this.hasCookies) this.#adopt(message.tokens);
-      else if (this.#state.status === "signed-out") void this.#lookLater();
+      else if (this.#state.status === "signed-out") void this.#renewLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
@@ -1396,36 +1396,36 @@ var Session = class {
    * Reads the storage after a pause, because the data that another tab has saved may become visible
    * later than its message.
    */
-  async #lookLater() {
+  async #renewLater() {
     await pause(times.heard);
-    await this.#tabs.exclusively(() => this.#renew()).catch(() => void 0);
+    await this.#tabs.runExclusively(() => this.#renew()).catch(() => void 0);
   }
   /**
-   * Waits for the message of another tab that has refreshed or ended the session. Reports whether
-   * it came.
+   * Waits for the message of another tab if the note shows that it has refreshed or ended the
+   * session. Reports whether the tokens have changed.
    */
-  async #heardOfNewer() {
-    const seen2 = this.#tokens;
+  async #waitForNewer() {
+    const seen = this.#tokens;
     const note = this.#tabs.note;
-    if (!seen2 || !this.#tabs.hears || note?.session === seen2.session.id && note.generation <= seen2.generation) return false;
+    if (!seen || !this.#tabs.canReceive || note?.session === seen.session.id && note.generation <= seen.generation) return false;
     await Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
-    return this.#tokens !== seen2;
+    return this.#tokens !== seen;
   }
   #adopt(tokens) {
     this.#tokens = tokens;
     this.#csrf = tokens.csrf;
-    this.#arm(tokens.refreshAt - Date.now());
-    this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
+    this.#schedule(tokens.refreshAt - Date.now());
+    this.#setState({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
   }
   /** Schedules the next refresh. It is retried until it succeeds or the session has ended. */
-  #arm(delay) {
+  #schedule(delay) {
     clearTimeout(this.#timer);
     if (this.#closed) return;
     const tokens = this.#tokens;
     this.#timer = setTimeout(
       () => {
         this.refresh(tokens).catch(() => {
-          if (this.#tokens === tokens) this.#arm(times.later);
+          if (this.#tokens === tokens) this.#schedule(times.later);
         });
       },
       Math.min(Math.max(delay, 0), longestTimer)
@@ -1433,10 +1433,10 @@ var Session = class {
     this.#timer.unref?.();
   }
   /**
-   * Stores the tokens of a response. `again` means that a request that was given up may still
-   * rotate them. `stored` is the stored session if the response is to a refresh.
+   * Stores the tokens of a response. `mayRotate` means that a request that was given up may still
+   * rotate them. `stored` is the stored session if the response is that of a refresh.
    */
-  async #keep(result, again2, stored) {
+  async #keep(result, mayRotate, stored) {
     const now = Date.now();
     const tokens = {
       session: result.session,
@@ -1452,10 +1452,10 @@ var Session = class {
       await this.#o.storage.save({ refreshToken: result.refresh_token, attempt });
     }
     const note = this.#tabs.note;
-    const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
-    if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
+    const isNew = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
+    if (isNew) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
     this.#adopt(tokens);
-    if (again2 && !risen) this.#arm(times.decision);
+    if (mayRotate && !isNew) this.#schedule(times.decision);
     this.#tabs.tell({ kind: "tokens", tokens });
   }
   /**
@@ -1464,50 +1464,50 @@ var Session = class {
    */
   async #renew() {
     this.#csrf ||= this.#csrfCookie();
-    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForSession()) return;
-    if (this.#o.storage && !await this.#stored()) {
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#requestSession()) return;
+    if (this.#o.storage && !await this.#loadStored()) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
     }
-    const seen2 = this.#tokens;
+    const seen = this.#tokens;
     let givenUp = false;
     let sent = null;
-    const ask2 = () => this.#patiently(async () => this.#ask(sent = await this.#toSend()), () => givenUp = true);
+    const ask2 = () => this.#withRetries(async () => this.#sendRefresh(sent = await this.#loadWithAttempt()), () => givenUp = true);
     let response = await ask2();
     if (await codeOf(response) === "csrf_failed") {
-      if (!await this.#askForSession()) return;
+      if (!await this.#requestSession()) return;
       response = await ask2();
     }
     const result = response.ok ? await response.json() : null;
-    const stored = await this.#stored();
+    const stored = await this.#loadStored();
     if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
       return this.#renew();
     }
     if (result) return this.#keep(result, givenUp, stored);
     if (response.status === 401) {
       const code = await codeOf(response);
-      return code === "credentials_missing" && !seen2 ? this.#forget(null) : this.ended(code, seen2);
+      return code === "credentials_missing" && !seen ? this.#forget(null) : this.endLocally(code, seen);
     }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
   /**
-   * Returns the stored session with its attempt. The attempt is saved before it is sent, because
-   * the response may be lost or may not be saved.
+   * Returns the stored session with an attempt. A new attempt is saved before it is sent, because the
+   * response may be lost, or the program may crash before it saves the response.
    */
-  async #toSend() {
-    const stored = await this.#stored();
+  async #loadWithAttempt() {
+    const stored = await this.#loadStored();
     if (!stored || stored.attempt) return stored;
     const sent = { ...stored, attempt: newAttempt() };
     await this.#o.storage?.save(sent);
     return sent;
   }
-  /** Returns the attempt for the cookies, which all tabs share. It is saved before it is sent. */
+  /** Returns the attempt for a refresh by cookie. All tabs share it. It is saved before it is sent. */
   #cookieAttempt() {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;
     return note.attempt;
   }
-  #ask(sent) {
+  #sendRefresh(sent) {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
       headers: { "Content-Type": "application/json", "Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
@@ -1517,8 +1517,8 @@ var Session = class {
     });
   }
   /**
-   * Returns the CSRF token after a reload. Scripts of the API's own host find it in a cookie and
-   * need not request it.
+   * Returns the CSRF token in the cookie, or "". Scripts on the API's own host can read this cookie
+   * after a reload, so they need not request the token.
    */
   #csrfCookie() {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
@@ -1528,14 +1528,14 @@ var Session = class {
    * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The
    * response does not say why an earlier session ended.
    */
-  async #askForSession() {
-    const response = await this.#patiently(
+  async #requestSession() {
+    const response = await this.#withRetries(
       () => this.#o.fetch(this.#o.url("/accounts/session"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
     );
     if (!response.ok) throw new Error(`session: status ${response.status}`);
     const { session: session2, csrf_token: csrf } = await response.json();
     if (!session2) {
-      if (this.#tokens) await this.ended("session_revoked");
+      if (this.#tokens) await this.endLocally("session_revoked");
       else this.#forget(null);
       return false;
     }
@@ -1543,14 +1543,14 @@ var Session = class {
     if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
     return true;
   }
-  async #stored() {
+  async #loadStored() {
     return await this.#o.storage?.load() ?? null;
   }
   /**
    * Repeats a call until the response is not "unavailable". The server guarantees that retries are
    * harmless.
    */
-  async #patiently(call, gaveUp) {
+  async #withRetries(call, gaveUp) {
     const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
       let wait = Math.min(250 * 2 ** tries, 4e3);
@@ -1612,20 +1612,20 @@ function createAccountsClient(options = {}) {
   );
   const credentials = session2.hasCookies ? "include" : "omit";
   async function transmit(request) {
-    await session2.fresh();
+    await session2.ensureFresh();
     let renewals = 0;
     for (let tries = 1; ; tries++) {
-      const seen2 = session2.tokens;
-      const response = await send(authorized(request.clone()));
+      const seen = session2.tokens;
+      const response = await send(authorize(request.clone()));
       const code = await codeOf(response);
-      if (seen2 && renewals < worthRenewing(response.status, code)) {
+      if (seen && renewals < worthRenewing(response.status, code)) {
         renewals++;
-        await session2.refresh(seen2);
+        await session2.refresh(seen);
       } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
       } else {
-        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.ended(code, seen2);
-        else if (endsOwnSession(request, response, seen2)) await session2.ended("logged_out", seen2);
+        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.endLocally(code, seen);
+        else if (endsOwnSession(request, response, seen)) await session2.endLocally("logged_out", seen);
         return response;
       }
     }
@@ -1636,7 +1636,7 @@ function createAccountsClient(options = {}) {
     if (code === "access_expired") return 3;
     return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
   }
-  function authorized(request) {
+  function authorize(request) {
     const access = session2.tokens?.access;
     if (access) request.headers.set("Authorization", `Bearer ${access}`);
     if (!safeMethods.includes(request.method)) {
@@ -1644,12 +1644,12 @@ function createAccountsClient(options = {}) {
     }
     return request;
   }
-  function endsOwnSession(request, response, seen2) {
+  function endsOwnSession(request, response, seen) {
     if (response.status !== 204) return false;
     const { pathname, searchParams } = new URL(request.url);
     if (request.method !== "DELETE") return false;
     if (pathname === "/accounts/profile") return true;
-    return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen2?.session.id}`;
+    return pathname === "/accounts/sessions" ? searchParams.get("keep_current") !== "true" : pathname === `/accounts/sessions/${seen?.session.id}`;
   }
   function post(path2, body2) {
     const request = new Request(url(path2), {
@@ -1658,9 +1658,9 @@ function createAccountsClient(options = {}) {
       body: JSON.stringify(body2),
       credentials
     });
-    return send(authorized(request));
+    return send(authorize(request));
   }
-  async function answered(call) {
+  async function toAnswer(call) {
     const response = await call;
     const content = response.status === 204 ? void 0 : await response.json();
     return response.ok ? { data: content, response } : { error: content, response };
@@ -1693,33 +1693,33 @@ function createAccountsClient(options = {}) {
       await session2.restore();
       return session2.state;
     },
-    login: (body2) => answered(session2.begin(() => post("/accounts/login", { ...body2, token_transport: transport }))),
-    verifyEmail: (body2) => answered(session2.begin(() => post("/accounts/email/verify", { ...body2, token_transport: transport }))),
+    login: (body2) => toAnswer(session2.begin(() => post("/accounts/login", { ...body2, token_transport: transport }))),
+    verifyEmail: (body2) => toAnswer(session2.begin(() => post("/accounts/email/verify", { ...body2, token_transport: transport }))),
     async changePassword(body2) {
-      await session2.fresh();
-      return answered(session2.begin(() => post("/accounts/password/change", body2)));
+      await session2.ensureFresh();
+      return toAnswer(session2.begin(() => post("/accounts/password/change", body2)));
     },
-    logout: () => answered(session2.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
+    logout: () => toAnswer(session2.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
     async refresh() {
       await session2.restore();
       await session2.refresh(session2.tokens);
       return session2.state;
     },
     async accessToken() {
-      await session2.fresh();
+      await session2.ensureFresh();
       return session2.tokens?.access || null;
     },
     close() {
       session2.close();
-      away.abort();
+      listening.abort();
     }
   };
-  const away = new AbortController();
+  const listening = new AbortController();
   if (browser) {
     const catchUp = () => void session2.catchUp().catch(() => void 0);
-    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: away.signal });
-    addEventListener("online", catchUp, { signal: away.signal });
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: away.signal });
+    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: listening.signal });
+    addEventListener("online", catchUp, { signal: listening.signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: listening.signal });
   }
   return client;
 }
@@ -1728,17 +1728,17 @@ function createAccountsClient(options = {}) {
 function withReauthentication(client, username) {
   const dialog2 = byId("reauth");
   const form2 = onSubmit("reauth-form", ({ password = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password } }), () => {
-    leave(dialog2, true);
+    closeDialog(dialog2, true);
   });
   async function showPassword() {
     reset(form2);
     byId("reauth-username").value = username();
-    const answer = shown(dialog2);
+    const answer = showDialog(dialog2);
     byId("reauth-password").focus();
     return answer.finally(() => reset(form2));
   }
   let asking = null;
-  return async function reauthenticated2(call) {
+  return async function reauthenticated(call) {
     for (; ; ) {
       const result = await call();
       if (result.error?.code !== "reauth_required") return result;
@@ -1753,8 +1753,8 @@ async function readSettings(client) {
   return client.api.GET("/accounts/settings").then(({ data }) => data?.settings ?? null, () => null);
 }
 function showSettings({ password, recent_authentication_seconds: recent }) {
-  for (const place2 of document.querySelectorAll("[data-min-length]")) place2.textContent = String(password.min_length);
-  for (const place2 of document.querySelectorAll("[data-recent]")) place2.textContent = String(Math.ceil(recent / 60));
+  for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password.min_length);
+  for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
 }
 var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 function languageName(locale) {
@@ -1779,11 +1779,11 @@ var api = accounts.api;
 var me = null;
 var settings = null;
 var self = () => me;
-function become(user) {
+function setSelf(user) {
   me = user;
 }
-var reauthenticated = withReauthentication(() => accounts, () => me?.username ?? "");
-async function learn() {
+var callWithReauthentication = withReauthentication(() => accounts, () => me?.username ?? "");
+async function loadSettings() {
   settings ??= await readSettings(accounts);
   if (settings) showSettings(settings);
 }
@@ -1791,15 +1791,15 @@ var locales = () => settings?.locales ?? [];
 function restriction(user) {
   return (user.is_staff || user.is_superuser) && !me?.is_superuser ? "staff" : "";
 }
-function present(from) {
+function withoutUndefined(from) {
   return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== void 0));
 }
 
 // server/web/console/src/rows.ts
 var relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
 var units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
-function ago(time) {
-  const element = when(time);
+function relativeTime(time) {
+  const element = timeElement(time);
   const seconds = (Date.parse(time) - Date.now()) / 1e3;
   const [unit, length] = units.find(([, length2]) => Math.abs(seconds) >= length2) ?? ["second", 0];
   element.title = element.textContent ?? "";
@@ -1822,8 +1822,8 @@ function link(to, text) {
   element.href = to;
   return element;
 }
-var userLink = (id3, text = `#${id3}`) => link(address("user", { id: id3 }), text);
-function press(className, text, action) {
+var userLink = (id3, text = `#${id3}`) => link(urlOf("user", { id: id3 }), text);
+function makeButton(className, text, action) {
   const button = make("button", className, text);
   button.type = "button";
   button.addEventListener("click", () => action(button));
@@ -1847,30 +1847,30 @@ function asciiDomain(email) {
 function userRow(user) {
   const ascii = asciiDomain(user.email);
   const email = make("span", user.email === null ? "email muted" : "email", user.email ?? texts.noAddress, ...ascii ? [" ", make("span", "muted ascii", ascii)] : []);
-  const mark2 = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
+  const mark = user.email_verified ? make("span", "mark", "✓") : badge(texts.notVerified, "warm");
   if (user.email_verified) {
-    mark2.title = texts.verified;
-    mark2.append(make("span", "quiet", ` ${texts.verified}`));
+    mark.title = texts.verified;
+    mark.append(make("span", "quiet", ` ${texts.verified}`));
   }
   return row(
     cell("name", userLink(user.id, user.username)),
-    cell("address", email, ...user.email === null ? [] : [" ", mark2]),
+    cell("address", email, ...user.email === null ? [] : [" ", mark]),
     cell("person", fullName(user)),
     cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
     cell("role", ...roleBadges(user)),
-    cell("time login", user.last_login ? ago(user.last_login) : make("span", "muted", texts.never)),
-    cell("time joined", ago(user.date_joined))
+    cell("time login", user.last_login ? relativeTime(user.last_login) : make("span", "muted", texts.never)),
+    cell("time joined", relativeTime(user.date_joined))
   );
 }
-var origin = (event) => event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
-function title(kind) {
+var originText = (event) => event.ip ? `${device(event.user_agent)}, ${event.ip}` : "";
+function titleElement(kind) {
   const { text, bad } = eventTitle(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
 function actorLink(id3, username) {
   return userLink(id3, id3 === self()?.id ? texts.byYou : username ?? void 0);
 }
-function by(event) {
+function actorElement(event) {
   if (event.actor === "staff" && event.actor_id !== null) return actorLink(event.actor_id, event.actor_username);
   return make("span", "muted", actorText(event));
 }
@@ -1887,31 +1887,31 @@ function actorText({ actor, kind }) {
       return otherwise(actor, nameOf(name));
   }
 }
-function details({ changes: changes2, detail }) {
+function detailsText({ changes: changes2, detail }) {
   const changed = changes2.map(({ field: field2, before, after }) => `${fieldName(field2)}: ${valueText(before)} → ${valueText(after)}`);
   return [...changed, ...detail ? [detail] : []].join(" · ");
 }
 function eventRow(event) {
   return row(
-    cell("time", ago(event.created_at)),
-    cell("what", title(event.kind)),
+    cell("time", relativeTime(event.created_at)),
+    cell("what", titleElement(event.kind)),
     cell("id", ...event.user_id === null ? [] : [userLink(event.user_id, event.username ?? void 0)]),
-    cell("by", by(event)),
-    cell("from", origin(event)),
-    cell("detail", details(event))
+    cell("by", actorElement(event)),
+    cell("from", originText(event)),
+    cell("detail", detailsText(event))
   );
 }
 function eventItem(event) {
-  const line = [ago(event.created_at)];
-  if (event.actor === "staff") line.push(" · ", texts.by, by(event));
-  for (const text of [origin(event), details(event)]) if (text) line.push(` · ${text}`);
-  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...line)));
+  const line = [relativeTime(event.created_at)];
+  if (event.actor === "staff") line.push(" · ", texts.by, actorElement(event));
+  for (const text of [originText(event), detailsText(event)]) if (text) line.push(` · ${text}`);
+  return make("li", "", make("div", "", make("p", "row-title", titleElement(event.kind)), make("p", "row-text", ...line)));
 }
-var used = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, ago(hour)];
+var lastUse = (hour) => Date.now() - Date.parse(hour) < 36e5 ? [texts.usedNow] : [texts.used, relativeTime(hour)];
 function sessionItem(session2, action) {
-  const title2 = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
-  const details3 = make("p", "row-text", ...session2.ip ? [session2.ip, " · "] : [], texts.since, when(session2.created_at), ...used(session2.last_used_at));
-  return make("li", "", make("div", "", title2, details3), ...action ? [action] : []);
+  const title = make("p", "row-title", device(session2.user_agent), ...session2.current ? [" ", badge(texts.thisOne, "good")] : []);
+  const details2 = make("p", "row-text", ...session2.ip ? [session2.ip, " · "] : [], texts.since, timeElement(session2.created_at), ...lastUse(session2.last_used_at));
+  return make("li", "", make("div", "", title, details2), ...action ? [action] : []);
 }
 
 // server/web/console/src/events.ts
@@ -1919,22 +1919,22 @@ var most = 20;
 var menu = byId("events-kinds");
 var field = document.querySelector("#events-filters [name=kind]");
 var boxes = kinds.map((kind) => {
-  const box2 = make("input", "");
-  box2.type = "checkbox";
-  box2.value = kind;
-  return box2;
+  const box = make("input", "");
+  box.type = "checkbox";
+  box.value = kind;
+  return box;
 });
-byId("kinds").append(...boxes.map((box2) => make("label", "choice", box2, make("span", "", eventTitle(box2.value).text))));
+byId("kinds").append(...boxes.map((box) => make("label", "choice", box, make("span", "", eventTitle(box.value).text))));
 function reflectKinds() {
-  const chosen = several(here().get("kind")) ?? [];
-  for (const box2 of boxes) {
-    box2.checked = chosen.includes(box2.value);
-    box2.disabled = !box2.checked && chosen.length >= most;
+  const chosen = splitValues(urlQuery().get("kind")) ?? [];
+  for (const box of boxes) {
+    box.checked = chosen.includes(box.value);
+    box.disabled = !box.checked && chosen.length >= most;
   }
   byId("kinds-chosen").textContent = texts.kindsChosen(chosen.map((kind) => eventTitle(kind).text));
 }
 byId("kinds").addEventListener("change", () => {
-  field.value = boxes.filter((box2) => box2.checked).map((box2) => box2.value).join(",");
+  field.value = boxes.filter((box) => box.checked).map((box) => box.value).join(",");
   field.dispatchEvent(new InputEvent("input", { bubbles: true }));
 });
 addEventListener("click", (event) => {
@@ -1952,14 +1952,14 @@ function startOf(day, later = 0) {
   return new Date(Number(year), Number(month) - 1, Number(date) + later).toISOString().replace(/\.\d+Z$/, "Z");
 }
 function eventsList(denied) {
-  const read2 = async (query, signal) => {
+  const read = async (query, signal) => {
     reflectKinds();
     const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
       limit: pageSize,
-      ...present({
+      ...withoutUndefined({
         user_id: id(query.get("user_id")),
         actor_id: id(query.get("actor_id")),
-        kind: several(query.get("kind")),
+        kind: splitValues(query.get("kind")),
         created_from: startOf(query.get("from")),
         created_before: startOf(query.get("to"), 1),
         cursor: query.get("cursor") || void 0
@@ -1967,7 +1967,7 @@ function eventsList(denied) {
     } } });
     return data ? { data: { rows: data.events, next: data.next_cursor }, response } : { error, response };
   };
-  return makeList({ view: "events", read: read2, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
+  return makeList({ view: "events", read, row: eventRow, range: texts.eventsRange, nothing: texts.noEvents, denied });
 }
 
 // server/web/console/src/actions.ts
@@ -1981,7 +1981,7 @@ async function perform(button, call, done) {
     if (result?.error) fault2.textContent = explain(result.error, result.response);
     else if (result) await done(result);
   } catch (error) {
-    fault2.textContent = lost(error);
+    fault2.textContent = connectionFault(error);
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -1989,22 +1989,22 @@ async function perform(button, call, done) {
 }
 
 // server/web/parts/lists.ts
-async function fillList(list, read2, done, again2) {
+async function fillList(list, read, done, again) {
   if (list.children.length === 0) list.replaceChildren(...[1, 2, 3].map(() => make("li", "placeholder")));
   list.setAttribute("aria-busy", "true");
   let fault4 = "";
   try {
-    const { data, error, response } = await read2();
+    const { data, error, response } = await read();
     if (data) list.replaceChildren(...done(data));
     else if (error) fault4 = explain(error, response);
   } catch (error) {
-    fault4 = lost(error);
+    fault4 = connectionFault(error);
   }
   list.removeAttribute("aria-busy");
   if (!fault4) return;
   const retry = make("button", "small", "Try again");
   retry.type = "button";
-  retry.addEventListener("click", again2);
+  retry.addEventListener("click", again);
   list.replaceChildren(make("li", "failed", make("p", "", fault4), retry));
 }
 
@@ -2013,45 +2013,45 @@ var sessions = byId("sessions").querySelector("ul");
 var events = byId("recent-events").querySelector("ul");
 var endAll = byId("end-all");
 var newest = 8;
-var shown2 = { id: 0, own: false, readOnly: () => true };
-function loadSessions(id3, own2, readOnly) {
-  shown2 = { id: id3, own: own2, readOnly };
+var shown = { id: 0, own: false, readOnly: () => true };
+function loadSessions(id3, own, readOnly) {
+  shown = { id: id3, own, readOnly };
   return fillList(sessions, () => api.GET("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), ({ sessions: all }) => {
-    if (id3 !== shown2.id) return [...sessions.children];
+    if (id3 !== shown.id) return [...sessions.children];
     const others = all.filter((session2) => !session2.current);
     byId("sessions-title").textContent = all.length ? texts.sessionCount(all.length) : texts.sessions;
     endAll.hidden = others.length === 0;
     endAll.disabled = readOnly();
-    endAll.textContent = own2 ? texts.endOthers : texts.endAll;
+    endAll.textContent = own ? texts.endOthers : texts.endAll;
     return all.length ? all.map((session2) => sessionItem(session2, session2.current ? null : endButton(session2))) : [make("li", "none", texts.noSessions)];
-  }, again);
+  }, reloadSessions);
 }
-var again = () => void loadSessions(shown2.id, shown2.own, shown2.readOnly);
+var reloadSessions = () => void loadSessions(shown.id, shown.own, shown.readOnly);
 function endButton(session2) {
-  const { id: id3 } = shown2;
-  const button = press("small", texts.end, () => void perform(button, () => api.DELETE("/admin/users/{user_id}/sessions/{session_id}", { params: { path: { user_id: id3, session_id: session2.id } } }), () => ended(texts.sessionEnded)));
+  const { id: id3 } = shown;
+  const button = makeButton("small", texts.end, () => void perform(button, () => api.DELETE("/admin/users/{user_id}/sessions/{session_id}", { params: { path: { user_id: id3, session_id: session2.id } } }), () => showEnded(texts.sessionEnded)));
   button.append(make("span", "quiet", texts.endOf(device(session2.user_agent))));
-  button.disabled = shown2.readOnly();
+  button.disabled = shown.readOnly();
   return button;
 }
-async function ended(text) {
-  say(text);
+async function showEnded(text) {
+  showMessage(text);
   byId("sessions-title").focus();
-  void loadEvents(shown2.id);
-  await loadSessions(shown2.id, shown2.own, shown2.readOnly);
+  void loadEvents(shown.id);
+  await loadSessions(shown.id, shown.own, shown.readOnly);
 }
 endAll.addEventListener("click", () => void (async () => {
-  const { id: id3, own: own2 } = shown2;
+  const { id: id3, own } = shown;
   const username = byId("user-name").textContent ?? "";
-  if (!await sure(own2 ? texts.sureEndOthers : texts.sureEndAll(username))) return;
-  await perform(endAll, () => own2 ? api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } }) : api.DELETE("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), () => ended(own2 ? texts.othersEnded : texts.sessionsEnded));
+  if (!await confirmAction(own ? texts.sureEndOthers : texts.sureEndAll(username))) return;
+  await perform(endAll, () => own ? api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } }) : api.DELETE("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), () => showEnded(own ? texts.othersEnded : texts.sessionsEnded));
 })());
 function loadEvents(id3) {
-  byId("all-events").href = address("events", { user_id: id3 });
+  byId("all-events").href = urlOf("events", { user_id: id3 });
   return fillList(events, () => api.GET("/admin/events", { params: { query: { user_id: id3, limit: newest } } }), ({ events: all }) => all.length ? all.map(eventItem) : [make("li", "none", texts.noEventsYet)], () => void loadEvents(id3));
 }
 function forgetActivity() {
-  shown2 = { id: 0, own: false, readOnly: () => true };
+  shown = { id: 0, own: false, readOnly: () => true };
   for (const list of [sessions, events]) list.replaceChildren();
   byId("sessions-title").textContent = texts.sessions;
   endAll.hidden = true;
@@ -2063,51 +2063,51 @@ var instead = byId("user-instead");
 var fault3 = byId("user-fault");
 var names = ["username", "email", "first_name", "last_name", "locale"];
 var id2 = 0;
-var shown3 = null;
+var shown2 = null;
 var selfChanged = () => void 0;
-var own = () => id2 === self()?.id;
+var isOwn = () => id2 === self()?.id;
 var path = () => ({ path: { user_id: id2 } });
 function onSelfChange(listener) {
   selfChanged = listener;
 }
 async function showUser() {
-  const wanted2 = Number(here().get("id"));
-  if (wanted2 !== id2) clean();
-  id2 = wanted2;
-  if (!Number.isSafeInteger(id2) || id2 < 1) return refuse2(texts.gone.title, texts.gone.text, null);
+  const wanted = Number(urlQuery().get("id"));
+  if (wanted !== id2) clearPage();
+  id2 = wanted;
+  if (!Number.isSafeInteger(id2) || id2 < 1) return refuse(texts.gone.title, texts.gone.text, null);
   body.setAttribute("aria-busy", "true");
   loadActivity();
   let problem = "";
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
-    if (id2 !== wanted2) return;
+    if (id2 !== wanted) return;
     if (data) fill(data.user);
-    else if (error?.code === "resource_not_found") refuse2(texts.gone.title, texts.gone.text, null);
+    else if (error?.code === "resource_not_found") refuse(texts.gone.title, texts.gone.text, null);
     else if (error) problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
   } catch (error) {
-    problem = lost(error);
+    problem = connectionFault(error);
   }
-  if (id2 !== wanted2) return;
+  if (id2 !== wanted) return;
   body.removeAttribute("aria-busy");
-  if (problem) refuse2(texts.notRead, problem, () => void showUser());
+  if (problem) refuse(texts.notRead, problem, () => void showUser());
 }
 var loadActivity = () => {
-  void loadSessions(id2, own(), () => shown3 !== null && restriction(shown3) !== "");
+  void loadSessions(id2, isOwn(), () => shown2 !== null && restriction(shown2) !== "");
   void loadEvents(id2);
 };
-function refuse2(title2, text, again2) {
+function refuse(title, text, again) {
   body.hidden = true;
   instead.hidden = false;
-  const way = again2 ? press("small", texts.retry, again2) : link(address("users"), texts.gone.action);
-  const heading = make("h1", "", title2);
+  const way = again ? makeButton("small", texts.retry, again) : link(urlOf("users"), texts.gone.action);
+  const heading = make("h1", "", title);
   heading.tabIndex = -1;
   instead.replaceChildren(heading, make("p", "lead", text), way);
   if (!document.activeElement || document.activeElement === document.body) heading.focus();
-  document.title = texts.title(title2);
+  document.title = texts.title(title);
 }
-function clean() {
-  shown3 = null;
+function clearPage() {
+  shown2 = null;
   body.hidden = false;
   instead.hidden = true;
   fault3.textContent = "";
@@ -2115,16 +2115,16 @@ function clean() {
   for (const part2 of ["user-badges", "facts"]) byId(part2).replaceChildren();
   byId("user-notice").hidden = true;
   for (const name of names) control(name).value = "";
-  able(false);
+  setEnabled(false);
   forgetActivity();
 }
 function forgetUser() {
-  clean();
+  clearPage();
   id2 = 0;
 }
 function fill(user) {
-  if (!shown3) byId("heard").textContent = texts.shown(user.username, user.is_active);
-  shown3 = user;
+  if (!shown2) byId("heard").textContent = texts.shown(user.username, user.is_active);
+  shown2 = user;
   body.hidden = false;
   instead.hidden = true;
   document.title = texts.title(user.username);
@@ -2144,16 +2144,16 @@ function fill(user) {
   email.required = user.email !== null;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
-  for (const role of ["is_staff", "is_superuser"]) box(role).checked = user[role];
+  for (const role of ["is_staff", "is_superuser"]) roleBox(role).checked = user[role];
   fillDetails();
-  able(!restriction(user));
+  setEnabled(!restriction(user));
 }
 function badges(user) {
   const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
   if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
   if (!user.has_password) all.push(badge(texts.invited, "warm"));
   if (user.throttled) all.push(badge(texts.throttled, "bad"));
-  if (own()) all.push(badge(texts.you));
+  if (isOwn()) all.push(badge(texts.you));
   const name = fullName(user);
   return name ? [make("span", "full", name), ...all] : all;
 }
@@ -2162,8 +2162,8 @@ function facts(user) {
   const yes = (is) => is ? facts2.yes : facts2.no;
   const lines = [
     [facts2.id, String(user.id)],
-    [facts2.joined, when(user.date_joined)],
-    [facts2.login, user.last_login ? ago(user.last_login) : texts.never],
+    [facts2.joined, timeElement(user.date_joined)],
+    [facts2.login, user.last_login ? relativeTime(user.last_login) : texts.never],
     [facts2.verified, yes(user.email_verified)],
     ...asciiDomain(user.email) ? [[facts2.domain, asciiDomain(user.email)]] : [],
     [facts2.password, yes(user.has_password)],
@@ -2172,7 +2172,7 @@ function facts(user) {
   if (user.pending_email !== null) lines.push([facts2.pending, texts.waiting(user.pending_email)]);
   return lines.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
-function able(is) {
+function setEnabled(is) {
   for (const name of ["activity", "send-mail", "unthrottle", "delete"]) byId(name).disabled = !is;
   for (const form2 of ["details", "roles"]) {
     const set = byId(form2).querySelector("fieldset");
@@ -2182,145 +2182,145 @@ function able(is) {
 var drafts = /* @__PURE__ */ new Map();
 var form = byId("details");
 var control = (name) => form.elements.namedItem(name);
-var unsaved = () => drafts.size > 0;
+var hasUnsaved = () => drafts.size > 0;
 var forgetDrafts = () => drafts.clear();
-var leftUnsaved = () => drafts.has(id2) ? shown3?.username ?? "" : "";
-var saved = () => Object.fromEntries(names.map((name) => [name, shown3?.[name] ?? ""]));
-function changes(typed2) {
-  const before = saved();
-  const changed = Object.fromEntries(names.flatMap((name) => typed2[name] === before[name] ? [] : [[name, typed2[name] ?? ""]]));
+var unsavedUsername = () => drafts.has(id2) ? shown2?.username ?? "" : "";
+var savedFields = () => Object.fromEntries(names.map((name) => [name, shown2?.[name] ?? ""]));
+function changes(typed) {
+  const before = savedFields();
+  const changed = Object.fromEntries(names.flatMap((name) => typed[name] === before[name] ? [] : [[name, typed[name] ?? ""]]));
   return "locale" in changed ? { ...changed, locale: changed.locale || null } : changed;
 }
 function fillDetails() {
-  const values = { ...saved(), ...drafts.get(id2) };
-  const present2 = saved()["locale"] ?? "";
+  const values = { ...savedFields(), ...drafts.get(id2) };
+  const present = savedFields()["locale"] ?? "";
   const others = [new Option(texts.noLocale, "")];
-  if (present2 && !locales().includes(present2)) others.push(new Option(languageName(present2), present2));
+  if (present && !locales().includes(present)) others.push(new Option(languageName(present), present));
   offerLanguages("details-locale", locales(), others);
   for (const name of names) control(name).value = values[name] ?? "";
-  mark();
+  updateDraft();
 }
-function mark() {
-  const before = saved();
-  const typed2 = names.map((name) => [name, control(name).value]).filter(([name, value]) => value !== before[name]);
-  const changed = typed2.length > 0;
-  if (changed) drafts.set(id2, Object.fromEntries(typed2));
+function updateDraft() {
+  const before = savedFields();
+  const typed = names.map((name) => [name, control(name).value]).filter(([name, value]) => value !== before[name]);
+  const changed = typed.length > 0;
+  if (changed) drafts.set(id2, Object.fromEntries(typed));
   else drafts.delete(id2);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
   byId("details-hint").textContent = texts.unsaved;
 }
-var details2 = onSubmit("details", async (typed2) => {
-  const changed = changes(typed2);
+var details = onSubmit("details", async (typed) => {
+  const changed = changes(typed);
   if (Object.keys(changed).length === 0) {
-    say(texts.nothingChanged);
+    showMessage(texts.nothingChanged);
     return null;
   }
   return patch(changed);
 }, ({ data }) => {
   if (!data) return;
-  const asked = drafts.get(data.user.id)?.["email"] ?? null;
+  const requestedEmail = drafts.get(data.user.id)?.["email"] ?? null;
   drafts.delete(data.user.id);
-  changedTo(data.user, asked === null || asked === data.user.email ? texts.saved : texts.savedAddress(asked));
+  showChanged(data.user, requestedEmail === null || requestedEmail === data.user.email ? texts.saved : texts.savedAddress(requestedEmail));
 });
 async function patch(body2) {
-  const params = { ...path(), header: { "If-Match": `"${shown3?.version}"` } };
-  const result = await reauthenticated(() => api.PATCH("/admin/users/{user_id}", { params, body: body2 }));
+  const params = { ...path(), header: { "If-Match": `"${shown2?.version}"` } };
+  const result = await callWithReauthentication(() => api.PATCH("/admin/users/{user_id}", { params, body: body2 }));
   if (result?.error?.code === "precondition_failed") void showUser();
   return result;
 }
-details2.addEventListener("input", () => shown3 && mark());
+details.addEventListener("input", () => shown2 && updateDraft());
 byId("details-undo").addEventListener("click", () => {
   drafts.delete(id2);
-  for (const text of details2.querySelectorAll(".fault")) text.textContent = "";
-  for (const at of details2.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
+  for (const text of details.querySelectorAll(".fault")) text.textContent = "";
+  for (const at of details.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
   fillDetails();
   control("username").focus();
 });
-addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
-function changedTo(user, text) {
-  say(text);
+addEventListener("beforeunload", (event) => hasUnsaved() && event.preventDefault());
+function showChanged(user, text) {
+  showMessage(text);
   if (user.id !== id2) return;
   fill(user);
   loadActivity();
-  if (own()) selfChanged();
+  if (isOwn()) selfChanged();
 }
-var box = (name) => byId("roles").querySelector(`[name=${name}]`);
+var roleBox = (name) => byId("roles").querySelector(`[name=${name}]`);
 onSubmit("roles", async (ticked) => {
-  const user = shown3;
+  const user = shown2;
   if (!user) return null;
-  const wanted2 = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
-  if (wanted2.is_staff === user.is_staff && wanted2.is_superuser === user.is_superuser) {
-    say(texts.nothingChanged);
+  const wanted = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
+  if (wanted.is_staff === user.is_staff && wanted.is_superuser === user.is_superuser) {
+    showMessage(texts.nothingChanged);
     return null;
   }
-  const falls = user.is_superuser && !wanted2.is_superuser || user.is_staff && !wanted2.is_staff;
-  if (own() && falls && !await sure(texts.selfRoles)) return null;
-  if (!user.is_superuser && wanted2.is_superuser && !await sure(texts.sureRoles(user.username))) return null;
-  return patch(wanted2);
-}, ({ data }) => data && changedTo(data.user, texts.rolesSaved));
+  const falls = user.is_superuser && !wanted.is_superuser || user.is_staff && !wanted.is_staff;
+  if (isOwn() && falls && !await confirmAction(texts.selfRoles)) return null;
+  if (!user.is_superuser && wanted.is_superuser && !await confirmAction(texts.sureRoles(user.username))) return null;
+  return patch(wanted);
+}, ({ data }) => data && showChanged(data.user, texts.rolesSaved));
 var signOutLocally = async () => void await accounts.logout().catch(() => void 0);
 function onPress(name, action) {
   const button = byId(name);
-  button.addEventListener("click", () => shown3 && void action(button, shown3));
+  button.addEventListener("click", () => shown2 && void action(button, shown2));
 }
 onPress("activity", async (button, user) => {
   const off = user.is_active;
-  if (off && !await sure({ ...texts.sureDeactivate(user.username), ...own() ? { warning: texts.selfDeactivate } : {} })) return;
+  if (off && !await confirmAction({ ...texts.sureDeactivate(user.username), ...isOwn() ? { warning: texts.selfDeactivate } : {} })) return;
   await perform(button, () => patch({ is_active: !off }), async ({ data }) => {
-    if (off && own()) await signOutLocally();
-    else if (data) changedTo(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
+    if (off && isOwn()) await signOutLocally();
+    else if (data) showChanged(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
   });
 });
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
-  say(texts.mailSent(user.email ?? user.username));
+  showMessage(texts.mailSent(user.email ?? user.username));
   void loadEvents(id2);
 }));
-onPress("unthrottle", (button) => perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
-  say(texts.unthrottled);
+onPress("unthrottle", (button) => perform(button, () => callWithReauthentication(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
+  showMessage(texts.unthrottled);
   byId("activity").focus();
   void showUser();
 }));
 onPress("delete", async (button, user) => {
-  if (!await sure({ ...texts.sureDelete(user.username), typed: user.username, ...own() ? { warning: texts.selfDelete } : {} })) return;
-  const mine = own();
-  await perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
+  if (!await confirmAction({ ...texts.sureDelete(user.username), typed: user.username, ...isOwn() ? { warning: texts.selfDelete } : {} })) return;
+  const mine = isOwn();
+  await perform(button, () => callWithReauthentication(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
     drafts.delete(user.id);
     if (mine) return void await signOutLocally();
-    go(address("users"), { replace: true });
-    say(texts.deletedNow(user.username));
+    go(urlOf("users"), { replace: true });
+    showMessage(texts.deletedNow(user.username));
   });
 });
 
 // server/web/console/src/users.ts
-var flag = (value) => value === "true" ? true : value === "false" ? false : void 0;
+var parseFlag = (value) => value === "true" ? true : value === "false" ? false : void 0;
 function usersList(denied) {
-  const read2 = async (query, signal) => {
+  const read = async (query, signal) => {
     const { data, error, response } = await api.GET("/admin/users", { signal, params: { query: {
       limit: pageSize,
       sort: query.get("sort") ?? "username",
-      ...present({
+      ...withoutUndefined({
         q: query.get("q") || void 0,
         cursor: query.get("cursor") || void 0,
-        is_active: flag(query.get("is_active")),
-        role: several(query.get("role")),
-        email_verified: flag(query.get("email_verified"))
+        is_active: parseFlag(query.get("is_active")),
+        role: splitValues(query.get("role")),
+        email_verified: parseFlag(query.get("email_verified"))
       })
     } } });
     return data ? { data: { rows: data.users, next: data.next_cursor }, response } : { error, response };
   };
-  return makeList({ view: "users", read: read2, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
+  return makeList({ view: "users", read, row: userRow, range: texts.usersRange, nothing: texts.noUsers, denied });
 }
 var search = byId("q");
 document.addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
   if (!self() || document.querySelector("dialog[open]")) return;
   event.preventDefault();
-  if (view() !== "users") go(address("users"));
+  if (currentView() !== "users") go(urlOf("users"));
   search.focus();
   search.select();
 });
-var settled = () => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (here().get("q") ?? "");
+var isSettled = () => !byId("users-list").hasAttribute("aria-busy") && search.value.trim() === (urlQuery().get("q") ?? "");
 byId("users").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
   if (event.target instanceof HTMLSelectElement) return;
@@ -2330,7 +2330,7 @@ byId("users").addEventListener("keydown", (event) => {
   const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
   if (at < 0 || !to) return;
   event.preventDefault();
-  if (settled()) to.focus();
+  if (isSettled()) to.focus();
 });
 var dialog = byId("invite-dialog");
 byId("invite-open").addEventListener("click", () => {
@@ -2339,17 +2339,17 @@ byId("invite-open").addEventListener("click", () => {
   dialog.showModal();
   byId("invite-email").focus();
 });
-var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) => reauthenticated(() => api.POST("/admin/users", { body: {
+var invite = onSubmit("invite", ({ email = "", username = "", first_name = "", last_name = "", locale = "", ...roles }) => callWithReauthentication(() => api.POST("/admin/users", { body: {
   email,
   is_staff: "is_staff" in roles,
   is_superuser: "is_superuser" in roles,
-  ...present({ username: username || void 0, first_name: first_name || void 0, last_name: last_name || void 0, locale: locale || void 0 })
+  ...withoutUndefined({ username: username || void 0, first_name: first_name || void 0, last_name: last_name || void 0, locale: locale || void 0 })
 } })), ({ data }) => {
   reset(invite);
   dialog.close();
   if (!data) return;
-  go(address("user", { id: data.user.id }));
-  say(texts.invitedNow(data.user.email ?? ""));
+  go(urlOf("user", { id: data.user.id }));
+  showMessage(texts.invitedNow(data.user.email ?? ""));
 });
 var forgetInvitation = () => reset(invite);
 
@@ -2357,8 +2357,8 @@ var forgetInvitation = () => reset(invite);
 var parts = ["waiting", "unknown", "signin", "forbidden", "users", "user", "events"];
 var part = "waiting";
 var session = "";
-var last = 0;
-var place = "";
+var lastUserID = 0;
+var usersUrl = "";
 function show(next) {
   const other = next !== part;
   part = next;
@@ -2368,7 +2368,7 @@ function show(next) {
   byId("who").hidden = !staff;
   return other;
 }
-function read(how = "link") {
+function focusHeading(how = "link") {
   byId(part).querySelector("h1")?.focus({ preventScroll: true });
   if (how === "link") scrollTo(0, 0);
 }
@@ -2380,7 +2380,7 @@ function draw(state) {
     void enter();
   } else if (session !== "" || part === "waiting" || part === "unknown") {
     session = "";
-    leave2(state);
+    leave(state);
   }
 }
 async function enter() {
@@ -2388,47 +2388,47 @@ async function enter() {
   const mine = session;
   let problem = "";
   try {
-    const [{ data, error, response }] = await Promise.all([api.GET("/accounts/profile"), learn()]);
+    const [{ data, error, response }] = await Promise.all([api.GET("/accounts/profile"), loadSettings()]);
     if (mine !== session) return;
-    if (data) return meet(data.user, first);
+    if (data) return adoptUser(data.user, first);
     if (response.status === 401) return;
     problem = error ? explain(error, response) : "";
   } catch (error) {
-    problem = lost(error);
+    problem = connectionFault(error);
   }
-  fail(problem);
+  showFailure(problem);
 }
-function meet(me2, first) {
-  if (me2.id !== last) forget();
-  last = me2.id;
-  become(me2);
+function adoptUser(me2, first) {
+  if (me2.id !== lastUserID) forget();
+  lastUserID = me2.id;
+  setSelf(me2);
   byId("ended").hidden = true;
   reset(login);
   byId("me").textContent = me2.username;
-  byId("me").href = address("user", { id: me2.id });
+  byId("me").href = urlOf("user", { id: me2.id });
   if (me2.is_staff || me2.is_superuser) return route(first ? "first" : "link");
   byId("forbidden-text").textContent = texts.forbidden(me2.username);
   document.title = texts.title(texts.notStaff);
-  if (show("forbidden") && !first) read();
+  if (show("forbidden") && !first) focusHeading();
 }
-function fail(problem) {
+function showFailure(problem) {
   byId("unknown-text").textContent = problem;
   show("unknown");
 }
 byId("unknown-retry").addEventListener("click", () => session ? void enter() : begin());
-async function reconsider() {
+async function reloadSelf() {
   const { data } = await api.GET("/accounts/profile").catch(() => ({ data: void 0 }));
   const me2 = self();
   if (!data || data.user.id !== me2?.id) return;
   if (data.user.username === me2.username && data.user.is_staff === me2.is_staff && data.user.is_superuser === me2.is_superuser) return;
-  meet(data.user, false);
+  adoptUser(data.user, false);
 }
-onSelfChange(() => void reconsider());
-function leave2(state) {
+onSelfChange(() => void reloadSelf());
+function leave(state) {
   const words = endNotice(state.reason);
   const begun = part === "waiting";
   closeDialogs();
-  become(null);
+  setSelf(null);
   for (const list of [users, events2]) list.forget();
   forgetUser();
   for (const part2 of ["me", "heard"]) byId(part2).textContent = "";
@@ -2436,27 +2436,27 @@ function leave2(state) {
   byId("ended").hidden = !words?.alarm;
   byId("ended-title").textContent = words?.title ?? "";
   byId("ended-text").textContent = words?.text ?? "";
-  if (words && !words.alarm) say(words.text);
-  else unsay();
+  if (words && !words.alarm) showMessage(words.text);
+  else hideMessage();
   document.title = texts.title(texts.signIn);
   show("signin");
-  if (!begun) read();
+  if (!begun) focusHeading();
   else if (matchMedia("(pointer: fine)").matches) byId("login-username").focus();
 }
 function forget() {
   forgetDrafts();
   forgetInvitation();
-  place = "";
+  usersUrl = "";
 }
 var login = onSubmit("login", ({ username = "", password = "" }) => accounts.login({ username, password }), () => void 0);
 async function logout(button) {
-  if (button.getAttribute("aria-busy") === "true" || unsaved() && !await sure(texts.unsavedLogout)) return;
+  if (button.getAttribute("aria-busy") === "true" || hasUnsaved() && !await confirmAction(texts.unsavedLogout)) return;
   button.setAttribute("aria-busy", "true");
   try {
     const { error, response } = await accounts.logout();
-    if (error && response.status !== 401) say(explain(error, response));
+    if (error && response.status !== 401) showMessage(explain(error, response));
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -2465,35 +2465,35 @@ for (const name of ["logout", "forbidden-logout"]) {
   const button = byId(name);
   button.addEventListener("click", () => void logout(button));
 }
-var users = usersList(() => void reconsider());
-var events2 = eventsList(() => void reconsider());
-var seen = "";
+var users = usersList(() => void reloadSelf());
+var events2 = eventsList(() => void reloadSelf());
+var seenPart = "";
 function route(how) {
   const me2 = self();
   if (!me2 || !me2.is_staff && !me2.is_superuser) return;
-  const next = view();
-  const waits = part === "user" ? leftUnsaved() : "";
-  const now = next === "user" ? `user ${here().get("id")}` : next;
-  const other = show(next) || now !== seen;
-  if (waits && other) say(texts.kept(waits));
-  seen = now;
+  const next = currentView();
+  const waits = part === "user" ? unsavedUsername() : "";
+  const now = next === "user" ? `user ${urlQuery().get("id")}` : next;
+  const other = show(next) || now !== seenPart;
+  if (waits && other) showMessage(texts.kept(waits));
+  seenPart = now;
   for (const link2 of document.querySelectorAll("#nav a")) {
     if (link2.dataset["view"] === next) link2.setAttribute("aria-current", "page");
     else if (link2.dataset["view"] === "users" && next === "user") link2.setAttribute("aria-current", "true");
     else link2.removeAttribute("aria-current");
   }
-  if (next === "users") place = location.search;
-  byId("user-back").href = place || address("users");
+  if (next === "users") usersUrl = location.search;
+  byId("user-back").href = usersUrl || urlOf("users");
   if (next === "user") void showUser();
   else {
     document.title = texts.title(next === "users" ? texts.users : texts.events);
     (next === "users" ? users : events2).show();
   }
-  if (other && how !== "first") read(how);
+  if (other && how !== "first") focusHeading(how);
 }
 onMove(route);
 function begin() {
-  accounts.restore().then(draw, (error) => fail(lost(error)));
+  accounts.restore().then(draw, (error) => showFailure(connectionFault(error)));
 }
 accounts.onChange(draw);
 begin();

@@ -491,7 +491,7 @@ var Tabs = class {
     this.#channel?.addEventListener("message", (event) => heard(event.data));
   }
   /** Reports whether this tab can receive messages of other tabs. */
-  get hears() {
+  get canReceive() {
     return this.#channel !== null;
   }
   tell(message) {
@@ -501,12 +501,12 @@ var Tabs = class {
     this.#channel?.close();
   }
   /** Runs one task at a time: across all tabs if there are Web Locks, and in this tab if not. */
-  exclusively(task) {
-    const run = this.#queue.then(() => this.#locked(task));
+  runExclusively(task) {
+    const run = this.#queue.then(() => this.#runLocked(task));
     this.#queue = run.catch(() => void 0);
     return run;
   }
-  async #locked(task) {
+  async #runLocked(task) {
     if (!this.#shared || !globalThis.navigator?.locks) return task();
     let running;
     const take = (options) => navigator.locks.request(this.#name, options, () => running = task());
@@ -552,12 +552,12 @@ var Session = class {
   #state = { status: "unknown" };
   #timer;
   #waiting = [];
-  #over = "";
-  // the last session of this client
+  #lastSession = "";
+  // the id of the session that this client had last
   #closed = false;
-  constructor(o, tabs2) {
+  constructor(o, tabs) {
     this.#o = o;
-    this.#tabs = new Tabs(tabs2.name, tabs2.shared, (message) => this.#heard(message));
+    this.#tabs = new Tabs(tabs.name, tabs.shared, (message) => this.#receive(message));
   }
   get state() {
     return this.#state;
@@ -576,20 +576,20 @@ var Session = class {
   /** Restores the session from the cookies or the storage. Only the first call does so. */
   async restore() {
     if (this.#state.status !== "unknown") return;
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#state.status === "unknown") await this.#renew();
     });
   }
   /** Refreshes, unless the tokens have changed since the caller read `seen`. */
   async refresh(seen) {
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#tokens !== seen || this.#state.status === "signed-out") return;
-      if (await this.#heardOfNewer()) return;
+      if (await this.#waitForNewer()) return;
       await this.#renew();
     });
   }
-  /** Makes sure that the access token is valid for at least one more second. */
-  async fresh() {
+  /** Refreshes the tokens if the access token expires within a second. */
+  async ensureFresh() {
     await this.restore();
     const tokens = this.#tokens;
     if (tokens && Date.now() >= tokens.expiresAt - 1e3) await this.refresh(tokens);
@@ -604,33 +604,33 @@ var Session = class {
     if (this.#state.status === "unknown") return;
     const missed = note ? note.session !== tokens?.session.id || note.generation !== tokens.generation : tokens !== null;
     if (!missed && (!tokens || Date.now() < tokens.refreshAt)) return;
-    await this.#tabs.exclusively(async () => {
+    await this.#tabs.runExclusively(async () => {
       if (this.#tokens !== tokens) return;
-      if (missed || !await this.#heardOfNewer()) await this.#renew();
+      if (missed || !await this.#waitForNewer()) await this.#renew();
     });
   }
   /**
-   * Starts a session: a login or an operation with the same response. No refresh, login or logout
-   * of any tab can run in between.
+   * Starts a session by `call`, which is a login or an operation with the same response, and stores
+   * the tokens. No refresh, login or logout of any tab can run between the two.
    */
   begin(call) {
-    return this.#tabs.exclusively(async () => {
+    return this.#tabs.runExclusively(async () => {
       const response = await call();
       const code = await codeOf(response);
       if (response.ok) await this.#keep(await response.clone().json(), false, null);
-      else if (code === "session_expired" || code === "session_revoked") await this.ended(code);
+      else if (code === "session_expired" || code === "session_revoked") await this.endLocally(code);
       return response;
     });
   }
-  /** Ends the session: a logout with the credentials that are current when it runs. */
+  /** Logs out by `call`, which gets the stored session as it is when the logout runs. */
   end(call) {
-    return this.#tabs.exclusively(async () => {
-      if (this.hasCookies && !this.#tokens) await this.#askForSession();
-      let response = await this.#patiently(async () => call(await this.#stored()));
-      if (await codeOf(response) === "csrf_failed" && await this.#askForSession()) {
-        response = await call(await this.#stored());
+    return this.#tabs.runExclusively(async () => {
+      if (this.hasCookies && !this.#tokens) await this.#requestSession();
+      let response = await this.#withRetries(async () => call(await this.#loadStored()));
+      if (await codeOf(response) === "csrf_failed" && await this.#requestSession()) {
+        response = await call(await this.#loadStored());
       }
-      if (response.status === 204 || response.status === 401) await this.ended("logged_out");
+      if (response.status === 204 || response.status === 401) await this.endLocally("logged_out");
       return response;
     });
   }
@@ -641,10 +641,10 @@ var Session = class {
     return this.hasCookies && csrf ? { "X-CSRFToken": csrf } : {};
   }
   /**
-   * Ends the session and tells the other tabs, unless this client knows already or another session
-   * has started since.
+   * Removes a session that has ended on the server, and tells the other tabs. It does nothing if this
+   * client has removed the session already or has another one.
    */
-  async ended(reason, of = this.#tokens) {
+  async endLocally(reason, of = this.#tokens) {
     if (of && of.session.id !== this.#tokens?.session.id) return;
     if (this.#o.storage) await this.#o.storage.save(null);
     if (of) this.#tabs.tell({ kind: "ended", session: of.session.id, reason });
@@ -653,25 +653,25 @@ var Session = class {
   }
   #forget(reason) {
     clearTimeout(this.#timer);
-    if (this.#tokens) this.#over = this.#tokens.session.id;
+    if (this.#tokens) this.#lastSession = this.#tokens.session.id;
     this.#tokens = null;
     this.#csrf = "";
-    this.#change({ status: "signed-out", reason });
+    this.#setState({ status: "signed-out", reason });
   }
-  #change(state) {
+  #setState(state) {
     this.#state = state;
     this.#o.changed(state);
   }
-  #heard(message) {
+  #receive(message) {
     if (message.kind === "ended") {
-      const late = !this.#tokens && this.#over === message.session && message.reason === "refresh_reused";
+      const late = !this.#tokens && this.#lastSession === message.session && message.reason === "refresh_reused";
       const unseen = this.#state.status === "unknown" && this.hasCookies;
       if (unseen || this.#tokens?.session.id === message.session || late) this.#forget(message.reason);
     } else if (message.tokens.session.id === this.#tokens?.session.id) {
       if (message.tokens.generation > this.#tokens.generation) this.#adopt(message.tokens);
-    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#over)) {
+    } else if (message.tokens.session.id > (this.#tokens?.session.id ?? this.#lastSession)) {
       if (this.hasCookies) this.#adopt(message.tokens);
-      else if (this.#state.status === "signed-out") void this.#lookLater();
+      else if (this.#state.status === "signed-out") void this.#renewLater();
     }
     for (const wake of this.#waiting.splice(0)) wake();
   }
@@ -679,36 +679,36 @@ var Session = class {
    * Reads the storage after a pause, because the data that another tab has saved may become visible
    * later than its message.
    */
-  async #lookLater() {
+  async #renewLater() {
     await pause(times.heard);
-    await this.#tabs.exclusively(() => this.#renew()).catch(() => void 0);
+    await this.#tabs.runExclusively(() => this.#renew()).catch(() => void 0);
   }
   /**
-   * Waits for the message of another tab that has refreshed or ended the session. Reports whether
-   * it came.
+   * Waits for the message of another tab if the note shows that it has refreshed or ended the
+   * session. Reports whether the tokens have changed.
    */
-  async #heardOfNewer() {
+  async #waitForNewer() {
     const seen = this.#tokens;
     const note = this.#tabs.note;
-    if (!seen || !this.#tabs.hears || note?.session === seen.session.id && note.generation <= seen.generation) return false;
+    if (!seen || !this.#tabs.canReceive || note?.session === seen.session.id && note.generation <= seen.generation) return false;
     await Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), pause(times.heard)]);
     return this.#tokens !== seen;
   }
   #adopt(tokens) {
     this.#tokens = tokens;
     this.#csrf = tokens.csrf;
-    this.#arm(tokens.refreshAt - Date.now());
-    this.#change({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
+    this.#schedule(tokens.refreshAt - Date.now());
+    this.#setState({ status: "signed-in", session: tokens.session, generation: tokens.generation, expiresAt: tokens.expiresAt, refreshAt: tokens.refreshAt });
   }
   /** Schedules the next refresh. It is retried until it succeeds or the session has ended. */
-  #arm(delay) {
+  #schedule(delay) {
     clearTimeout(this.#timer);
     if (this.#closed) return;
     const tokens = this.#tokens;
     this.#timer = setTimeout(
       () => {
         this.refresh(tokens).catch(() => {
-          if (this.#tokens === tokens) this.#arm(times.later);
+          if (this.#tokens === tokens) this.#schedule(times.later);
         });
       },
       Math.min(Math.max(delay, 0), longestTimer)
@@ -716,10 +716,10 @@ var Session = class {
     this.#timer.unref?.();
   }
   /**
-   * Stores the tokens of a response. `again` means that a request that was given up may still
-   * rotate them. `stored` is the stored session if the response is to a refresh.
+   * Stores the tokens of a response. `mayRotate` means that a request that was given up may still
+   * rotate them. `stored` is the stored session if the response is that of a refresh.
    */
-  async #keep(result, again, stored) {
+  async #keep(result, mayRotate, stored) {
     const now = Date.now();
     const tokens = {
       session: result.session,
@@ -735,10 +735,10 @@ var Session = class {
       await this.#o.storage.save({ refreshToken: result.refresh_token, attempt });
     }
     const note = this.#tabs.note;
-    const risen = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
-    if (risen) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
+    const isNew = !note || note.session !== tokens.session.id || note.generation < tokens.generation;
+    if (isNew) this.#tabs.note = { attempt: newAttempt(), session: tokens.session.id, generation: tokens.generation };
     this.#adopt(tokens);
-    if (again && !risen) this.#arm(times.decision);
+    if (mayRotate && !isNew) this.#schedule(times.decision);
     this.#tabs.tell({ kind: "tokens", tokens });
   }
   /**
@@ -747,50 +747,50 @@ var Session = class {
    */
   async #renew() {
     this.#csrf ||= this.#csrfCookie();
-    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#askForSession()) return;
-    if (this.#o.storage && !await this.#stored()) {
+    if (this.hasCookies && !this.csrf()["X-CSRFToken"] && !await this.#requestSession()) return;
+    if (this.#o.storage && !await this.#loadStored()) {
       if (this.#state.status !== "signed-out") this.#forget(null);
       return;
     }
     const seen = this.#tokens;
     let givenUp = false;
     let sent = null;
-    const ask2 = () => this.#patiently(async () => this.#ask(sent = await this.#toSend()), () => givenUp = true);
+    const ask2 = () => this.#withRetries(async () => this.#sendRefresh(sent = await this.#loadWithAttempt()), () => givenUp = true);
     let response = await ask2();
     if (await codeOf(response) === "csrf_failed") {
-      if (!await this.#askForSession()) return;
+      if (!await this.#requestSession()) return;
       response = await ask2();
     }
     const result = response.ok ? await response.json() : null;
-    const stored = await this.#stored();
+    const stored = await this.#loadStored();
     if (sent && stored?.refreshToken !== sent.refreshToken && stored?.refreshToken !== result?.refresh_token) {
       return this.#renew();
     }
     if (result) return this.#keep(result, givenUp, stored);
     if (response.status === 401) {
       const code = await codeOf(response);
-      return code === "credentials_missing" && !seen ? this.#forget(null) : this.ended(code, seen);
+      return code === "credentials_missing" && !seen ? this.#forget(null) : this.endLocally(code, seen);
     }
     throw new Error(`refresh: status ${response.status} ${await codeOf(response)}`);
   }
   /**
-   * Returns the stored session with its attempt. The attempt is saved before it is sent, because
-   * the response may be lost or may not be saved.
+   * Returns the stored session with an attempt. A new attempt is saved before it is sent, because the
+   * response may be lost, or the program may crash before it saves the response.
    */
-  async #toSend() {
-    const stored = await this.#stored();
+  async #loadWithAttempt() {
+    const stored = await this.#loadStored();
     if (!stored || stored.attempt) return stored;
     const sent = { ...stored, attempt: newAttempt() };
     await this.#o.storage?.save(sent);
     return sent;
   }
-  /** Returns the attempt for the cookies, which all tabs share. It is saved before it is sent. */
+  /** Returns the attempt for a refresh by cookie. All tabs share it. It is saved before it is sent. */
   #cookieAttempt() {
     const note = this.#tabs.note ?? { attempt: newAttempt(), session: "", generation: -1 };
     this.#tabs.note = note;
     return note.attempt;
   }
-  #ask(sent) {
+  #sendRefresh(sent) {
     return this.#o.fetch(this.#o.url("/accounts/refresh_token"), {
       method: "POST",
       headers: { "Content-Type": "application/json", "Refresh-Attempt": sent?.attempt ?? this.#cookieAttempt(), ...this.csrf() },
@@ -800,8 +800,8 @@ var Session = class {
     });
   }
   /**
-   * Returns the CSRF token after a reload. Scripts of the API's own host find it in a cookie and
-   * need not request it.
+   * Returns the CSRF token in the cookie, or "". Scripts on the API's own host can read this cookie
+   * after a reload, so they need not request the token.
    */
   #csrfCookie() {
     if (!this.hasCookies || new URL(this.#o.url("/")).hostname !== location.hostname) return "";
@@ -811,14 +811,14 @@ var Session = class {
    * Requests the session of the cookies and its CSRF token. Reports whether there is a session. The
    * response does not say why an earlier session ended.
    */
-  async #askForSession() {
-    const response = await this.#patiently(
+  async #requestSession() {
+    const response = await this.#withRetries(
       () => this.#o.fetch(this.#o.url("/accounts/session"), { credentials: "include", signal: AbortSignal.timeout(times.answer) })
     );
     if (!response.ok) throw new Error(`session: status ${response.status}`);
     const { session: session2, csrf_token: csrf } = await response.json();
     if (!session2) {
-      if (this.#tokens) await this.ended("session_revoked");
+      if (this.#tokens) await this.endLocally("session_revoked");
       else this.#forget(null);
       return false;
     }
@@ -826,14 +826,14 @@ var Session = class {
     if (this.#tokens) this.#tokens = { ...this.#tokens, csrf: this.#csrf };
     return true;
   }
-  async #stored() {
+  async #loadStored() {
     return await this.#o.storage?.load() ?? null;
   }
   /**
    * Repeats a call until the response is not "unavailable". The server guarantees that retries are
    * harmless.
    */
-  async #patiently(call, gaveUp) {
+  async #withRetries(call, gaveUp) {
     const end = Date.now() + times.retry;
     for (let tries = 1; ; tries++) {
       let wait = Math.min(250 * 2 ** tries, 4e3);
@@ -895,11 +895,11 @@ function createAccountsClient(options = {}) {
   );
   const credentials = session2.hasCookies ? "include" : "omit";
   async function transmit(request) {
-    await session2.fresh();
+    await session2.ensureFresh();
     let renewals = 0;
     for (let tries = 1; ; tries++) {
       const seen = session2.tokens;
-      const response = await send(authorized(request.clone()));
+      const response = await send(authorize(request.clone()));
       const code = await codeOf(response);
       if (seen && renewals < worthRenewing(response.status, code)) {
         renewals++;
@@ -907,8 +907,8 @@ function createAccountsClient(options = {}) {
       } else if (unavailable(response) && safeMethods.includes(request.method) && tries <= 3 && retryAfter(response) <= longestWait) {
         await pause(retryAfter(response));
       } else {
-        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.ended(code, seen);
-        else if (endsOwnSession(request, response, seen)) await session2.ended("logged_out", seen);
+        if (response.status === 401 && (code === "session_expired" || code === "session_revoked")) await session2.endLocally(code, seen);
+        else if (endsOwnSession(request, response, seen)) await session2.endLocally("logged_out", seen);
         return response;
       }
     }
@@ -919,7 +919,7 @@ function createAccountsClient(options = {}) {
     if (code === "access_expired") return 3;
     return code === "access_invalid" || code === "credentials_missing" ? 1 : 0;
   }
-  function authorized(request) {
+  function authorize(request) {
     const access = session2.tokens?.access;
     if (access) request.headers.set("Authorization", `Bearer ${access}`);
     if (!safeMethods.includes(request.method)) {
@@ -941,9 +941,9 @@ function createAccountsClient(options = {}) {
       body: JSON.stringify(body),
       credentials
     });
-    return send(authorized(request));
+    return send(authorize(request));
   }
-  async function answered(call) {
+  async function toAnswer(call) {
     const response = await call;
     const content = response.status === 204 ? void 0 : await response.json();
     return response.ok ? { data: content, response } : { error: content, response };
@@ -976,33 +976,33 @@ function createAccountsClient(options = {}) {
       await session2.restore();
       return session2.state;
     },
-    login: (body) => answered(session2.begin(() => post("/accounts/login", { ...body, token_transport: transport2 }))),
-    verifyEmail: (body) => answered(session2.begin(() => post("/accounts/email/verify", { ...body, token_transport: transport2 }))),
+    login: (body) => toAnswer(session2.begin(() => post("/accounts/login", { ...body, token_transport: transport2 }))),
+    verifyEmail: (body) => toAnswer(session2.begin(() => post("/accounts/email/verify", { ...body, token_transport: transport2 }))),
     async changePassword(body) {
-      await session2.fresh();
-      return answered(session2.begin(() => post("/accounts/password/change", body)));
+      await session2.ensureFresh();
+      return toAnswer(session2.begin(() => post("/accounts/password/change", body)));
     },
-    logout: () => answered(session2.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
+    logout: () => toAnswer(session2.end((stored) => post("/accounts/logout", stored ? { refresh_token: stored.refreshToken } : {}))),
     async refresh() {
       await session2.restore();
       await session2.refresh(session2.tokens);
       return session2.state;
     },
     async accessToken() {
-      await session2.fresh();
+      await session2.ensureFresh();
       return session2.tokens?.access || null;
     },
     close() {
       session2.close();
-      away.abort();
+      listening.abort();
     }
   };
-  const away = new AbortController();
+  const listening = new AbortController();
   if (browser) {
     const catchUp = () => void session2.catchUp().catch(() => void 0);
-    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: away.signal });
-    addEventListener("online", catchUp, { signal: away.signal });
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: away.signal });
+    addEventListener("pageshow", (event) => event.persisted && catchUp(), { signal: listening.signal });
+    addEventListener("online", catchUp, { signal: listening.signal });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && catchUp(), { signal: listening.signal });
   }
   return client;
 }
@@ -1020,77 +1020,77 @@ function make(name, className, ...content) {
   return element;
 }
 var hideToast;
-function say(text) {
+function showMessage(text) {
   byId("toast").textContent = text;
   clearTimeout(hideToast);
-  hideToast = setTimeout(unsay, 2500 + 50 * text.length);
+  hideToast = setTimeout(hideMessage, 2500 + 50 * text.length);
 }
-function unsay() {
+function hideMessage() {
   byId("toast").textContent = "";
 }
 var dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-function when(time) {
+function timeElement(time) {
   const element = make("time", "", dates.format(new Date(time)));
   element.dateTime = time;
   return element;
 }
 
 // server/web/parts/dialogs.ts
-var waiting = /* @__PURE__ */ new Map();
-function shown(dialog) {
-  leave(dialog, false);
+var resolvers = /* @__PURE__ */ new Map();
+function showDialog(dialog) {
+  closeDialog(dialog, false);
   return new Promise((done) => {
-    waiting.set(dialog, done);
+    resolvers.set(dialog, done);
     dialog.showModal();
   });
 }
-function leave(dialog, yes) {
-  const done = waiting.get(dialog);
-  waiting.delete(dialog);
+function closeDialog(dialog, yes) {
+  const done = resolvers.get(dialog);
+  resolvers.delete(dialog);
   dialog.close();
   done?.(yes);
 }
 for (const dialog of document.querySelectorAll("dialog")) {
-  dialog.addEventListener("close", () => dialog.open || leave(dialog, false));
-  for (const button2 of dialog.querySelectorAll("[data-cancel]")) button2.addEventListener("click", () => leave(dialog, false));
+  dialog.addEventListener("close", () => dialog.open || closeDialog(dialog, false));
+  for (const button2 of dialog.querySelectorAll("[data-cancel]")) button2.addEventListener("click", () => closeDialog(dialog, false));
 }
 function closeDialogs() {
-  for (const dialog of document.querySelectorAll("dialog")) leave(dialog, false);
-  for (const part2 of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part2).textContent = "";
+  for (const dialog of document.querySelectorAll("dialog")) closeDialog(dialog, false);
+  for (const part of ["ask-title", "ask-text", "ask-warning", "ask-label"]) byId(part).textContent = "";
 }
 var ask = byId("ask");
 var askForm = byId("ask-form");
-var typed = byId("ask-input");
+var typedInput = byId("ask-input");
 var fault = byId("ask-input-fault");
-var wanted = "";
-async function sure(question) {
+var expectedText = "";
+async function confirmAction(question) {
   byId("ask-title").textContent = question.title;
   byId("ask-text").textContent = question.text;
   byId("ask-warning").textContent = question.warning ?? "";
   byId("ask-warning").hidden = !question.warning;
-  wanted = question.typed ?? "";
-  byId("ask-typed").hidden = !wanted;
-  byId("ask-label").textContent = `Type ${wanted} to confirm.`;
-  blame("");
+  expectedText = question.typed ?? "";
+  byId("ask-typed").hidden = !expectedText;
+  byId("ask-label").textContent = `Type ${expectedText} to confirm.`;
+  showFault("");
   askForm.reset();
   byId("ask-yes").textContent = question.yes;
-  const answer = shown(ask);
-  (wanted ? typed : ask.querySelector("[data-cancel]"))?.focus();
+  const answer = showDialog(ask);
+  (expectedText ? typedInput : ask.querySelector("[data-cancel]"))?.focus();
   return answer;
 }
-function blame(text) {
+function showFault(text) {
   fault.textContent = text;
-  if (text) typed.setAttribute("aria-invalid", "true");
-  else typed.removeAttribute("aria-invalid");
+  if (text) typedInput.setAttribute("aria-invalid", "true");
+  else typedInput.removeAttribute("aria-invalid");
 }
 askForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (wanted && typed.value.trim() !== wanted) {
-    blame(`This does not match ${wanted}.`);
-    typed.focus();
+  if (expectedText && typedInput.value.trim() !== expectedText) {
+    showFault(`This does not match ${expectedText}.`);
+    typedInput.focus();
     return;
   }
-  leave(ask, true);
+  closeDialog(ask, true);
 });
 
 // server/web/parts/messages.ts
@@ -1245,54 +1245,54 @@ function onSubmit(id, submit, done) {
     event.preventDefault();
     if (form.getAttribute("aria-busy") === "true") return;
     clear(form);
-    if (!complete(form)) return;
-    conceal(form);
+    if (!validate(form)) return;
+    hidePasswords(form);
     form.setAttribute("aria-busy", "true");
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    submit(fields).then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result, fields))).catch((error) => refuseForm(form, lost(error))).finally(() => form.removeAttribute("aria-busy"));
+    submit(fields).then((result) => result && (result.error ? showProblem(form, result.error, result.response) : done(result, fields))).catch((error) => showFormFault(form, connectionFault(error))).finally(() => form.removeAttribute("aria-busy"));
   });
   for (const button2 of form.querySelectorAll(".peek")) {
-    peek(button2, false);
-    button2.addEventListener("click", () => peek(button2, button2.getAttribute("aria-pressed") !== "true"));
+    setPasswordsVisible(button2, false);
+    button2.addEventListener("click", () => setPasswordsVisible(button2, button2.getAttribute("aria-pressed") !== "true"));
   }
   return form;
 }
-function lost(error) {
+function connectionFault(error) {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
   return "The server cannot be reached. Check your connection and try again.";
 }
 function reset(form) {
   form.reset();
   clear(form);
-  conceal(form);
+  hidePasswords(form);
 }
 function clear(form) {
   for (const fault2 of form.querySelectorAll(".fault")) fault2.textContent = "";
   for (const input of form.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
 }
-function complete(form) {
+function validate(form) {
   for (const input of form.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame2(input, "This field is required.");
-    else if (!input.validity.valid) blame2(input, "Enter a valid email address.");
+    if (input.validity.valueMissing) showFault2(input, "This field is required.");
+    else if (!input.validity.valid) showFault2(input, "Enter a valid email address.");
   }
   return focusFault(form);
 }
-function refuse(form, problem, response) {
+function showProblem(form, problem, response) {
   let named = false;
   for (const error of problem.errors ?? []) {
     const control = form.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
-    blame2(control, error.code === "taken" ? explain(problem) : explainField(error));
+    showFault2(control, error.code === "taken" ? explain(problem) : explainField(error));
     named = true;
   }
   if (named) focusFault(form);
-  else refuseForm(form, explain(problem, response));
+  else showFormFault(form, explain(problem, response));
 }
-function refuseForm(form, text) {
+function showFormFault(form, text) {
   const box = form.querySelector("[role=alert]");
   if (box) box.textContent = text;
 }
-function blame2(input, text) {
+function showFault2(input, text) {
   byId(`${input.id}-fault`).textContent = text;
   input.setAttribute("aria-invalid", "true");
 }
@@ -1301,10 +1301,10 @@ function focusFault(form) {
   first?.focus();
   return first === null;
 }
-function conceal(form) {
-  for (const button2 of form.querySelectorAll(".peek")) peek(button2, false);
+function hidePasswords(form) {
+  for (const button2 of form.querySelectorAll(".peek")) setPasswordsVisible(button2, false);
 }
-function peek(button2, open) {
+function setPasswordsVisible(button2, open) {
   for (const input of button2.form?.querySelectorAll("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
   button2.textContent = open ? "Hide" : "Show";
   button2.setAttribute("aria-pressed", String(open));
@@ -1315,17 +1315,17 @@ function peek(button2, open) {
 function withReauthentication(client, username2) {
   const dialog = byId("reauth");
   const form = onSubmit("reauth-form", ({ password: password2 = "" }) => client().api.POST("/accounts/reauthenticate", { body: { password: password2 } }), () => {
-    leave(dialog, true);
+    closeDialog(dialog, true);
   });
   async function showPassword() {
     reset(form);
     byId("reauth-username").value = username2();
-    const answer = shown(dialog);
+    const answer = showDialog(dialog);
     byId("reauth-password").focus();
     return answer.finally(() => reset(form));
   }
   let asking = null;
-  return async function reauthenticated2(call) {
+  return async function reauthenticated(call) {
     for (; ; ) {
       const result = await call();
       if (result.error?.code !== "reauth_required") return result;
@@ -1348,9 +1348,9 @@ var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code"
 // server/web/demo/src/wire.ts
 var longest = 40;
 var list = byId("wire");
-var jar = null;
-var inForce = () => jar;
-async function recorded(...call) {
+var lastCookieTransport = null;
+var cookieTransport = () => lastCookieTransport;
+async function recordedFetch(...call) {
   const request = new Request(...call);
   const sent = await members(request.clone());
   const withCookies = request.credentials !== "omit" && hasCookies();
@@ -1359,7 +1359,7 @@ async function recorded(...call) {
   try {
     const response = await fetch(request);
     const answer = await members(response.clone());
-    if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") jar = answer["token_transport"];
+    if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") lastCookieTransport = answer["token_transport"];
     entry.answered(response.status, Math.round(performance.now() - began), typeof answer["code"] === "string" ? answer["code"] : "");
     return response;
   } catch (error) {
@@ -1392,7 +1392,7 @@ function cookies() {
   const prefix = location.protocol === "https:" ? "__Host-" : "";
   const access = { name: `cookie ${prefix}access`, hidden: true };
   const refresh2 = { name: `cookie ${prefix}refreshtoken`, hidden: true };
-  switch (jar) {
+  switch (lastCookieTransport) {
     case "hybrid":
       return [refresh2];
     case "cookies":
@@ -1488,7 +1488,7 @@ var storage = {
   save: (session2) => session2 ? sessionStorage.setItem(sessionKey, JSON.stringify(session2)) : sessionStorage.removeItem(sessionKey)
 };
 function connect(transport2) {
-  return transport2 === "body" ? createAccountsClient({ transport: transport2, storage, fetch: recorded }) : createAccountsClient({ transport: transport2, fetch: recorded });
+  return transport2 === "body" ? createAccountsClient({ transport: transport2, storage, fetch: recordedFetch }) : createAccountsClient({ transport: transport2, fetch: recordedFetch });
 }
 var listeners = /* @__PURE__ */ new Set();
 var transport = transports.find((name) => name === localStorage.getItem(transportKey)) ?? "hybrid";
@@ -1497,13 +1497,13 @@ var tell = (state) => listeners.forEach((listener) => listener(state));
 accounts.onChange(tell);
 var settings = readSettings(accounts);
 var username = "";
-function become(name) {
+function setUsername(name) {
   username = name;
 }
-var reauthenticated = withReauthentication(() => accounts, () => username);
-var chosen = () => transport;
-var current = () => transport === "body" ? transport : inForce() ?? transport;
-function choose(next) {
+var callWithReauthentication = withReauthentication(() => accounts, () => username);
+var chosenTransport = () => transport;
+var currentTransport = () => transport === "body" ? transport : cookieTransport() ?? transport;
+function chooseTransport(next) {
   if (next === transport) return;
   accounts.close();
   transport = next;
@@ -1525,7 +1525,7 @@ async function fillList(list2, read, done, again) {
     if (data) list2.replaceChildren(...done(data));
     else if (error) fault2 = explain(error, response);
   } catch (error) {
-    fault2 = lost(error);
+    fault2 = connectionFault(error);
   }
   list2.removeAttribute("aria-busy");
   if (!fault2) return;
@@ -1536,20 +1536,20 @@ async function fillList(list2, read, done, again) {
 }
 
 // server/web/demo/src/tabs.ts
-function tabs(name, chosen2 = () => void 0) {
+function makeTabs(name, onChoose = () => void 0) {
   const nav = document.querySelector(`[data-tabs="${name}"]`);
   const buttons = [...nav?.querySelectorAll("[data-tab]") ?? []];
   const panels = [...nav?.parentElement?.querySelectorAll("[data-panel]") ?? []];
-  const choose2 = (tab) => {
+  const choose = (tab) => {
     for (const button2 of buttons) {
       if (button2.dataset["tab"] === tab) button2.setAttribute("aria-current", "true");
       else button2.removeAttribute("aria-current");
     }
     for (const panel of panels) panel.hidden = panel.dataset["panel"] !== tab;
-    chosen2(tab);
+    onChoose(tab);
   };
-  for (const button2 of buttons) button2.addEventListener("click", () => choose2(button2.dataset["tab"] ?? ""));
-  return choose2;
+  for (const button2 of buttons) button2.addEventListener("click", () => choose(button2.dataset["tab"] ?? ""));
+  return choose;
 }
 
 // server/web/demo/src/words.ts
@@ -1632,48 +1632,48 @@ function aboutTransport(transport2) {
 var sessions = byId("sessions");
 var events = byId("events");
 var older = byId("older");
-var show2 = tabs("signed-in", load);
+var show2 = makeTabs("signed-in", load);
 function enter() {
   byId("hello").textContent = "Hello";
-  byId("hello-lead").textContent = aboutTransport(current());
+  byId("hello-lead").textContent = aboutTransport(currentTransport());
   for (const list2 of [sessions, events]) list2.replaceChildren();
   show2("profile");
 }
-function renew() {
-  byId("hello-lead").textContent = aboutTransport(current());
+function reload() {
+  byId("hello-lead").textContent = aboutTransport(currentTransport());
   void readProfile();
-  if (shown2 !== "profile") load(shown2);
+  if (shown !== "profile") load(shown);
 }
-function leave2() {
+function leave() {
   for (const form of [profile, address, password]) reset(form);
-  become("");
+  setUsername("");
   byId("who").textContent = "Not signed in";
   byId("hello").textContent = "Hello";
   for (const list2 of [sessions, events]) list2.replaceChildren();
 }
-var shown2 = "";
+var shown = "";
 function load(tab) {
-  shown2 = tab;
+  shown = tab;
   if (tab === "profile") void readProfile();
   else if (tab === "sessions") void readSessions();
   else if (tab === "events") void readEvents();
 }
 var profile = onSubmit("profile", ({ username: username2 = "", first_name = "", last_name = "" }) => accounts.api.PATCH("/accounts/profile", { body: { username: username2, first_name, last_name } }), ({ data }) => {
   if (data) fill(data.user);
-  say("Saved.");
+  showMessage("Saved.");
 });
 var password = onSubmit("password", ({ current_password = "", new_password = "" }) => accounts.changePassword({ current_password, new_password }), () => {
   reset(password);
-  say("Password changed. All other sessions have ended.");
+  showMessage("Password changed. All other sessions have ended.");
 });
-var address = onSubmit("address", ({ email = "" }) => reauthenticated(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
+var address = onSubmit("address", ({ email = "" }) => callWithReauthentication(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
   reset(address);
-  say(`A link was sent to ${email}.`);
+  showMessage(`A link was sent to ${email}.`);
   void readProfile();
 });
 function onPending(id, call, done) {
   const button2 = byId(id);
-  button2.addEventListener("click", () => void busy(button2, call, done).then(readProfile));
+  button2.addEventListener("click", () => void runAction(button2, call, done).then(readProfile));
 }
 onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "A new link was sent. Older links no longer work.");
 onPending("pending-cancel", () => accounts.api.DELETE("/accounts/email/change"), "The change was canceled.");
@@ -1681,10 +1681,10 @@ var remove = byId("delete");
 remove.addEventListener("click", () => void (async () => {
   const username2 = byId("who").textContent ?? "";
   const question = { title: `Delete ${username2}?`, text: "The account is deleted with its sessions and events. This cannot be undone.", yes: "Delete", typed: username2 };
-  if (await sure(question)) await busy(remove, () => reauthenticated(() => accounts.api.DELETE("/accounts/profile")), "Your account was deleted.");
+  if (await confirmAction(question)) await runAction(remove, () => callWithReauthentication(() => accounts.api.DELETE("/accounts/profile")), "Your account was deleted.");
 })());
 function fill(user) {
-  become(user.username);
+  setUsername(user.username);
   byId("who").textContent = user.username;
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId("profile-username").value = user.username;
@@ -1693,8 +1693,8 @@ function fill(user) {
   const facts = {
     email: user.email ?? "none",
     verified: user.email_verified ? "yes" : "no",
-    joined: when(user.date_joined),
-    login: user.last_login ? when(user.last_login) : "–"
+    joined: timeElement(user.date_joined),
+    login: user.last_login ? timeElement(user.last_login) : "–"
   };
   byId("pending").hidden = user.pending_email === null;
   byId("pending-email").textContent = user.pending_email ?? "";
@@ -1705,9 +1705,9 @@ async function readProfile() {
   try {
     const { data, error, response } = await accounts.api.GET("/accounts/profile");
     if (data) fill(data.user);
-    else say(explain(error, response));
+    else showMessage(explain(error, response));
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     profile.removeAttribute("aria-busy");
   }
@@ -1723,7 +1723,7 @@ function readSessions() {
 }
 function sessionRow(session2) {
   const title = [device(session2.user_agent), " ", make("span", "badge", session2.token_transport)];
-  const details = ["Since ", when(session2.created_at), ...session2.ip ? [` · ${session2.ip}`] : []];
+  const details = ["Since ", timeElement(session2.created_at), ...session2.ip ? [` · ${session2.ip}`] : []];
   if (session2.current) return row([...title, " ", make("span", "badge good", "this one")], details);
   const end = make("button", "small", "End", make("span", "quiet", ` the session of ${device(session2.user_agent)}`));
   end.type = "button";
@@ -1731,21 +1731,21 @@ function sessionRow(session2) {
   return row(title, details, end);
 }
 async function endSession(id, button2) {
-  await busy(button2, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "The session has ended.");
+  await runAction(button2, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "The session has ended.");
   await readSessions();
 }
 async function endSessions(button2, keepCurrent) {
-  await busy(button2, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All other sessions have ended." : "You are signed out on all devices.");
+  await runAction(button2, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All other sessions have ended." : "You are signed out on all devices.");
   if (keepCurrent) await readSessions();
 }
-async function busy(button2, call, done) {
+async function runAction(button2, call, done) {
   if (button2.getAttribute("aria-busy") === "true") return;
   button2.setAttribute("aria-busy", "true");
   try {
     const result = await call();
-    if (result) say(result.error ? explain(result.error, result.response) : done);
+    if (result) showMessage(result.error ? explain(result.error, result.response) : done);
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     button2.removeAttribute("aria-busy");
   }
@@ -1766,7 +1766,7 @@ function eventRow(event) {
   const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
   return row(
     [text, ...bad ? [" ", make("span", "badge bad", "was it you?")] : []],
-    [when(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text2) => ` · ${text2}`)]
+    [timeElement(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text2) => ` · ${text2}`)]
   );
 }
 older.addEventListener("click", () => void readEvents(older.dataset["cursor"]));
@@ -1778,23 +1778,23 @@ for (const [id, keepCurrent] of [["others", true], ["everywhere", false]]) {
 // server/web/demo/src/welcome.ts
 var loginName = byId("login-username");
 var knownKey = "accounts demo known";
-var show3 = tabs("signed-out");
+var show3 = makeTabs("signed-out");
 var signup = onSubmit("signup", ({ email = "", username: username2 = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username: username2, password: password2 } }), (_, { username: username2 = "", password: password2 = "" }) => {
   byId("verify-password").value = password2;
   loginName.value = username2;
   reset(signup);
   show3("verify");
-  say("Signed up. Now open the email.");
+  showMessage("Signed up. Now open the email.");
   byId("verify-token").focus();
 });
 var verify = onSubmit("verify", ({ token = "", password: password2 = "" }) => accounts.verifyEmail({ token: tokenIn(token), password: password2 }), ({ data }) => {
   reset(verify);
-  if (data) say(`Verified. Welcome, ${data.user.username}!`);
+  if (data) showMessage(`Verified. Welcome, ${data.user.username}!`);
 });
 var login = onSubmit("login", ({ username: username2 = "", password: password2 = "" }) => accounts.login({ username: username2, password: password2 }), (_, { username: username2 = "" }) => {
   reset(login);
   loginName.value = username2;
-  say("Signed in.");
+  showMessage("Signed in.");
 });
 function tokenIn(pasted) {
   const text = pasted.trim();
@@ -1808,17 +1808,17 @@ function enter2() {
   }
   show3(known ? "login" : "signup");
 }
-function leave3() {
+function leave2() {
   localStorage.setItem(knownKey, "yes");
   const name = loginName.value;
   for (const form of [signup, verify, login]) reset(form);
   loginName.value = name;
 }
 for (const radio of document.querySelectorAll("[name=transport]")) {
-  radio.checked = radio.value === chosen();
+  radio.checked = radio.value === chosenTransport();
   radio.addEventListener("change", () => {
     const next = transports.find((name) => name === radio.value);
-    if (next) choose(next);
+    if (next) chooseTransport(next);
   });
 }
 void settings.then((known) => {
@@ -1828,7 +1828,7 @@ void settings.then((known) => {
   byId("signup-fields").hidden = known.registration === "closed";
 });
 byId("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not allow this page to copy."));
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => showMessage("Copied."), () => showMessage("The browser does not allow this page to copy."));
 });
 
 // server/web/demo/src/session.ts
@@ -1836,15 +1836,15 @@ var bar = byId("access-bar");
 var button = byId("refresh");
 var life = { session: "", longest: 0 };
 function draw(state) {
-  const on = state.status === "signed-in";
-  byId("no-session").hidden = on;
-  byId("clocks").hidden = !on;
-  if (!on) return;
+  const signedIn = state.status === "signed-in";
+  byId("no-session").hidden = signedIn;
+  byId("clocks").hidden = !signedIn;
+  if (!signedIn) return;
   if (life.session !== state.session.id) life = { session: state.session.id, longest: 0 };
   life.longest = Math.max(life.longest, state.expiresAt - Date.now());
   byId("generation").textContent = String(state.generation);
-  byId("in-force").textContent = current();
-  byId("session-end").replaceChildren(when(state.session.expires_at));
+  byId("in-force").textContent = currentTransport();
+  byId("session-end").replaceChildren(timeElement(state.session.expires_at));
   tick();
 }
 function tick() {
@@ -1868,9 +1868,9 @@ async function refresh() {
   try {
     const after = await accounts.refresh();
     if (before.status !== "signed-in" || after.status !== "signed-in") return;
-    say(after.generation > before.generation ? `New tokens: generation ${after.generation}.` : "The tokens are unchanged, because they are too recent to rotate. Try again in a minute.");
+    showMessage(after.generation > before.generation ? `New tokens: generation ${after.generation}.` : "The tokens are unchanged, because they are too recent to rotate. Try again in a minute.");
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -1880,45 +1880,45 @@ onChange(draw);
 setInterval(tick, 1e3);
 
 // server/web/demo/src/main.ts
-var shown3 = "";
+var shown2 = "";
 var session = "";
 function draw2(state) {
-  const on = state.status === "signed-in";
-  if (state.status === "unknown" || state.status === shown3 && (!on || state.session.id === session)) return;
-  const before = shown3;
-  shown3 = state.status;
-  session = on ? state.session.id : "";
+  const signedIn = state.status === "signed-in";
+  if (state.status === "unknown" || state.status === shown2 && (!signedIn || state.session.id === session)) return;
+  const before = shown2;
+  shown2 = state.status;
+  session = signedIn ? state.session.id : "";
   byId("waiting").hidden = true;
   byId("stage").removeAttribute("aria-busy");
-  byId("signed-out").hidden = on;
-  byId("signed-in").hidden = !on;
-  byId("logout").hidden = !on;
+  byId("signed-out").hidden = signedIn;
+  byId("signed-in").hidden = !signedIn;
+  byId("logout").hidden = !signedIn;
   byId("ended").hidden = true;
-  if (on) {
-    if (before === "signed-in") return renew();
-    leave3();
+  if (signedIn) {
+    if (before === "signed-in") return reload();
+    leave2();
     enter();
   } else {
     closeDialogs();
-    leave2();
+    leave();
     enter2();
-    part(state);
+    showEndNotice(state);
   }
-  if (before) document.querySelector(`#${on ? "signed-in" : "signed-out"} h1`)?.focus();
+  if (before) document.querySelector(`#${signedIn ? "signed-in" : "signed-out"} h1`)?.focus();
 }
-function part(state) {
+function showEndNotice(state) {
   const words = endNotice(state.reason);
   if (!words) return;
-  if (!words.alarm) return say(words.text);
-  unsay();
+  if (!words.alarm) return showMessage(words.text);
+  hideMessage();
   byId("ended-title").textContent = words.title;
   byId("ended-text").textContent = words.text;
   byId("ended").hidden = false;
 }
 var logout = byId("logout");
-logout.addEventListener("click", () => void busy(logout, () => accounts.logout(), "Signed out."));
+logout.addEventListener("click", () => void runAction(logout, () => accounts.logout(), "Signed out."));
 onChange(draw2);
 accounts.restore().then(draw2, (error) => {
   draw2({ status: "signed-out", reason: null });
-  say(lost(error));
+  showMessage(connectionFault(error));
 });

@@ -1,5 +1,5 @@
-// Starts Swagger UI and does for a reader what a front end does for its users:
-// keeps the Bearer token of the last sign-in and repeats the CSRF token.
+// Starts Swagger UI and does what a front end does for its users: it keeps the Bearer token of the
+// last sign-in and sends the CSRF token.
 "use strict";
 
 (function () {
@@ -7,7 +7,7 @@
   const bearerScheme = "bearerAuth"; // name of the security scheme in the contract
   const csrfCookie = "csrftoken";
   const csrfHeader = "X-CSRFToken";
-  const firstSteps = ["login", "refreshToken", "logout"]; // operationIds, in the order people need them
+  const firstSteps = ["login", "refreshToken", "logout"]; // operationIds, in the order in which a user needs them
   const safeMethods = ["GET", "HEAD", "OPTIONS"];
 
   const stateLine = document.getElementById("state");
@@ -16,8 +16,8 @@
   let lastCSRFToken = ""; // of the last response that had one
   let heldCookie = false; // the last sign-in used cookies
 
-  // Swagger UI has its dark colors under this class and leaves the switching
-  // to its top bar, which this page does not have.
+  // Swagger UI has its dark colors under this class. Its top bar sets the class, but this page has no
+  // top bar.
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   function applyColors() {
     document.documentElement.classList.toggle("dark-mode", dark.matches);
@@ -40,8 +40,8 @@
     return target.origin === location.origin ? target : null;
   }
 
-  // The cookie comes first: another tab may have signed in since.
-  // A value typed into the Authorize dialog is left alone, so that a wrong one can be tried.
+  // The CSRF token of the cookie is preferred, because another tab may have signed in since. A value
+  // typed into the Authorize dialog is not replaced, so that a user can try a wrong one.
   function beforeRequest(request) {
     const target = here(request.url);
     const method = (request.method || "GET").toUpperCase();
@@ -78,8 +78,8 @@
     return response;
   }
 
-  // The Bearer token of an earlier sign-in must go even if no new one comes: where an
-  // Authorization header is sent it alone decides, and the cookies would not be tried.
+  // The Bearer token of an earlier sign-in is removed even if the response has no new one: the server
+  // ignores the cookies of a request with an Authorization header.
   function signedIn(answer) {
     heldCookie = cookie(csrfCookie) !== "";
     if (typeof answer.access_token === "string") {
@@ -97,7 +97,7 @@
     showState("not signed in", false);
   }
 
-  // Swagger UI throws if it is told to forget before it was ever told a token.
+  // Swagger UI throws if logout is called without a stored token.
   function dropBearer() {
     const held = ui.authSelectors.authorized();
     if (held && held.has(bearerScheme)) {
@@ -110,9 +110,9 @@
     stateLine.classList.toggle("on", on);
   }
 
-  // The contract names the one origin this server is reached at. From any other
-  // (127.0.0.1 in place of localhost, say) the requests would go to another
-  // host, and this page may not send any there.
+  // The contract names the public URL of the server, to which Swagger UI sends the requests. If the
+  // page was opened under another origin, such as 127.0.0.1 instead of localhost, its policy blocks
+  // them.
   function checkOrigin() {
     const servers = ui.specSelectors.specJson().get("servers");
     const first = servers && servers.first();
@@ -127,13 +127,14 @@
     notice.hidden = false;
   }
 
-  // After a reload the cookies are still there, the access token is not.
+  // After a reload the cookies are still there, but the access token is not.
   if (cookie(csrfCookie) !== "") {
     showState("session cookie found \u00b7 refresh_token continues it", false);
   }
 
-  // The members of a JSON object have no order, so the contract's order of paths may be
-  // lost on the way. The walk comes first, the rest stays as it came (the sort is stable).
+  // The members of a JSON object have no order, so the contract's order of paths may be lost. The
+  // first steps are sorted to the top. The other operations keep their order, because the sort is
+  // stable.
   function byStep(a, b) {
     const rank = (operation) => {
       const at = firstSteps.indexOf(operation.getIn(["operation", "operationId"]));
@@ -142,8 +143,8 @@
     return rank(a) - rank(b);
   }
 
-  // Cookies are set by the server, most of them out of reach for scripts: the Authorize
-  // dialog says so in place of a field that would do nothing.
+  // The server sets the cookies, and scripts cannot read most of them. For a cookie, the Authorize
+  // dialog says so instead of showing a field that would have no effect.
   function cookiesNeedNoField() {
     const wrap = (Original, system) => function (props) {
       const element = system.React.createElement;
@@ -163,7 +164,7 @@
     presets: [window.SwaggerUIBundle.presets.apis],
     plugins: [cookiesNeedNoField],
     layout: "BaseLayout",
-    validatorUrl: null, // the default asks a public service to judge the contract
+    validatorUrl: null, // the default asks a public service to validate the contract
     deepLinking: true,
     docExpansion: "list",
     operationsSorter: byStep,
@@ -173,7 +174,7 @@
     defaultModelExpandDepth: 2,
     showCommonExtensions: true,
     persistAuthorization: false, // a token in localStorage outlives the tab and any logout
-    queryConfigEnabled: false, // no ?url=… : a link must not show a foreign contract here
+    queryConfigEnabled: false, // disables ?url=…, so that a link cannot show a foreign contract here
     requestSnippetsEnabled: false,
     requestInterceptor: beforeRequest,
     responseInterceptor: afterResponse,

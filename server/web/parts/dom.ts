@@ -19,22 +19,22 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
 
 let hideToast: ReturnType<typeof setTimeout> | undefined;
 
-/** Shows a short message for as long as it takes to read. Screen readers announce it too. */
-export function say(text: string): void {
+/** Shows a message for a time that depends on its length. Screen readers announce it too. */
+export function showMessage(text: string): void {
   byId("toast").textContent = text;
   clearTimeout(hideToast);
-  hideToast = setTimeout(unsay, 2_500 + 50 * text.length);
+  hideToast = setTimeout(hideMessage, 2_500 + 50 * text.length);
 }
 
 /** Hides the message. */
-export function unsay(): void {
+export function hideMessage(): void {
   byId("toast").textContent = "";
 }
 
 const dates = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
-/** Returns a time of the server for users, in this machine's time zone. */
-export function when(time: string): HTMLTimeElement {
+/** Returns an element that shows a time of the server in this machine's time zone. */
+export function timeElement(time: string): HTMLTimeElement {
   const element = make("time", "", dates.format(new Date(time)));
   element.dateTime = time;
   return element;

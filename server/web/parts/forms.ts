@@ -19,27 +19,27 @@ export function onSubmit<Result extends Outcome>(
     event.preventDefault();
     if (form.getAttribute("aria-busy") === "true") return;
     clear(form);
-    if (!complete(form)) return;
-    conceal(form);
+    if (!validate(form)) return;
+    hidePasswords(form);
     form.setAttribute("aria-busy", "true"); // not disabled, which would lose the focus
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
     submit(fields)
-      .then((result) => result && (result.error ? refuse(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
-      .catch((error: unknown) => refuseForm(form, lost(error)))
+      .then((result) => result && (result.error ? showProblem(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
+      .catch((error: unknown) => showFormFault(form, connectionFault(error)))
       .finally(() => form.removeAttribute("aria-busy"));
   });
   for (const button of form.querySelectorAll<HTMLButtonElement>(".peek")) {
-    peek(button, false);
-    button.addEventListener("click", () => peek(button, button.getAttribute("aria-pressed") !== "true"));
+    setPasswordsVisible(button, false);
+    button.addEventListener("click", () => setPasswordsVisible(button, button.getAttribute("aria-pressed") !== "true"));
   }
   return form;
 }
 
 /**
  * Returns the message for a rejected promise of the client, which means that there was no response.
- * Any other error is a bug of this page.
+ * Any other error is a bug of this page and is logged to the browser's console.
  */
-export function lost(error: unknown): string {
+export function connectionFault(error: unknown): string {
   if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
   return "The server cannot be reached. Check your connection and try again.";
 }
@@ -48,7 +48,7 @@ export function lost(error: unknown): string {
 export function reset(form: HTMLFormElement): void {
   form.reset();
   clear(form);
-  conceal(form);
+  hidePasswords(form);
 }
 
 function clear(form: HTMLFormElement): void {
@@ -57,34 +57,34 @@ function clear(form: HTMLFormElement): void {
 }
 
 // The browser's own messages disappear. These stay until the next try.
-function complete(form: HTMLFormElement): boolean {
+function validate(form: HTMLFormElement): boolean {
   for (const input of form.querySelectorAll("input")) {
-    if (input.validity.valueMissing) blame(input, "This field is required.");
-    else if (!input.validity.valid) blame(input, "Enter a valid email address.");
+    if (input.validity.valueMissing) showFault(input, "This field is required.");
+    else if (!input.validity.valid) showFault(input, "Enter a valid email address.");
   }
   return focusFault(form);
 }
 
 /** Shows a problem at the fields that it names, or else above the form. */
-function refuse(form: HTMLFormElement, problem: Problem, response: Response): void {
+function showProblem(form: HTMLFormElement, problem: Problem, response: Response): void {
   let named = false;
   for (const error of problem.errors ?? []) {
     const control = form.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
     // For a value that is taken, the sentence of the problem is more specific.
-    blame(control, error.code === "taken" ? explain(problem) : explainField(error));
+    showFault(control, error.code === "taken" ? explain(problem) : explainField(error));
     named = true;
   }
   if (named) focusFault(form);
-  else refuseForm(form, explain(problem, response));
+  else showFormFault(form, explain(problem, response));
 }
 
-function refuseForm(form: HTMLFormElement, text: string): void {
+function showFormFault(form: HTMLFormElement, text: string): void {
   const box = form.querySelector("[role=alert]");
   if (box) box.textContent = text;
 }
 
-function blame(input: Control, text: string): void {
+function showFault(input: Control, text: string): void {
   byId(`${input.id}-fault`).textContent = text;
   input.setAttribute("aria-invalid", "true");
 }
@@ -97,11 +97,11 @@ function focusFault(form: HTMLFormElement): boolean {
 
 // A browser remembers the content of fields of type text, so passwords are hidden before they are
 // sent.
-function conceal(form: HTMLFormElement): void {
-  for (const button of form.querySelectorAll<HTMLButtonElement>(".peek")) peek(button, false);
+function hidePasswords(form: HTMLFormElement): void {
+  for (const button of form.querySelectorAll<HTMLButtonElement>(".peek")) setPasswordsVisible(button, false);
 }
 
-function peek(button: HTMLButtonElement, open: boolean): void {
+function setPasswordsVisible(button: HTMLButtonElement, open: boolean): void {
   for (const input of button.form?.querySelectorAll<HTMLInputElement>("[autocomplete$=password]") ?? []) input.type = open ? "text" : "password";
   button.textContent = open ? "Hide" : "Show";
   button.setAttribute("aria-pressed", String(open));

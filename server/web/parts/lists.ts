@@ -1,11 +1,11 @@
 // Short lists that are read from the server.
 import { make } from "./dom.js";
-import { lost, type Outcome } from "./forms.js";
+import { connectionFault, type Outcome } from "./forms.js";
 import { explain } from "./words.js";
 
 /**
- * Calls `read` and fills the list. The list shows that it is loading, or an error with a button to
- * try again.
+ * Calls `read` and fills the list with the elements that `done` returns. In the meantime the list
+ * shows that it is loading. After an error it shows a button that calls `again`.
  */
 export async function fillList<Data>(
   list: HTMLElement, read: () => Promise<Outcome & { data?: Data }>, done: (data: Data) => HTMLElement[], again: () => void,
@@ -18,7 +18,7 @@ export async function fillList<Data>(
     if (data) list.replaceChildren(...done(data));
     else if (error) fault = explain(error, response);
   } catch (error) {
-    fault = lost(error);
+    fault = connectionFault(error);
   }
   list.removeAttribute("aria-busy");
   if (!fault) return;

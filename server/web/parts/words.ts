@@ -1,6 +1,6 @@
-// The contract's codes as sentences for users: the messages of the server's table, with the values of
-// the response where it has some. For an unknown code of a newer server, the page shows the server's
-// own text.
+// Turns the contract's codes into sentences for users. The sentences are the messages of the server's
+// table, with values of the response, such as bounds and waiting times. For an unknown code of a newer
+// server, the page shows the detail in the response.
 import type { components, EndReason } from "accounts-client";
 import { fieldMessages, problemMessages } from "./messages.js";
 
@@ -8,8 +8,8 @@ type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
 
 /**
- * Returns `instead`. `value` has the type never if the preceding switch has every value of this
- * contract.
+ * Returns `instead`. Call it in the default of a switch over `value`: it compiles only if the switch
+ * handles every value of this contract.
  */
 export function otherwise<Result>(value: never, instead: Result): Result {
   void value;

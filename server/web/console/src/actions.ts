@@ -1,6 +1,6 @@
 // The actions of the buttons on a user's page.
 import { byId } from "../../parts/dom.js";
-import { lost, type Outcome } from "../../parts/forms.js";
+import { connectionFault, type Outcome } from "../../parts/forms.js";
 import { explain } from "../../parts/words.js";
 
 const fault = byId("user-fault");
@@ -15,7 +15,7 @@ export async function perform<R extends Outcome>(button: HTMLButtonElement, call
     if (result?.error) fault.textContent = explain(result.error, result.response);
     else if (result) await done(result);
   } catch (error) {
-    fault.textContent = lost(error);
+    fault.textContent = connectionFault(error);
   } finally {
     button.removeAttribute("aria-busy");
   }

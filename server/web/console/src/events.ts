@@ -1,9 +1,9 @@
 // The list of the security events of all users.
 import { byId, make } from "../../parts/dom.js";
-import { makeList, pageSize, several, type ListOptions } from "./list.js";
+import { makeList, pageSize, splitValues, type ListOptions } from "./list.js";
 import { eventRow } from "./rows.js";
-import { api, present, type Schemas } from "./server.js";
-import { here } from "./navigation.js";
+import { api, withoutUndefined, type Schemas } from "./server.js";
+import { urlQuery } from "./navigation.js";
 import { eventTitle, kinds, texts } from "./words.js";
 
 type Event = Schemas["Event"];
@@ -23,9 +23,9 @@ const boxes = kinds.map((kind) => {
 });
 byId("kinds").append(...boxes.map((box) => make("label", "choice", box, make("span", "", eventTitle(box.value as EventKind).text))));
 
-/** Shows in the menu which kinds the address names. The list reads the hidden field. */
+/** Checks the boxes in the menu for the kinds that the page's URL names. The list reads the hidden field. */
 function reflectKinds(): void {
-  const chosen: string[] = several(here().get("kind")) ?? [];
+  const chosen: string[] = splitValues(urlQuery().get("kind")) ?? [];
   for (const box of boxes) {
     box.checked = chosen.includes(box.value);
     box.disabled = !box.checked && chosen.length >= most;
@@ -67,8 +67,8 @@ export function eventsList(denied: () => void) {
     reflectKinds();
     const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
       limit: pageSize,
-      ...present({
-        user_id: id(query.get("user_id")), actor_id: id(query.get("actor_id")), kind: several<EventKind>(query.get("kind")),
+      ...withoutUndefined({
+        user_id: id(query.get("user_id")), actor_id: id(query.get("actor_id")), kind: splitValues<EventKind>(query.get("kind")),
         created_from: startOf(query.get("from")), created_before: startOf(query.get("to"), 1), cursor: query.get("cursor") || undefined,
       }),
     } } });

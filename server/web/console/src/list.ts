@@ -1,18 +1,18 @@
 // A list with pages. The page's URL contains the filters and the cursor. A response to an outdated
 // request is ignored. The list shows its state: loading, empty, or an error with a way to continue.
 import { byId, make } from "../../parts/dom.js";
-import { lost } from "../../parts/forms.js";
+import { connectionFault } from "../../parts/forms.js";
 import { explain, type Problem } from "../../parts/words.js";
-import { address, go, here, trail, type View } from "./navigation.js";
+import { urlOf, go, urlQuery, trail, type View } from "./navigation.js";
 import { texts } from "./words.js";
 
 export const pageSize = 50;
-const typing = 250; // milliseconds after the last key until the search starts
+const typingPause = 250; // milliseconds after the last key until the search starts
 const placeholders = 12;
 const cursor = "cursor"; // the name of the cursor in the page's URL, and of the parameter
 
 /** Returns the values of a filter with several values, which the page's URL separates with commas. */
-export function several<Value extends string>(text: string | null): Value[] | undefined {
+export function splitValues<Value extends string>(text: string | null): Value[] | undefined {
   return text ? (text.split(",") as Value[]) : undefined;
 }
 
@@ -42,39 +42,39 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   const instead = sheet.querySelector(".instead") as HTMLElement;
   const pager = byId(o.view).querySelector(".pager") as HTMLElement;
   const back = pager.querySelector<HTMLButtonElement>("[data-page=back]") as HTMLButtonElement;
-  const on = pager.querySelector<HTMLButtonElement>("[data-page=on]") as HTMLButtonElement;
+  const forward = pager.querySelector<HTMLButtonElement>("[data-page=forward]") as HTMLButtonElement;
   const clear = byId<HTMLButtonElement>(`${o.view}-clear`);
   const backText = back.textContent ?? "";
-  let asked = new AbortController();
+  let pendingRead = new AbortController();
   let next: string | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const controls = () => [...filters.elements].filter((e): e is HTMLInputElement | HTMLSelectElement => (e instanceof HTMLInputElement || e instanceof HTMLSelectElement) && e.name !== "");
   const first = (e: HTMLInputElement | HTMLSelectElement) => (e instanceof HTMLSelectElement ? (e.options[0]?.value ?? "") : "");
 
-  /** Returns the address of the first page with the values of the controls. */
-  const chosen = () => address(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
+  /** Returns the URL of the first page with the values of the controls. */
+  const chosenUrl = () => urlOf(o.view, Object.fromEntries(controls().map((e) => [e.name, e.value.trim() === first(e) ? "" : e.value.trim()])));
 
   function apply(replace: boolean): void {
     clearTimeout(timer);
-    const to = chosen();
-    if (to !== `?${here()}`) go(to, { replace });
+    const to = chosenUrl();
+    if (to !== `?${urlQuery()}`) go(to, { replace });
   }
 
   filters.addEventListener("input", (event) => {
     if (!(event.target instanceof HTMLInputElement)) return;
     clearTimeout(timer);
-    timer = setTimeout(() => apply(true), typing);
+    timer = setTimeout(() => apply(true), typingPause);
   });
   filters.addEventListener("change", (event) => event.target instanceof HTMLSelectElement && apply(false));
   filters.addEventListener("submit", (event) => {
     event.preventDefault();
     apply(true);
   });
-  const filtered = () => controls().some((e) => e.name !== "sort" && e.value.trim() !== first(e));
+  const isFiltered = () => controls().some((e) => e.name !== "sort" && e.value.trim() !== first(e));
 
   function clearFilters(): void {
-    go(address(o.view, { sort: here().get("sort") }));
+    go(urlOf(o.view, { sort: urlQuery().get("sort") }));
     controls()[0]?.focus();
   }
 
@@ -84,20 +84,20 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
     head.querySelector("button")?.addEventListener("click", () => {
       const name = head.dataset["sort"] ?? "";
       const begin = head.dataset["first"] ?? "";
-      const sort = sorted() === begin + name ? (begin ? name : `-${name}`) : begin + name;
+      const sort = sortOrder() === begin + name ? (begin ? name : `-${name}`) : begin + name;
       const select = filters.elements.namedItem("sort");
       if (select instanceof HTMLSelectElement) select.value = sort;
       apply(false);
     });
   }
 
-  const sorted = () => (filters.elements.namedItem("sort") as HTMLSelectElement | null)?.value ?? "";
+  const sortOrder = () => (filters.elements.namedItem("sort") as HTMLSelectElement | null)?.value ?? "";
 
-  on.addEventListener("click", () => turn(next ?? "", [...trail(), here().get(cursor) ?? ""]));
+  forward.addEventListener("click", () => turn(next ?? "", [...trail(), urlQuery().get(cursor) ?? ""]));
   back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
 
   function turn(place: string, behind: string[]): void {
-    const query = here();
+    const query = urlQuery();
     query.delete(cursor);
     if (place) query.set(cursor, place);
     go(`?${query}`, { trail: behind });
@@ -110,13 +110,13 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
    * value, apart from spaces around it, is left alone: the user may be typing in it.
    */
   function reflect(): void {
-    const query = here();
+    const query = urlQuery();
     for (const e of controls()) {
       const value = query.get(e.name) ?? first(e);
       if (e.value.trim() !== value) e.value = value;
     }
-    clear.hidden = !filtered();
-    const sort = sorted();
+    clear.hidden = !isFiltered();
+    const sort = sortOrder();
     for (const head of table.querySelectorAll<HTMLElement>("[data-sort]")) {
       const name = head.dataset["sort"] ?? "";
       if (sort === name) head.setAttribute("aria-sort", "ascending");
@@ -128,13 +128,13 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   async function show(): Promise<void> {
     clearTimeout(timer);
     reflect();
-    asked.abort();
-    const { signal } = (asked = new AbortController());
+    pendingRead.abort();
+    const { signal } = (pendingRead = new AbortController());
     if (body.children.length === 0) wait();
     sheet.setAttribute("aria-busy", "true");
     let fault = "";
     try {
-      const { data, error, response } = await o.read(here(), signal);
+      const { data, error, response } = await o.read(urlQuery(), signal);
       if (signal.aborted) return;
       if (data) fill(data);
       else if (error) {
@@ -143,7 +143,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
       }
     } catch (error) {
       if (signal.aborted) return; // a later request has replaced this one
-      fault = lost(error);
+      fault = connectionFault(error);
     }
     sheet.removeAttribute("aria-busy");
     if (fault) refuse(fault);
@@ -163,16 +163,16 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   function fill({ rows, next: more }: Page<Row>): void {
     next = more;
     const pages = trail().length;
-    const unnumbered = pages === 0 && here().has(cursor); // the page was opened by a link, so its number is unknown
+    const unnumbered = pages === 0 && urlQuery().has(cursor); // the page was opened by a link, so its number is unknown
     const from = pages * pageSize + 1;
     const words = unnumbered ? texts.somewhere(rows.length) : o.range(from, from + rows.length - 1, more !== null);
     body.replaceChildren(...rows.map(o.row));
     table.hidden = rows.length === 0;
     instead.hidden = rows.length > 0;
-    if (rows.length === 0) tell(o.nothing.title, filtered() ? o.nothing.text : "", filtered() ? { text: texts.clearFilters, run: clearFilters } : null);
+    if (rows.length === 0) tell(o.nothing.title, isFiltered() ? o.nothing.text : "", isFiltered() ? { text: texts.clearFilters, run: clearFilters } : null);
     pager.hidden = pages === 0 && more === null && !unnumbered;
     (pager.querySelector(".range") as HTMLElement).textContent = words;
-    on.disabled = more === null;
+    forward.disabled = more === null;
     back.disabled = pages === 0 && !unnumbered;
     back.textContent = unnumbered ? texts.firstPage : backText;
     byId("heard").textContent = rows.length === 0 ? o.nothing.title : words;
@@ -202,7 +202,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   return {
     show: () => void show(),
     forget: () => {
-      asked.abort();
+      pendingRead.abort();
       clearTimeout(timer);
       for (const e of controls()) e.value = first(e);
       body.replaceChildren();

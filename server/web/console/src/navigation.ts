@@ -1,21 +1,21 @@
-// The current view, which is in the query of the address. It survives a reload, can be bookmarked,
+// The current view, which is in the query of the page's URL. It survives a reload, can be bookmarked,
 // and works with the back button.
 
 export type View = "users" | "user" | "events";
 
 const listeners = new Set<(how: "link" | "history") => void>();
 
-/** Returns the query of the address. */
-export const here = (): URLSearchParams => new URLSearchParams(location.search);
+/** Returns the query of the page's URL. */
+export const urlQuery = (): URLSearchParams => new URLSearchParams(location.search);
 
-/** Returns the view that the address names. */
-export function view(): View {
-  const name = here().get("view");
+/** Returns the view that the page's URL names. */
+export function currentView(): View {
+  const name = urlQuery().get("view");
   return name === "user" || name === "events" ? name : "users";
 }
 
-/** Returns the address of a view, with more parameters. Empty values are omitted. */
-export function address(view: View, more: Record<string, string | number | null | undefined> = {}): string {
+/** Returns the relative URL of a view, with more parameters. Empty values are omitted. */
+export function urlOf(view: View, more: Record<string, string | number | null | undefined> = {}): string {
   const query = new URLSearchParams({ view });
   for (const [name, value] of Object.entries(more)) if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
   return `?${query}`;
@@ -30,10 +30,10 @@ export function trail(): string[] {
   return Array.isArray(kept) ? kept : [];
 }
 
-const trails = new Map<string, string[]>(); // by address, for links that lead back to an address
+const trails = new Map<string, string[]>(); // by URL, for links that lead back to a URL
 const remember = () => trails.set(location.search, trail());
 
-/** Goes to an address. With `replace`, it replaces the current entry in the history. */
+/** Goes to a URL. With `replace`, it replaces the current entry in the history. */
 export function go(to: string, { replace = false, trail = trails.get(to) ?? [] } = {}): void {
   if (replace) history.replaceState({ trail }, "", to);
   else history.pushState({ trail }, "", to);
@@ -41,7 +41,7 @@ export function go(to: string, { replace = false, trail = trails.get(to) ?? [] }
   for (const listener of listeners) listener("link");
 }
 
-/** Calls the listener at each change of the address. */
+/** Calls the listener at each change of the page's URL. */
 export function onMove(listener: (how: "link" | "history") => void): void {
   listeners.add(listener);
 }

@@ -1,8 +1,8 @@
 // Users, sessions and events as elements.
-import { make, when } from "../../parts/dom.js";
+import { make, timeElement } from "../../parts/dom.js";
 import { device, nameOf, otherwise } from "../../parts/words.js";
 import { self, type Schemas, type User } from "./server.js";
-import { address } from "./navigation.js";
+import { urlOf } from "./navigation.js";
 import { fieldName, eventTitle, texts, valueText } from "./words.js";
 
 type Event = Schemas["Event"];
@@ -11,8 +11,8 @@ const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto" });
 const units: [Intl.RelativeTimeFormatUnit, number][] = [["year", 31_557_600], ["month", 2_629_800], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
 
 /** Returns a time relative to now, such as "3 hours ago", with the exact time as its title. */
-export function ago(time: string): HTMLTimeElement {
-  const element = when(time);
+export function relativeTime(time: string): HTMLTimeElement {
+  const element = timeElement(time);
   const seconds = (Date.parse(time) - Date.now()) / 1000;
   const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 0];
   element.title = element.textContent ?? "";
@@ -48,10 +48,10 @@ export function link(to: string, text: string): HTMLAnchorElement {
 }
 
 /** Returns a link to a user's page. */
-export const userLink = (id: number, text = `#${id}`): HTMLAnchorElement => link(address("user", { id }), text);
+export const userLink = (id: number, text = `#${id}`): HTMLAnchorElement => link(urlOf("user", { id }), text);
 
 /** Returns a button with an action. */
-export function press(className: string, text: string, action: (button: HTMLButtonElement) => void): HTMLButtonElement {
+export function makeButton(className: string, text: string, action: (button: HTMLButtonElement) => void): HTMLButtonElement {
   const button = make("button", className, text);
   button.type = "button";
   button.addEventListener("click", () => action(button));
@@ -98,8 +98,8 @@ export function userRow(user: User): HTMLTableRowElement {
     cell("person", fullName(user)),
     cell("state", badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad")),
     cell("role", ...roleBadges(user)),
-    cell("time login", user.last_login ? ago(user.last_login) : make("span", "muted", texts.never)),
-    cell("time joined", ago(user.date_joined)),
+    cell("time login", user.last_login ? relativeTime(user.last_login) : make("span", "muted", texts.never)),
+    cell("time joined", relativeTime(user.date_joined)),
   );
 }
 
@@ -107,10 +107,10 @@ export function userRow(user: User): HTMLTableRowElement {
  * Returns the device and the address from which a request came. A command of the operator has
  * neither.
  */
-const origin = (event: Event): string => (event.ip ? `${device(event.user_agent)}, ${event.ip}` : "");
+const originText = (event: Event): string => (event.ip ? `${device(event.user_agent)}, ${event.ip}` : "");
 
 /** Returns the title of an event, in red if it is suspicious. */
-function title(kind: Event["kind"]): HTMLElement {
+function titleElement(kind: Event["kind"]): HTMLElement {
   const { text, bad } = eventTitle(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
@@ -121,7 +121,7 @@ function actorLink(id: number, username: string | null): HTMLAnchorElement {
 }
 
 /** Returns the actor of an event. */
-function by(event: Event): HTMLElement {
+function actorElement(event: Event): HTMLElement {
   if (event.actor === "staff" && event.actor_id !== null) return actorLink(event.actor_id, event.actor_username);
   return make("span", "muted", actorText(event));
 }
@@ -137,7 +137,7 @@ function actorText({ actor, kind }: Event): string {
 }
 
 /** Returns the changes of an event and its detail. */
-function details({ changes, detail }: Event): string {
+function detailsText({ changes, detail }: Event): string {
   const changed = changes.map(({ field, before, after }) => `${fieldName(field)}: ${valueText(before)} → ${valueText(after)}`);
   return [...changed, ...(detail ? [detail] : [])].join(" · ");
 }
@@ -145,29 +145,29 @@ function details({ changes, detail }: Event): string {
 /** Returns the row of an event in the list. */
 export function eventRow(event: Event): HTMLTableRowElement {
   return row(
-    cell("time", ago(event.created_at)),
-    cell("what", title(event.kind)),
+    cell("time", relativeTime(event.created_at)),
+    cell("what", titleElement(event.kind)),
     cell("id", ...(event.user_id === null ? [] : [userLink(event.user_id, event.username ?? undefined)])),
-    cell("by", by(event)),
-    cell("from", origin(event)),
-    cell("detail", details(event)),
+    cell("by", actorElement(event)),
+    cell("from", originText(event)),
+    cell("detail", detailsText(event)),
   );
 }
 
 /** Returns an event for the page of its user. */
 export function eventItem(event: Event): HTMLElement {
-  const line: (Node | string)[] = [ago(event.created_at)];
-  if (event.actor === "staff") line.push(" · ", texts.by, by(event));
-  for (const text of [origin(event), details(event)]) if (text) line.push(` · ${text}`);
-  return make("li", "", make("div", "", make("p", "row-title", title(event.kind)), make("p", "row-text", ...line)));
+  const line: (Node | string)[] = [relativeTime(event.created_at)];
+  if (event.actor === "staff") line.push(" · ", texts.by, actorElement(event));
+  for (const text of [originText(event), detailsText(event)]) if (text) line.push(` · ${text}`);
+  return make("li", "", make("div", "", make("p", "row-title", titleElement(event.kind)), make("p", "row-text", ...line)));
 }
 
 /** Returns when a session was last used, with an accuracy of one hour. */
-const used = (hour: string): (Node | string)[] => (Date.now() - Date.parse(hour) < 3_600_000 ? [texts.usedNow] : [texts.used, ago(hour)]);
+const lastUse = (hour: string): (Node | string)[] => (Date.now() - Date.parse(hour) < 3_600_000 ? [texts.usedNow] : [texts.used, relativeTime(hour)]);
 
 /** Returns a session for the page of its user. */
 export function sessionItem(session: Schemas["Session"], action: Node | null): HTMLElement {
   const title = make("p", "row-title", device(session.user_agent), ...(session.current ? [" ", badge(texts.thisOne, "good")] : []));
-  const details = make("p", "row-text", ...(session.ip ? [session.ip, " · "] : []), texts.since, when(session.created_at), ...used(session.last_used_at));
+  const details = make("p", "row-text", ...(session.ip ? [session.ip, " · "] : []), texts.since, timeElement(session.created_at), ...lastUse(session.last_used_at));
   return make("li", "", make("div", "", title, details), ...(action ? [action] : []));
 }

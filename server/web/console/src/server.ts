@@ -17,7 +17,7 @@ let settings: Settings | null = null;
 export const self = (): User | null => me;
 
 /** Stores the signed-in user. */
-export function become(user: User | null): void {
+export function setSelf(user: User | null): void {
   me = user;
 }
 
@@ -25,10 +25,10 @@ export function become(user: User | null): void {
  * Calls an operation. If the server requires a recent authentication, it asks for the password
  * first.
  */
-export const reauthenticated = withReauthentication(() => accounts, () => me?.username ?? "");
+export const callWithReauthentication = withReauthentication(() => accounts, () => me?.username ?? "");
 
 /** Reads the settings of the server, unless they are known already. */
-export async function learn(): Promise<void> {
+export async function loadSettings(): Promise<void> {
   settings ??= await readSettings(accounts);
   if (settings) showSettings(settings);
 }
@@ -45,6 +45,6 @@ export function restriction(user: User): "" | "staff" {
 }
 
 /** Returns the members that have a value. */
-export function present<T extends object>(from: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+export function withoutUndefined<T extends object>(from: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
   return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as { [Name in keyof T]?: Exclude<T[Name], undefined> };
 }

@@ -1,14 +1,14 @@
 // The page of one user: the facts, the changes, and the actions that cannot be undone.
-import { byId, make, say, when } from "../../parts/dom.js";
-import { lost, onSubmit } from "../../parts/forms.js";
+import { byId, make, showMessage, timeElement } from "../../parts/dom.js";
+import { connectionFault, onSubmit } from "../../parts/forms.js";
 import { languageName, offerLanguages } from "../../parts/settings.js";
 import { explain } from "../../parts/words.js";
 import { perform } from "./actions.js";
-import { sure } from "../../parts/dialogs.js";
-import { ago, asciiDomain, badge, fullName, link, press, roleBadges } from "./rows.js";
-import { accounts, api, restriction, locales, reauthenticated, self, type Schemas } from "./server.js";
+import { confirmAction } from "../../parts/dialogs.js";
+import { relativeTime, asciiDomain, badge, fullName, link, makeButton, roleBadges } from "./rows.js";
+import { accounts, api, restriction, locales, callWithReauthentication, self, type Schemas } from "./server.js";
 import { loadEvents, loadSessions, forgetActivity } from "./activity.js";
-import { address, go, here } from "./navigation.js";
+import { urlOf, go, urlQuery } from "./navigation.js";
 import { texts } from "./words.js";
 
 type User = Schemas["AdminUser"];
@@ -24,7 +24,7 @@ let id = 0;
 let shown: User | null = null;
 let selfChanged: () => void = () => undefined;
 
-const own = () => id === self()?.id;
+const isOwn = () => id === self()?.id;
 const path = () => ({ path: { user_id: id } });
 
 /** Sets the listener for changes that users make to themselves. */
@@ -32,10 +32,10 @@ export function onSelfChange(listener: () => void): void {
   selfChanged = listener;
 }
 
-/** Shows the user that the address names. */
+/** Shows the user that the page's URL names. */
 export async function showUser(): Promise<void> {
-  const wanted = Number(here().get("id"));
-  if (wanted !== id) clean();
+  const wanted = Number(urlQuery().get("id"));
+  if (wanted !== id) clearPage();
   id = wanted;
   if (!Number.isSafeInteger(id) || id < 1) return refuse(texts.gone.title, texts.gone.text, null);
   body.setAttribute("aria-busy", "true");
@@ -49,7 +49,7 @@ export async function showUser(): Promise<void> {
     else if (error) problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
   } catch (error) {
-    problem = lost(error);
+    problem = connectionFault(error);
   }
   if (id !== wanted) return;
   body.removeAttribute("aria-busy");
@@ -57,14 +57,14 @@ export async function showUser(): Promise<void> {
 }
 
 const loadActivity = () => {
-  void loadSessions(id, own(), () => shown !== null && restriction(shown) !== "");
+  void loadSessions(id, isOwn(), () => shown !== null && restriction(shown) !== "");
   void loadEvents(id);
 };
 
 function refuse(title: string, text: string, again: (() => void) | null): void {
   body.hidden = true;
   instead.hidden = false;
-  const way = again ? press("small", texts.retry, again) : link(address("users"), texts.gone.action);
+  const way = again ? makeButton("small", texts.retry, again) : link(urlOf("users"), texts.gone.action);
   const heading = make("h1", "", title);
   heading.tabIndex = -1;
   instead.replaceChildren(heading, make("p", "lead", text), way);
@@ -73,7 +73,7 @@ function refuse(title: string, text: string, again: (() => void) | null): void {
 }
 
 /** Removes everything about the user who was shown before. */
-function clean(): void {
+function clearPage(): void {
   shown = null;
   body.hidden = false;
   instead.hidden = true;
@@ -82,13 +82,13 @@ function clean(): void {
   for (const part of ["user-badges", "facts"]) byId(part).replaceChildren();
   byId("user-notice").hidden = true;
   for (const name of names) control(name).value = "";
-  able(false);
+  setEnabled(false);
   forgetActivity();
 }
 
 /** Forgets the user, because the session has ended. */
 export function forgetUser(): void {
-  clean();
+  clearPage();
   id = 0;
 }
 
@@ -116,9 +116,9 @@ function fill(user: User): void {
   email.required = user.email !== null;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
-  for (const role of ["is_staff", "is_superuser"] as const) box(role).checked = user[role];
+  for (const role of ["is_staff", "is_superuser"] as const) roleBox(role).checked = user[role];
   fillDetails();
-  able(!restriction(user));
+  setEnabled(!restriction(user));
 }
 
 function badges(user: User): HTMLElement[] {
@@ -126,7 +126,7 @@ function badges(user: User): HTMLElement[] {
   if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
   if (!user.has_password) all.push(badge(texts.invited, "warm"));
   if (user.throttled) all.push(badge(texts.throttled, "bad"));
-  if (own()) all.push(badge(texts.you));
+  if (isOwn()) all.push(badge(texts.you));
   const name = fullName(user);
   return name ? [make("span", "full", name), ...all] : all;
 }
@@ -136,8 +136,8 @@ function facts(user: User): HTMLElement[] {
   const yes = (is: boolean) => (is ? facts.yes : facts.no);
   const lines: [string, Node | string][] = [
     [facts.id, String(user.id)],
-    [facts.joined, when(user.date_joined)],
-    [facts.login, user.last_login ? ago(user.last_login) : texts.never],
+    [facts.joined, timeElement(user.date_joined)],
+    [facts.login, user.last_login ? relativeTime(user.last_login) : texts.never],
     [facts.verified, yes(user.email_verified)],
     ...(asciiDomain(user.email) ? [[facts.domain, asciiDomain(user.email)] as [string, string]] : []),
     [facts.password, yes(user.has_password)],
@@ -148,7 +148,7 @@ function facts(user: User): HTMLElement[] {
 }
 
 /** Enables or disables all controls. The notice above them explains why. */
-function able(is: boolean): void {
+function setEnabled(is: boolean): void {
   for (const name of ["activity", "send-mail", "unthrottle", "delete"]) byId<HTMLButtonElement>(name).disabled = !is;
   for (const form of ["details", "roles"]) {
     const set = byId(form).querySelector("fieldset");
@@ -158,42 +158,43 @@ function able(is: boolean): void {
 
 // ---------------------------------------------------------------- details
 
-// Input that is not saved, by user id. It is kept for its author, even after the session has ended.
+// Input that is not saved, by user id. It is kept for the staff member who typed it, even after the
+// session has ended.
 const drafts = new Map<number, Fields>();
 const form = byId<HTMLFormElement>("details");
 const control = (name: string) => form.elements.namedItem(name) as HTMLInputElement | HTMLSelectElement;
 
 /** Reports whether there is input that is not saved. */
-export const unsaved = (): boolean => drafts.size > 0;
+export const hasUnsaved = (): boolean => drafts.size > 0;
 
 /** Forgets the input. */
 export const forgetDrafts = (): void => drafts.clear();
 
 /** Returns the name of the user whose page was left with unsaved input, or "". */
-export const leftUnsaved = (): string => (drafts.has(id) ? (shown?.username ?? "") : "");
+export const unsavedUsername = (): string => (drafts.has(id) ? (shown?.username ?? "") : "");
 
-/** Returns the stored values as the controls show them, with an empty text for null. */
-const saved = (): Fields => Object.fromEntries(names.map((name) => [name, shown?.[name] ?? ""]));
+/** Returns the values of the user on the server as the controls show them, with an empty text for null. */
+const savedFields = (): Fields => Object.fromEntries(names.map((name) => [name, shown?.[name] ?? ""]));
 
 /** Returns the members that were changed. An empty language is null. */
 function changes(typed: Fields): Changes {
-  const before = saved();
+  const before = savedFields();
   const changed: Changes = Object.fromEntries(names.flatMap((name) => (typed[name] === before[name] ? [] : [[name, typed[name] ?? ""]])));
   return "locale" in changed ? { ...changed, locale: changed.locale || null } : changed;
 }
 
 function fillDetails(): void {
-  const values = { ...saved(), ...drafts.get(id) };
-  const present = saved()["locale"] ?? "";
+  const values = { ...savedFields(), ...drafts.get(id) };
+  const present = savedFields()["locale"] ?? "";
   const others = [new Option(texts.noLocale, "")];
   if (present && !locales().includes(present)) others.push(new Option(languageName(present), present));
   offerLanguages("details-locale", locales(), others);
   for (const name of names) control(name).value = values[name] ?? "";
-  mark();
+  updateDraft();
 }
 
-function mark(): void {
-  const before = saved();
+function updateDraft(): void {
+  const before = savedFields();
   const typed = names.map((name) => [name, control(name).value] as const).filter(([name, value]) => value !== before[name]);
   const changed = typed.length > 0;
   if (changed) drafts.set(id, Object.fromEntries(typed)); // only the changed fields, because others may have changed the rest
@@ -206,15 +207,15 @@ function mark(): void {
 const details = onSubmit("details", async (typed) => {
   const changed = changes(typed);
   if (Object.keys(changed).length === 0) {
-    say(texts.nothingChanged);
+    showMessage(texts.nothingChanged);
     return null;
   }
   return patch(changed);
 }, ({ data }) => {
   if (!data) return;
-  const asked = drafts.get(data.user.id)?.["email"] ?? null;
+  const requestedEmail = drafts.get(data.user.id)?.["email"] ?? null;
   drafts.delete(data.user.id);
-  changedTo(data.user, asked === null || asked === data.user.email ? texts.saved : texts.savedAddress(asked));
+  showChanged(data.user, requestedEmail === null || requestedEmail === data.user.email ? texts.saved : texts.savedAddress(requestedEmail));
 });
 
 /**
@@ -223,12 +224,12 @@ const details = onSubmit("details", async (typed) => {
  */
 async function patch(body: Changes) {
   const params = { ...path(), header: { "If-Match": `"${shown?.version}"` } };
-  const result = await reauthenticated(() => api.PATCH("/admin/users/{user_id}", { params, body }));
+  const result = await callWithReauthentication(() => api.PATCH("/admin/users/{user_id}", { params, body }));
   if (result?.error?.code === "precondition_failed") void showUser();
   return result;
 }
 
-details.addEventListener("input", () => shown && mark());
+details.addEventListener("input", () => shown && updateDraft());
 byId("details-undo").addEventListener("click", () => {
   drafts.delete(id);
   for (const text of details.querySelectorAll(".fault")) text.textContent = "";
@@ -237,33 +238,33 @@ byId("details-undo").addEventListener("click", () => {
   control("username").focus();
 });
 
-addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
+addEventListener("beforeunload", (event) => hasUnsaved() && event.preventDefault());
 
-function changedTo(user: User, text: string): void {
-  say(text);
+function showChanged(user: User, text: string): void {
+  showMessage(text);
   if (user.id !== id) return;
   fill(user);
   loadActivity();
-  if (own()) selfChanged();
+  if (isOwn()) selfChanged();
 }
 
 // ---------------------------------------------------------------- roles
 
-const box = (name: string) => byId("roles").querySelector(`[name=${name}]`) as HTMLInputElement;
+const roleBox = (name: string) => byId("roles").querySelector(`[name=${name}]`) as HTMLInputElement;
 
 onSubmit("roles", async (ticked) => {
   const user = shown;
   if (!user) return null;
   const wanted = { is_staff: "is_staff" in ticked, is_superuser: "is_superuser" in ticked };
   if (wanted.is_staff === user.is_staff && wanted.is_superuser === user.is_superuser) {
-    say(texts.nothingChanged);
+    showMessage(texts.nothingChanged);
     return null;
   }
   const falls = (user.is_superuser && !wanted.is_superuser) || (user.is_staff && !wanted.is_staff);
-  if (own() && falls && !(await sure(texts.selfRoles))) return null;
-  if (!user.is_superuser && wanted.is_superuser && !(await sure(texts.sureRoles(user.username)))) return null;
+  if (isOwn() && falls && !(await confirmAction(texts.selfRoles))) return null;
+  if (!user.is_superuser && wanted.is_superuser && !(await confirmAction(texts.sureRoles(user.username)))) return null;
   return patch(wanted);
-}, ({ data }) => data && changedTo(data.user, texts.rolesSaved));
+}, ({ data }) => data && showChanged(data.user, texts.rolesSaved));
 
 // ---------------------------------------------------------------- actions
 
@@ -280,31 +281,31 @@ function onPress(name: string, action: (button: HTMLButtonElement, user: User) =
 
 onPress("activity", async (button, user) => {
   const off = user.is_active;
-  if (off && !(await sure({ ...texts.sureDeactivate(user.username), ...(own() ? { warning: texts.selfDeactivate } : {}) }))) return;
+  if (off && !(await confirmAction({ ...texts.sureDeactivate(user.username), ...(isOwn() ? { warning: texts.selfDeactivate } : {}) }))) return;
   await perform(button, () => patch({ is_active: !off }), async ({ data }) => {
-    if (off && own()) await signOutLocally();
-    else if (data) changedTo(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
+    if (off && isOwn()) await signOutLocally();
+    else if (data) showChanged(data.user, off ? texts.deactivatedNow(user.username) : texts.activatedNow(user.username));
   });
 });
 
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
-  say(texts.mailSent(user.email ?? user.username));
+  showMessage(texts.mailSent(user.email ?? user.username));
   void loadEvents(id);
 }));
 
-onPress("unthrottle", (button) => perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
-  say(texts.unthrottled);
+onPress("unthrottle", (button) => perform(button, () => callWithReauthentication(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
+  showMessage(texts.unthrottled);
   byId("activity").focus(); // the focus was on the button, which is removed
   void showUser();
 }));
 
 onPress("delete", async (button, user) => {
-  if (!(await sure({ ...texts.sureDelete(user.username), typed: user.username, ...(own() ? { warning: texts.selfDelete } : {}) }))) return;
-  const mine = own();
-  await perform(button, () => reauthenticated(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
+  if (!(await confirmAction({ ...texts.sureDelete(user.username), typed: user.username, ...(isOwn() ? { warning: texts.selfDelete } : {}) }))) return;
+  const mine = isOwn();
+  await perform(button, () => callWithReauthentication(() => api.DELETE("/admin/users/{user_id}", { params: path() })), async () => {
     drafts.delete(user.id);
     if (mine) return void (await signOutLocally());
-    go(address("users"), { replace: true });
-    say(texts.deletedNow(user.username));
+    go(urlOf("users"), { replace: true });
+    showMessage(texts.deletedNow(user.username));
   });
 });

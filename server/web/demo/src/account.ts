@@ -1,12 +1,12 @@
 // The page with a session: profile, password, the sessions of all devices, and the security log.
 import type { components } from "accounts-client";
-import { accounts, become, current, reauthenticated } from "./client.js";
-import { sure } from "../../parts/dialogs.js";
-import { byId, make, say, when } from "../../parts/dom.js";
-import { lost, onSubmit, reset, type Outcome } from "../../parts/forms.js";
+import { accounts, setUsername, currentTransport, callWithReauthentication } from "./client.js";
+import { confirmAction } from "../../parts/dialogs.js";
+import { byId, make, showMessage, timeElement } from "../../parts/dom.js";
+import { connectionFault, onSubmit, reset, type Outcome } from "../../parts/forms.js";
 import { fillList } from "../../parts/lists.js";
 import { device, explain, nameOf } from "../../parts/words.js";
-import { tabs } from "./tabs.js";
+import { makeTabs } from "./tabs.js";
 import { aboutTransport, eventTitle } from "./words.js";
 
 type Schemas = components["schemas"];
@@ -14,12 +14,12 @@ type Schemas = components["schemas"];
 const sessions = byId("sessions");
 const events = byId("events");
 const older = byId<HTMLButtonElement>("older");
-const show = tabs("signed-in", load);
+const show = makeTabs("signed-in", load);
 
 /** Shows the account, starting with the profile. */
 export function enter(): void {
   byId("hello").textContent = "Hello";
-  byId("hello-lead").textContent = aboutTransport(current());
+  byId("hello-lead").textContent = aboutTransport(currentTransport());
   for (const list of [sessions, events]) list.replaceChildren();
   show("profile");
 }
@@ -28,8 +28,8 @@ export function enter(): void {
  * Reads everything again, because a login in a tab with the same cookies has replaced the session,
  * perhaps by that of another user.
  */
-export function renew(): void {
-  byId("hello-lead").textContent = aboutTransport(current());
+export function reload(): void {
+  byId("hello-lead").textContent = aboutTransport(currentTransport());
   void readProfile();
   if (shown !== "profile") load(shown);
 }
@@ -37,7 +37,7 @@ export function renew(): void {
 /** Forgets the user. */
 export function leave(): void {
   for (const form of [profile, address, password]) reset(form);
-  become("");
+  setUsername("");
   byId("who").textContent = "Not signed in";
   byId("hello").textContent = "Hello";
   for (const list of [sessions, events]) list.replaceChildren();
@@ -57,24 +57,24 @@ function load(tab: string): void {
 const profile = onSubmit("profile", ({ username = "", first_name = "", last_name = "" }) =>
   accounts.api.PATCH("/accounts/profile", { body: { username, first_name, last_name } }), ({ data }) => {
   if (data) fill(data.user);
-  say("Saved.");
+  showMessage("Saved.");
 });
 
 const password = onSubmit("password", ({ current_password = "", new_password = "" }) =>
   accounts.changePassword({ current_password, new_password }), () => {
   reset(password);
-  say("Password changed. All other sessions have ended.");
+  showMessage("Password changed. All other sessions have ended.");
 });
 
-const address = onSubmit("address", ({ email = "" }) => reauthenticated(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
+const address = onSubmit("address", ({ email = "" }) => callWithReauthentication(() => accounts.api.POST("/accounts/email/change", { body: { email } })), (_, { email = "" }) => {
   reset(address);
-  say(`A link was sent to ${email}.`);
+  showMessage(`A link was sent to ${email}.`);
   void readProfile();
 });
 
 function onPending(id: string, call: () => Promise<Outcome>, done: string): void {
   const button = byId<HTMLButtonElement>(id);
-  button.addEventListener("click", () => void busy(button, call, done).then(readProfile));
+  button.addEventListener("click", () => void runAction(button, call, done).then(readProfile));
 }
 
 onPending("pending-resend", () => accounts.api.POST("/accounts/email/change/resend"), "A new link was sent. Older links no longer work.");
@@ -84,11 +84,11 @@ const remove = byId<HTMLButtonElement>("delete");
 remove.addEventListener("click", () => void (async () => {
   const username = byId("who").textContent ?? "";
   const question = { title: `Delete ${username}?`, text: "The account is deleted with its sessions and events. This cannot be undone.", yes: "Delete", typed: username };
-  if (await sure(question)) await busy(remove, () => reauthenticated(() => accounts.api.DELETE("/accounts/profile")), "Your account was deleted.");
+  if (await confirmAction(question)) await runAction(remove, () => callWithReauthentication(() => accounts.api.DELETE("/accounts/profile")), "Your account was deleted.");
 })());
 
 function fill(user: Schemas["Profile"]): void {
-  become(user.username);
+  setUsername(user.username);
   byId("who").textContent = user.username;
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId<HTMLInputElement>("profile-username").value = user.username;
@@ -97,8 +97,8 @@ function fill(user: Schemas["Profile"]): void {
   const facts = {
     email: user.email ?? "none",
     verified: user.email_verified ? "yes" : "no",
-    joined: when(user.date_joined),
-    login: user.last_login ? when(user.last_login) : "–",
+    joined: timeElement(user.date_joined),
+    login: user.last_login ? timeElement(user.last_login) : "–",
   };
   byId("pending").hidden = user.pending_email === null;
   byId("pending-email").textContent = user.pending_email ?? "";
@@ -110,9 +110,9 @@ async function readProfile(): Promise<void> {
   try {
     const { data, error, response } = await accounts.api.GET("/accounts/profile");
     if (data) fill(data.user);
-    else say(explain(error, response));
+    else showMessage(explain(error, response));
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     profile.removeAttribute("aria-busy");
   }
@@ -133,7 +133,7 @@ function readSessions(): Promise<void> {
 
 function sessionRow(session: Schemas["Session"]): HTMLElement {
   const title = [device(session.user_agent), " ", make("span", "badge", session.token_transport)];
-  const details = ["Since ", when(session.created_at), ...(session.ip ? [` · ${session.ip}`] : [])];
+  const details = ["Since ", timeElement(session.created_at), ...(session.ip ? [` · ${session.ip}`] : [])];
   if (session.current) return row([...title, " ", make("span", "badge good", "this one")], details);
   const end = make("button", "small", "End", make("span", "quiet", ` the session of ${device(session.user_agent)}`));
   end.type = "button";
@@ -142,12 +142,12 @@ function sessionRow(session: Schemas["Session"]): HTMLElement {
 }
 
 async function endSession(id: string, button: HTMLButtonElement): Promise<void> {
-  await busy(button, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "The session has ended.");
+  await runAction(button, () => accounts.api.DELETE("/accounts/sessions/{session_id}", { params: { path: { session_id: id } } }), "The session has ended.");
   await readSessions();
 }
 
 async function endSessions(button: HTMLButtonElement, keepCurrent: boolean): Promise<void> {
-  await busy(button, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All other sessions have ended." : "You are signed out on all devices.");
+  await runAction(button, () => accounts.api.DELETE("/accounts/sessions", { params: { query: { keep_current: keepCurrent } } }), keepCurrent ? "All other sessions have ended." : "You are signed out on all devices.");
   if (keepCurrent) await readSessions();
 }
 
@@ -155,14 +155,14 @@ async function endSessions(button: HTMLButtonElement, keepCurrent: boolean): Pro
  * Makes the request of a button, which ignores clicks until the response, and shows the result.
  * `call` returns null if the user canceled.
  */
-export async function busy(button: HTMLButtonElement, call: () => Promise<Outcome | null>, done: string): Promise<void> {
+export async function runAction(button: HTMLButtonElement, call: () => Promise<Outcome | null>, done: string): Promise<void> {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
   try {
     const result = await call();
-    if (result) say(result.error ? explain(result.error, result.response) : done);
+    if (result) showMessage(result.error ? explain(result.error, result.response) : done);
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -184,7 +184,7 @@ function eventRow(event: Schemas["Event"]): HTMLElement {
   const by = event.actor === "staff" ? "by a staff member" : "";
   const changed = event.changes.map(({ field, before, after }) => `${nameOf(field)}: ${before || "none"} → ${after || "none"}`);
   return row([text, ...(bad ? [" ", make("span", "badge bad", "was it you?")] : [])],
-    [when(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text) => ` · ${text}`)]);
+    [timeElement(event.created_at), ...[by, where, ...changed, event.detail].filter(Boolean).map((text) => ` · ${text}`)]);
 }
 
 older.addEventListener("click", () => void readEvents(older.dataset["cursor"]));

@@ -7,9 +7,9 @@
 // ../../parts contains the parts that the demo shares with the console.
 import type { State } from "accounts-client";
 import { accounts, onChange } from "./client.js";
-import { byId, say, unsay } from "../../parts/dom.js";
-import { busy, enter as enterAccount, leave as leaveAccount, renew } from "./account.js";
-import { lost } from "../../parts/forms.js";
+import { byId, showMessage, hideMessage } from "../../parts/dom.js";
+import { runAction, enter as enterAccount, leave as leaveAccount, reload } from "./account.js";
+import { connectionFault } from "../../parts/forms.js";
 import { enter as enterWelcome, leave as leaveWelcome } from "./welcome.js";
 import "./session.js";
 import { closeDialogs } from "../../parts/dialogs.js";
@@ -19,46 +19,46 @@ let shown: State["status"] | "" = ""; // the state that the page shows
 let session = "";
 
 function draw(state: State): void {
-  const on = state.status === "signed-in";
-  if (state.status === "unknown" || (state.status === shown && (!on || state.session.id === session))) return;
+  const signedIn = state.status === "signed-in";
+  if (state.status === "unknown" || (state.status === shown && (!signedIn || state.session.id === session))) return;
   const before = shown;
   shown = state.status;
-  session = on ? state.session.id : "";
+  session = signedIn ? state.session.id : "";
   byId("waiting").hidden = true;
   byId("stage").removeAttribute("aria-busy");
-  byId("signed-out").hidden = on;
-  byId("signed-in").hidden = !on;
-  byId("logout").hidden = !on;
+  byId("signed-out").hidden = signedIn;
+  byId("signed-in").hidden = !signedIn;
+  byId("logout").hidden = !signedIn;
   byId("ended").hidden = true;
-  if (on) {
-    if (before === "signed-in") return renew();
+  if (signedIn) {
+    if (before === "signed-in") return reload();
     leaveWelcome();
     enterAccount();
   } else {
     closeDialogs();
     leaveAccount();
     enterWelcome();
-    part(state);
+    showEndNotice(state);
   }
   // If the page changes while it is in use, the focus moves to its new heading.
-  if (before) document.querySelector<HTMLElement>(`#${on ? "signed-in" : "signed-out"} h1`)?.focus();
+  if (before) document.querySelector<HTMLElement>(`#${signedIn ? "signed-in" : "signed-out"} h1`)?.focus();
 }
 
-function part(state: State & { status: "signed-out" }): void {
+function showEndNotice(state: State & { status: "signed-out" }): void {
   const words = endNotice(state.reason);
   if (!words) return;
-  if (!words.alarm) return say(words.text);
-  unsay();
+  if (!words.alarm) return showMessage(words.text);
+  hideMessage();
   byId("ended-title").textContent = words.title;
   byId("ended-text").textContent = words.text;
   byId("ended").hidden = false;
 }
 
 const logout = byId<HTMLButtonElement>("logout");
-logout.addEventListener("click", () => void busy(logout, () => accounts.logout(), "Signed out."));
+logout.addEventListener("click", () => void runAction(logout, () => accounts.logout(), "Signed out."));
 
 onChange(draw);
 accounts.restore().then(draw, (error: unknown) => {
   draw({ status: "signed-out", reason: null });
-  say(lost(error));
+  showMessage(connectionFault(error));
 });

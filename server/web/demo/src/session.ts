@@ -1,23 +1,23 @@
 // The expiry times of the session, as the client knows them, updated every second.
 import type { State } from "accounts-client";
-import { accounts, current, onChange } from "./client.js";
-import { byId, say, when } from "../../parts/dom.js";
-import { lost } from "../../parts/forms.js";
+import { accounts, currentTransport, onChange } from "./client.js";
+import { byId, showMessage, timeElement } from "../../parts/dom.js";
+import { connectionFault } from "../../parts/forms.js";
 
 const bar = byId<HTMLProgressElement>("access-bar");
 const button = byId<HTMLButtonElement>("refresh");
 let life = { session: "", longest: 0 }; // the longest lifetime of an access token seen in this session
 
 function draw(state: State): void {
-  const on = state.status === "signed-in";
-  byId("no-session").hidden = on;
-  byId("clocks").hidden = !on;
-  if (!on) return;
+  const signedIn = state.status === "signed-in";
+  byId("no-session").hidden = signedIn;
+  byId("clocks").hidden = !signedIn;
+  if (!signedIn) return;
   if (life.session !== state.session.id) life = { session: state.session.id, longest: 0 };
   life.longest = Math.max(life.longest, state.expiresAt - Date.now());
   byId("generation").textContent = String(state.generation);
-  byId("in-force").textContent = current();
-  byId("session-end").replaceChildren(when(state.session.expires_at));
+  byId("in-force").textContent = currentTransport();
+  byId("session-end").replaceChildren(timeElement(state.session.expires_at));
   tick();
 }
 
@@ -45,11 +45,11 @@ async function refresh(): Promise<void> {
   try {
     const after = await accounts.refresh();
     if (before.status !== "signed-in" || after.status !== "signed-in") return;
-    say(after.generation > before.generation
+    showMessage(after.generation > before.generation
       ? `New tokens: generation ${after.generation}.`
       : "The tokens are unchanged, because they are too recent to rotate. Try again in a minute.");
   } catch (error) {
-    say(lost(error));
+    showMessage(connectionFault(error));
   } finally {
     button.removeAttribute("aria-busy");
   }

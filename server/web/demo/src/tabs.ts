@@ -4,7 +4,7 @@
  * Makes the buttons of a [data-tabs] choose among its [data-panel]s. Returns a function that
  * chooses one.
  */
-export function tabs(name: string, chosen: (tab: string) => void = () => undefined): (tab: string) => void {
+export function makeTabs(name: string, onChoose: (tab: string) => void = () => undefined): (tab: string) => void {
   const nav = document.querySelector(`[data-tabs="${name}"]`);
   const buttons = [...(nav?.querySelectorAll<HTMLElement>("[data-tab]") ?? [])];
   const panels = [...(nav?.parentElement?.querySelectorAll<HTMLElement>("[data-panel]") ?? [])];
@@ -14,7 +14,7 @@ export function tabs(name: string, chosen: (tab: string) => void = () => undefin
       else button.removeAttribute("aria-current");
     }
     for (const panel of panels) panel.hidden = panel.dataset["panel"] !== tab;
-    chosen(tab);
+    onChoose(tab);
   };
   for (const button of buttons) button.addEventListener("click", () => choose(button.dataset["tab"] ?? ""));
   return choose;

@@ -1,15 +1,15 @@
 // The page without a session: sign up, verify, sign in, and the choice of a transport.
 import type { Transport } from "accounts-client";
-import { accounts, choose, chosen, settings, transports } from "./client.js";
-import { byId, say } from "../../parts/dom.js";
+import { accounts, chooseTransport, chosenTransport, settings, transports } from "./client.js";
+import { byId, showMessage } from "../../parts/dom.js";
 import { onSubmit, reset } from "../../parts/forms.js";
 import { showSettings } from "../../parts/settings.js";
-import { tabs } from "./tabs.js";
+import { makeTabs } from "./tabs.js";
 
 const loginName = byId<HTMLInputElement>("login-username");
 const knownKey = "accounts demo known"; // set after the first login in this browser
 
-const show = tabs("signed-out");
+const show = makeTabs("signed-out");
 
 const signup = onSubmit("signup", ({ email = "", username = "", password = "" }) =>
   accounts.api.POST("/accounts/register", { body: { email, username, password } }), (_, { username = "", password = "" }) => {
@@ -19,19 +19,19 @@ const signup = onSubmit("signup", ({ email = "", username = "", password = "" })
   loginName.value = username;
   reset(signup);
   show("verify");
-  say("Signed up. Now open the email.");
+  showMessage("Signed up. Now open the email.");
   byId("verify-token").focus();
 });
 
 const verify = onSubmit("verify", ({ token = "", password = "" }) => accounts.verifyEmail({ token: tokenIn(token), password }), ({ data }) => {
   reset(verify);
-  if (data) say(`Verified. Welcome, ${data.user.username}!`);
+  if (data) showMessage(`Verified. Welcome, ${data.user.username}!`);
 });
 
 const login = onSubmit("login", ({ username = "", password = "" }) => accounts.login({ username, password }), (_, { username = "" }) => {
   reset(login);
   loginName.value = username; // for the next transport
-  say("Signed in.");
+  showMessage("Signed in.");
 });
 
 /** Returns the token in a pasted link, or the pasted text. */
@@ -59,10 +59,10 @@ export function leave(): void {
 }
 
 for (const radio of document.querySelectorAll<HTMLInputElement>("[name=transport]")) {
-  radio.checked = radio.value === chosen();
+  radio.checked = radio.value === chosenTransport();
   radio.addEventListener("change", () => {
     const next = transports.find((name): name is Transport => name === radio.value);
-    if (next) choose(next);
+    if (next) chooseTransport(next);
   });
 }
 
@@ -74,5 +74,5 @@ void settings.then((known) => {
 });
 
 byId("copy").addEventListener("click", () => {
-  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => say("Copied."), () => say("The browser does not allow this page to copy."));
+  navigator.clipboard.writeText(byId("command").textContent ?? "").then(() => showMessage("Copied."), () => showMessage("The browser does not allow this page to copy."));
 });

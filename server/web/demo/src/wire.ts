@@ -11,15 +11,15 @@ interface Credential {
   hidden?: true; // from scripts; the page infers it, because no script can read an HttpOnly cookie
 }
 
-let jar: Transport | null = null; // of the session whose cookies the browser has, according to the last response
+let lastCookieTransport: Transport | null = null; // the transport of the session whose cookies the browser has, according to the last response
 
 /** Returns the transport of the session whose cookies the browser has, if it is known. */
-export const inForce = (): Transport | null => jar;
+export const cookieTransport = (): Transport | null => lastCookieTransport;
 
 /**
  * fetch, with an entry in the list. It does not show the tokens, which a screenshot would reveal.
  */
-export async function recorded(...call: Parameters<typeof fetch>): Promise<Response> {
+export async function recordedFetch(...call: Parameters<typeof fetch>): Promise<Response> {
   const request = new Request(...call);
   const sent = await members(request.clone());
   const withCookies = request.credentials !== "omit" && hasCookies();
@@ -28,7 +28,7 @@ export async function recorded(...call: Parameters<typeof fetch>): Promise<Respo
   try {
     const response = await fetch(request);
     const answer = await members(response.clone());
-    if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") jar = answer["token_transport"];
+    if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") lastCookieTransport = answer["token_transport"];
     entry.answered(response.status, Math.round(performance.now() - began), typeof answer["code"] === "string" ? answer["code"] : "");
     return response;
   } catch (error) {
@@ -68,7 +68,7 @@ function cookies(): Credential[] {
   const prefix = location.protocol === "https:" ? "__Host-" : "";
   const access: Credential = { name: `cookie ${prefix}access`, hidden: true };
   const refresh: Credential = { name: `cookie ${prefix}refreshtoken`, hidden: true };
-  switch (jar) {
+  switch (lastCookieTransport) {
     case "hybrid": return [refresh];
     case "cookies": return [access, refresh];
     case "server_held": return [access];
