@@ -8,6 +8,8 @@ export GOFLAGS := $(shell . scripts/go-flags.sh; echo "$$GOFLAGS")
 # The environment must not exclude an engine from the tests.
 unexport TEST_ENGINES
 
+# -ldflags changes only what is linked, not what is compiled. -s leaves out symbols and debug information.
+LDFLAGS = $(if $(DEBUG),,-s )-X main.version=$(VERSION)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:*.gen.go')
 GO_TEST = go test -timeout 20m
@@ -30,9 +32,9 @@ web: ## build the front ends at /demo/ and /console/ from TypeScript (needs Node
 	scripts/build-web.sh
 
 .PHONY: build
-build: ## build bin/accountsd
+build: ## build bin/accountsd (DEBUG=1 keeps symbols for a debugger)
 	@echo 'building bin/accountsd (the first build takes a minute or two) …' >&2
-	go build -ldflags '-X main.version=$(VERSION)' -o bin/accountsd ./server/cmd/accountsd
+	go build -ldflags '$(LDFLAGS)' -o bin/accountsd ./server/cmd/accountsd
 
 .PHONY: sbom
 sbom: build ## write bin/accountsd.cdx.json, the bill of materials of bin/accountsd (CycloneDX)
