@@ -90,6 +90,14 @@ controls: ## run the tests of the security controls and print the evidence for e
 bench: ## measure refresh, profile and login against minimal baselines, on a durable MariaDB
 	scripts/with-mysql.sh --durable -- scripts/run.sh bench
 
+.PHONY: bench-compare
+bench-compare: ## measure the server against that of another revision, REV=…, in turns
+	scripts/with-mysql.sh --durable -- scripts/run.sh bench -compare "$(or $(REV),HEAD)"
+
+.PHONY: profile
+profile: ## write profiles of CPU and allocations under the load of the benchmark to .cache/profile
+	scripts/with-mysql.sh --durable -- scripts/run.sh bench -profile .cache/profile
+
 .PHONY: capacity
 capacity: ## measure storage, refreshes and cost with up to a million sessions, on MariaDB and SQLite
 	WITH_MYSQL_ARGS=--innodb-buffer-pool-size=1G scripts/with-mysql.sh --durable -- scripts/run.sh bench -capacity 10000,100000,1000000

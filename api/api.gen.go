@@ -999,7 +999,7 @@ type AccessRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1045,7 +1045,7 @@ type AdminForbiddenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1086,7 +1086,7 @@ type AdminRecentAuthenticationRequiredProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1177,8 +1177,8 @@ type AdminUser struct {
 	// PendingEmail The address of a pending change, or `null` if no change is pending.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
-	// Login from networks from which the user has signed in may still be possible.
+	// Throttled Whether the user temporarily cannot log in, because a rate limit of the user is exceeded: that of wrong passwords or
+	// that of right ones. From a network from which the user has signed in, login may still be possible.
 	//
 	//
 	// Example: false
@@ -1218,7 +1218,7 @@ type BodyTooLargeProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1324,7 +1324,7 @@ type CredentialsInvalidProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1365,7 +1365,7 @@ type CsrfFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1497,7 +1497,7 @@ type Event struct {
 	// | `reauthenticated` | The user's password was verified again in a session. |
 	// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 	// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-	// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+	// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 	// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 	// | `password_changed` | The user changed the password. |
 	// | `password_reset` | The password was set with the link of a mail. |
@@ -1587,7 +1587,7 @@ type EventID = openapi_types.UUID
 // | `reauthenticated` | The user's password was verified again in a session. |
 // | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 // | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 // | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 // | `password_changed` | The user changed the password. |
 // | `password_reset` | The password was set with the link of a mail. |
@@ -1701,7 +1701,7 @@ type FieldErrorCode string
 
 // FieldErrorDescription The explanation of a field code.
 type FieldErrorDescription struct {
-	// Cause The situations in which the server answers with this code, in English.
+	// Cause The situations in which the server returns this code, in English.
 	//
 	// Example: The text has fewer characters than `minimum`.
 	Cause string `json:"cause"`
@@ -1738,8 +1738,8 @@ type FieldErrorDescription struct {
 	Message string `json:"message"`
 }
 
-// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-// has a higher generation.
+// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+// response has a higher generation.
 //
 // Example: 3
 type Generation = int64
@@ -1792,15 +1792,15 @@ type InviteUserRequest struct {
 	Locale *Locale `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
 	Username *Username `json:"username,omitempty"`
 }
 
-// Jwk A public key (RFC 7517, RFC 8037). Which other members it has depends on `kty`; those of `OKP` are `crv` and `x`.
+// Jwk A public key (RFC 7517, RFC 8037). The other members depend on `kty`; those of `OKP` are `crv` and `x`.
 type Jwk struct {
 	// Alg The algorithm of the signatures.
 	//
@@ -1874,7 +1874,7 @@ type LinkRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1920,7 +1920,7 @@ type LoginForbiddenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1979,7 +1979,7 @@ type LogoutRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2028,7 +2028,7 @@ type MediaTypeUnsupportedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2069,7 +2069,7 @@ type NameTakenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2183,7 +2183,7 @@ type PreconditionFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2225,7 +2225,7 @@ type Problem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2267,7 +2267,7 @@ type ProblemCode string
 
 // ProblemDescription The explanation of a problem code.
 type ProblemDescription struct {
-	// Cause The situations in which the server answers with this code, in English.
+	// Cause The situations in which the server returns this code, in English.
 	//
 	// Example: The token of the link has expired.
 	Cause string `json:"cause"`
@@ -2408,7 +2408,7 @@ type RateLimitedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2465,7 +2465,7 @@ type RecentAuthenticationRequiredProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2496,7 +2496,7 @@ type RecentAuthenticationRequiredProblemCode string
 // Example: q83vEjRWeJCrze8SNFZ4kA
 type RefreshAttempt = string
 
-// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+// RefreshIn Seconds from now after which a refresh returns the next tokens. Present in all transports.
 //
 // Example: 240
 type RefreshIn = int
@@ -2516,7 +2516,7 @@ type RefreshRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2574,14 +2574,14 @@ type Refreshed struct {
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher generation.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+	// response has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+	// RefreshIn Seconds from now after which a refresh returns the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
@@ -2620,7 +2620,7 @@ type RegisterForbiddenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2684,8 +2684,8 @@ type RegisterRequest struct {
 	Password NewPassword `json:"password"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -2707,7 +2707,7 @@ type RequestMalformedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2748,7 +2748,7 @@ type ResourceNotFoundProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2789,7 +2789,7 @@ type RoleRequiredProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2830,7 +2830,7 @@ type ServerFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2871,7 +2871,7 @@ type ServiceUnavailableProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3049,14 +3049,14 @@ type SignedIn struct {
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher generation.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+	// response has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+	// RefreshIn Seconds from now after which a refresh returns the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
@@ -3098,7 +3098,7 @@ type SuperuserLastProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3157,8 +3157,8 @@ type UpdateProfileRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3205,8 +3205,8 @@ type UpdateUserRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3291,7 +3291,7 @@ type UserConflictProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3356,7 +3356,7 @@ type UserUnreachableProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3383,8 +3383,8 @@ type UserUnreachableProblem struct {
 type UserUnreachableProblemCode string
 
 // Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-// is compared as equal to that name.
+// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+// like a Latin name counts as that name, so only one user can have either.
 //
 // Example: ada
 type Username = string
@@ -3404,7 +3404,7 @@ type UsernameTakenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3445,7 +3445,7 @@ type ValidationFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3599,7 +3599,7 @@ type ListEventsParams struct {
 	// CreatedBefore Only events before this time.
 	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3608,12 +3608,17 @@ type ListEventsParams struct {
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// RefreshAttempt Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
-	// all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
-	// has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
-	// at logout. With the value, a
-	// client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
-	// cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+	// RefreshAttempt Optional. 128 random bits as 22 characters of base64url. With this header, a client that lost a response can get it
+	// again even much later (sleep, tunnel, outage). A thief who has only the token cannot.
+	//
+	// - Generate a value when a session begins, and send it with every refresh.
+	// - Store the value together with the `generation` of the last response. In a browser use `localStorage`, so that all
+	//   tabs share it.
+	// - Generate a new value when a response has a higher `generation` than the stored one. If no `generation` is stored,
+	//   keep the value.
+	// - Delete the value and the `generation` at logout.
+	//
+	// Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
 }
 
@@ -3625,7 +3630,7 @@ type RevokeAllSessionsParams struct {
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3634,7 +3639,7 @@ type ListSessionsParams struct {
 
 // GetSettingsParams defines parameters for GetSettings.
 type GetSettingsParams struct {
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3655,7 +3660,7 @@ type ListAllEventsParams struct {
 	// CreatedBefore Only events before this time.
 	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3673,20 +3678,20 @@ type ListUsersParams struct {
 	// Email Returns only the user with this email address. The server normalizes it in the same way as at login.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// IsActive Only users who are active, or only users who are not.
+	// IsActive `true`: only active users. `false`: only deactivated users.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// EmailVerified Only users whose address is verified, or only users whose address is not.
+	// EmailVerified `true`: only users with a verified address. `false`: only users without one.
 	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
 	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
 	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
-	// Sort The order, descending with a hyphen. By `last_login`, users who never logged in are the earliest.
+	// Sort The order. A hyphen means descending. By `last_login`, users who never logged in come before all others.
 	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
 
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3696,13 +3701,13 @@ type ListUsersParams struct {
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
 	// IfMatch The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-	// been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+	// been changed since then. `*` matches every version. A weak tag also matches, such as `W/"7"` from a proxy.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListUserSessionsParams defines parameters for ListUserSessions.
 type ListUserSessionsParams struct {
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3711,13 +3716,13 @@ type ListUserSessionsParams struct {
 
 // GetOpenapiJSONParams defines parameters for GetOpenapiJSON.
 type GetOpenapiJSONParams struct {
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // GetOpenapiYamlParams defines parameters for GetOpenapiYaml.
 type GetOpenapiYamlParams struct {
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3726,7 +3731,7 @@ type ListProblemsParams struct {
 	// Locale The language of `message` (BCP 47). `ko-KR` selects `ko`; an unsupported language selects English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 

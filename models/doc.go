@@ -38,7 +38,7 @@
 //	rate_limits      RateLimit: counts, and the known networks of names
 //
 // The files in migrations create them, one for each table and dialect. Two more tables belong to
-// the migration itself: goose_db_version, which goose creates, and migration_lease, which must exist
+// the migration itself: schema_versions, which goose creates, and migration_lease, which must exist
 // before the first migration.
 //
 // # SQL

@@ -9,6 +9,9 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// versionTable is the table in which goose records the migrations that have been applied.
+const versionTable = "schema_versions"
+
 //go:embed migrations
 var migrations embed.FS
 
@@ -25,7 +28,7 @@ type migrator struct{ *database }
 // Schema reads the version of the schema. It changes nothing.
 func (s migrator) Schema(ctx context.Context) (Schema, error) {
 	v := Schema{Needed: needed}
-	err := s.reads.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Row().Scan(&v.Current)
+	err := s.reads.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Row().Scan(&v.Current)
 	if isNoTable(err) {
 		return v, nil
 	}
@@ -82,5 +85,5 @@ func newProvider(s *database) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(dialect, s.pool, files, goose.WithIsolateDDL(true), goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(dialect, s.pool, files, goose.WithIsolateDDL(true), goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
 }

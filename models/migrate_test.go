@@ -57,7 +57,7 @@ var undo = map[int64][]string{
 // undoMigrations undoes a migration and all later ones.
 func (f *fixture) undoMigrations(first int64) {
 	f.t.Helper()
-	for version := f.db.Count(f.t, "SELECT MAX(version_id) FROM goose_db_version"); version >= first; version-- {
+	for version := f.db.Count(f.t, "SELECT MAX(version_id) FROM schema_versions"); version >= first; version-- {
 		statements, known := undo[version]
 		if !known {
 			f.t.Fatalf("undo lacks migration %d", version)
@@ -68,7 +68,7 @@ func (f *fixture) undoMigrations(first int64) {
 			}
 			f.db.Exec(f.t, statement)
 		}
-		f.db.Exec(f.t, "DELETE FROM goose_db_version WHERE version_id = ?", version)
+		f.db.Exec(f.t, "DELETE FROM schema_versions WHERE version_id = ?", version)
 	}
 }
 
@@ -76,7 +76,7 @@ func (f *fixture) undoMigrations(first int64) {
 func TestMigrateUpgradesOlderSchemaOnly(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		f := newFixture(t, e)
-		needed := f.db.Count(t, "SELECT MAX(version_id) FROM goose_db_version")
+		needed := f.db.Count(t, "SELECT MAX(version_id) FROM schema_versions")
 		f.undoMigrations(needed)
 		v, err := f.Schema(t.Context())
 		if ok(t, err); v.OK() || v.Current != needed-1 {
@@ -88,7 +88,7 @@ func TestMigrateUpgradesOlderSchemaOnly(t *testing.T) {
 		}
 		f.reload(f.user)
 
-		f.db.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", needed+1)
+		f.db.Exec(t, "INSERT INTO schema_versions (version_id, is_applied) VALUES (?, 1)", needed+1)
 		v, err = f.Schema(t.Context())
 		if ok(t, err); !v.OK() || v.Current != needed+1 {
 			t.Errorf("got the schema %+v", v)
@@ -129,11 +129,11 @@ func TestConcurrentMigrationsAreAppliedOnce(t *testing.T) {
 		for n := range applied {
 			total += n
 		}
-		needed := db.Count(t, "SELECT MAX(version_id) FROM goose_db_version")
+		needed := db.Count(t, "SELECT MAX(version_id) FROM schema_versions")
 		if int64(total) != needed {
 			t.Errorf("%d migrations in all, want %d", total, needed)
 		}
-		for _, row := range queryRows(t, db, "SELECT version_id, COUNT(*) FROM goose_db_version GROUP BY version_id") {
+		for _, row := range queryRows(t, db, "SELECT version_id, COUNT(*) FROM schema_versions GROUP BY version_id") {
 			if row[1] != "1" {
 				t.Errorf("migration %s is recorded %s times, want once", row[0], row[1])
 			}

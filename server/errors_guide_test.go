@@ -89,7 +89,7 @@ func operationsByCode() map[string][]string {
 func operationsText(ids []string) string {
 	switch total := len(servertest.Operations()); {
 	case len(ids) == 0:
-		return "none; the server answers this before it has found the operation."
+		return "none; the server returns this before it has found the operation."
 	case len(ids) == total:
 		return "all."
 	case len(ids) > 10:

@@ -66,6 +66,9 @@ func TestProfileChangesInLoopBlockNoOtherChange(t *testing.T) {
 			"reset that staff sends":   {asStaff(http.MethodPost, "/password_reset", nil), http.StatusAccepted},
 			"limit that staff resets":  {asStaff(http.MethodDelete, "/login_limit", nil), http.StatusNoContent},
 			"sessions that staff ends": {asStaff(http.MethodDelete, "/sessions", nil), http.StatusNoContent},
+			"deactivation by staff":    {asStaff(http.MethodPatch, "", object{"is_active": false}), http.StatusOK},
+			"name that staff gives":    {asStaff(http.MethodPatch, "", object{"last_name": "Lovelace"}), http.StatusOK},
+			"role that staff grants":   {asStaff(http.MethodPatch, "", object{"is_staff": true}), http.StatusOK},
 			"deletion by staff":        {asStaff(http.MethodDelete, "", nil), http.StatusNoContent},
 			"password by the operator": {func(u servertest.User, _ *servertest.Client) int {
 				if err := s.Service.SetPassword(t.Context(), u.Username, otherPassword); err != nil {

@@ -49,8 +49,9 @@ func TestRateLimitOfOperationCountsValidRequestsOnly(t *testing.T) {
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
 	bodies := map[string]object{
-		"verifyEmail":        {"token": none, "password": password},
-		"confirmEmailChange": {"token": none, "password": password},
+		"verifyEmail":          {"token": none, "password": password},
+		"confirmEmailChange":   {"token": none, "password": password},
+		"confirmPasswordReset": {"token": none, "new_password": password},
 	}
 	for _, op := range servertest.Operations() {
 		if op.Operation.Extensions["x-rate-limit"] == nil {

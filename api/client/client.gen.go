@@ -1000,7 +1000,7 @@ type AccessRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1046,7 +1046,7 @@ type AdminForbiddenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1087,7 +1087,7 @@ type AdminRecentAuthenticationRequiredProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1178,8 +1178,8 @@ type AdminUser struct {
 	// PendingEmail The address of a pending change, or `null` if no change is pending.
 	PendingEmail nullable.Nullable[string] `json:"pending_email"`
 
-	// Throttled Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
-	// Login from networks from which the user has signed in may still be possible.
+	// Throttled Whether the user temporarily cannot log in, because a rate limit of the user is exceeded: that of wrong passwords or
+	// that of right ones. From a network from which the user has signed in, login may still be possible.
 	//
 	//
 	// Example: false
@@ -1219,7 +1219,7 @@ type BodyTooLargeProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1325,7 +1325,7 @@ type CredentialsInvalidProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1366,7 +1366,7 @@ type CsrfFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1498,7 +1498,7 @@ type Event struct {
 	// | `reauthenticated` | The user's password was verified again in a session. |
 	// | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 	// | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-	// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+	// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 	// | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 	// | `password_changed` | The user changed the password. |
 	// | `password_reset` | The password was set with the link of a mail. |
@@ -1588,7 +1588,7 @@ type EventID = openapi_types.UUID
 // | `reauthenticated` | The user's password was verified again in a session. |
 // | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
 // | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-// | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+// | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
 // | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
 // | `password_changed` | The user changed the password. |
 // | `password_reset` | The password was set with the link of a mail. |
@@ -1702,7 +1702,7 @@ type FieldErrorCode string
 
 // FieldErrorDescription The explanation of a field code.
 type FieldErrorDescription struct {
-	// Cause The situations in which the server answers with this code, in English.
+	// Cause The situations in which the server returns this code, in English.
 	//
 	// Example: The text has fewer characters than `minimum`.
 	Cause string `json:"cause"`
@@ -1739,8 +1739,8 @@ type FieldErrorDescription struct {
 	Message string `json:"message"`
 }
 
-// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-// has a higher generation.
+// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+// response has a higher generation.
 //
 // Example: 3
 type Generation = int64
@@ -1793,15 +1793,15 @@ type InviteUserRequest struct {
 	Locale *Locale `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
 	Username *Username `json:"username,omitempty"`
 }
 
-// Jwk A public key (RFC 7517, RFC 8037). Which other members it has depends on `kty`; those of `OKP` are `crv` and `x`.
+// Jwk A public key (RFC 7517, RFC 8037). The other members depend on `kty`; those of `OKP` are `crv` and `x`.
 type Jwk struct {
 	// Alg The algorithm of the signatures.
 	//
@@ -1875,7 +1875,7 @@ type LinkRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1921,7 +1921,7 @@ type LoginForbiddenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -1980,7 +1980,7 @@ type LogoutRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2029,7 +2029,7 @@ type MediaTypeUnsupportedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2070,7 +2070,7 @@ type NameTakenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2184,7 +2184,7 @@ type PreconditionFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2226,7 +2226,7 @@ type Problem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2268,7 +2268,7 @@ type ProblemCode string
 
 // ProblemDescription The explanation of a problem code.
 type ProblemDescription struct {
-	// Cause The situations in which the server answers with this code, in English.
+	// Cause The situations in which the server returns this code, in English.
 	//
 	// Example: The token of the link has expired.
 	Cause string `json:"cause"`
@@ -2409,7 +2409,7 @@ type RateLimitedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2466,7 +2466,7 @@ type RecentAuthenticationRequiredProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2497,7 +2497,7 @@ type RecentAuthenticationRequiredProblemCode string
 // Example: q83vEjRWeJCrze8SNFZ4kA
 type RefreshAttempt = string
 
-// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+// RefreshIn Seconds from now after which a refresh returns the next tokens. Present in all transports.
 //
 // Example: 240
 type RefreshIn = int
@@ -2517,7 +2517,7 @@ type RefreshRejectedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2575,14 +2575,14 @@ type Refreshed struct {
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher generation.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+	// response has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+	// RefreshIn Seconds from now after which a refresh returns the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
@@ -2621,7 +2621,7 @@ type RegisterForbiddenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2685,8 +2685,8 @@ type RegisterRequest struct {
 	Password NewPassword `json:"password"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -2708,7 +2708,7 @@ type RequestMalformedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2749,7 +2749,7 @@ type ResourceNotFoundProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2790,7 +2790,7 @@ type RoleRequiredProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2831,7 +2831,7 @@ type ServerFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -2872,7 +2872,7 @@ type ServiceUnavailableProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3050,14 +3050,14 @@ type SignedIn struct {
 	// Example: 300
 	ExpiresIn ExpiresIn `json:"expires_in"`
 
-	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-	// has a higher generation.
+	// Generation The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+	// response has a higher generation.
 	//
 	//
 	// Example: 3
 	Generation Generation `json:"generation"`
 
-	// RefreshIn Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+	// RefreshIn Seconds from now after which a refresh returns the next tokens. Present in all transports.
 	//
 	// Example: 240
 	RefreshIn RefreshIn `json:"refresh_in"`
@@ -3099,7 +3099,7 @@ type SuperuserLastProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3158,8 +3158,8 @@ type UpdateProfileRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3206,8 +3206,8 @@ type UpdateUserRequest struct {
 	Locale nullable.Nullable[string] `json:"locale,omitempty"`
 
 	// Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-	// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-	// is compared as equal to that name.
+	// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+	// like a Latin name counts as that name, so only one user can have either.
 	//
 	//
 	// Example: ada
@@ -3292,7 +3292,7 @@ type UserConflictProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3357,7 +3357,7 @@ type UserUnreachableProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3384,8 +3384,8 @@ type UserUnreachableProblem struct {
 type UserUnreachableProblemCode string
 
 // Username Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-// Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-// is compared as equal to that name.
+// Latin. Usernames are compared without regard to case and width. A username in another script that looks
+// like a Latin name counts as that name, so only one user can have either.
 //
 // Example: ada
 type Username = string
@@ -3405,7 +3405,7 @@ type UsernameTakenProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3446,7 +3446,7 @@ type ValidationFailedProblem struct {
 	// Errors All fields and parameters at fault. Absent if there are none.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestID The `X-Request-Id` of this answer.
+	// RequestID The `X-Request-Id` of this response.
 	//
 	// Example: 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
 	RequestID openapi_types.UUID `json:"request_id"`
@@ -3600,7 +3600,7 @@ type ListEventsParams struct {
 	// CreatedBefore Only events before this time.
 	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3609,12 +3609,17 @@ type ListEventsParams struct {
 
 // RefreshTokenParams defines parameters for RefreshToken.
 type RefreshTokenParams struct {
-	// RefreshAttempt Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
-	// all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
-	// has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
-	// at logout. With the value, a
-	// client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
-	// cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+	// RefreshAttempt Optional. 128 random bits as 22 characters of base64url. With this header, a client that lost a response can get it
+	// again even much later (sleep, tunnel, outage). A thief who has only the token cannot.
+	//
+	// - Generate a value when a session begins, and send it with every refresh.
+	// - Store the value together with the `generation` of the last response. In a browser use `localStorage`, so that all
+	//   tabs share it.
+	// - Generate a new value when a response has a higher `generation` than the stored one. If no `generation` is stored,
+	//   keep the value.
+	// - Delete the value and the `generation` at logout.
+	//
+	// Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
 	RefreshAttempt *RefreshAttemptHeader `json:"Refresh-Attempt,omitempty"`
 }
 
@@ -3626,7 +3631,7 @@ type RevokeAllSessionsParams struct {
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3635,7 +3640,7 @@ type ListSessionsParams struct {
 
 // GetSettingsParams defines parameters for GetSettings.
 type GetSettingsParams struct {
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3656,7 +3661,7 @@ type ListAllEventsParams struct {
 	// CreatedBefore Only events before this time.
 	CreatedBefore *CreatedBefore `form:"created_before,omitempty" json:"created_before,omitempty"`
 
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3674,20 +3679,20 @@ type ListUsersParams struct {
 	// Email Returns only the user with this email address. The server normalizes it in the same way as at login.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// IsActive Only users who are active, or only users who are not.
+	// IsActive `true`: only active users. `false`: only deactivated users.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// EmailVerified Only users whose address is verified, or only users whose address is not.
+	// EmailVerified `true`: only users with a verified address. `false`: only users without one.
 	EmailVerified *bool `form:"email_verified,omitempty" json:"email_verified,omitempty"`
 
 	// Role Only users with one of these roles. `superuser`: superusers. `staff`: staff members who are not superusers.
 	// `none`: all others. Repeat the parameter for several roles, each once.
 	Role *[]UserRole `form:"role,omitempty" json:"role,omitempty"`
 
-	// Sort The order, descending with a hyphen. By `last_login`, users who never logged in are the earliest.
+	// Sort The order. A hyphen means descending. By `last_login`, users who never logged in come before all others.
 	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
 
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3697,13 +3702,13 @@ type ListUsersParams struct {
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
 	// IfMatch The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-	// been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+	// been changed since then. `*` matches every version. A weak tag also matches, such as `W/"7"` from a proxy.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListUserSessionsParams defines parameters for ListUserSessions.
 type ListUserSessionsParams struct {
-	// Limit The maximum number of items in the answer.
+	// Limit The maximum number of items in the response.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page. Send the same filters and order with it.
@@ -3712,13 +3717,13 @@ type ListUserSessionsParams struct {
 
 // GetOpenapiJSONParams defines parameters for GetOpenapiJSON.
 type GetOpenapiJSONParams struct {
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // GetOpenapiYamlParams defines parameters for GetOpenapiYaml.
 type GetOpenapiYamlParams struct {
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3727,7 +3732,7 @@ type ListProblemsParams struct {
 	// Locale The language of `message` (BCP 47). `ko-KR` selects `ko`; an unsupported language selects English.
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 
-	// IfNoneMatch The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+	// IfNoneMatch The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
@@ -3949,7 +3954,7 @@ type ClientInterface interface {
 	// GetSigningKeys Get the public keys of access tokens
 	//
 	// Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The response may be cached for five minutes. Ignore
 	// unknown keys and members.
 	//
 	// Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
@@ -3966,7 +3971,7 @@ type ClientInterface interface {
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+	// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3977,7 +3982,7 @@ type ClientInterface interface {
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+	// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3986,10 +3991,10 @@ type ClientInterface interface {
 
 	// ConfirmEmailChangeWithBody Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-	// continue.
+	// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Otherwise a stranger could start a change to
+	// another person's address, and a click by that person would verify the address for the stranger's account. Users
+	// without a password, such as invited ones, omit it. Sessions continue.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3998,10 +4003,10 @@ type ClientInterface interface {
 
 	// ConfirmEmailChange Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-	// continue.
+	// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Otherwise a stranger could start a change to
+	// another person's address, and a click by that person would verify the address for the stranger's account. Users
+	// without a password, such as invited ones, omit it. Sessions continue.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4018,7 +4023,7 @@ type ClientInterface interface {
 
 	// ResendVerificationWithBody Send the verification mail again
 	//
-	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 	// `503`, regardless of the address.
 	//
@@ -4029,7 +4034,7 @@ type ClientInterface interface {
 
 	// ResendVerification Send the verification mail again
 	//
-	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 	// `503`, regardless of the address.
 	//
@@ -4040,7 +4045,7 @@ type ClientInterface interface {
 
 	// VerifyEmailWithBody Verify the email address and log in
 	//
-	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 	// password that was entered at registration. If the address was registered several times, the link of any of the mails
 	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
 	// repeating the request logs in.
@@ -4052,7 +4057,7 @@ type ClientInterface interface {
 
 	// VerifyEmail Verify the email address and log in
 	//
-	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 	// password that was entered at registration. If the address was registered several times, the link of any of the mails
 	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
 	// repeating the request logs in.
@@ -4078,7 +4083,7 @@ type ClientInterface interface {
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
 	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+	// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes any type of body and a specified content type.
@@ -4092,7 +4097,7 @@ type ClientInterface interface {
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
 	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+	// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4107,7 +4112,7 @@ type ClientInterface interface {
 	//
 	// - any authentic refresh token of the session, even if superseded or expired;
 	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-	//   `cookies` it must not have expired; present the refresh token instead.
+	//   `cookies`, present the refresh token after the access token has expired.
 	//
 	// The operation is idempotent.
 	//
@@ -4123,7 +4128,7 @@ type ClientInterface interface {
 	//
 	// - any authentic refresh token of the session, even if superseded or expired;
 	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-	//   `cookies` it must not have expired; present the refresh token instead.
+	//   `cookies`, present the refresh token after the access token has expired.
 	//
 	// The operation is idempotent.
 	//
@@ -4134,7 +4139,7 @@ type ClientInterface interface {
 
 	// ChangePasswordWithBody Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 	// same transport. A mail informs the user of the change.
 	//
 	// Takes any type of body and a specified content type.
@@ -4144,7 +4149,7 @@ type ClientInterface interface {
 
 	// ChangePassword Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 	// same transport. A mail informs the user of the change.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4154,7 +4159,7 @@ type ClientInterface interface {
 
 	// RequestPasswordResetWithBody Request a mail to set a new password
 	//
-	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 	// every request is rejected with `503`, regardless of the address.
@@ -4166,7 +4171,7 @@ type ClientInterface interface {
 
 	// RequestPasswordReset Request a mail to set a new password
 	//
-	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 	// every request is rejected with `503`, regardless of the address.
@@ -4272,19 +4277,19 @@ type ClientInterface interface {
 
 	// RefreshTokenWithBody Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+	// them, and the `generation` in the response is higher by one. The refresh credential is:
 	//
 	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 	// has just resumed after a pause.
 	//
 	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -4297,19 +4302,19 @@ type ClientInterface interface {
 
 	// RefreshToken Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+	// them, and the `generation` in the response is higher by one. The refresh credential is:
 	//
 	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 	// has just resumed after a pause.
 	//
 	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -4322,7 +4327,7 @@ type ClientInterface interface {
 
 	// RegisterWithBody Sign up
 	//
-	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 	// made verification optional. If another user has the requested `username` by then, the server generates one, which
 	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -4335,7 +4340,7 @@ type ClientInterface interface {
 
 	// Register Sign up
 	//
-	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 	// made verification optional. If another user has the requested `username` by then, the server generates one, which
 	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -4351,11 +4356,11 @@ type ClientInterface interface {
 	// Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
 	// it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 	//
-	// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+	// A missing or rejected credential is not an error: the response is `200` with `"session": null`. That includes expired
 	// credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
 	// because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
 	// `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
-	// token the answer would be `"session": null`.
+	// token the response would be `"session": null`.
 	//
 	// Corresponds with GET /accounts/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4377,8 +4382,8 @@ type ClientInterface interface {
 
 	// RevokeSession Log out one of my sessions
 	//
-	// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
-	// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
+	// Revokes one session of the signed-in user, for instance that of a lost device. The id of another user's session
+	// gets the same response as an id that does not exist. Revoking the caller's own session clears its cookies.
 	//
 	// Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
 	RevokeSession(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4386,7 +4391,7 @@ type ClientInterface interface {
 	// GetSettings Get the public settings
 	//
 	// Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
-	// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+	// the languages. The response may be cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /accounts/settings (the `GetSettings` operationId).
 	GetSettings(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4431,16 +4436,16 @@ type ClientInterface interface {
 
 	// DeleteUser Delete a user
 	//
-	// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
-	// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
-	// the account, deactivate the user. Deleting the caller's own account clears its cookies.
+	// Permanently deletes the user with all sessions, events and open links. A mail informs the user. The id is never used
+	// again. Events that staff members caused for the user stay in the security log, without names. To block a user without
+	// deleting the account, deactivate the user. Deleting the caller's own account clears its cookies.
 	//
 	// Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetUser Get a user
 	//
-	// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+	// Returns the user. `throttled` is `true` while login is temporarily blocked. `ETag` is the `version` of the user, for
 	// `If-Match` of `PATCH /admin/users/{user_id}`.
 	//
 	// Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
@@ -4522,7 +4527,7 @@ type ClientInterface interface {
 
 	// RevokeUserSession Log out one session of a user
 	//
-	// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+	// Revokes one session of the user. The id of another user's session gets the same response as an id that does not
 	// exist. Revoking the caller's own session clears its cookies.
 	//
 	// Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
@@ -4530,14 +4535,14 @@ type ClientInterface interface {
 
 	// CheckHealth Check whether the process is alive
 	//
-	// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
+	// Returns `200` as long as the process can handle requests, and checks nothing else. If this fails, restart the process.
 	//
 	// Corresponds with GET /healthz (the `CheckHealth` operationId).
 	CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOpenapiJSON Get this contract as JSON
 	//
-	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
@@ -4545,7 +4550,7 @@ type ClientInterface interface {
 
 	// GetOpenapiYaml Get this contract as YAML
 	//
-	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
@@ -4554,17 +4559,18 @@ type ClientInterface interface {
 	// ListProblems List the problem codes
 	//
 	// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-	// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+	// The member `type` of a problem is the URL of that page. The response may be cached for a minute; send `If-None-Match`
+	// to revalidate.
 	//
 	// Corresponds with GET /problems (the `ListProblems` operationId).
 	ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckReadiness Check whether this replica should get traffic
 	//
-	// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// Returns `200` if the database responds, its schema is current, this replica's clock agrees with the database's, a write
 	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-	// is full, the server still answers requests that only read.
+	// is full, the server still serves requests that only read.
 	//
 	// Corresponds with GET /readyz (the `CheckReadiness` operationId).
 	CheckReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4573,7 +4579,7 @@ type ClientInterface interface {
 // GetSigningKeys Get the public keys of access tokens
 //
 // Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The response may be cached for five minutes. Ignore
 // unknown keys and members.
 //
 // Corresponds with GET /.well-known/jwks.json (the `GetSigningKeys` operationId).
@@ -4610,7 +4616,7 @@ func (c *Client) CancelEmailChange(ctx context.Context, reqEditors ...RequestEdi
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 // one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4631,7 +4637,7 @@ func (c *Client) ChangeEmailWithBody(ctx context.Context, contentType string, bo
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 // one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4650,10 +4656,10 @@ func (c *Client) ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBod
 
 // ConfirmEmailChangeWithBody Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-// continue.
+// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Otherwise a stranger could start a change to
+// another person's address, and a click by that person would verify the address for the stranger's account. Users
+// without a password, such as invited ones, omit it. Sessions continue.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4672,10 +4678,10 @@ func (c *Client) ConfirmEmailChangeWithBody(ctx context.Context, contentType str
 
 // ConfirmEmailChange Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-// continue.
+// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Otherwise a stranger could start a change to
+// another person's address, and a click by that person would verify the address for the stranger's account. Users
+// without a password, such as invited ones, omit it. Sessions continue.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4712,7 +4718,7 @@ func (c *Client) ResendEmailChange(ctx context.Context, reqEditors ...RequestEdi
 
 // ResendVerificationWithBody Send the verification mail again
 //
-// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 // too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 // `503`, regardless of the address.
 //
@@ -4733,7 +4739,7 @@ func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType str
 
 // ResendVerification Send the verification mail again
 //
-// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 // too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 // `503`, regardless of the address.
 //
@@ -4754,7 +4760,7 @@ func (c *Client) ResendVerification(ctx context.Context, body ResendVerification
 
 // VerifyEmailWithBody Verify the email address and log in
 //
-// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 // password that was entered at registration. If the address was registered several times, the link of any of the mails
 // works, and the password selects the registration. A wrong password does not use up the token. After a success,
 // repeating the request logs in.
@@ -4776,7 +4782,7 @@ func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, bo
 
 // VerifyEmail Verify the email address and log in
 //
-// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 // password that was entered at registration. If the address was registered several times, the link of any of the mails
 // works, and the password selects the registration. A wrong password does not use up the token. After a success,
 // repeating the request logs in.
@@ -4822,7 +4828,7 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
 // A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes any type of body and a specified content type.
@@ -4846,7 +4852,7 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
 // A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes a body of the `application/json` content type.
@@ -4871,7 +4877,7 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 //
 //   - any authentic refresh token of the session, even if superseded or expired;
 //   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-//     `cookies` it must not have expired; present the refresh token instead.
+//     `cookies`, present the refresh token after the access token has expired.
 //
 // The operation is idempotent.
 //
@@ -4897,7 +4903,7 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 //
 //   - any authentic refresh token of the session, even if superseded or expired;
 //   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-//     `cookies` it must not have expired; present the refresh token instead.
+//     `cookies`, present the refresh token after the access token has expired.
 //
 // The operation is idempotent.
 //
@@ -4918,7 +4924,7 @@ func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEdit
 
 // ChangePasswordWithBody Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 // same transport. A mail informs the user of the change.
 //
 // Takes any type of body and a specified content type.
@@ -4938,7 +4944,7 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 
 // ChangePassword Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 // same transport. A mail informs the user of the change.
 //
 // Takes a body of the `application/json` content type.
@@ -4958,7 +4964,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 
 // RequestPasswordResetWithBody Request a mail to set a new password
 //
-// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 // an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 // who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 // every request is rejected with `503`, regardless of the address.
@@ -4980,7 +4986,7 @@ func (c *Client) RequestPasswordResetWithBody(ctx context.Context, contentType s
 
 // RequestPasswordReset Request a mail to set a new password
 //
-// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 // an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 // who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 // every request is rejected with `503`, regardless of the address.
@@ -5186,19 +5192,19 @@ func (c *Client) Reauthenticate(ctx context.Context, body ReauthenticateJSONRequ
 
 // RefreshTokenWithBody Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-// answer has the next one; before that, the generation stays the same. The refresh credential is:
+// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+// them, and the `generation` in the response is higher by one. The refresh credential is:
 //
 // - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 // has just resumed after a pause.
 //
 // If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -5221,19 +5227,19 @@ func (c *Client) RefreshTokenWithBody(ctx context.Context, params *RefreshTokenP
 
 // RefreshToken Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-// answer has the next one; before that, the generation stays the same. The refresh credential is:
+// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+// them, and the `generation` in the response is higher by one. The refresh credential is:
 //
 // - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 // has just resumed after a pause.
 //
 // If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -5256,7 +5262,7 @@ func (c *Client) RefreshToken(ctx context.Context, params *RefreshTokenParams, b
 
 // RegisterWithBody Sign up
 //
-// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 // too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 // made verification optional. If another user has the requested `username` by then, the server generates one, which
 // the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -5279,7 +5285,7 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 
 // Register Sign up
 //
-// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 // too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 // made verification optional. If another user has the requested `username` by then, the server generates one, which
 // the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -5305,11 +5311,11 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 // Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
 // it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 //
-// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+// A missing or rejected credential is not an error: the response is `200` with `"session": null`. That includes expired
 // credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
 // because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
 // `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
-// token the answer would be `"session": null`.
+// token the response would be `"session": null`.
 //
 // Corresponds with GET /accounts/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5361,8 +5367,8 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 
 // RevokeSession Log out one of my sessions
 //
-// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
-// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
+// Revokes one session of the signed-in user, for instance that of a lost device. The id of another user's session
+// gets the same response as an id that does not exist. Revoking the caller's own session clears its cookies.
 //
 // Corresponds with DELETE /accounts/sessions/{session_id} (the `RevokeSession` operationId).
 func (c *Client) RevokeSession(ctx context.Context, sessionID SessionIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5380,7 +5386,7 @@ func (c *Client) RevokeSession(ctx context.Context, sessionID SessionIDPath, req
 // GetSettings Get the public settings
 //
 // Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
-// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+// the languages. The response may be cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /accounts/settings (the `GetSettings` operationId).
 func (c *Client) GetSettings(ctx context.Context, params *GetSettingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5475,9 +5481,9 @@ func (c *Client) InviteUser(ctx context.Context, body InviteUserJSONRequestBody,
 
 // DeleteUser Delete a user
 //
-// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
-// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
-// the account, deactivate the user. Deleting the caller's own account clears its cookies.
+// Permanently deletes the user with all sessions, events and open links. A mail informs the user. The id is never used
+// again. Events that staff members caused for the user stay in the security log, without names. To block a user without
+// deleting the account, deactivate the user. Deleting the caller's own account clears its cookies.
 //
 // Corresponds with DELETE /admin/users/{user_id} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, userID UserIDPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5494,7 +5500,7 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserIDPath, reqEditors .
 
 // GetUser Get a user
 //
-// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+// Returns the user. `throttled` is `true` while login is temporarily blocked. `ETag` is the `version` of the user, for
 // `If-Match` of `PATCH /admin/users/{user_id}`.
 //
 // Corresponds with GET /admin/users/{user_id} (the `GetUser` operationId).
@@ -5646,7 +5652,7 @@ func (c *Client) ListUserSessions(ctx context.Context, userID UserIDPath, params
 
 // RevokeUserSession Log out one session of a user
 //
-// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+// Revokes one session of the user. The id of another user's session gets the same response as an id that does not
 // exist. Revoking the caller's own session clears its cookies.
 //
 // Corresponds with DELETE /admin/users/{user_id}/sessions/{session_id} (the `RevokeUserSession` operationId).
@@ -5664,7 +5670,7 @@ func (c *Client) RevokeUserSession(ctx context.Context, userID UserIDPath, sessi
 
 // CheckHealth Check whether the process is alive
 //
-// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
+// Returns `200` as long as the process can handle requests, and checks nothing else. If this fails, restart the process.
 //
 // Corresponds with GET /healthz (the `CheckHealth` operationId).
 func (c *Client) CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5681,7 +5687,7 @@ func (c *Client) CheckHealth(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // GetOpenapiJSON Get this contract as JSON
 //
-// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 // cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /openapi.json (the `GetOpenapiJSON` operationId).
@@ -5699,7 +5705,7 @@ func (c *Client) GetOpenapiJSON(ctx context.Context, params *GetOpenapiJSONParam
 
 // GetOpenapiYaml Get this contract as YAML
 //
-// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 // cached for a minute; send `If-None-Match` to revalidate.
 //
 // Corresponds with GET /openapi.yaml (the `GetOpenapiYaml` operationId).
@@ -5718,8 +5724,9 @@ func (c *Client) GetOpenapiYaml(ctx context.Context, params *GetOpenapiYamlParam
 // ListProblems List the problem codes
 //
 // Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+// The member `type` of a problem is the URL of that page. The response may be cached for a minute; send `If-None-Match`
+// to revalidate.
 //
 // Corresponds with GET /problems (the `ListProblems` operationId).
 func (c *Client) ListProblems(ctx context.Context, params *ListProblemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5736,9 +5743,9 @@ func (c *Client) ListProblems(ctx context.Context, params *ListProblemsParams, r
 
 // CheckReadiness Check whether this replica should get traffic
 //
-// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// Returns `200` if the database responds, its schema is current, this replica's clock agrees with the database's, a write
 // succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-// is full, the server still answers requests that only read.
+// is full, the server still serves requests that only read.
 //
 // Corresponds with GET /readyz (the `CheckReadiness` operationId).
 func (c *Client) CheckReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7691,7 +7698,7 @@ type ClientWithResponsesInterface interface {
 	// GetSigningKeysWithResponse Get the public keys of access tokens
 	//
 	// Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+	// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The response may be cached for five minutes. Ignore
 	// unknown keys and members.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7712,7 +7719,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+	// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7723,7 +7730,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 	// one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-	// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+	// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7732,10 +7739,10 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmEmailChangeWithBodyWithResponse Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-	// continue.
+	// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Otherwise a stranger could start a change to
+	// another person's address, and a click by that person would verify the address for the stranger's account. Users
+	// without a password, such as invited ones, omit it. Sessions continue.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7744,10 +7751,10 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmEmailChangeWithResponse Confirm the new email address
 	//
-	// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-	// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-	// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-	// continue.
+	// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+	// password of the user who changes the address. Otherwise a stranger could start a change to
+	// another person's address, and a click by that person would verify the address for the stranger's account. Users
+	// without a password, such as invited ones, omit it. Sessions continue.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7766,7 +7773,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResendVerificationWithBodyWithResponse Send the verification mail again
 	//
-	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 	// `503`, regardless of the address.
 	//
@@ -7777,7 +7784,7 @@ type ClientWithResponsesInterface interface {
 
 	// ResendVerificationWithResponse Send the verification mail again
 	//
-	// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+	// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 	// too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 	// `503`, regardless of the address.
 	//
@@ -7788,7 +7795,7 @@ type ClientWithResponsesInterface interface {
 
 	// VerifyEmailWithBodyWithResponse Verify the email address and log in
 	//
-	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 	// password that was entered at registration. If the address was registered several times, the link of any of the mails
 	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
 	// repeating the request logs in.
@@ -7800,7 +7807,7 @@ type ClientWithResponsesInterface interface {
 
 	// VerifyEmailWithResponse Verify the email address and log in
 	//
-	// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+	// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 	// password that was entered at registration. If the address was registered several times, the link of any of the mails
 	// works, and the password selects the registration. A wrong password does not use up the token. After a success,
 	// repeating the request logs in.
@@ -7828,7 +7835,7 @@ type ClientWithResponsesInterface interface {
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
 	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+	// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7842,7 +7849,7 @@ type ClientWithResponsesInterface interface {
 	// deactivated user and an unverified address all get the same `401` after the same time.
 	//
 	// A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-	// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+	// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 	// revokes the oldest.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7857,7 +7864,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// - any authentic refresh token of the session, even if superseded or expired;
 	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-	//   `cookies` it must not have expired; present the refresh token instead.
+	//   `cookies`, present the refresh token after the access token has expired.
 	//
 	// The operation is idempotent.
 	//
@@ -7873,7 +7880,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// - any authentic refresh token of the session, even if superseded or expired;
 	// - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-	//   `cookies` it must not have expired; present the refresh token instead.
+	//   `cookies`, present the refresh token after the access token has expired.
 	//
 	// The operation is idempotent.
 	//
@@ -7884,7 +7891,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithBodyWithResponse Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 	// same transport. A mail informs the user of the change.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7894,7 +7901,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithResponse Change my password
 	//
-	// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+	// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 	// same transport. A mail informs the user of the change.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7904,7 +7911,7 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithBodyWithResponse Request a mail to set a new password
 	//
-	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 	// every request is rejected with `503`, regardless of the address.
@@ -7916,7 +7923,7 @@ type ClientWithResponsesInterface interface {
 
 	// RequestPasswordResetWithResponse Request a mail to set a new password
 	//
-	// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+	// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 	// an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 	// who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 	// every request is rejected with `503`, regardless of the address.
@@ -8028,19 +8035,19 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshTokenWithBodyWithResponse Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+	// them, and the `generation` in the response is higher by one. The refresh credential is:
 	//
 	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 	// has just resumed after a pause.
 	//
 	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -8053,19 +8060,19 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshTokenWithResponse Refresh the tokens
 	//
-	// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-	// answer has the next one; before that, the generation stays the same. The refresh credential is:
+	// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+	// them, and the `generation` in the response is higher by one. The refresh credential is:
 	//
 	// - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 	// - `server_held`: the cookie `__Host-access`, even if it has expired;
 	// - `body`: `refresh_token` in the body.
 	//
-	// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+	// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 	//
 	// After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 	// rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-	// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-	// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+	// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+	// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 	// has just resumed after a pause.
 	//
 	// If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -8078,7 +8085,7 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterWithBodyWithResponse Sign up
 	//
-	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 	// made verification optional. If another user has the requested `username` by then, the server generates one, which
 	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -8091,7 +8098,7 @@ type ClientWithResponsesInterface interface {
 
 	// RegisterWithResponse Sign up
 	//
-	// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+	// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 	// too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 	// made verification optional. If another user has the requested `username` by then, the server generates one, which
 	// the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -8107,11 +8114,11 @@ type ClientWithResponsesInterface interface {
 	// Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
 	// it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 	//
-	// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+	// A missing or rejected credential is not an error: the response is `200` with `"session": null`. That includes expired
 	// credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
 	// because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
 	// `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
-	// token the answer would be `"session": null`.
+	// token the response would be `"session": null`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8139,8 +8146,8 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeSessionWithResponse Log out one of my sessions
 	//
-	// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
-	// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
+	// Revokes one session of the signed-in user, for instance that of a lost device. The id of another user's session
+	// gets the same response as an id that does not exist. Revoking the caller's own session clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8150,7 +8157,7 @@ type ClientWithResponsesInterface interface {
 	// GetSettingsWithResponse Get the public settings
 	//
 	// Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
-	// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+	// the languages. The response may be cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8201,9 +8208,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteUserWithResponse Delete a user
 	//
-	// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
-	// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
-	// the account, deactivate the user. Deleting the caller's own account clears its cookies.
+	// Permanently deletes the user with all sessions, events and open links. A mail informs the user. The id is never used
+	// again. Events that staff members caused for the user stay in the security log, without names. To block a user without
+	// deleting the account, deactivate the user. Deleting the caller's own account clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8212,7 +8219,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetUserWithResponse Get a user
 	//
-	// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+	// Returns the user. `throttled` is `true` while login is temporarily blocked. `ETag` is the `version` of the user, for
 	// `If-Match` of `PATCH /admin/users/{user_id}`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8304,7 +8311,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeUserSessionWithResponse Log out one session of a user
 	//
-	// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+	// Revokes one session of the user. The id of another user's session gets the same response as an id that does not
 	// exist. Revoking the caller's own session clears its cookies.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8314,7 +8321,7 @@ type ClientWithResponsesInterface interface {
 
 	// CheckHealthWithResponse Check whether the process is alive
 	//
-	// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
+	// Returns `200` as long as the process can handle requests, and checks nothing else. If this fails, restart the process.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8323,7 +8330,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetOpenapiJSONWithResponse Get this contract as JSON
 	//
-	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8333,7 +8340,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetOpenapiYamlWithResponse Get this contract as YAML
 	//
-	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+	// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 	// cached for a minute; send `If-None-Match` to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8344,8 +8351,9 @@ type ClientWithResponsesInterface interface {
 	// ListProblemsWithResponse List the problem codes
 	//
 	// Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-	// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+	// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+	// The member `type` of a problem is the URL of that page. The response may be cached for a minute; send `If-None-Match`
+	// to revalidate.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8354,9 +8362,9 @@ type ClientWithResponsesInterface interface {
 
 	// CheckReadinessWithResponse Check whether this replica should get traffic
 	//
-	// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+	// Returns `200` if the database responds, its schema is current, this replica's clock agrees with the database's, a write
 	// succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-	// is full, the server still answers requests that only read.
+	// is full, the server still serves requests that only read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -11735,7 +11743,7 @@ func (r CheckReadinessResponse) ContentType() string {
 // GetSigningKeysWithResponse Get the public keys of access tokens
 //
 // Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+// `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The response may be cached for five minutes. Ignore
 // unknown keys and members.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11768,7 +11776,7 @@ func (c *ClientWithResponses) CancelEmailChangeWithResponse(ctx context.Context,
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 // one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11785,7 +11793,7 @@ func (c *ClientWithResponses) ChangeEmailWithBodyWithResponse(ctx context.Contex
 //
 // Sends a link to the new address and a notice to the present one. The present address stays in force until the new
 // one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-// one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+// one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11800,10 +11808,10 @@ func (c *ClientWithResponses) ChangeEmailWithResponse(ctx context.Context, body 
 
 // ConfirmEmailChangeWithBodyWithResponse Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-// continue.
+// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Otherwise a stranger could start a change to
+// another person's address, and a click by that person would verify the address for the stranger's account. Users
+// without a password, such as invited ones, omit it. Sessions continue.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11818,10 +11826,10 @@ func (c *ClientWithResponses) ConfirmEmailChangeWithBodyWithResponse(ctx context
 
 // ConfirmEmailChangeWithResponse Confirm the new email address
 //
-// Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-// password of the user who changes the address. Without the password, strangers could verify an address for *their*
-// account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-// continue.
+// Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+// password of the user who changes the address. Otherwise a stranger could start a change to
+// another person's address, and a click by that person would verify the address for the stranger's account. Users
+// without a password, such as invited ones, omit it. Sessions continue.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11852,7 +11860,7 @@ func (c *ClientWithResponses) ResendEmailChangeWithResponse(ctx context.Context,
 
 // ResendVerificationWithBodyWithResponse Send the verification mail again
 //
-// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 // too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 // `503`, regardless of the address.
 //
@@ -11869,7 +11877,7 @@ func (c *ClientWithResponses) ResendVerificationWithBodyWithResponse(ctx context
 
 // ResendVerificationWithResponse Send the verification mail again
 //
-// Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+// Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
 // too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
 // `503`, regardless of the address.
 //
@@ -11886,7 +11894,7 @@ func (c *ClientWithResponses) ResendVerificationWithResponse(ctx context.Context
 
 // VerifyEmailWithBodyWithResponse Verify the email address and log in
 //
-// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 // password that was entered at registration. If the address was registered several times, the link of any of the mails
 // works, and the password selects the registration. A wrong password does not use up the token. After a success,
 // repeating the request logs in.
@@ -11904,7 +11912,7 @@ func (c *ClientWithResponses) VerifyEmailWithBodyWithResponse(ctx context.Contex
 
 // VerifyEmailWithResponse Verify the email address and log in
 //
-// Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+// Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
 // password that was entered at registration. If the address was registered several times, the link of any of the mails
 // works, and the password selects the registration. A wrong password does not use up the token. After a success,
 // repeating the request logs in.
@@ -11944,7 +11952,7 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
 // A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -11964,7 +11972,7 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // deactivated user and an unverified address all get the same `401` after the same time.
 //
 // A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-// transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+// transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
 // revokes the oldest.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -11985,7 +11993,7 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 //
 //   - any authentic refresh token of the session, even if superseded or expired;
 //   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-//     `cookies` it must not have expired; present the refresh token instead.
+//     `cookies`, present the refresh token after the access token has expired.
 //
 // The operation is idempotent.
 //
@@ -12007,7 +12015,7 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 //
 //   - any authentic refresh token of the session, even if superseded or expired;
 //   - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-//     `cookies` it must not have expired; present the refresh token instead.
+//     `cookies`, present the refresh token after the access token has expired.
 //
 // The operation is idempotent.
 //
@@ -12024,7 +12032,7 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, body Logou
 
 // ChangePasswordWithBodyWithResponse Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 // same transport. A mail informs the user of the change.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -12040,7 +12048,7 @@ func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Con
 
 // ChangePasswordWithResponse Change my password
 //
-// Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+// Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
 // same transport. A mail informs the user of the change.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -12056,7 +12064,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 
 // RequestPasswordResetWithBodyWithResponse Request a mail to set a new password
 //
-// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 // an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 // who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 // every request is rejected with `503`, regardless of the address.
@@ -12074,7 +12082,7 @@ func (c *ClientWithResponses) RequestPasswordResetWithBodyWithResponse(ctx conte
 
 // RequestPasswordResetWithResponse Request a mail to set a new password
 //
-// Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+// Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
 // an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
 // who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
 // every request is rejected with `503`, regardless of the address.
@@ -12246,19 +12254,19 @@ func (c *ClientWithResponses) ReauthenticateWithResponse(ctx context.Context, bo
 
 // RefreshTokenWithBodyWithResponse Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-// answer has the next one; before that, the generation stays the same. The refresh credential is:
+// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+// them, and the `generation` in the response is higher by one. The refresh credential is:
 //
 // - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 // has just resumed after a pause.
 //
 // If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -12277,19 +12285,19 @@ func (c *ClientWithResponses) RefreshTokenWithBodyWithResponse(ctx context.Conte
 
 // RefreshTokenWithResponse Refresh the tokens
 //
-// Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-// answer has the next one; before that, the generation stays the same. The refresh credential is:
+// Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+// them, and the `generation` in the response is higher by one. The refresh credential is:
 //
 // - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
 // - `server_held`: the cookie `__Host-access`, even if it has expired;
 // - `body`: `refresh_token` in the body.
 //
-// A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+// A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
 //
 // After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
 // rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-// `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-// server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+// `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+// server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
 // has just resumed after a pause.
 //
 // If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -12308,7 +12316,7 @@ func (c *ClientWithResponses) RefreshTokenWithResponse(ctx context.Context, para
 
 // RegisterWithBodyWithResponse Sign up
 //
-// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 // too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 // made verification optional. If another user has the requested `username` by then, the server generates one, which
 // the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -12327,7 +12335,7 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 
 // RegisterWithResponse Sign up
 //
-// Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+// Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
 // too many were sent to the address. The user is created when the address is verified, or at once if the operator has
 // made verification optional. If another user has the requested `username` by then, the server generates one, which
 // the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -12349,11 +12357,11 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 // Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
 // it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
 //
-// A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+// A missing or rejected credential is not an error: the response is `200` with `"session": null`. That includes expired
 // credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
 // because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
 // `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
-// token the answer would be `"session": null`.
+// token the response would be `"session": null`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12399,8 +12407,8 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 
 // RevokeSessionWithResponse Log out one of my sessions
 //
-// Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
-// user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
+// Revokes one session of the signed-in user, for instance that of a lost device. The id of another user's session
+// gets the same response as an id that does not exist. Revoking the caller's own session clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12416,7 +12424,7 @@ func (c *ClientWithResponses) RevokeSessionWithResponse(ctx context.Context, ses
 // GetSettingsWithResponse Get the public settings
 //
 // Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
-// the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+// the languages. The response may be cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12497,9 +12505,9 @@ func (c *ClientWithResponses) InviteUserWithResponse(ctx context.Context, body I
 
 // DeleteUserWithResponse Delete a user
 //
-// Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
-// never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
-// the account, deactivate the user. Deleting the caller's own account clears its cookies.
+// Permanently deletes the user with all sessions, events and open links. A mail informs the user. The id is never used
+// again. Events that staff members caused for the user stay in the security log, without names. To block a user without
+// deleting the account, deactivate the user. Deleting the caller's own account clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12514,7 +12522,7 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, userID
 
 // GetUserWithResponse Get a user
 //
-// Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+// Returns the user. `throttled` is `true` while login is temporarily blocked. `ETag` is the `version` of the user, for
 // `If-Match` of `PATCH /admin/users/{user_id}`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12648,7 +12656,7 @@ func (c *ClientWithResponses) ListUserSessionsWithResponse(ctx context.Context, 
 
 // RevokeUserSessionWithResponse Log out one session of a user
 //
-// Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+// Revokes one session of the user. The id of another user's session gets the same response as an id that does not
 // exist. Revoking the caller's own session clears its cookies.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12664,7 +12672,7 @@ func (c *ClientWithResponses) RevokeUserSessionWithResponse(ctx context.Context,
 
 // CheckHealthWithResponse Check whether the process is alive
 //
-// Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
+// Returns `200` as long as the process can handle requests, and checks nothing else. If this fails, restart the process.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12679,7 +12687,7 @@ func (c *ClientWithResponses) CheckHealthWithResponse(ctx context.Context, reqEd
 
 // GetOpenapiJSONWithResponse Get this contract as JSON
 //
-// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 // cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12695,7 +12703,7 @@ func (c *ClientWithResponses) GetOpenapiJSONWithResponse(ctx context.Context, pa
 
 // GetOpenapiYamlWithResponse Get this contract as YAML
 //
-// Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+// Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
 // cached for a minute; send `If-None-Match` to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12712,8 +12720,9 @@ func (c *ClientWithResponses) GetOpenapiYamlWithResponse(ctx context.Context, pa
 // ListProblemsWithResponse List the problem codes
 //
 // Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-// whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+// users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+// The member `type` of a problem is the URL of that page. The response may be cached for a minute; send `If-None-Match`
+// to revalidate.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12728,9 +12737,9 @@ func (c *ClientWithResponses) ListProblemsWithResponse(ctx context.Context, para
 
 // CheckReadinessWithResponse Check whether this replica should get traffic
 //
-// Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+// Returns `200` if the database responds, its schema is current, this replica's clock agrees with the database's, a write
 // succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-// is full, the server still answers requests that only read.
+// is full, the server still serves requests that only read.
 //
 // Returns a wrapper object for the known response body format(s).
 //

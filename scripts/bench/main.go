@@ -7,6 +7,12 @@
 //
 //	scripts/with-mysql.sh --durable -- scripts/run.sh bench -capacity 10000,100000,1000000 [-engine sqlite]
 //
+// With -compare it measures this tree's server against that of another revision (see compare.go),
+// and with -profile it writes profiles of the server under load (see profile.go):
+//
+//	scripts/with-mysql.sh --durable -- scripts/run.sh bench -compare HEAD~1
+//	scripts/with-mysql.sh --durable -- scripts/run.sh bench -profile DIR
+//
 // The product, the database and this program share one machine, so absolute numbers mean nothing.
 // For this reason the product and its counterpart take turns for several rounds. Each round gives
 // the ratio of the two, and the result is the median of the ratios.
@@ -36,6 +42,8 @@ type settings struct {
 	bare      string
 	engine    string
 	sizes     string
+	compare   string
+	profile   string
 	binary    string // path of the product; built if empty
 }
 
@@ -48,6 +56,8 @@ func main() {
 	flag.StringVar(&s.log, "log", os.DevNull, "file for the log of the product")
 	flag.StringVar(&s.engine, "engine", "mysql", "with -capacity: mysql or sqlite")
 	flag.StringVar(&s.sizes, "capacity", "", "measure only the product, with these numbers of sessions in its database: 10000,100000,1000000")
+	flag.StringVar(&s.compare, "compare", "", "measure this tree's server against that of this git revision, which must have the same columns of users")
+	flag.StringVar(&s.profile, "profile", "", "write profiles of CPU and allocations under load to this folder")
 	flag.StringVar(&s.bare, "bare", "", "internal: run the minimal baseline at this address")
 	flag.Parse()
 
@@ -58,6 +68,10 @@ func main() {
 		err = serveBare(ctx, s.bare)
 	case s.sizes != "":
 		err = capacity(ctx, s)
+	case s.compare != "":
+		err = compare(ctx, s)
+	case s.profile != "":
+		err = profile(ctx, s)
 	default:
 		err = measure(ctx, s)
 	}
@@ -89,12 +103,8 @@ func measure(ctx context.Context, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	for round := range s.rounds {
-		for _, pair := range pairs {
-			if err := pair.run(ctx, s.round, round%2 == 1); err != nil {
-				return fmt.Errorf("%s: %w", pair.name, err)
-			}
-		}
+	if err := runPairs(ctx, s, pairs); err != nil {
+		return err
 	}
 	report(os.Stdout, pairs)
 	fmt.Printf("\nproduct: ready %.0f ms after start (schema current, median of %d), idle RSS %.1f MiB\n", milliseconds(start), starts, mebibytes(idle))

@@ -61,6 +61,18 @@ func (p *pair) run(ctx context.Context, d time.Duration, bareFirst bool) error {
 	return nil
 }
 
+// runPairs runs the rounds of all pairs. In every second round the counterparts begin.
+func runPairs(ctx context.Context, s settings, pairs []*pair) error {
+	for round := range s.rounds {
+		for _, pair := range pairs {
+			if err := pair.run(ctx, s.round, round%2 == 1); err != nil {
+				return fmt.Errorf("%s: %w", pair.name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // pairs sets up all comparisons.
 func (p *prepared) pairs(ctx context.Context, s settings) ([]*pair, error) {
 	var list []*pair
@@ -98,19 +110,44 @@ func (p *prepared) bareSide(what string, steps []step) side {
 func always(request []byte) step { return step{request: func() []byte { return request }} }
 
 func (p *prepared) profilePair(ctx context.Context, _ settings) (*pair, error) {
-	sessions, err := p.logIn(ctx, readers, "body")
+	name, ours, err := p.profileReads(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var ours []step
-	for _, s := range sessions {
-		ours = append(ours, always(get("/accounts/profile", "Authorization: Bearer "+s.access)))
-	}
 	theirs, err := p.bareReads(ctx, "/profile")
 	return &pair{
-		name: fmt.Sprintf("profile read, c=%d", readers), target: 0.8,
+		name: name, target: 0.85,
 		product: p.productSide(ours), bare: p.bareSide("gin, verified once, SELECT", theirs),
 	}, err
+}
+
+// profileReads returns the name and the requests of readers of the profile.
+func (p *prepared) profileReads(ctx context.Context) (name string, steps []step, err error) {
+	sessions, err := p.logIn(ctx, readers, "body")
+	for _, s := range sessions {
+		steps = append(steps, always(get("/accounts/profile", "Authorization: Bearer "+s.access)))
+	}
+	return fmt.Sprintf("profile read, c=%d", readers), steps, err
+}
+
+// refreshes returns the name and the requests of clients that refresh without a pause.
+func (p *prepared) refreshes(ctx context.Context, transport string) (name string, steps []step, err error) {
+	sessions, err := p.logIn(ctx, refreshers, transport)
+	for _, s := range sessions {
+		steps = append(steps, s.refreshes())
+	}
+	return fmt.Sprintf("refresh, %s, c=%d", transport, refreshers), steps, err
+}
+
+// logins returns the name and the requests of clients that log in, two for each core, so that one
+// hashes while the session of the other is written.
+func logins() (name string, steps []step) {
+	clients := 2 * runtime.NumCPU()
+	var next atomic.Int64
+	for range clients {
+		steps = append(steps, step{request: func() []byte { return loginRequest(userName(loginUser, int(next.Add(1))), "hybrid") }})
+	}
+	return fmt.Sprintf("login, c=%d", clients), steps
 }
 
 func (p *prepared) bareReads(ctx context.Context, path string) ([]step, error) {
@@ -216,7 +253,7 @@ func (m *minter) steps(d time.Duration) ([]step, error) {
 }
 
 func (p *prepared) refreshPair(ctx context.Context, s settings) (*pair, error) {
-	sessions, err := p.logIn(ctx, refreshers, s.transport)
+	name, ours, err := p.refreshes(ctx, s.transport)
 	if err != nil {
 		return nil, err
 	}
@@ -224,13 +261,12 @@ func (p *prepared) refreshPair(ctx context.Context, s settings) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ours, theirs []step
-	for i := range refreshers {
-		ours = append(ours, sessions[i].refreshes())
-		theirs = append(theirs, bareRefreshes(ids[i]))
+	var theirs []step
+	for _, id := range ids {
+		theirs = append(theirs, bareRefreshes(id))
 	}
 	return &pair{
-		name: fmt.Sprintf("refresh, %s, c=%d", s.transport, refreshers), target: 0.8,
+		name: name, target: 0.85,
 		product: p.productSide(ours), bare: p.bareSide("gin, UPDATE, sign", theirs),
 	}, nil
 }
@@ -251,17 +287,10 @@ func bareRefreshes(id uuid.UUID) step {
 	}
 }
 
-// loginPair measures logins with two clients per core, so that one hashes while the session of the
-// other is written.
 func (p *prepared) loginPair(context.Context, settings) (*pair, error) {
-	clients := 2 * runtime.NumCPU()
-	var next atomic.Int64
-	steps := make([]step, clients)
-	for i := range steps {
-		steps[i] = step{request: func() []byte { return loginRequest(userName(loginUser, int(next.Add(1))), "hybrid") }}
-	}
+	name, steps := logins()
 	return &pair{
-		name: fmt.Sprintf("login, c=%d", clients), target: 0.9,
+		name: name, target: 0.95,
 		product: p.productSide(steps), bare: side{fmt.Sprintf("argon2id, c=%d", runtime.NumCPU()), hashes, nil},
 	}, nil
 }

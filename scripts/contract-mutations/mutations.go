@@ -86,8 +86,8 @@ var formMutations = []mutation{
 	everywhere("a list with another name", "UserPage", "UserList", "UserPage"),
 	one("a field of a user that is missing in the profile", "Profile.nickname", "\n    User:\n", properties, properties+"        nickname: {type: string, description: A name., example: Ada}\n"),
 	one("a field with another type for staff members", "AdminUser.email", "\n    AdminUser:\n", "email: {type: string, nullable: true,", "email: {type: string,"),
-	one("a write without a row for lost responses", "the table of lost answers", "| `reauthenticate`, `updateProfile` |", "`reauthenticate`, ", ""),
-	one("a write with two rows for lost responses", "the table of lost answers", "| `reauthenticate`, `updateProfile` |", "`reauthenticate`", "`reauthenticate`, `login`"),
+	one("a write without a row for lost responses", "the table of lost responses", "| `reauthenticate`, `updateProfile` |", "`reauthenticate`, ", ""),
+	one("a write with two rows for lost responses", "the table of lost responses", "| `reauthenticate`, `updateProfile` |", "`reauthenticate`", "`reauthenticate`, `login`"),
 	one("an open request", "login: the body accepts unknown members", "\n    LoginRequest:\n", "      additionalProperties: false\n", ""),
 }
 

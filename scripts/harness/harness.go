@@ -25,11 +25,14 @@ const (
 )
 
 // Build builds accountsd in a folder and returns the path of the program. It must run in the module.
-// The flags are those of the environment, which are the ones that built the calling tool.
-func Build(ctx context.Context, dir string) (string, error) {
+func Build(ctx context.Context, dir string) (string, error) { return BuildTree(ctx, ".", dir) }
+
+// BuildTree builds accountsd of another work tree of the module. The flags are those of the
+// environment, which are the ones that built the calling tool.
+func BuildTree(ctx context.Context, tree, dir string) (string, error) {
 	binary := filepath.Join(dir, "accountsd")
 	_, _ = fmt.Fprintln(os.Stderr, "building accountsd (the first build takes a minute or two) …")
-	return binary, Run(ctx, os.Environ(), "", "go", "build", "-o", binary, program)
+	return binary, Run(ctx, os.Environ(), "", "go", "build", "-C", tree, "-o", binary, program)
 }
 
 // Environment returns the environment of this process without settings of a server, followed by the

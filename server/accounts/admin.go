@@ -154,14 +154,17 @@ func (s adminOperations) UpdateUser(ctx context.Context, p Principal, id int64, 
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
 	err := s.changeManageable(ctx, p, id, func(u models.User) error {
-		if c.IfVersion != nil && !c.IfVersion(u.Version) {
-			return problem.New(problem.PreconditionFailed)
-		}
-		update, err := s.planUpdate(ctx, p, u, c, client)
-		if err != nil || update.patch == (models.UserPatch{}) {
+		update, err := s.planUpdate(ctx, u, updateRequest{c, p, client})
+		if err != nil || update.isEmpty() {
 			return err
 		}
-		err = s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return update.apply(tx, p, u) })
+		err = s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
+			update, err := s.lockAndPlan(ctx, tx, update)
+			if err != nil || update.isEmpty() {
+				return err
+			}
+			return update.apply(tx)
+		})
 		if errors.Is(err, models.ErrConflict) { // the address is not changed here
 			return problem.UsernameConflict()
 		}

@@ -208,10 +208,6 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err := s.checkHashQueue(client); err != nil {
 		return err
 	}
-	uses := s.settings.ConfirmationsPerClient.ForClient(confirmOfClient, client.Network(), client.WideNetwork())
-	if err := s.allow(ctx, uses...); err != nil {
-		return err
-	}
 	t, u, err := s.findReset(ctx, value)
 	if err != nil {
 		return err
@@ -221,7 +217,7 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	}
 	hash, err := s.hashPassword(ctx, networksOf(client), password)
 	if err != nil {
-		return s.refundUnlessDecided(ctx, hashError(err), uses...)
+		return hashError(err)
 	}
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()

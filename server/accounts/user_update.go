@@ -24,17 +24,50 @@ func (s adminOperations) changeManageable(ctx context.Context, p Principal, id i
 	return retryAsRead(func() (models.User, error) { return s.manageableUser(ctx, p, id) }, change)
 }
 
-// userUpdate is a staff member's change of a user: the patch, its events, and the user after it.
+// updateRequest is a staff member's request to change a user.
+type updateRequest struct {
+	UserChange
+	principal Principal
+	client    Client
+}
+
+// userUpdate is the plan of a requested change: the user before and after it, the patch between the
+// two, and its events.
 type userUpdate struct {
-	patch       models.UserPatch
-	emailChange *emailChange // a pending change, which the new mailbox must confirm; or nil
-	after       models.User
-	events      []audit.Event
+	request       updateRequest
+	before, after models.User
+	patch         models.UserPatch
+	emailChange   *emailChange // a pending change, which the new mailbox must confirm; or nil
+	events        []audit.Event
+}
+
+// isEmpty reports whether the user already has every requested value.
+func (plan *userUpdate) isEmpty() bool { return plan.patch == (models.UserPatch{}) }
+
+// lockAndPlan locks the user in the transaction and returns the plan for the row as it is now. A
+// thief with a stolen session who saves the profile in a loop must not be able to keep staff from
+// deactivating the account, so a change of the profile only leads to a new plan. Errors:
+// models.ErrNotFound if the user must be read again; those of planUpdate.
+func (s adminOperations) lockAndPlan(ctx context.Context, tx *models.Tx, plan userUpdate) (userUpdate, error) {
+	u := plan.before
+	if isFalse(plan.patch.IsActive) || isFalse(plan.patch.IsSuperuser) { // it locks other users too, and does so first everywhere
+		if err := requireOtherSuperuser(tx, u); err != nil {
+			return plan, err
+		}
+	}
+	now, err := lockUnchanged(tx, u, func(before, now models.User) bool {
+		return inSameEpoch(before, now) && withSameRoles(before, now) && (plan.request.Email == nil || before.Version == now.Version)
+	})
+	if err != nil || now.Version == u.Version {
+		return plan, err
+	}
+	return s.planUpdate(ctx, now, plan.request) // without an address, which the store would have to look up during the transaction
 }
 
 // apply makes the update. A superuser who grants a role to themself keeps the session of the
 // request.
-func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
+func (plan *userUpdate) apply(tx *models.Tx) error {
+	p, u := plan.request.principal, plan.before
 	if p.User.ID == u.ID && grantsRole(u, plan.patch) && plan.patch.IsActive == nil {
 		if err := tx.MoveSession(p.Session.ID, u); err != nil {
 			return err
@@ -51,33 +84,40 @@ func (plan *userUpdate) apply(tx *models.Tx, p Principal, u models.User) error {
 }
 
 // planUpdate returns the parts of a requested change that differ from the user's present state.
-func (s adminOperations) planUpdate(ctx context.Context, p Principal, u models.User, c UserChange, client Client) (userUpdate, error) {
-	plan := userUpdate{after: c.apply(u)}
+// Errors: PreconditionFailed, RoleRequired, EmailUnverified, ValidationFailed, UsernameTaken,
+// EmailTaken, ServiceUnavailable.
+func (s adminOperations) planUpdate(ctx context.Context, u models.User, r updateRequest) (userUpdate, error) {
+	p, c := r.principal, r.UserChange
+	plan := userUpdate{request: r, before: u, after: c.apply(u)}
+	if c.IfVersion != nil && !c.IfVersion(u.Version) {
+		return plan, problem.New(problem.PreconditionFailed)
+	}
 	plan.after.Email = valueOr(c.Email, u.Email)
 	plan.after.IsActive, plan.after.IsStaff, plan.after.IsSuperuser = valueOr(c.IsActive, u.IsActive), valueOr(c.IsStaff, u.IsStaff), valueOr(c.IsSuperuser, u.IsSuperuser)
 	add := func(kind models.EventKind, changes models.Changes, detail string) {
-		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: client, Changes: changes, Detail: detail})
+		plan.events = append(plan.events, audit.Event{Kind: kind, UserID: u.ID, StaffID: p.User.ID, Client: r.client, Changes: changes, Detail: detail})
 	}
 	var names error
 	plan.patch, names = c.differing(u).patch(u)
-	if err := plan.planRoles(p, u, add); err != nil {
+	if err := plan.planRoles(add); err != nil {
 		return plan, err
 	}
-	plan.addProfileEvents(u, add)
+	plan.addProfileEvents(add)
 	var email error
 	if plan.after.Email != u.Email {
-		email = s.planEmail(ctx, p, u, &plan, client)
+		email = s.planEmail(ctx, &plan)
 		add(models.EventEmailChangeRequested, nil, "to "+mail.Mask(plan.after.Email))
 	}
 	if err := problem.Join(names, email); err != nil {
 		return plan, err
 	}
-	plan.planActive(u, add)
+	plan.planActive(add)
 	return plan, nil
 }
 
 // planRoles plans a change of the user's roles.
-func (plan *userUpdate) planRoles(p Principal, u models.User, add addEvent) error {
+func (plan *userUpdate) planRoles(add addEvent) error {
+	p, u := plan.request.principal, plan.before
 	changes := audit.RoleChanges(u, plan.after)
 	if len(changes) == 0 {
 		return nil
@@ -97,15 +137,15 @@ func (plan *userUpdate) planRoles(p Principal, u models.User, add addEvent) erro
 }
 
 // planActive plans an activation or a deactivation.
-func (plan *userUpdate) planActive(u models.User, add addEvent) {
-	if plan.after.IsActive == u.IsActive {
+func (plan *userUpdate) planActive(add addEvent) {
+	if plan.after.IsActive == plan.before.IsActive {
 		return
 	}
 	kind := models.EventDeactivated
 	if plan.after.IsActive {
 		kind = models.EventActivated
 	}
-	add(kind, audit.ActiveChange(u.IsActive, plan.after.IsActive), "")
+	add(kind, audit.ActiveChange(plan.before.IsActive, plan.after.IsActive), "")
 	plan.patch.IsActive = &plan.after.IsActive
 }
 
@@ -117,7 +157,8 @@ type addEvent = func(kind models.EventKind, changes models.Changes, detail strin
 // If staff could put an address into force, a staff member could take an account over by a password
 // reset, and an unverified address would look verified. Only a superuser may start a change for a
 // user who may have used the account, because the owner of the new mailbox can take it over.
-func (s adminOperations) planEmail(ctx context.Context, p Principal, u models.User, plan *userUpdate, client Client) error {
+func (s adminOperations) planEmail(ctx context.Context, plan *userUpdate) error {
+	p, u := plan.request.principal, plan.before
 	if mayHaveSignedIn(u) && !p.User.IsSuperuser {
 		return problem.New(problem.RoleRequired)
 	}
@@ -130,7 +171,7 @@ func (s adminOperations) planEmail(ctx context.Context, p Principal, u models.Us
 	} else if taken {
 		return s.conflictOfEmail(ctx, u, plan.patch.UsernameNorm)
 	}
-	change := s.newEmailChange(u, plan.after.Email, norm, client)
+	change := s.newEmailChange(u, plan.after.Email, norm, plan.request.client)
 	change.token.ActorID = &p.User.ID
 	change.limits = append(change.limits, s.staffMailLimits(p, norm)...)
 	plan.emailChange, plan.patch.NewVersion = &change, true // users and staff see the pending address
@@ -161,7 +202,8 @@ func (s userLookup) conflictOfEmail(ctx context.Context, u models.User, username
 }
 
 // addProfileEvents adds the events of a changed username, and of changed names or a changed language.
-func (plan *userUpdate) addProfileEvents(u models.User, add addEvent) {
+func (plan *userUpdate) addProfileEvents(add addEvent) {
+	u := plan.before
 	if changes := audit.UsernameChange(u, plan.after); len(changes) > 0 {
 		add(models.EventUsernameChanged, changes, "")
 	}

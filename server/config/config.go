@@ -69,6 +69,7 @@ type Config struct {
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	ProxyHeader     string         `env:"PROXY_HEADER" envDefault:"X-Forwarded-For"` // XForwardedFor or Forwarded
 	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"`                // "" is off
+	Profiling       bool           `env:"PROFILING" envDefault:"false"`
 	Docs            bool           `env:"DOCS" envDefault:"true"`
 	Console         bool           `env:"CONSOLE" envDefault:"true"`
 	AutoMigrate     bool           `env:"AUTO_MIGRATE" shown:"'true' for SQLite, 'false' for MySQL"`
@@ -85,7 +86,7 @@ func (c Config) IsLoopback() bool {
 	return err == nil && hosts.IsLoopback(u.Hostname())
 }
 
-// IsSecure reports whether PUBLIC_URL is https. It decides whether cookies are IsSecure and have
+// IsSecure reports whether PUBLIC_URL is https. It decides whether cookies are Secure and have
 // their __Host- names. Requests have no influence on that.
 func (c Config) IsSecure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
 

@@ -97,7 +97,7 @@ func TestEverySettingHasDescriptionAndDefault(t *testing.T) {
 		"VERIFY_URL", "RESET_URL", "EMAIL_CHANGE_URL", "VERIFY_TTL", "RESET_TTL", "EMAIL_CHANGE_TTL",
 		"MAIL", "SMTP_URL", "MAIL_FROM", "MAIL_SENDERS", "MAILS_PER_RECIPIENT",
 		"LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_CLIENT", "PASSWORDS_PER_CLIENT", "PASSWORDS_PER_USER", "REGISTRATIONS_PER_CLIENT", "CONFIRMATIONS_PER_CLIENT", "RARE_ACTIONS_PER_USER", "MAILS_PER_STAFF", "EVENT_RETENTION",
-		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
+		"CORS_ORIGINS", "TRUSTED_PROXIES", "PROXY_HEADER", "METRICS_ADDR", "PROFILING", "DOCS", "CONSOLE", "AUTO_MIGRATE", "DB_MAX_CONNS",
 		"LOG_LEVEL", "SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT"}
 	if !slices.Equal(settingNames(), want) || len(docs) != len(want) {
 		t.Fatalf("settings %v, %d of them documented", settingNames(), len(docs))
@@ -131,7 +131,7 @@ func TestDescribedDefaultsAreAccepted(t *testing.T) {
 			environ = append(environ, s.Name+"="+value)
 		}
 	}
-	if len(environ) != 33 {
+	if len(environ) != 34 {
 		t.Fatalf("%d values among the defaults: %q", len(environ), environ)
 	}
 	mustLoad(t, environ)

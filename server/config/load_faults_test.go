@@ -227,6 +227,7 @@ func TestLoadReportsInvalidSwitchesAndNumbers(t *testing.T) {
 	t.Attr("control", "94")
 	wantFaults(t, map[string]string{
 		"DOCS=yes":                     "ACCOUNTS_DOCS must be true or false",
+		"PROFILING=true":               "ACCOUNTS_PROFILING requires METRICS_ADDR",
 		"CONSOLE=yes":                  "ACCOUNTS_CONSOLE must be true or false",
 		"AUTO_MIGRATE=s3cr3t":          "ACCOUNTS_AUTO_MIGRATE must be true or false",
 		"MAIL_SENDERS=2":               "ACCOUNTS_MAIL_SENDERS must be from 3 to 64",

@@ -107,7 +107,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 	c, warnings := mustLoad(t, environ(`ADDR=[::1]:443 PUBLIC_URL=HTTPS://Accounts.Example.COM:443/ DATA_DIR=/var/lib/accounts
 		DATABASE_URL=sqlite:/srv/a.db SECRET_KEYS=one ACCESS_TTL=80s REFRESH_IDLE_TTL=1d12h SERVER_HELD_IDLE_TTL=1h30m
 		SESSION_MAX_AGE=400d ROTATION_INTERVAL=15s CORS_ORIGINS=https://App.example.com:443,https://b.example:8443/
-		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 PROXY_HEADER=Forwarded METRICS_ADDR=127.0.0.1:9090 DOCS=false CONSOLE=false AUTO_MIGRATE=false
+		TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7,fd00::/8,2001:db8::1 PROXY_HEADER=Forwarded METRICS_ADDR=127.0.0.1:9090 PROFILING=true DOCS=false CONSOLE=false AUTO_MIGRATE=false
 		REGISTRATION=closed EMAIL_VERIFICATION=required PASSWORD_MIN_LENGTH=128 BREACHED_PASSWORDS=/srv/breached.bin VERIFY_URL=HTTPS://App.example.com:443/Verify?a=B%20c
 		RESET_URL=https://app.example.com EMAIL_CHANGE_URL=https://[2001:DB8:0::1]:3000/%C3%BC/ VERIFY_TTL=7d RESET_TTL=1s EMAIL_CHANGE_TTL=90m
 		MAIL=smtp SMTP_URL=smtp://u%40x:p%2F@[::1]:2525/?starttls=off MAIL_FROM=no-reply@Example.com MAIL_SENDERS=64 MAILS_PER_RECIPIENT=1000000/24h
@@ -129,7 +129,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		CORSOrigins: []string{"https://app.example.com", "https://b.example:8443"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
 			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("2001:db8::1/128")},
-		ProxyHeader: Forwarded, MetricsAddr: "127.0.0.1:9090", DBMaxConns: 1000, LogLevel: "debug", ShutdownTimeout: time.Minute,
+		ProxyHeader: Forwarded, MetricsAddr: "127.0.0.1:9090", Profiling: true, DBMaxConns: 1000, LogLevel: "debug", ShutdownTimeout: time.Minute,
 	}
 	if diff := cmp.Diff(want, c, plain); diff != "" || len(warnings) != 0 {
 		t.Fatalf("warnings %q, difference (-want +got):\n%s", warnings, diff)

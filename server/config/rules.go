@@ -191,6 +191,7 @@ func (l *loader) checkOperation() {
 func (l *loader) checkMetricsAddr() {
 	c := l.config
 	if c.MetricsAddr == "" {
+		l.require(!c.Profiling, "PROFILING", "requires METRICS_ADDR", "METRICS_ADDR")
 		return
 	}
 	host, port, ok := splitAddr(c.MetricsAddr)

@@ -34,14 +34,14 @@ var Kinds = []Kind{
 	{
 		Code: CredentialsMissing, Status: 401, Title: "Credentials missing",
 		Detail:  "The request has no credential that this operation accepts.",
-		Cause:   "The request has neither the `Authorization` header nor the cookie that the operation accepts. Cookies of another transport do not count.",
+		Cause:   "The request has none of the credentials that the operation accepts: an access token in the header `Authorization`, a token in a cookie, or, for refresh and logout, `refresh_token` in the body.",
 		Remedy:  "Refresh the session if there is one. Otherwise ask the user to sign in.",
 		Message: Message{"You are not signed in. Sign in and try again.", "로그인되어 있지 않습니다. 로그인한 뒤 다시 시도해 주세요."},
 	},
 	{
 		Code: CredentialsInvalid, Status: 401, Title: "Wrong credentials",
 		Detail:  "The username or the password is wrong, or the account is deactivated or its email address is not verified.",
-		Cause:   "A login was rejected. The answer is the same for an unknown user, a wrong password, a deactivated user and an unverified address, so that it does not reveal which accounts exist.",
+		Cause:   "A login was rejected. The response is the same for an unknown user, a wrong password, a deactivated user and an unverified address, so that it does not reveal which accounts exist.",
 		Remedy:  "Ask the user to correct the username and the password. Offer to reset the password or to send the verification mail again.",
 		Message: Message{"The username or the password is wrong, or the email address is not verified yet.", "사용자 이름 또는 비밀번호가 올바르지 않거나 이메일 주소가 아직 인증되지 않았습니다."},
 	},
@@ -83,7 +83,7 @@ var Kinds = []Kind{
 	{
 		Code: SessionRevoked, Status: 401, Title: "Session revoked",
 		Detail:  "The session has been revoked. Log in again.",
-		Cause:   "The user logged out, on this device or on another one, or changed the password. Or a staff member or the operator ended the session.",
+		Cause:   "The session was ended by a logout on this or another device, a new password, a staff member, the operator, or a reused refresh token. Or the user logged in on so many devices that the oldest session was revoked.",
 		Remedy:  "Delete the tokens and ask the user to sign in.",
 		Message: Message{"You have been signed out. Sign in again.", "로그아웃되었습니다. 다시 로그인해 주세요."},
 	},
@@ -118,7 +118,7 @@ var Kinds = []Kind{
 	{
 		Code: ReauthRequired, Status: 403, Title: "Recent authentication required",
 		Detail:  "This operation requires a recent authentication. Call POST /accounts/reauthenticate and repeat the request.",
-		Cause:   "The last login or reauthentication of this session is more than ten minutes ago. `recent_authentication_until` of `GET /accounts/session` is the time from which that is so.",
+		Cause:   "The last login or reauthentication of this session is more than ten minutes ago. `GET /accounts/session` returns the end of the ten minutes as `recent_authentication_until`.",
 		Remedy:  "Ask the user for the password, call `POST /accounts/reauthenticate`, and repeat the request.",
 		Message: Message{"Enter your password once more to continue.", "계속하려면 비밀번호를 다시 입력해 주세요."},
 	},
@@ -221,7 +221,7 @@ var Kinds = []Kind{
 		Code: ServerFailed, Status: 500, Title: "Internal server error",
 		Detail:  "The server failed. Its log has the cause under the request id.",
 		Cause:   "The server could not process the request because of an internal error.",
-		Remedy:  "Show `request_id`, so that the operator can find the cause in the log. Repeat a read later. For a write, see the section “After a lost answer” of the contract.",
+		Remedy:  "Show `request_id`, so that the operator can find the cause in the log. Repeat a read later. For a write, see the section “After a lost response” of the contract.",
 		Message: Message{"Something went wrong on the server. Try again later.", "서버에 문제가 발생했습니다. 잠시 후 다시 시도해 주세요."},
 	},
 	{

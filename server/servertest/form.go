@@ -236,7 +236,7 @@ func (f *form) checkTables() {
 			writes = append(writes, op.ID)
 		}
 	}
-	f.compare("the table of lost answers", namesOf(tableOf(f.doc.Info.Description, "| operation | after a lost answer |", false)), writes)
+	f.compare("the table of lost responses", namesOf(tableOf(f.doc.Info.Description, "| operation | after a lost response |", false)), writes)
 }
 
 // ---- codes

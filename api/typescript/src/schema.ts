@@ -19,7 +19,7 @@ export interface paths {
          *     deactivated user and an unverified address all get the same `401` after the same time.
          *
          *     A login always starts a new session, and never continues the session of a cookie in the request. In a cookie
-         *     transport the answer expires the cookies of the other transports. A user has at most 50 sessions; a further login
+         *     transport the response expires the cookies of the other transports. A user has at most 50 sessions; a further login
          *     revokes the oldest.
          */
         post: operations["login"];
@@ -40,19 +40,19 @@ export interface paths {
         put?: never;
         /**
          * Refresh the tokens
-         * @description Exchanges the session's refresh credential for the current tokens. If the present generation is old enough, the
-         *     answer has the next one; before that, the generation stays the same. The refresh credential is:
+         * @description Exchanges the session's refresh credential for the current tokens. If these are old enough, the server first rotates
+         *     them, and the `generation` in the response is higher by one. The refresh credential is:
          *
          *     - `hybrid`, `cookies`: the cookie `__Host-refreshtoken`;
          *     - `server_held`: the cookie `__Host-access`, even if it has expired;
          *     - `body`: `refresh_token` in the body.
          *
-         *     A cookie requires `X-CSRFToken`; a body is not necessary then. An `Authorization` header is ignored.
+         *     A cookie requires `X-CSRFToken`, but no body. An `Authorization` header is ignored.
          *
          *     After `session_expired`, `session_revoked` or `refresh_reused` the user must log in again. An expired token is
          *     rejected with `session_expired` while its session is stored, and with `session_revoked` after that. After a
-         *     `503`, or without an answer, repeat the request with the same credential and the same `Refresh-Attempt`. The
-         *     server also answers `503` if it cannot determine how long ago the request was sent, for instance because the server
+         *     `503`, or without a response, repeat the request with the same credential and the same `Refresh-Attempt`. The
+         *     server also returns `503` if it cannot determine how long ago the request was sent, for instance because the server
          *     has just resumed after a pause.
          *
          *     If the operator has imported users from a Django service, each refresh token of that service can be exchanged once,
@@ -81,7 +81,7 @@ export interface paths {
          *
          *     - any authentic refresh token of the session, even if superseded or expired;
          *     - an access token in the cookie `__Host-access`, even if superseded. In `server_held` it may have expired. In
-         *       `cookies` it must not have expired; present the refresh token instead.
+         *       `cookies`, present the refresh token after the access token has expired.
          *
          *     The operation is idempotent.
          */
@@ -104,11 +104,11 @@ export interface paths {
          * @description Returns the session of the caller and its CSRF token. A page calls this first when it has been loaded. At that time
          *     it has no access token, and if it is on another host than the API, it cannot read the cookie `csrftoken`.
          *
-         *     A missing or rejected credential is not an error: the answer is `200` with `"session": null`. That includes expired
+         *     A missing or rejected credential is not an error: the response is `200` with `"session": null`. That includes expired
          *     credentials and those of expired or revoked sessions. In `server_held` an expired access cookie is still accepted,
          *     because it is the refresh credential. Nothing is changed, and no token is issued. If the request has an
          *     `Authorization` header, the server ignores the cookies. A page should not send one, because with an expired access
-         *     token the answer would be `"session": null`.
+         *     token the response would be `"session": null`.
          */
         get: operations["getSession"];
         put?: never;
@@ -177,8 +177,8 @@ export interface paths {
         post?: never;
         /**
          * Log out one of my sessions
-         * @description Revokes one session of the signed-in user, for instance that of a lost device. The answer to the id of another
-         *     user's session is the same as to an id that does not exist. Revoking the caller's own session clears its cookies.
+         * @description Revokes one session of the signed-in user, for instance that of a lost device. The id of another user's session
+         *     gets the same response as an id that does not exist. Revoking the caller's own session clears its cookies.
          */
         delete: operations["revokeSession"];
         options?: never;
@@ -197,7 +197,7 @@ export interface paths {
         put?: never;
         /**
          * Sign up
-         * @description Answers `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
+         * @description Returns `202` after the same time, whether or not the address has an account. One mail is sent in both cases, unless
          *     too many were sent to the address. The user is created when the address is verified, or at once if the operator has
          *     made verification optional. If another user has the requested `username` by then, the server generates one, which
          *     the user can change later. While too many mails of this kind are queued, every request is rejected with `503`,
@@ -221,7 +221,7 @@ export interface paths {
         put?: never;
         /**
          * Verify the email address and log in
-         * @description Creates the user of a registration and answers like a login. The request has the token of the mail's link and the
+         * @description Creates the user of a registration, and responds as to a login. The request has the token of the mail's link and the
          *     password that was entered at registration. If the address was registered several times, the link of any of the mails
          *     works, and the password selects the registration. A wrong password does not use up the token. After a success,
          *     repeating the request logs in.
@@ -244,7 +244,7 @@ export interface paths {
         put?: never;
         /**
          * Send the verification mail again
-         * @description Answers `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
+         * @description Returns `202` for every address. A mail is sent if the address has a registration that is not verified yet, unless
          *     too many were sent to the address. While too many mails of this kind are queued, every request is rejected with
          *     `503`, regardless of the address.
          */
@@ -343,7 +343,7 @@ export interface paths {
          * Change my email address
          * @description Sends a link to the new address and a notice to the present one. The present address stays in force until the new
          *     one is confirmed. Until then, `pending_email` of the profile is the new address. A new request replaces an earlier
-         *     one. The answer is `202` even if another user has the new address: only the owner of that mailbox is informed.
+         *     one. The response is `202` even if another user has the new address: only the owner of that mailbox is informed.
          */
         post: operations["changeEmail"];
         /**
@@ -388,10 +388,10 @@ export interface paths {
         put?: never;
         /**
          * Confirm the new email address
-         * @description Puts the new address into force. The request has the token of the link that was sent to the new address, and the
-         *     password of the user who changes the address. Without the password, strangers could verify an address for *their*
-         *     account by a click of its owner. Users who have no way to sign in yet, such as invited ones, omit it. Sessions
-         *     continue.
+         * @description Makes the new address the address of the user. The request has the token of the link that was sent to the new address, and the
+         *     password of the user who changes the address. Otherwise a stranger could start a change to
+         *     another person's address, and a click by that person would verify the address for the stranger's account. Users
+         *     without a password, such as invited ones, omit it. Sessions continue.
          */
         post: operations["confirmEmailChange"];
         delete?: never;
@@ -411,7 +411,7 @@ export interface paths {
         put?: never;
         /**
          * Change my password
-         * @description Revokes **every** session of the user, including the caller's, and answers like a login, with a new session in the
+         * @description Revokes **every** session of the user, including the caller's, and responds as to a login, with a new session in the
          *     same transport. A mail informs the user of the change.
          */
         post: operations["changePassword"];
@@ -432,7 +432,7 @@ export interface paths {
         put?: never;
         /**
          * Request a mail to set a new password
-         * @description Answers `202` for every address, and leaves the present password valid. A mail with a link is sent if the address has
+         * @description Returns `202` for every address. The present password stays valid. A mail with a link is sent if the address has
          *     an active account, unless too many were sent to the address. Only the newest link works. The link of an invited user
          *     who has no password yet is valid at least as long as the invitation. While too many mails of this kind are queued,
          *     every request is rejected with `503`, regardless of the address.
@@ -506,7 +506,7 @@ export interface paths {
         };
         /**
          * Get a user
-         * @description Returns the user. `throttled` says whether login is temporarily blocked. `ETag` is the `version` of the user, for
+         * @description Returns the user. `throttled` is `true` while login is temporarily blocked. `ETag` is the `version` of the user, for
          *     `If-Match` of `PATCH /admin/users/{user_id}`.
          */
         get: operations["getUser"];
@@ -514,9 +514,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a user
-         * @description Removes the user with all sessions, events and open links, at once and permanently. A mail informs the user. The id is
-         *     never used again. The security log keeps what staff did to the user, without names. To block a user without deleting
-         *     the account, deactivate the user. Deleting the caller's own account clears its cookies.
+         * @description Permanently deletes the user with all sessions, events and open links. A mail informs the user. The id is never used
+         *     again. Events that staff members caused for the user stay in the security log, without names. To block a user without
+         *     deleting the account, deactivate the user. Deleting the caller's own account clears its cookies.
          */
         delete: operations["deleteUser"];
         options?: never;
@@ -620,7 +620,7 @@ export interface paths {
         post?: never;
         /**
          * Log out one session of a user
-         * @description Revokes one session of the user. The answer to the id of another user's session is the same as to an id that does not
+         * @description Revokes one session of the user. The id of another user's session gets the same response as an id that does not
          *     exist. Revoking the caller's own session clears its cookies.
          */
         delete: operations["revokeUserSession"];
@@ -660,7 +660,7 @@ export interface paths {
         /**
          * Get the public settings
          * @description Returns the settings that a page needs before a user signs in: whether registration is open, the bounds of passwords,
-         *     the languages. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+         *     the languages. The response may be cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getSettings"];
         put?: never;
@@ -681,8 +681,9 @@ export interface paths {
         /**
          * List the problem codes
          * @description Returns every problem code and every field code with an explanation, and with a sentence that a page can show to its
-         *     users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`,
-         *     whose URL is the `type` of its problems. The answer may be cached for a minute; send `If-None-Match` to revalidate.
+         *     users. The list is complete and has no pages. Each problem code also has a page for developers at `/problems/{code}`.
+         *     The member `type` of a problem is the URL of that page. The response may be cached for a minute; send `If-None-Match`
+         *     to revalidate.
          */
         get: operations["listProblems"];
         put?: never;
@@ -702,7 +703,7 @@ export interface paths {
         };
         /**
          * Check whether the process is alive
-         * @description Answers `200` as long as the process can answer requests, and checks nothing else. If this fails, restart the process.
+         * @description Returns `200` as long as the process can handle requests, and checks nothing else. If this fails, restart the process.
          */
         get: operations["checkHealth"];
         put?: never;
@@ -722,9 +723,9 @@ export interface paths {
         };
         /**
          * Check whether this replica should get traffic
-         * @description Answers `200` if the database answers, its schema is current, this replica's clock agrees with the database's, a write
+         * @description Returns `200` if the database responds, its schema is current, this replica's clock agrees with the database's, a write
          *     succeeded within the last seconds, and the process is not shutting down. If writes fail, for instance because a disk
-         *     is full, the server still answers requests that only read.
+         *     is full, the server still serves requests that only read.
          */
         get: operations["checkReadiness"];
         put?: never;
@@ -745,7 +746,7 @@ export interface paths {
         /**
          * Get the public keys of access tokens
          * @description Returns the JSON Web Key Set (RFC 7517) with which other services verify access tokens (RFC 9068: `typ` is `at+jwt`,
-         *     `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The answer may be cached for five minutes. Ignore
+         *     `alg` is `EdDSA`, `iss` and `aud` are the server's public URL). The response may be cached for five minutes. Ignore
          *     unknown keys and members.
          */
         get: operations["getSigningKeys"];
@@ -766,7 +767,7 @@ export interface paths {
         };
         /**
          * Get this contract as JSON
-         * @description Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+         * @description Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
          *     cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getOpenapiJson"];
@@ -787,7 +788,7 @@ export interface paths {
         };
         /**
          * Get this contract as YAML
-         * @description Returns this document with the server's own URL, cookie names and minimum length of passwords. The answer may be
+         * @description Returns this document with the server's own URL, cookie names and minimum length of passwords. The response may be
          *     cached for a minute; send `If-None-Match` to revalidate.
          */
         get: operations["getOpenapiYaml"];
@@ -910,8 +911,8 @@ export interface components {
         OneTimeToken: string;
         /**
          * @description Letters, digits and marks, without `@` and spaces, in one script. Japanese, Chinese and Korean may be combined with
-         *     Latin. Usernames are compared without regard to case and width. A name in other letters that looks like a Latin name
-         *     is compared as equal to that name.
+         *     Latin. Usernames are compared without regard to case and width. A username in another script that looks
+         *     like a Latin name counts as that name, so only one user can have either.
          * @example ada
          */
         Username: string;
@@ -1064,13 +1065,13 @@ export interface components {
          */
         ExpiresIn: number;
         /**
-         * @description Seconds from now after which a refresh answers with the next tokens. Present in all transports.
+         * @description Seconds from now after which a refresh returns the next tokens. Present in all transports.
          * @example 240
          */
         RefreshIn: number;
         /**
-         * @description The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until an answer
-         *     has a higher generation.
+         * @description The number of rotations of the session's tokens. Present in all transports. Keep a `Refresh-Attempt` until a
+         *     response has a higher generation.
          * @example 3
          */
         Generation: number;
@@ -1400,8 +1401,8 @@ export interface components {
              */
             pending_email: string | null;
             /**
-             * @description Whether login is temporarily blocked because this user's rate limit of wrong or of right passwords is exceeded.
-             *     Login from networks from which the user has signed in may still be possible.
+             * @description Whether the user temporarily cannot log in, because a rate limit of the user is exceeded: that of wrong passwords or
+             *     that of right ones. From a network from which the user has signed in, login may still be possible.
              * @example false
              */
             throttled: boolean;
@@ -1467,7 +1468,7 @@ export interface components {
          *     | `reauthenticated` | The user's password was verified again in a session. |
          *     | `session_revoked` | One session was revoked by the user or a staff member, or by the server as the oldest of too many. |
          *     | `sessions_revoked` | All sessions of the user were revoked, or all except the caller's. |
-         *     | `refresh_graced` | A superseded refresh token was accepted within the permitted time, but came from another address or user agent. |
+         *     | `refresh_graced` | A superseded refresh token was accepted, but came from another address and another user agent than the last rotation of the session. |
          *     | `refresh_reused` | A superseded refresh token was presented after the permitted time, so its session was revoked. |
          *     | `password_changed` | The user changed the password. |
          *     | `password_reset` | The password was set with the link of a mail. |
@@ -1658,7 +1659,7 @@ export interface components {
              */
             title: string;
             /**
-             * @description The situations in which the server answers with this code, in English.
+             * @description The situations in which the server returns this code, in English.
              * @example The token of the link has expired.
              */
             cause: string;
@@ -1677,7 +1678,7 @@ export interface components {
         FieldErrorDescription: {
             code: components["schemas"]["FieldErrorCode"];
             /**
-             * @description The situations in which the server answers with this code, in English.
+             * @description The situations in which the server returns this code, in English.
              * @example The text has fewer characters than `minimum`.
              */
             cause: string;
@@ -1708,7 +1709,7 @@ export interface components {
              */
             status: "ok";
         };
-        /** @description A public key (RFC 7517, RFC 8037). Which other members it has depends on `kty`; those of `OKP` are `crv` and `x`. */
+        /** @description A public key (RFC 7517, RFC 8037). The other members depend on `kty`; those of `OKP` are `crv` and `x`. */
         Jwk: {
             /**
              * @description The type of the key.
@@ -1864,7 +1865,7 @@ export interface components {
             code: components["schemas"]["ProblemCode"];
             /**
              * Format: uuid
-             * @description The `X-Request-Id` of this answer.
+             * @description The `X-Request-Id` of this response.
              * @example 0198f6e5-c1a7-7c3e-9d55-0b1f1c2d3e4f
              */
             request_id: string;
@@ -2107,7 +2108,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The cached answer of the client is still current. */
+        /** @description The client's cached response is still current. */
         NotModified: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2145,7 +2146,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["RequestMalformedProblem"];
             };
         };
-        /** @description The credentials are rejected. The answer is the same for every cause. */
+        /** @description The credentials are rejected. The response is the same for every cause. */
         CredentialsInvalid: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2236,8 +2237,8 @@ export interface components {
             };
         };
         /**
-         * @description The request fails the CSRF checks, or the caller's user does not have the role that the operation, or a change of
-         *     a staff member, requires. Nothing was changed.
+         * @description The request fails the CSRF checks, or the caller's user does not have the required role. Changes of staff members
+         *     and of roles require a superuser. Nothing was changed.
          */
         AdminForbidden: {
             headers: {
@@ -2250,8 +2251,8 @@ export interface components {
             };
         };
         /**
-         * @description The request fails the CSRF checks, the caller's user does not have the role that the operation, or a change of a
-         *     staff member, requires, or the operation requires a recent authentication. Nothing was changed.
+         * @description The request fails the CSRF checks, the caller's user does not have the required role, or the operation requires a
+         *     recent authentication. Changes of staff members and of roles require a superuser. Nothing was changed.
          */
         AdminRecentAuthenticationRequired: {
             headers: {
@@ -2296,8 +2297,9 @@ export interface components {
             };
         };
         /**
-         * @description The request body is longer than the operation allows. The limit is the size of the longest valid body with every
-         *     character escaped, and at most 16 KiB. `maximum` in `errors` is the limit in bytes.
+         * @description The request body is longer than the operation allows. `maximum` in `errors` is the limit in bytes. The limit follows
+         *     from the schema of the body: it is the length of the longest valid body if every character is written as an escape
+         *     (`\u0061` for `a`), but at least 1 KiB and at most 16 KiB.
          */
         BodyTooLarge: {
             headers: {
@@ -2471,7 +2473,7 @@ export interface components {
          */
         SessionIdPath: components["schemas"]["SessionId"];
         /**
-         * @description The maximum number of items in the answer.
+         * @description The maximum number of items in the response.
          * @example 50
          */
         Limit: number;
@@ -2500,22 +2502,27 @@ export interface components {
         CreatedBefore: components["schemas"]["Timestamp"];
         /**
          * @description The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-         *     been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+         *     been changed since then. `*` matches every version. A weak tag also matches, such as `W/"7"` from a proxy.
          * @example "7"
          */
         IfMatch: string;
         /**
-         * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+         * @description The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
          * @example "Yk8gQm3T"
          */
         IfNoneMatch: string;
         /**
-         * @description Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
-         *     all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
-         *     has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
-         *     at logout. With the value, a
-         *     client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
-         *     cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+         * @description Optional. 128 random bits as 22 characters of base64url. With this header, a client that lost a response can get it
+         *     again even much later (sleep, tunnel, outage). A thief who has only the token cannot.
+         *
+         *     - Generate a value when a session begins, and send it with every refresh.
+         *     - Store the value together with the `generation` of the last response. In a browser use `localStorage`, so that all
+         *       tabs share it.
+         *     - Generate a new value when a response has a higher `generation` than the stored one. If no `generation` is stored,
+         *       keep the value.
+         *     - Delete the value and the `generation` at logout.
+         *
+         *     Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
          * @example q83vEjRWeJCrze8SNFZ4kA
          */
         RefreshAttemptHeader: components["schemas"]["RefreshAttempt"];
@@ -2528,7 +2535,7 @@ export interface components {
          */
         "X-Request-Id": string;
         /**
-         * @description `no-store` for answers about people; otherwise `public` with the time for which the answer may be cached.
+         * @description `no-store` for responses with personal data; otherwise `public` with the time for which the response may be cached.
          * @example no-store
          */
         "Cache-Control": string;
@@ -2543,7 +2550,7 @@ export interface components {
          */
         Location: string;
         /**
-         * @description The version of the answer, in quotation marks. For a user it is the member `version`.
+         * @description The version of the response, in quotation marks. For a user it is the member `version`.
          * @example "7"
          */
         ETag: string;
@@ -2603,12 +2610,17 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Optional. 128 random bits as 22 characters of base64url. Keep the value with the `generation` of the last answer, where
-                 *     all tabs find it (in a browser, `localStorage`), and send it with every refresh. Generate a new value when an answer
-                 *     has a higher `generation` than the one kept (if none is kept, keep the value), and when a session begins; delete both
-                 *     at logout. With the value, a
-                 *     client that lost an answer can get it again even much later (sleep, tunnel, outage). A thief who has only the token
-                 *     cannot. Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
+                 * @description Optional. 128 random bits as 22 characters of base64url. With this header, a client that lost a response can get it
+                 *     again even much later (sleep, tunnel, outage). A thief who has only the token cannot.
+                 *
+                 *     - Generate a value when a session begins, and send it with every refresh.
+                 *     - Store the value together with the `generation` of the last response. In a browser use `localStorage`, so that all
+                 *       tabs share it.
+                 *     - Generate a new value when a response has a higher `generation` than the stored one. If no `generation` is stored,
+                 *       keep the value.
+                 *     - Delete the value and the `generation` at logout.
+                 *
+                 *     Do not use the value of the example, `q83vEjRWeJCrze8SNFZ4kA`: a value that others know protects nothing.
                  * @example q83vEjRWeJCrze8SNFZ4kA
                  */
                 "Refresh-Attempt"?: components["parameters"]["RefreshAttemptHeader"];
@@ -2622,7 +2634,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The current tokens. Cookies are set only if the answer has a newer token than the one presented. */
+            /** @description The current tokens. Cookies are set only if the response has a newer token than the one presented. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2776,7 +2788,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The maximum number of items in the answer.
+                 * @description The maximum number of items in the response.
                  * @example 50
                  */
                 limit?: components["parameters"]["Limit"];
@@ -3300,7 +3312,7 @@ export interface operations {
                  */
                 created_before?: components["parameters"]["CreatedBefore"];
                 /**
-                 * @description The maximum number of items in the answer.
+                 * @description The maximum number of items in the response.
                  * @example 50
                  */
                 limit?: components["parameters"]["Limit"];
@@ -3670,12 +3682,12 @@ export interface operations {
                  */
                 email?: string;
                 /**
-                 * @description Only users who are active, or only users who are not.
+                 * @description `true`: only active users. `false`: only deactivated users.
                  * @example true
                  */
                 is_active?: boolean;
                 /**
-                 * @description Only users whose address is verified, or only users whose address is not.
+                 * @description `true`: only users with a verified address. `false`: only users without one.
                  * @example true
                  */
                 email_verified?: boolean;
@@ -3689,12 +3701,12 @@ export interface operations {
                  */
                 role?: components["schemas"]["UserRole"][];
                 /**
-                 * @description The order, descending with a hyphen. By `last_login`, users who never logged in are the earliest.
+                 * @description The order. A hyphen means descending. By `last_login`, users who never logged in come before all others.
                  * @example -last_login
                  */
                 sort?: components["schemas"]["UserSort"];
                 /**
-                 * @description The maximum number of items in the answer.
+                 * @description The maximum number of items in the response.
                  * @example 50
                  */
                 limit?: components["parameters"]["Limit"];
@@ -3916,7 +3928,7 @@ export interface operations {
             header?: {
                 /**
                  * @description The `ETag` that came with the user (RFC 9110, section 13.1.1). The change is rejected with `412` if the user has
-                 *     been changed since then. `*` matches every version. A tag that a proxy has made weak counts too (`W/"7"`).
+                 *     been changed since then. `*` matches every version. A weak tag also matches, such as `W/"7"` from a proxy.
                  * @example "7"
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
@@ -4095,7 +4107,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The maximum number of items in the answer.
+                 * @description The maximum number of items in the response.
                  * @example 50
                  */
                 limit?: components["parameters"]["Limit"];
@@ -4256,7 +4268,7 @@ export interface operations {
                  */
                 created_before?: components["parameters"]["CreatedBefore"];
                 /**
-                 * @description The maximum number of items in the answer.
+                 * @description The maximum number of items in the response.
                  * @example 50
                  */
                 limit?: components["parameters"]["Limit"];
@@ -4324,7 +4336,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+                 * @description The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4387,7 +4399,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+                 * @description The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4536,7 +4548,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+                 * @description The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -4578,7 +4590,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of a cached answer. If that answer is still current, the server answers `304` without a body.
+                 * @description The `ETag` of a cached response. If that response is still current, the server returns `304` without a body.
                  * @example "Yk8gQm3T"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];

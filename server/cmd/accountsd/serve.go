@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // its registration in http.DefaultServeMux has no effect, because no listener serves that
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -156,6 +157,11 @@ func (a *app) serveMetrics(ctx context.Context, m *server.Metrics) (func(), erro
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
+	if a.cfg.Profiling {
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.Handle("GET /debug/pprof/heap", pprof.Handler("heap"))
+		mux.Handle("GET /debug/pprof/allocs", pprof.Handler("allocs"))
+	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() {

@@ -114,6 +114,29 @@ func TestMetricsAreServedOnTheirOwnPort(t *testing.T) {
 	}
 }
 
+// Profiles are served on the port of the metrics only, and only with ACCOUNTS_PROFILING. Those that
+// would show the command line or the stacks of goroutines are never served.
+func TestProfilesAreServedOnlyIfSet(t *testing.T) {
+	t.Attr("control", "95")
+	for profiling, want := range map[string]int{"false": http.StatusNotFound, "true": http.StatusOK} {
+		addr := freeAddr(t)
+		r := newShell(t, "ACCOUNTS_METRICS_ADDR="+addr, "ACCOUNTS_PROFILING="+profiling).serve()
+		inside := running{Server: servertest.Dial(t, "http://"+addr)}
+		for path, want := range map[string]int{
+			"/debug/pprof/profile?seconds=1": want, "/debug/pprof/allocs": want, "/debug/pprof/heap": want,
+			"/debug/pprof/": http.StatusNotFound, "/debug/pprof/cmdline": http.StatusNotFound, "/debug/pprof/goroutine": http.StatusNotFound, "/debug/pprof/trace": http.StatusNotFound,
+		} {
+			if got := inside.status(path); got != want {
+				t.Errorf("ACCOUNTS_PROFILING=%s: %s has status %d, want %d", profiling, path, got, want)
+			}
+			if got := r.status(path); got != http.StatusNotFound {
+				t.Errorf("ACCOUNTS_PROFILING=%s: %s on the public port has status %d", profiling, path, got)
+			}
+		}
+		r.stop()
+	}
+}
+
 // held is a refresh request that waits for a lock in the database.
 type held struct {
 	release func()

@@ -92,7 +92,7 @@ func (k *keys) waitForKeys(ctx context.Context) error {
 }
 
 // refetch fetches the keys for an unknown kid. It reports whether the caller should look for the
-// kid refetch.
+// kid again.
 func (k *keys) refetch(ctx context.Context) bool {
 	k.mu.Lock()
 	flight := k.fetch(k.now())
