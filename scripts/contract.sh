@@ -12,6 +12,8 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/go-flags.sh
+. scripts/go-flags.sh
 released=api/released.yaml changelog=api/CHANGELOG.md contract=openapi.yaml
 
 version_of() { sed -n 's/^  version: *//p' "$1"; }
@@ -21,7 +23,10 @@ oasdiff() {
   local version tool
   version=$(go -C scripts/tools/oasdiff list -m -f '{{.Version}}' github.com/oasdiff/oasdiff)
   tool=$PWD/.cache/bin/oasdiff-$version
-  [ -x "$tool" ] || CGO_ENABLED=0 go -C scripts/tools/oasdiff build -trimpath -o "$tool" github.com/oasdiff/oasdiff
+  if [ ! -x "$tool" ]; then
+    echo "building oasdiff $version (takes a minute) …" >&2
+    go -C scripts/tools/oasdiff build -o "$tool" github.com/oasdiff/oasdiff
+  fi
   "$tool" "$@"
 }
 

@@ -11,7 +11,8 @@ set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD at=$PWD/.cache/generators contract=$PWD/openapi.yaml
-export CGO_ENABLED=0
+# shellcheck source=scripts/go-flags.sh
+. scripts/go-flags.sh
 if [ "${1:-}" = --contract ]; then contract=$(realpath "$2") || exit; shift 2; fi
 
 # axios: orval 7 does not compile with the types of axios 1.21, with any contract.

@@ -7,10 +7,14 @@ set -euo pipefail
 
 binary=$(realpath "$1")
 cd "$(dirname "$0")/.."
-export CGO_ENABLED=0
+# shellcheck source=scripts/go-flags.sh
+. scripts/go-flags.sh
 
 version=$(go -C scripts/tools/cyclonedx list -m -f '{{.Version}}' github.com/CycloneDX/cyclonedx-gomod)
 tool=$PWD/.cache/bin/cyclonedx-gomod-$version
-[ -x "$tool" ] || go -C scripts/tools/cyclonedx build -trimpath -o "$tool" github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+if [ ! -x "$tool" ]; then
+  echo "building cyclonedx-gomod $version (takes a minute) …" >&2
+  go -C scripts/tools/cyclonedx build -o "$tool" github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+fi
 
 "$tool" bin -json -noserial -notimestamp -std ${2:+-version "$2"} "$binary" | go run ./scripts/sbom "$binary"

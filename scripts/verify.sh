@@ -10,7 +10,8 @@ set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD logs=$PWD/.cache/verify
-export CGO_ENABLED=0
+# shellcheck source=scripts/go-flags.sh
+. scripts/go-flags.sh
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
 steps='
@@ -20,7 +21,7 @@ supply     modules match go.sum, a second build has the same bytes, and the bill
 imports    packages import only what the import table allows
 prose      the rates of idioms that are hard to read are below their bounds
 house      functions, files, types and the README are within the limits of their size
-lint       golangci-lint
+lint       golangci-lint; its first build takes minutes
 redocly    redocly lints the contract
 spectral   spectral lints the contract, with rules of this project
 breaking   the contract does not break clients of the released contract
@@ -66,8 +67,8 @@ step_supply() {
   go mod verify && go mod tidy -diff || return
   copy=$(mktemp -d)
   git ls-files -z -co --exclude-standard | tar --null --ignore-failed-read -T - -cf - | tar -xf - -C "$copy"
-  go build -trimpath -buildvcs=false -o "$copy/first" ./server/cmd/accountsd &&
-    go -C "$copy" build -a -trimpath -buildvcs=false -o second ./server/cmd/accountsd &&
+  go build -buildvcs=false -o "$copy/first" ./server/cmd/accountsd &&
+    go -C "$copy" build -a -buildvcs=false -o second ./server/cmd/accountsd &&
     cmp "$copy/first" "$copy/second" && complete_bill "$copy/first"
   status=$?
   rm -rf "$copy"
@@ -89,15 +90,16 @@ complete_bill() {
 
 step_imports() { scripts/check-imports.sh; }
 
-step_prose() { go run ./scripts/prose; }
-step_house() { go run ./scripts/house; }
+step_prose() { scripts/run.sh prose; }
+step_house() { scripts/run.sh house; }
 
 step_lint() {
   local version tool
   version=$(go -C scripts/tools list -m -f '{{.Version}}' github.com/golangci/golangci-lint/v2) || return
   tool=$root/.cache/bin/golangci-lint-$version
-  if [ ! -x "$tool" ]; then # takes minutes on first use
-    go -C scripts/tools build -trimpath -o "$tool" github.com/golangci/golangci-lint/v2/cmd/golangci-lint || return
+  if [ ! -x "$tool" ]; then
+    echo "building golangci-lint $version (takes minutes) …"
+    go -C scripts/tools build -o "$tool" github.com/golangci/golangci-lint/v2/cmd/golangci-lint || return
   fi
   "$tool" run ./...
 }
@@ -120,7 +122,7 @@ step_spectral() {
 
 step_breaking() { scripts/contract.sh breaking; }
 
-step_mutations() { node_tools && go run ./scripts/contract-mutations; }
+step_mutations() { node_tools && scripts/run.sh contract-mutations; }
 
 step_types() {
   node_tools &&
@@ -168,7 +170,7 @@ step_swagger() { scripts/update-swagger-ui.sh --check; }
 
 step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs && node scripts/browser/console.mjs; }
 
-step_django() { scripts/with-mysql.sh --fast -- go run ./scripts/django; }
+step_django() { scripts/with-mysql.sh --fast -- scripts/run.sh django; }
 
 step_torture() {
   local engine
@@ -178,9 +180,9 @@ step_torture() {
 
 step_readme() { scripts/check-readme.sh; }
 
-step_recipe() { go run ./scripts/recipe server/web/docs/guides/add-a-field.md server/web/docs/guides/add-an-endpoint.md; }
+step_recipe() { scripts/run.sh recipe server/web/docs/guides/add-a-field.md server/web/docs/guides/add-an-endpoint.md; }
 
-step_race() { CGO_ENABLED=1 scripts/with-mysql.sh --fast -- go test -race -timeout 35m ./...; }
+step_race() { scripts/with-mysql.sh --fast -- env CGO_ENABLED=1 go test -race -timeout 35m ./...; }
 
 # ---- main --------------------------------------------------------------------
 

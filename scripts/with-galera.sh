@@ -35,6 +35,8 @@ say() { echo "with-galera: $*" >&2; }
 die() { say "$*"; exit 1; }
 # shellcheck source=scripts/throwaway-server.sh
 . "$here/throwaway-server.sh"
+# shellcheck source=scripts/go-flags.sh
+. "$here/go-flags.sh" # for COMMAND
 
 # ---- options ---------------------------------------------------------------
 

@@ -34,6 +34,8 @@ say() { echo "with-mysql: $*" >&2; }
 die() { say "$*"; exit 1; }
 # shellcheck source=scripts/throwaway-server.sh
 . "$here/throwaway-server.sh"
+# shellcheck source=scripts/go-flags.sh
+. "$here/go-flags.sh" # for COMMAND
 
 # ---- options ---------------------------------------------------------------
 

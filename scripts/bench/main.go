@@ -1,17 +1,17 @@
 // Command bench compares the server ("the product") with minimal servers that do the same work and
 // nothing else ("the counterparts", in bare.go).
 //
-//	scripts/with-mysql.sh --durable -- go run ./scripts/bench
+//	scripts/with-mysql.sh --durable -- scripts/run.sh bench
 //
 // With -capacity it measures the capacity of a machine instead (see capacity.go):
 //
-//	scripts/with-mysql.sh --durable -- go run ./scripts/bench -capacity 10000,100000,1000000 [-engine sqlite]
+//	scripts/with-mysql.sh --durable -- scripts/run.sh bench -capacity 10000,100000,1000000 [-engine sqlite]
 //
 // With -compare it measures this tree's server against that of another revision (see compare.go),
 // and with -profile it writes profiles of the server under load (see profile.go):
 //
-//	scripts/with-mysql.sh --durable -- go run ./scripts/bench -compare HEAD~1
-//	scripts/with-mysql.sh --durable -- go run ./scripts/bench -profile DIR
+//	scripts/with-mysql.sh --durable -- scripts/run.sh bench -compare HEAD~1
+//	scripts/with-mysql.sh --durable -- scripts/run.sh bench -profile DIR
 //
 // The product, the database and this program share one machine, so absolute numbers mean nothing.
 // For this reason the product and its counterpart take turns for several rounds. Each round gives

@@ -129,7 +129,7 @@ func databasePID(ctx context.Context, db *sql.DB) harness.PID {
 func databaseURL() (*url.URL, error) {
 	text := os.Getenv("TEST_MYSQL_URL")
 	if text == "" {
-		return nil, errors.New("TEST_MYSQL_URL is not set: run `make bench`, or `scripts/with-mysql.sh --durable -- go run ./scripts/bench`")
+		return nil, errors.New("TEST_MYSQL_URL is not set: run `make bench`, or `scripts/with-mysql.sh --durable -- scripts/run.sh bench`")
 	}
 	return url.Parse(text)
 }

@@ -723,6 +723,7 @@ async function visit(browser, server, view) {
 
 async function main() {
   mkdirSync(shots, { recursive: true });
+  console.error("building scripts/sqlite (the first build takes a minute) …");
   execFileSync("go", ["build", "-o", sqlite, "./scripts/sqlite"], { cwd: root, stdio: "inherit" });
   const server = await startServer(binary, { ACCOUNTS_MAILS_PER_RECIPIENT: "1/1h" });
   let browser;

@@ -361,6 +361,7 @@ async function closed(browser) {
 
 async function main() {
   mkdirSync(shots, { recursive: true });
+  console.error("building scripts/sqlite (the first build takes a minute) …");
   execFileSync("go", ["build", "-o", sqlite, "./scripts/sqlite"], { cwd: root, stdio: "inherit" });
   const server = await startServer(binary, settings);
   let browser;

@@ -9,7 +9,7 @@
 //
 // Run it from the top folder, after npm --prefix scripts ci:
 //
-//	go run ./scripts/contract-mutations
+//	scripts/run.sh contract-mutations
 //
 // Responses of a server that violate a valid contract, such as a timestamp with a fraction of a
 // second, are tested in server/servertest.

@@ -1,6 +1,6 @@
 // Command controls runs the tests of the security controls and prints the tests of each control.
 //
-//	scripts/with-mysql.sh --fast -- go run ./scripts/controls
+//	scripts/with-mysql.sh --fast -- scripts/run.sh controls
 //
 // The controls are listed in controls.tsv. A test names the controls that it checks by
 // attributes: t.Attr("control", "39"). The exit status is 1 if a test failed, if a control has

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -32,6 +33,7 @@ func run(ctx context.Context) ([]outcome, []string, error) {
 		names = append(names, o.test[strings.LastIndexByte(o.test, '.')+1:])
 	}
 	pattern := "^(" + strings.Join(names, "|") + ")$"
+	_, _ = fmt.Fprintln(os.Stderr, "building the tests of all packages (the first build takes minutes) …")
 	command := exec.CommandContext(ctx, "go", "test", "-json", "-timeout", "20m", "-run", pattern, "./...")
 	var lines bytes.Buffer
 	command.Stdout, command.Stderr = &lines, os.Stderr

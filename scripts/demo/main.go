@@ -2,7 +2,7 @@
 // program, starts it on a temporary SQLite database, sends it HTTP requests, and prints requests
 // and responses.
 //
-//	go run ./scripts/demo
+//	scripts/run.sh demo
 //
 // The exit status is 1 if a response differs from the one that the transcript is meant to show.
 package main

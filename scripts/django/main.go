@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+
+	"example.com/accounts/scripts/harness"
 )
 
 // python is Debian's interpreter, regardless of PATH: only it sees Debian's Django packages.
@@ -57,7 +59,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	if os.Getenv("TEST_MYSQL_URL") == "" {
-		return errors.New("django: no database is configured: run scripts/with-mysql.sh -- go run ./scripts/django")
+		return errors.New("django: no database is configured: run scripts/with-mysql.sh -- scripts/run.sh django")
 	}
 	if err := command(ctx, nil, python, "-c", "import django, rest_framework, rest_framework_simplejwt, argon2, bcrypt, MySQLdb, jwt").Run(); err != nil {
 		return fmt.Errorf("django: Debian's Django is not installed. Run:\n  apt-get install -y --no-install-recommends %s", packages)
@@ -67,8 +69,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary := filepath.Join(dir, "accountsd")
-	if _, err := output(command(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-o", binary, "./server/cmd/accountsd")); err != nil {
+	binary, err := harness.Build(ctx, dir)
+	if err != nil {
 		return err
 	}
 	db, err := openDatabases(ctx, "old", "from_database", "from_dump")

@@ -3,8 +3,8 @@
 // rejected request must not change a row, and a request must neither show nor change data of other
 // users.
 //
-//	go run ./scripts/fuzz -n 1000000 -seed 1
-//	scripts/with-mysql.sh --fast -- go run ./scripts/fuzz -n 100000 -engine mysql
+//	scripts/run.sh fuzz -n 1000000 -seed 1
+//	scripts/with-mysql.sh --fast -- scripts/run.sh fuzz -n 100000 -engine mysql
 //
 // A run consists of 30 requests. Each run starts with the same users, sessions in every state and
 // open links. A failing run is shrunk to the fewest requests that still fail, and printed as shell

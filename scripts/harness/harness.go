@@ -27,10 +27,12 @@ const (
 // Build builds accountsd in a folder and returns the path of the program. It must run in the module.
 func Build(ctx context.Context, dir string) (string, error) { return BuildTree(ctx, ".", dir) }
 
-// BuildTree builds accountsd of another work tree of the module.
+// BuildTree builds accountsd of another work tree of the module. The flags are those of the
+// environment, which are the ones that built the calling tool.
 func BuildTree(ctx context.Context, tree, dir string) (string, error) {
 	binary := filepath.Join(dir, "accountsd")
-	return binary, Run(ctx, append(os.Environ(), "CGO_ENABLED=0"), "", "go", "build", "-C", tree, "-trimpath", "-o", binary, program)
+	_, _ = fmt.Fprintln(os.Stderr, "building accountsd (the first build takes a minute or two) …")
+	return binary, Run(ctx, os.Environ(), "", "go", "build", "-C", tree, "-o", binary, program)
 }
 
 // Environment returns the environment of this process without settings of a server, followed by the

@@ -32,6 +32,38 @@ func TestHouseFindsEachFault(t *testing.T) {
 	}
 }
 
+// A go command without the flags of scripts/go-flags.sh is found in each kind of file.
+func TestHouseFindsGoCommandsWithoutTheCommonFlags(t *testing.T) {
+	const source = ". scripts/go-flags.sh\n"
+	for _, c := range []struct{ name, text, fault string }{
+		{"scripts/x.sh", "# comment\ngo build ./...\n", "scripts/x.sh:2 calls go and has not sourced scripts/go-flags.sh"},
+		{"scripts/x.sh", "cd x && go -C y test ./...\n" + source, "scripts/x.sh:1 calls go and has not sourced scripts/go-flags.sh"},
+		{"scripts/x.sh", source + "go build -trimpath ./...\n", "scripts/x.sh:2 states a flag that belongs in scripts/go-flags.sh"},
+		{"scripts/x.sh", source + "go run ./scripts/x # -tags is no flag of x\n", "scripts/x.sh:2 states a flag that belongs in scripts/go-flags.sh"},
+		{".ci/run", "go vet ./...\n", ".ci/run:1 calls go and has not sourced scripts/go-flags.sh"},
+		{"Dockerfile", "RUN go build ./...\n", "Dockerfile:1 calls go and has not sourced scripts/go-flags.sh"},
+		{"Makefile", "\t@go run ./scripts/x\n", "Makefile:1 calls go and has not sourced scripts/go-flags.sh"},
+		{"Makefile", "export GOFLAGS = -race\n", "Makefile:1 states a flag that belongs in scripts/go-flags.sh"},
+		{"scripts/x/main.go", `exec.Command("go", "build", "-tags=x")`, "scripts/x/main.go:1 states a flag that belongs in scripts/go-flags.sh"},
+		{"scripts/x/main.go", `exec.Command("go", "build")`, ""},
+		{"scripts/x.sh", source + "go build ./...\n", ""},
+		{"scripts/x.sh", "# go build -trimpath\necho cargo build\ngit describe --tags\n", ""},
+	} {
+		root := t.TempDir()
+		path := filepath.Join(root, filepath.FromSlash(c.name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var m measurements
+		if err := m.readBuilders(root); err != nil || strings.Join(m.flags, "\n") != c.fault {
+			t.Errorf("%s with %q: %q, %v; want %q", c.name, c.text, m.flags, err, c.fault)
+		}
+	}
+}
+
 func manyMethods(n int) string {
 	var text strings.Builder
 	for i := range n {

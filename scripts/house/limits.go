@@ -16,6 +16,7 @@ const (
 	methods       = 20   // of a type: one with more is two types
 	interfaces    = 4    // an interface exists where two implementations do
 	undocumented  = 0    // exported names without a doc comment
+	flags         = 0    // go commands without the common flags: each compiles everything again
 	readmeWords   = 1500 // about ten minutes
 )
 
@@ -55,6 +56,7 @@ func evaluate(m measurements) []row {
 		limitEach("methods of a type, maximum", withoutAllowed(m.methods), methods),
 		limitCount("interfaces", m.interfaces, interfaces),
 		limitCount("exported names without a comment", m.undocumented, undocumented),
+		limitCount("go commands without the common flags", m.flags, flags),
 		limitNumber("words of README.md", m.readmeWords, readmeWords),
 	}
 }

@@ -26,7 +26,7 @@ type place struct {
 
 type measurements struct {
 	functions, parameters, files, methods []place
-	interfaces, undocumented              []string
+	interfaces, undocumented, flags       []string
 	readmeWords                           int
 }
 
@@ -52,6 +52,9 @@ func measure(root string) (measurements, error) {
 		if err != nil {
 			return m, err
 		}
+	}
+	if err := m.readBuilders(root); err != nil {
+		return m, err
 	}
 	m.methods = addUp(m.methods)
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))

@@ -3,8 +3,8 @@
 // JavaScript, shell, YAML, the Makefile and the Dockerfile, the text of Markdown, and the
 // descriptions in openapi.yaml. It does not read code, string literals and generated files.
 //
-//	go run ./scripts/prose            check the repository
-//	go run ./scripts/prose PATH...    print everything found in these files and folders
+//	scripts/run.sh prose            check the repository
+//	scripts/run.sh prose PATH...    print everything found in these files and folders
 //
 // Each idiom is a rule with bounds (see rules.go). A rule fails if it finds more per 10,000 words
 // than its bound. The program prints the findings of the rules that fail, as file:line, and

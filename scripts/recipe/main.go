@@ -8,7 +8,7 @@
 // context and the removed lines of a hunk must occur exactly once in the file. After
 // "@@ everywhere" every occurrence is changed. A block in sh runs in the copy.
 //
-//	go run ./scripts/recipe [-edits N] [-keep] GUIDE...
+//	scripts/run.sh recipe [-edits N] [-keep] GUIDE...
 //
 // Each guide has a copy of its own, which includes the uncommitted changes of the repository. The
 // exit status is 1 if a step fails or a guide changes more than N files by hand. Tests are not

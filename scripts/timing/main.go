@@ -1,7 +1,7 @@
 // Command timing measures whether responses for known and for unknown addresses differ in time,
 // size or headers, for login, registration, resending and password reset.
 //
-//	scripts/with-mysql.sh --fast -- go run ./scripts/timing
+//	scripts/with-mysql.sh --fast -- scripts/run.sh timing
 //
 // It builds the server, starts it unchanged, and reaches it over one connection on loopback, so an
 // attacker over a network has a less precise view. It always measures SQLite, and MySQL if

@@ -70,6 +70,7 @@ func breakOne(ctx context.Context, name string) ([]string, error) {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "torture")
+	_, _ = fmt.Fprintf(os.Stderr, "building the torture test with %s …\n", name)
 	if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", binary, "./scripts/torture").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
