@@ -5,6 +5,8 @@
 // The package contains no rules, database rows or handlers.
 package api
 
-//go:generate go tool oapi-codegen -config ../oapi-codegen.yaml ../openapi.yaml
-//go:generate go tool oapi-codegen -config oapi-codegen-spec.yaml ../openapi.yaml
-//go:generate go tool oapi-codegen -config client/oapi-codegen.yaml ../openapi.yaml
+// go tool would ignore the flags of scripts/go-flags.sh, and compile the standard library again.
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config ../oapi-codegen.yaml ../openapi.yaml
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config oapi-codegen-spec.yaml ../openapi.yaml
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen -config client/oapi-codegen.yaml ../openapi.yaml
