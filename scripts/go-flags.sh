@@ -10,7 +10,7 @@
 #   -trimpath         no local paths in the binary, so that builds in different folders have the same
 #                     bytes and share the cache
 #   -tags=nomsgpack   without Gin's MessagePack codec, which no operation uses and which takes a
-#                     quarter of the first build
+#                     fifth of the first build
 #
 # They are added to the caller's GOFLAGS, which can also be set by go env -w.
 
