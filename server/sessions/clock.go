@@ -22,12 +22,12 @@ type clockCheck struct {
 // CheckClock returns an error if the database's clock differs too much from this process's: every
 // refresh would be answered with ServiceUnavailable. Errors: ServiceUnavailable.
 func (c *clockCheck) CheckClock(ctx context.Context) error {
-	before, after := c.startTiming()
+	start := c.startReading()
 	db, ok, err := c.store.Clock(ctx)
 	if err != nil {
 		return problem.Unavailable(err)
 	}
-	if ok && c.isClockOff(before, db, after()) {
+	if ok && c.isClockOff(start, db, c.now()) {
 		return problem.Unavailable(models.ErrClock)
 	}
 	return nil
@@ -37,29 +37,30 @@ func (c *clockCheck) CheckClock(ctx context.Context) error {
 // compared.
 func (c *clockCheck) ClockOffset() time.Duration { return time.Duration(c.offset.Load()) }
 
-// startTiming returns the time, and a function that returns the time at a later call. That function
-// does not read the clock again: it adds the time that the monotonic clock has measured since. The
-// clock may be set while the database answers. A second reading could then be wrong by any amount,
-// although the first one agrees with the database's clock, and a live session would count as
-// expired.
-func (c *clockCheck) startTiming() (before time.Time, after func() time.Time) {
-	before, start := c.now(), readClocks()
-	return before, func() time.Time {
-		return before.Add((readClocks().monotonic - start.monotonic).Truncate(time.Microsecond))
-	}
+// reading is the start of a query that returns the database's time.
+type reading struct {
+	at        time.Time // by this process's clock
+	monotonic time.Duration
 }
+
+func (c *clockCheck) startReading() reading { return reading{c.now(), readClocks().monotonic} }
 
 // isClockOff reports whether the database's clock differs from this process's by more than the
 // tolerance. db is the time that the database returned, or zero if it has no clock of its own
-// (SQLite). before and after, both from startTiming, are this process's times before the query and
-// after the response.
-func (c *clockCheck) isClockOff(before, db, after time.Time) bool {
+// (SQLite). now is this process's time after the response.
+//
+// The clock may be set while the database answers. Then now can be wrong by any amount although the
+// time at the start agreed with the database's, and a live session would count as expired. So both
+// times must also be as far apart as the monotonic clock says.
+func (c *clockCheck) isClockOff(start reading, db, now time.Time) bool {
 	if db.IsZero() {
 		return false
 	}
-	c.offset.Store(int64(db.Sub(before.Add(after.Sub(before) / 2))))
+	took := now.Sub(start.at)
+	c.offset.Store(int64(db.Sub(start.at.Add(took / 2))))
 	t := c.tolerance
-	off := db.Before(before.Add(-t)) || db.After(after.Add(t))
+	wasSet := (took - (readClocks().monotonic - start.monotonic)).Abs() > t
+	off := wasSet || db.Before(start.at.Add(-t)) || db.After(now.Add(t))
 	if off {
 		c.count(metrics.ClockOff)
 	}

@@ -141,7 +141,7 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 // answer yet, because another request was faster, the clocks differ or the database did not answer.
 // The caller must then call it again.
 func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
-	before, after := r.startTiming()
+	start := r.startReading()
 	row, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
@@ -149,8 +149,8 @@ func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ 
 	if err != nil {
 		return Tokens{}, false, err
 	}
-	now := after()
-	if r.isClockOff(before, row.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
+	now := r.now()
+	if r.isClockOff(start, row.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
 		return Tokens{}, false, models.ErrClock
 	}
 	switch r.policy.decide(r.in.Credential, r.attempt, row, now, r.rotations) {
