@@ -18,7 +18,7 @@ func TestPasswordHashesAreNotPrinted(t *testing.T) {
 	secret := models.PasswordHash(hash)
 	rows := map[string]any{
 		"the hash": secret, "a user": models.User{Password: hash}, "a pointer to a user": &models.User{Password: hash},
-		"a profile": models.Profile{User: models.User{Password: hash}}, "a live session": models.SessionWithUser{User: models.User{Password: hash}},
+		"a profile": models.Profile{User: models.User{Password: hash}}, "a live session": models.SessionWithUser{Profile: models.Profile{User: models.User{Password: hash}}},
 		"a registration": models.OneTimeToken{Password: hash}, "a patch": models.UserPatch{Password: &secret},
 		"a list of users": []models.User{{Password: hash}},
 	}

@@ -42,11 +42,11 @@ const (
 	RevokedByStaff   = "ended_by_staff"
 )
 
-// SessionWithUser is the row of a session, live or not, with the row of its user. Both are read in
-// one statement. DBNow is the database's time of that statement, or zero on SQLite.
+// SessionWithUser is the row of a session, live or not, with the profile of its user. Both are read
+// in one statement. DBNow is the database's time of that statement, or zero on SQLite.
 type SessionWithUser struct {
 	Session
-	User  User
+	Profile
 	DBNow time.Time
 }
 
@@ -70,31 +70,35 @@ func clockGuard(mysql bool, now time.Time, tolerance time.Duration) (string, []a
 const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.created_at, s.idle_expires_at, s.expires_at,
 	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at`
 
+const (
+	readSession = "SELECT " + sessionColumns + ", " + profileColumns
+	fromSession = " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?"
+)
+
 // sessionQueries reads sessions, and makes the writes of a refresh, each in one statement.
 type sessionQueries struct{ *database }
 
-// Session reads a session and its user in one statement. On Galera the read is causal. The user has
-// no password hash. Errors: ErrNotFound.
-func (s sessionQueries) Session(ctx context.Context, id uuid.UUID) (SessionWithUser, error) {
-	query := "SELECT " + sessionColumns + ", " + userColumns
+// Session reads a session and its user in one statement. On Galera the read is causal. now decides
+// whether a change of the address is still pending. Errors: ErrNotFound.
+func (s sessionQueries) Session(ctx context.Context, id uuid.UUID, now time.Time) (SessionWithUser, error) {
+	query := readSession + fromSession
 	if s.mysql {
-		query += ", UTC_TIMESTAMP(6)"
+		query = readSession + ", UTC_TIMESTAMP(6)" + fromSession
 	}
-	query += " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?"
 	stmt, err := s.hot.get(ctx, s.readPool, query)
 	if err != nil {
 		return SessionWithUser{}, err
 	}
-	var l SessionWithUser
-	columns := append([]any{
-		&l.ID, &l.UserID, &l.Epoch, &l.Generation, &l.RotatedAt, &l.CreatedAt, &l.IdleExpiresAt, &l.ExpiresAt,
-		&l.Attempt, &l.RevokedAt, &l.RevokeReason, &l.Transport, &l.UserAgent, &l.IP, &l.LastUsedAt, &l.AuthenticatedAt,
-	}, l.User.shown()...)
+	var row SessionWithUser
+	into := append([]any{
+		&row.ID, &row.UserID, &row.Epoch, &row.Generation, &row.RotatedAt, &row.CreatedAt, &row.IdleExpiresAt, &row.ExpiresAt,
+		&row.Attempt, &row.RevokedAt, &row.RevokeReason, &row.Transport, &row.UserAgent, &row.IP, &row.LastUsedAt, &row.AuthenticatedAt,
+	}, row.destinations()...)
 	if s.mysql {
-		columns = append(columns, &l.DBNow)
+		into = append(into, &row.DBNow)
 	}
-	err = translate(stmt.QueryRowContext(ctx, id).Scan(columns...))
-	return l, err
+	err = translate(stmt.QueryRowContext(ctx, now, id).Scan(into...))
+	return row, err
 }
 
 // Rotation is row 3 of the decision table: the step from Generation to the next one.

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -62,18 +61,6 @@ func takeUser(ctx context.Context, s *database, where string, value any) (User, 
 	return u, translate(err)
 }
 
-// userColumns are the columns of a user u that every request reads. The password hash is not among
-// them. (*User).shown returns their destinations.
-const userColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
-	u.session_epoch, u.last_login, u.date_joined, u.locale`
-
-func (u *User) shown() []any {
-	return []any{
-		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
-		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale,
-	}
-}
-
 // Profile is the data of a user that the user and staff members see. User has no password hash.
 type Profile struct {
 	User         User
@@ -81,21 +68,31 @@ type Profile struct {
 	PendingEmail string // the address of a pending change, or empty
 }
 
+// profileColumns are the columns of a [Profile] of a user u. The password hash is not among them.
+// Argument: now.
+const profileColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
+	u.session_epoch, u.last_login, u.date_joined, u.locale, u.password <> '', COALESCE((
+	SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '` + PurposeEmailChange + `' AND t.used_at IS NULL AND t.expires_at > ?
+	ORDER BY t.created_at DESC, t.id DESC LIMIT 1), '')`
+
+// destinations returns where to scan profileColumns.
+func (p *Profile) destinations() []any {
+	u := &p.User
+	return []any{
+		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
+		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale, &p.HasPassword, &p.PendingEmail,
+	}
+}
+
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
-	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+userColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch,
-		u.password <> '',
-		(SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
-			ORDER BY t.created_at DESC, t.id DESC LIMIT 1)
-		FROM users u WHERE u.id = ?`)
+	stmt, err := s.hot.get(ctx, s.readPool, "SELECT "+profileColumns+", u.username_norm, u.email_norm, u.version, u.imported_epoch FROM users u WHERE u.id = ?")
 	if err != nil {
 		return Profile{}, err
 	}
 	var p Profile
-	var pending sql.NullString
-	err = stmt.QueryRowContext(ctx, now, id).Scan(append(p.User.shown(),
-		&p.User.UsernameNorm, &p.User.EmailNorm, &p.User.Version, &p.User.ImportedEpoch, &p.HasPassword, &pending)...)
-	p.PendingEmail = pending.String
+	err = stmt.QueryRowContext(ctx, now, id).Scan(append(p.destinations(),
+		&p.User.UsernameNorm, &p.User.EmailNorm, &p.User.Version, &p.User.ImportedEpoch)...)
 	return p, translate(err)
 }
 

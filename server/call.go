@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"example.com/accounts/server/accounts"
@@ -37,3 +38,13 @@ func callOf(ctx context.Context) *call {
 	}
 	return c
 }
+
+// decodedBody is a body that has been decoded. The generated code binds the value instead of
+// decoding the bytes again, so that the handler receives what was validated.
+type decodedBody struct {
+	io.ReadCloser
+	value any
+}
+
+// ValidatedValue returns the value. The generated code calls it.
+func (b decodedBody) ValidatedValue() any { return b.value }

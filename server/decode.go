@@ -75,7 +75,7 @@ func decode(c *gin.Context, call *call) error {
 	if call.body, err = parseStrictJSON(raw); err != nil {
 		return err
 	}
-	c.Request.Body = io.NopCloser(bytes.NewReader(raw))
+	c.Request.Body = decodedBody{io.NopCloser(bytes.NewReader(raw)), call.body}
 	c.Request.ContentLength = int64(len(raw))
 	return nil
 }

@@ -27,7 +27,7 @@
 //	call.go                                the state of a request, which the steps fill in
 //	operation.go, security.go, deprecation.go, body_limit.go
 //	                                       what the contract requires of one operation
-//	client_address.go, metrics.go, setup.go
+//	client_address.go, metrics.go, log.go, setup.go
 //
 // # Glossary
 //

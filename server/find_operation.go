@@ -44,6 +44,9 @@ func joinLines(h http.Header, name string) {
 // such as /accounts%2Flogin would be routed to /accounts/login but evade a proxy's rule for that
 // path. Only parameters may contain escapes, and no parameter may be empty.
 func isCanonical(route, path string) bool {
+	if route == path { // most routes have no parameter
+		return true
+	}
 	want, got := strings.Split(route, "/"), strings.Split(path, "/")
 	return slices.EqualFunc(want, got, func(w, g string) bool { return w == g || strings.HasPrefix(w, ":") && g != "" })
 }

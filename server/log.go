@@ -25,12 +25,33 @@ type logHandler struct {
 
 // Handle implements slog.Handler.
 func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
-	r.Time = r.Time.UTC()
-	err := h.Handler.Handle(ctx, r)
+	err := h.Handler.Handle(ctx, inUTC(r))
 	if h.buffer != nil && r.Level > slog.LevelInfo {
 		err = errors.Join(err, h.buffer.Flush())
 	}
 	return err
+}
+
+// inUTC returns the record with its times in UTC. Few records have a time as an attribute.
+func inUTC(r slog.Record) slog.Record {
+	hasTime := false
+	r.Attrs(func(a slog.Attr) bool {
+		hasTime = a.Value.Kind() == slog.KindTime
+		return !hasTime
+	})
+	if !hasTime {
+		r.Time = r.Time.UTC()
+		return r
+	}
+	converted := slog.NewRecord(r.Time.UTC(), r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Value.Kind() == slog.KindTime {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
+		converted.AddAttrs(a)
+		return true
+	})
+	return converted
 }
 
 // WithAttrs implements slog.Handler.

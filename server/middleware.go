@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -78,8 +79,10 @@ func (m middleware) logRequest(c *gin.Context, call *call) {
 	}
 	took := m.now().Sub(call.received)
 	m.metrics.observe(operation, c.Writer.Status(), took)
-	m.log.Info("request", "request_id", call.id, "method", knownMethod(c.Request.Method), "route", c.FullPath(), "operation", operation,
-		"status", c.Writer.Status(), "ms", float64(took.Microseconds())/1000, "ip", call.client.IP, "user_id", call.userID, "code", call.code)
+	m.log.LogAttrs(context.Background(), slog.LevelInfo, "request",
+		slog.String("request_id", call.id), slog.String("method", knownMethod(c.Request.Method)), slog.String("route", c.FullPath()),
+		slog.String("operation", operation), slog.Int("status", c.Writer.Status()), slog.Float64("ms", float64(took.Microseconds())/1000),
+		slog.String("ip", call.client.IP), slog.Int64("user_id", call.userID), slog.String("code", call.code))
 }
 
 // knownMethod returns method if it is a standard HTTP method, and "other" if not: the client
@@ -113,19 +116,29 @@ func (m middleware) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
+// The values of headers that every response has. All responses share them, so they must not be
+// changed: set a header to a new list instead.
+var (
+	securityHeaders = http.Header{
+		"X-Content-Type-Options":       {"nosniff"},
+		"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Resource-Policy": {"same-site"},
+	}
+	strictTransport = []string{"max-age=31536000"}
+	noStore         = []string{"no-store"}
+)
+
 // setSecurityHeaders sets the security headers of every response (ASVS 3.4). Pages for people
 // replace the Content-Security-Policy by their own.
 func (m middleware) setSecurityHeaders(c *gin.Context) {
 	h := c.Writer.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	maps.Copy(h, securityHeaders)
 	if m.isSecure {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h["Strict-Transport-Security"] = strictTransport
 	}
 	if path := c.Request.URL.Path; strings.HasPrefix(path, "/accounts/") || strings.HasPrefix(path, "/admin/") { // personal data
-		h.Set("Cache-Control", "no-store")
+		h["Cache-Control"] = noStore
 	}
 	c.Next()
 }

@@ -14,12 +14,14 @@ import (
 
 // operation is an operation of the contract.
 type operation struct {
-	id       string
-	route    *routers.Route
-	security security
-	maxBody  int                       // bytes; 0 if the operation has no body
-	values   map[string]accounts.Value // the members of the body that have a rule beyond the schema, by name
+	id         string
+	route      *routers.Route
+	security   security
+	maxBody    int                       // bytes; 0 if the operation has no body
+	bodySchema *openapi3.Schema          // nil if the operation has no body
+	values     map[string]accounts.Value // the members of the body that have a rule beyond the schema, by name
 
+	hasInput      bool              // there are parameters or a body to validate
 	startsSession bool              // the body chooses the transport of a new session
 	rateLimits    []string          // names of accounts' rate limits per client
 	deprecation   map[string]string // response headers
@@ -38,14 +40,23 @@ func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) 
 	}
 	deprecation, err := readDeprecation(op)
 	return &operation{
-		id: op.OperationID, security: security, maxBody: bodyLimit(op), values: valuesOf(op),
-		startsSession: hasMember(op, "token_transport"), rateLimits: rateLimits, deprecation: deprecation,
+		id: op.OperationID, security: security, maxBody: bodyLimit(op), bodySchema: bodySchema(op), values: valuesOf(op),
+		hasInput: len(op.Parameters) > 0 || op.RequestBody != nil, startsSession: hasMember(op, "token_transport"), rateLimits: rateLimits, deprecation: deprecation,
 	}, err
 }
 
 // hasMember reports whether the JSON body of an operation has a member with this name.
 func hasMember(op *openapi3.Operation, name string) bool {
-	return op.RequestBody != nil && op.RequestBody.Value.Content["application/json"].Schema.Value.Properties[name] != nil
+	schema := bodySchema(op)
+	return schema != nil && schema.Properties[name] != nil
+}
+
+// bodySchema returns the schema of the JSON body of an operation, or nil.
+func bodySchema(op *openapi3.Operation) *openapi3.Schema {
+	if op.RequestBody == nil {
+		return nil
+	}
+	return op.RequestBody.Value.Content["application/json"].Schema.Value
 }
 
 // values are the schemas of the contract whose texts have rules that a schema cannot express.

@@ -16,18 +16,15 @@ import (
 	"example.com/accounts/server/problem"
 )
 
-// requestOptions are the options of the validator. Security is already enforced by authenticate.
-// The error texts contain submitted values, so they are never used.
-var requestOptions = &openapi3filter.Options{
-	AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
-	KeepValidatedValue: true, // the handler gets the validated value instead of decoding it again
-	MultiError:         true,
-	// The library would replace null by the default. Handlers apply the defaults.
-	SkipSettingDefaults: true,
-	SchemaValidationOptions: []openapi3.SchemaValidationOption{
-		openapi3.DisableSchemaErrorDetails(),
-	},
-}
+// The options of the validator. The texts of its errors contain submitted values, so they are never
+// used. Defaults are not set: the library would replace null by the default, and handlers apply the
+// defaults.
+var (
+	parameterOptions = &openapi3filter.Options{
+		MultiError: true, SkipSettingDefaults: true, SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails()},
+	}
+	bodyOptions = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails()}
+)
 
 // validator checks requests against the contract.
 type validator struct {
@@ -38,6 +35,10 @@ type validator struct {
 // validate checks the request against the contract's schemas. The problem lists all errors.
 func (v validator) validate(c *gin.Context) {
 	call := callOf(c)
+	if !call.operation.hasInput && c.Request.URL.RawQuery == "" {
+		c.Next()
+		return
+	}
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
@@ -47,9 +48,7 @@ func (v validator) validate(c *gin.Context) {
 		v.problems.send(c, err)
 		return
 	}
-	err = openapi3filter.ValidateRequest(c, &openapi3filter.RequestValidationInput{
-		Request: c.Request, PathParams: params, Route: call.operation.route, Options: requestOptions,
-	})
+	err = checkSchemas(c, call, params)
 	if err != nil || len(faults) > 0 {
 		v.problems.send(c, v.validationProblem(c, call, params, faults, err))
 		return
@@ -59,6 +58,27 @@ func (v validator) validate(c *gin.Context) {
 		return
 	}
 	c.Next()
+}
+
+// checkSchemas checks the parameters and the decoded body against their schemas, and returns all
+// errors of the validator.
+func checkSchemas(c *gin.Context, call *call, path map[string]string) error {
+	var faults openapi3.MultiError
+	input := &openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, Route: call.operation.route, Options: parameterOptions}
+	for _, p := range call.operation.route.Operation.Parameters {
+		if err := openapi3filter.ValidateParameter(c, input, p.Value); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if body, ok := c.Request.Body.(decodedBody); ok {
+		if err := call.operation.bodySchema.VisitJSON(body.value, bodyOptions...); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return faults
 }
 
 // checkTransport rejects a request by a page of another site that starts a session with cookies.

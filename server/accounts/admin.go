@@ -25,18 +25,16 @@ type adminOperations struct {
 	linkTokens
 }
 
-// UserDetail is the data of a user that the user and staff see. User has no password hash.
+// UserDetail is the data of a user that the user and staff see.
 type UserDetail struct {
-	User         models.User
-	HasPassword  bool
-	Throttled    bool   // see isThrottled; set for staff only
-	PendingEmail string // the address of a pending change, or empty
+	models.Profile
+	Throttled bool // see isThrottled; set for staff only
 }
 
 // ListUsers returns the users that match the filter. next is the place after which the next page
 // begins, or nil if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	q, possible := f.query()
 	if !possible {
@@ -55,7 +53,7 @@ func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []m
 
 // GetUser returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
 func (s adminOperations) GetUser(ctx context.Context, id int64) (UserDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	d, err := s.profile(ctx, id)
 	if errors.Is(err, models.ErrNotFound) {
@@ -283,7 +281,7 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 // ListUserSessions returns the live sessions of a user, newest first. Errors: ResourceNotFound,
 // ServiceUnavailable.
 func (s adminOperations) ListUserSessions(ctx context.Context, id int64) ([]models.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	u, err := s.userByID(ctx, id)
 	if err != nil || !u.IsActive {
@@ -323,7 +321,7 @@ func (s adminOperations) RevokeUserSession(ctx context.Context, p Principal, id 
 // ListAllEvents returns the newest events of all users that match the query. next is the event
 // before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListAllEvents(ctx context.Context, q models.EventQuery) (list []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	return s.audit.List(ctx, q)
 }

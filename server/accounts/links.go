@@ -51,7 +51,7 @@ func (s linkTokens) findOpenToken(ctx context.Context, purpose, value string) (m
 // compute the value of its link. A value counts only if a secret of the present key ring derives
 // it, so that removing a secret invalidates its links.
 func (s linkTokens) findToken(ctx context.Context, purpose, value string) (models.OneTimeToken, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	t, err := s.store.Token(ctx, purpose, outbox.HashOf(value))
 	if errors.Is(err, models.ErrNotFound) || err == nil && !s.now().Before(t.ExpiresAt) {

@@ -25,7 +25,7 @@ type passwordOperations struct {
 // userOf reads the principal's user with the password hash. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s userLookup) userOf(ctx context.Context, p Principal) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	u, err := s.store.UserByID(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) || err == nil && (u.SessionEpoch != p.User.SessionEpoch || !u.IsActive) {
@@ -110,7 +110,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 
 // hasSession reports whether the session's row exists.
 func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
-	_, err := s.store.Session(ctx, id)
+	_, err := s.store.Session(ctx, id, s.now())
 	return err == nil
 }
 

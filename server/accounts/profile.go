@@ -61,7 +61,7 @@ func (s profileOperations) UpdateProfile(ctx context.Context, p Principal, c Pro
 	case err != nil:
 		return UserDetail{}, s.refundUnlessDecided(ctx, problem.FromStore(err), renames...)
 	}
-	return s.GetProfile(ctx, p)
+	return s.readProfile(ctx, p)
 }
 
 // renameUses returns the uses of rate limits by a change of the username, or nil if the username
@@ -132,9 +132,15 @@ func (s profileOperations) profileEvents(p Principal, before, after models.User,
 	return events
 }
 
-// GetProfile returns the principal's user as stored now. Errors: SessionRevoked, ServiceUnavailable.
-func (s profileOperations) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+// GetProfile returns the principal's user, as it was read to authenticate this request.
+func (profileOperations) GetProfile(_ context.Context, p Principal) (UserDetail, error) {
+	return UserDetail{Profile: p.Profile}, nil
+}
+
+// readProfile reads the principal's user again, after a change. Errors: SessionRevoked,
+// ServiceUnavailable.
+func (s profileOperations) readProfile(ctx context.Context, p Principal) (UserDetail, error) {
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	d, err := s.profile(ctx, p.User.ID)
 	if errors.Is(err, models.ErrNotFound) { // deleted since the request was authenticated
@@ -146,7 +152,7 @@ func (s profileOperations) GetProfile(ctx context.Context, p Principal) (UserDet
 // profile reads the data of a user that users and staff see. Errors: models.ErrNotFound.
 func (s userLookup) profile(ctx context.Context, id int64) (UserDetail, error) {
 	found, err := s.store.Profile(ctx, id, s.now())
-	return UserDetail{User: found.User, HasPassword: found.HasPassword, PendingEmail: found.PendingEmail}, err
+	return UserDetail{Profile: found}, err
 }
 
 // DeleteAccount removes the principal's user permanently. The contract requires a recent
@@ -192,9 +198,9 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 	if err != nil {
 		return Export{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
-	user, err := s.GetProfile(ctx, p)
+	user, err := s.readProfile(ctx, p)
 	if err != nil {
 		return Export{}, err
 	}
@@ -205,7 +211,7 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 // ListEvents returns the newest events of the principal's user that match the query. next is the
 // event before which the next page begins, or zero if there is none. Errors: ServiceUnavailable.
 func (s profileOperations) ListEvents(ctx context.Context, p Principal, q models.EventQuery) (page []models.Event, next uuid.UUID, err error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	q.UserID = &p.User.ID
 	return s.audit.List(ctx, q)

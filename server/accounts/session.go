@@ -74,7 +74,7 @@ func mustVerifyAddress(u models.User) bool {
 // address. One statement looks for both users, because the time would otherwise reveal whether a
 // name is an address or a username.
 func (s userLookup) userOfLogin(ctx context.Context, name names.Login) (models.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	norm := name.Norm
 	switch {

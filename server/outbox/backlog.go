@@ -30,7 +30,7 @@ var ErrBacklog = errors.New("too many requested mails wait to be sent")
 // the address. Each priority is counted separately: a flood of registrations, each of which sends a
 // real mail, must not keep owners from requesting a reset. Errors: ServiceUnavailable.
 func (o *Outbox) CheckBacklog(ctx context.Context, k mail.Kind) error {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	full, err := o.isBacklogFull(ctx, o.kinds[string(k)].priority)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 // zero time. A known network is one from which the owner of the name has signed in or reset the
 // password. It takes the same time whether or not a user has the name.
 func (l *Limiter) KnownNetwork(ctx context.Context, name, network string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	return l.store.KnownNetwork(ctx, name, network, l.now())
 }

@@ -70,7 +70,7 @@ func (m *Manager) ValidCSRF(c Credential, presented string) bool {
 // Principal is the caller of a request: a live session and its user, as read from the database for
 // this request.
 type Principal struct {
-	User    models.User
+	models.Profile
 	Session models.Session
 	At      time.Time // when they were read, by the database's clock if it has one
 }

@@ -49,7 +49,7 @@ func (j decideInput) ask(p Policy) verdict {
 			ID: uuid.New(), UserID: 1, Epoch: 5, Generation: current, RotatedAt: noon.Add(-j.age), Transport: string(token.Hybrid),
 			IdleExpiresAt: noon.Add(time.Hour), ExpiresAt: noon.Add(2 * time.Hour), Attempt: j.rotation,
 		},
-		User: models.User{ID: 1, SessionEpoch: 5, IsActive: true},
+		Profile: models.Profile{User: models.User{ID: 1, SessionEpoch: 5, IsActive: true}},
 	}
 	c := Credential{Location: RefreshCookie, Subject: 1, Session: l.ID, Generation: current - j.behind, Transport: token.Hybrid, ExpiresAt: noon.Add(time.Hour), SessionExpiresAt: l.ExpiresAt}
 	if j.credential != nil {

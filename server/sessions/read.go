@@ -31,7 +31,7 @@ func (m *Manager) Authenticate(ctx context.Context, c Credential) (Principal, er
 	if err := checkAlive(row, at); err != nil {
 		return Principal{}, err
 	}
-	return Principal{User: row.User, Session: row.Session, At: at}, nil
+	return Principal{Profile: row.Profile, Session: row.Session, At: at}, nil
 }
 
 // CurrentSession is the live session of a credential.
@@ -73,7 +73,7 @@ func (m *Manager) Current(ctx context.Context, c Credential) (CurrentSession, er
 // List returns the live sessions of a user, newest first. The last use is rounded down to the hour:
 // a more exact time would tell a thief when to use a stolen session. Errors: ServiceUnavailable.
 func (m *Manager) List(ctx context.Context, u models.User) ([]models.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
 	list, err := m.store.Sessions(ctx, u.ID, u.SessionEpoch, m.now(), maxSessions)
 	for i := range list {
@@ -85,9 +85,9 @@ func (m *Manager) List(ctx context.Context, u models.User) ([]models.Session, er
 // readSession reads the row of a credential's session. Errors: SessionRevoked if there is none,
 // ServiceUnavailable.
 func (m *Manager) readSession(ctx context.Context, c Credential) (models.SessionWithUser, error) {
-	ctx, cancel := context.WithTimeout(ctx, models.CallTime)
+	ctx, cancel := models.Bound(ctx)
 	defer cancel()
-	row, err := m.store.Session(ctx, c.Session)
+	row, err := m.store.Session(ctx, c.Session, m.now())
 	if errors.Is(err, models.ErrNotFound) {
 		return row, problem.New(problem.SessionRevoked)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/accounts/models"
@@ -70,7 +71,7 @@ func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 	if err := errors.Join(a.prepareSchema(ctx), a.openBreached()); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
-	slots := max(1, runtime.GOMAXPROCS(0)-1) // leaves one core for other requests during a storm of logins
+	slots := hashSlots()
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Count: count,
 		Hasher:   credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
@@ -78,6 +79,9 @@ func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 	})
 	return a, nil
 }
+
+// hashSlots returns how many passwords may be hashed at once: one on each core.
+var hashSlots = sync.OnceValue(func() int { return runtime.GOMAXPROCS(0) })
 
 // openBreached opens the configured list of breached passwords.
 func (a *app) openBreached() (err error) {
