@@ -14,7 +14,7 @@ import (
 func BenchmarkSession(b *testing.B) {
 	s, session := benchmarkSession(b)
 	for b.Loop() {
-		_, err := s.Session(b.Context(), session.ID, now())
+		_, err := s.Session(b.Context(), session.ID)
 		ok(b, err)
 	}
 }

@@ -102,7 +102,7 @@ func TestCanceledContextOrClosedStoreIsUnavailable(t *testing.T) {
 		late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		defer cancel()
 		for _, ctx := range []context.Context{gone, late} {
-			if _, err := f.Session(ctx, s.ID, now()); !errors.Is(err, models.ErrUnavailable) {
+			if _, err := f.Session(ctx, s.ID); !errors.Is(err, models.ErrUnavailable) {
 				t.Errorf("%v", err)
 			}
 			if _, err := f.Revoke(ctx, s.ID, f.user.ID, now(), "logout"); !errors.Is(err, models.ErrUnavailable) {
@@ -111,7 +111,7 @@ func TestCanceledContextOrClosedStoreIsUnavailable(t *testing.T) {
 		}
 		ok(t, f.Close())
 		for name, call := range map[string]func(context.Context) error{
-			"Session":           func(ctx context.Context) error { _, err := f.Session(ctx, s.ID, now()); return err },
+			"Session":           func(ctx context.Context) error { _, err := f.Session(ctx, s.ID); return err },
 			"Rotate":            func(ctx context.Context) error { _, err := f.Rotate(ctx, models.Rotation{ID: s.ID}); return err },
 			"Touch":             func(ctx context.Context) error { _, err := f.Touch(ctx, s.ID, 0, now(), tolerance, nil); return err },
 			"Revoke":            func(ctx context.Context) error { _, err := f.Revoke(ctx, s.ID, 1, now(), "x"); return err },

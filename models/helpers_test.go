@@ -103,7 +103,7 @@ func (f *fixture) login(u models.User) models.Session {
 
 func (f *fixture) read(id uuid.UUID) models.SessionWithUser {
 	f.t.Helper()
-	l, err := f.Session(f.t.Context(), id, now())
+	l, err := f.Session(f.t.Context(), id)
 	ok(f.t, err)
 	return l
 }

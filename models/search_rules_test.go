@@ -12,7 +12,7 @@ import (
 
 // writers are the functions that may write to existing rows of users: ChangeUser, which updates the
 // search text, and those that write none of its columns.
-var writers = []string{"ChangeUser", "LockUserAsRead", "LockSuperusers", "updateSearch", "guardUser", "RecordLogin", "ReplaceHash", "RevokeAllSessions", "AddEvents", "endEmailChanges", "RecordFirstLogin"}
+var writers = []string{"ChangeUser", "LockUserAsRead", "LockSuperusers", "updateSearch", "guardUser", "RecordLogin", "ReplaceHash", "RevokeAllSessions", "SetEmailChangeUntil", "AddEvents", "endEmailChanges", "RecordFirstLogin"}
 
 // Every other write to a user goes through ChangeUser. Otherwise a search would not find the user
 // by the new name.

@@ -71,16 +71,16 @@ const sessionColumns = `s.id, s.user_id, s.epoch, s.generation, s.rotated_at, s.
 	s.attempt, s.revoked_at, s.revoke_reason, s.transport, s.user_agent, s.ip, s.last_used_at, s.authenticated_at`
 
 const (
-	readSession = "SELECT " + sessionColumns + ", " + profileColumns
+	readSession = "SELECT " + sessionColumns + ", " + userColumns
 	fromSession = " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?"
 )
 
 // sessionQueries reads sessions, and makes the writes of a refresh, each in one statement.
 type sessionQueries struct{ *database }
 
-// Session reads a session and its user in one statement. On Galera the read is causal. now decides
-// whether a change of the address is still pending. Errors: ErrNotFound.
-func (s sessionQueries) Session(ctx context.Context, id uuid.UUID, now time.Time) (SessionWithUser, error) {
+// Session reads a session and its user in one statement. On Galera the read is causal. The profile
+// has no pending address. Errors: ErrNotFound.
+func (s sessionQueries) Session(ctx context.Context, id uuid.UUID) (SessionWithUser, error) {
 	query := readSession + fromSession
 	if s.mysql {
 		query = readSession + ", UTC_TIMESTAMP(6)" + fromSession
@@ -97,7 +97,7 @@ func (s sessionQueries) Session(ctx context.Context, id uuid.UUID, now time.Time
 	if s.mysql {
 		into = append(into, &row.DBNow)
 	}
-	err = translate(stmt.QueryRowContext(ctx, now, id).Scan(into...))
+	err = translate(stmt.QueryRowContext(ctx, id).Scan(into...))
 	return row, err
 }
 

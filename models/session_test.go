@@ -409,7 +409,7 @@ func TestDeleteObsoleteDeletesInBatches(t *testing.T) {
 			}
 		}
 		for i, s := range all {
-			if _, err := f.Session(t.Context(), s.ID, now()); errors.Is(err, models.ErrNotFound) != (i < 5) {
+			if _, err := f.Session(t.Context(), s.ID); errors.Is(err, models.ErrNotFound) != (i < 5) {
 				t.Errorf("session %d: got %v", i, err)
 			}
 		}
@@ -461,7 +461,7 @@ func TestSessionHasNoPasswordHash(t *testing.T) {
 		if l.User.Password != "" || l.User.Username != "ada" || !l.User.IsActive || l.User.ID != f.user.ID {
 			t.Errorf("%+v", l.User)
 		}
-		if _, err := f.Session(t.Context(), uuid.New(), now()); !errors.Is(err, models.ErrNotFound) {
+		if _, err := f.Session(t.Context(), uuid.New()); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -152,7 +152,7 @@ func TestSQLiteQueuesConcurrentWriters(t *testing.T) {
 			})
 			wait.Go(func() {
 				for range 20 {
-					if _, err := f.Session(context.Background(), s.ID, now()); err != nil {
+					if _, err := f.Session(context.Background(), s.ID); err != nil {
 						t.Errorf("read: %v (%v)", err, models.Cause(err))
 					}
 				}

@@ -81,6 +81,11 @@ func (t *Tx) ChangeUser(u User, p UserPatch) error {
 	return translate(updateSearch(t.db, set, u.ID))
 }
 
+// SetEmailChangeUntil stores until when a change of a user's address is pending. Errors: ErrNotFound.
+func (t *Tx) SetEmailChangeUntil(id int64, until time.Time) error {
+	return translate(exactlyOne(t.db.Model(&User{}).Where("id = ?", id).Updates(map[string]any{"email_change_until": until})))
+}
+
 // LockUserAsRead locks a user whose data stays the same. It changes the row, because a cluster
 // certifies only changed rows: a concurrent change on another node would otherwise not conflict.
 // Errors: ErrNotFound if the version or the epoch has changed since u was read, or the user is

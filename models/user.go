@@ -30,8 +30,11 @@ type User struct {
 	LockCount       int64  // incremented by transactions that must conflict with other changes of the user
 	ImportedEpoch   *int64 // the SessionEpoch at the import, or nil; while they are equal, tokens of the Django service may be valid
 	LastLogin       *time.Time
-	DateJoined      time.Time
-	Search          string // see searchText
+	// EmailChangeUntil is when the last link for a change of the address expires. No change is pending
+	// after that, nor if it is nil. It saves most requests the look into the one-time tokens.
+	EmailChangeUntil *time.Time
+	DateJoined       time.Time
+	Search           string // see searchText
 }
 
 // userQueries reads users.
@@ -65,34 +68,35 @@ func takeUser(ctx context.Context, s *database, where string, value any) (User, 
 type Profile struct {
 	User         User
 	HasPassword  bool
-	PendingEmail string // the address of a pending change, or empty
+	PendingEmail string // the address of a pending change, or empty; only [Store.Profile] reads it
 }
 
-// profileColumns are the columns of a [Profile] of a user u. The password hash is not among them.
-// Argument: now.
-const profileColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
-	u.session_epoch, u.last_login, u.date_joined, u.locale, u.password <> '', COALESCE((
-	SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '` + PurposeEmailChange + `' AND t.used_at IS NULL AND t.expires_at > ?
-	ORDER BY t.created_at DESC, t.id DESC LIMIT 1), '')`
+// userColumns are the columns of a user u that every request reads. The password hash is not among
+// them.
+const userColumns = `u.id, u.username, u.email, u.first_name, u.last_name, u.is_active, u.is_staff, u.is_superuser, u.email_verified_at,
+	u.session_epoch, u.last_login, u.date_joined, u.locale, u.email_change_until, u.password <> ''`
 
-// destinations returns where to scan profileColumns.
+// destinations returns where to scan userColumns.
 func (p *Profile) destinations() []any {
 	u := &p.User
 	return []any{
 		&u.ID, &u.Username, &u.Email, &u.FirstName, &u.LastName, &u.IsActive, &u.IsStaff, &u.IsSuperuser, &u.EmailVerifiedAt,
-		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale, &p.HasPassword, &p.PendingEmail,
+		&u.SessionEpoch, &u.LastLogin, &u.DateJoined, &u.Locale, &u.EmailChangeUntil, &p.HasPassword,
 	}
 }
 
 // Profile reads a user's profile in one prepared statement. Errors: ErrNotFound.
 func (s userQueries) Profile(ctx context.Context, id int64, now time.Time) (Profile, error) {
-	stmt, err := s.hot.get(ctx, s.readPool, "SELECT "+profileColumns+", u.username_norm, u.email_norm, u.version, u.imported_epoch FROM users u WHERE u.id = ?")
+	stmt, err := s.hot.get(ctx, s.readPool, `SELECT `+userColumns+`, u.username_norm, u.email_norm, u.version, u.imported_epoch, COALESCE((
+		SELECT t.email FROM one_time_tokens t WHERE t.user_id = u.id AND t.purpose = '`+PurposeEmailChange+`' AND t.used_at IS NULL AND t.expires_at > ?
+		ORDER BY t.created_at DESC, t.id DESC LIMIT 1), '')
+		FROM users u WHERE u.id = ?`)
 	if err != nil {
 		return Profile{}, err
 	}
 	var p Profile
 	err = stmt.QueryRowContext(ctx, now, id).Scan(append(p.destinations(),
-		&p.User.UsernameNorm, &p.User.EmailNorm, &p.User.Version, &p.User.ImportedEpoch)...)
+		&p.User.UsernameNorm, &p.User.EmailNorm, &p.User.Version, &p.User.ImportedEpoch, &p.PendingEmail)...)
 	return p, translate(err)
 }
 

@@ -251,7 +251,7 @@ func setActive(t *testing.T, s *servertest.Server, u servertest.User, active boo
 // row returns the stored session of a client.
 func row(t *testing.T, s *servertest.Server, c *servertest.Client) models.Session {
 	t.Helper()
-	live, err := s.Store.Session(context.Background(), sessionID(t, c), time.Now())
+	live, err := s.Store.Session(context.Background(), sessionID(t, c))
 	if err != nil {
 		t.Fatal(err)
 	}

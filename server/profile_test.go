@@ -332,3 +332,40 @@ func TestChangeEmailOfDisabledUserIsRejected(t *testing.T) {
 		wantUnchanged(t, s, before)
 	})
 }
+
+// A pending address is shown as long as its link is valid, also a link that was sent again or that a
+// staff member has requested, and no longer.
+func TestPendingAddressIsShownWhileItsLinkIsValid(t *testing.T) {
+	withStaff(t, func(t *testing.T, s staffed) {
+		if s.Database.Engine != servertest.SQLite { // the clock of a database server cannot be set
+			return
+		}
+		u := s.NewUser()
+		c := s.Login(u, accounts.BodyTokens)
+		wantPending := func(want any) {
+			t.Helper()
+			c.RefreshTokens()
+			if got := profileOf(t, c.Profile())["pending_email"]; got != want {
+				t.Errorf("the pending address is %v, want %v", got, want)
+			}
+		}
+		wantPending(nil)
+		next := address(newName())
+		c.Do(http.MethodPost, "/accounts/email/change", object{"email": next}).Want(t, http.StatusAccepted, "")
+		wantPending(next)
+		s.Clock.Advance(23 * time.Hour)
+		wantPending(next)
+		c.Do(http.MethodPost, "/accounts/email/change/resend", nil).Want(t, http.StatusAccepted, "")
+		s.Clock.Advance(23 * time.Hour) // the first link has expired
+		wantPending(next)
+		s.Clock.Advance(2 * time.Hour)
+		wantPending(nil)
+
+		next = address(newName())
+		root := s.Login(s.root, accounts.BodyTokens) // the session of the clients in s is too old
+		root.Do(http.MethodPatch, at(u, ""), object{"email": next}).Want(t, http.StatusOK, "")
+		wantPending(next)
+		c.Do(http.MethodDelete, "/accounts/email/change", nil).Want(t, http.StatusNoContent, "")
+		wantPending(nil)
+	})
+}

@@ -56,11 +56,19 @@ func (c emailChange) start(tx *models.Tx, limit models.RateLimitUse) (queued boo
 		return false, err
 	}
 	if kept == "" {
-		if err := tx.AddToken(c.token); err != nil {
+		if err := c.addToken(tx); err != nil {
 			return false, err
 		}
 	}
 	return queued, tx.AddMails(c.notices...)
+}
+
+// addToken stores the token of the link, and at the user until when it is pending.
+func (c emailChange) addToken(tx *models.Tx) error {
+	if err := tx.SetEmailChangeUntil(c.token.UserID, c.token.ExpiresAt); err != nil {
+		return err
+	}
+	return tx.AddToken(c.token)
 }
 
 // pendingAddress returns the new address if a change to it is pending already, and else "".
@@ -87,7 +95,7 @@ func (c emailChange) replace(tx *models.Tx, pending models.OneTimeToken, limit m
 	if err := tx.UseToken(pending); err != nil {
 		return false, err
 	}
-	return true, tx.AddToken(c.token)
+	return true, c.addToken(tx)
 }
 
 // findEmailChange returns the open token of a change of address and its user. Errors: LinkInvalid,

@@ -130,7 +130,7 @@ func (s *site) age(c *servertest.Client, by time.Duration) {
 
 func (s *site) row(c *servertest.Client) models.SessionWithUser {
 	s.t.Helper()
-	l, err := s.replicas[0].Store.Session(context.Background(), id(c), time.Now())
+	l, err := s.replicas[0].Store.Session(context.Background(), id(c))
 	must(s.t, err)
 	return l
 }

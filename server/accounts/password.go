@@ -110,7 +110,7 @@ func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u 
 
 // hasSession reports whether the session's row exists.
 func (s passwordOperations) hasSession(ctx context.Context, id uuid.UUID) bool {
-	_, err := s.store.Session(ctx, id, s.now())
+	_, err := s.store.Session(ctx, id)
 	return err == nil
 }
 

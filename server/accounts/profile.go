@@ -132,12 +132,17 @@ func (s profileOperations) profileEvents(p Principal, before, after models.User,
 	return events
 }
 
-// GetProfile returns the principal's user, as it was read to authenticate this request.
-func (profileOperations) GetProfile(_ context.Context, p Principal) (UserDetail, error) {
+// GetProfile returns the principal's user, as it was read to authenticate this request. Only for a
+// user with a pending change of the address it reads more. Errors: SessionRevoked,
+// ServiceUnavailable.
+func (s profileOperations) GetProfile(ctx context.Context, p Principal) (UserDetail, error) {
+	if until := p.User.EmailChangeUntil; until != nil && p.At.Before(*until) {
+		return s.readProfile(ctx, p)
+	}
 	return UserDetail{Profile: p.Profile}, nil
 }
 
-// readProfile reads the principal's user again, after a change. Errors: SessionRevoked,
+// readProfile reads the principal's user as stored now. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s profileOperations) readProfile(ctx context.Context, p Principal) (UserDetail, error) {
 	ctx, cancel := models.Bound(ctx)

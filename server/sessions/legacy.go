@@ -153,7 +153,7 @@ func (x legacyExchange) repeat(ctx context.Context) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, refusedOrStoreError(err)
 	}
-	row, err := x.store.Session(ctx, used.ID, x.now())
+	row, err := x.store.Session(ctx, used.ID)
 	if err != nil { // ErrNotFound also for a token that the other service had revoked before the import
 		return Tokens{}, refusedOrStoreError(err)
 	}

@@ -87,7 +87,7 @@ func (m *Manager) List(ctx context.Context, u models.User) ([]models.Session, er
 func (m *Manager) readSession(ctx context.Context, c Credential) (models.SessionWithUser, error) {
 	ctx, cancel := models.Bound(ctx)
 	defer cancel()
-	row, err := m.store.Session(ctx, c.Session, m.now())
+	row, err := m.store.Session(ctx, c.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return row, problem.New(problem.SessionRevoked)
 	}

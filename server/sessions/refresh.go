@@ -142,7 +142,7 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 // The caller must then call it again.
 func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
 	start := r.startReading()
-	row, err := r.store.Session(ctx, r.in.Credential.Session, start.at)
+	row, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, true, problem.New(problem.SessionRevoked)
 	}
