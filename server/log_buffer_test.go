@@ -83,7 +83,7 @@ func TestLogBufferKeepsEveryLineWhole(t *testing.T) {
 	for _, text := range []string{strings.Repeat("a", 10), strings.Repeat("b", 1000), strings.Repeat("c", 70_000), strings.Repeat("d", 200_000)} {
 		all.Go(func() {
 			for range 50 {
-				log.Info(text)
+				log.Info("line", "text", text)
 			}
 		})
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,21 +28,21 @@ var (
 // flagsFile before they call go. Programs inherit the flags from the script that starts them. Nothing
 // else states a flag.
 func (m *measurements) readBuilders(root string) error {
+	tree := os.DirFS(root)
 	for _, builder := range builders {
-		err := filepath.WalkDir(filepath.Join(root, builder), func(path string, entry fs.DirEntry, err error) error {
-			short := relative(root, path)
+		err := fs.WalkDir(tree, builder, func(path string, entry fs.DirEntry, err error) error {
 			switch {
-			case errors.Is(err, fs.ErrNotExist) && short == builder:
+			case errors.Is(err, fs.ErrNotExist) && path == builder:
 				return nil
 			case err != nil:
 				return err
-			case entry.IsDir() && (entry.Name() == "node_modules" || short == "scripts/house"):
-				return filepath.SkipDir
+			case entry.IsDir() && (entry.Name() == "node_modules" || path == "scripts/house"):
+				return fs.SkipDir
 			case entry.IsDir() || entry.Name() == flagsFile:
 				return nil
 			}
-			text, err := os.ReadFile(path)
-			m.flags = append(m.flags, flagFaults(short, string(text))...)
+			text, err := fs.ReadFile(tree, path)
+			m.flags = append(m.flags, flagFaults(path, string(text))...)
 			return err
 		})
 		if err != nil {
@@ -54,7 +54,7 @@ func (m *measurements) readBuilders(root string) error {
 
 // flagFaults returns the faults of one file. Comments may say anything.
 func flagFaults(name, text string) (faults []string) {
-	isProgram := slices.Contains([]string{".go", ".mjs"}, filepath.Ext(name))
+	isProgram := slices.Contains([]string{".go", ".mjs"}, path.Ext(name))
 	sourced := false
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)

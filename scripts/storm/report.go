@@ -19,10 +19,11 @@ type report struct {
 	mails         mailStorm
 }
 
-// hashMemory is the memory of one hash; spare is the bound for everything else in a storm.
+// hashMemory is the memory of one hash; spare is the bound for everything else in a storm: a thousand
+// connections, and the garbage of hashes until the next collection.
 const (
 	hashMemory = 19 << 20
-	spare      = 64 << 20
+	spare      = 112 << 20
 	refusal    = time.Second
 )
 

@@ -33,7 +33,7 @@ func userName(i int) string { return fmt.Sprintf("user%d", i) }
 
 // start builds the server, creates its users and starts it.
 func start(ctx context.Context, database string) (_ *storms, err error) {
-	s := &storms{slots: max(1, runtime.GOMAXPROCS(0)-1), http: newClient()}
+	s := &storms{slots: runtime.GOMAXPROCS(0), http: newClient()}
 	if s.dir, err = os.MkdirTemp("", "accounts-storm-"); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // its registration in http.DefaultServeMux has no effect, because no listener serves that
+	"net/http/pprof" // it also registers in http.DefaultServeMux, which no listener serves
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,8 +30,8 @@ const (
 	// the heap would grow to twice the memory that a storm of logins needs before a collection.
 	gcPercent = 50
 	// spareHeap is memory that is reserved and never used, so it needs no RAM. It counts as live, so
-	// that a small server collects its garbage about five times less often.
-	spareHeap = 32 << 20
+	// that a small server collects its garbage about four times less often.
+	spareHeap = 24 << 20
 )
 
 func (p process) serve() *cobra.Command {
@@ -85,6 +85,7 @@ func (p process) runServer(ctx context.Context) (err error) {
 	working, stop := context.WithCancel(ctx)
 	workers := a.startWorkers(working, sender)
 	p.banner(ctx, a)
+	workers.Go(debug.FreeOSMemory) // what only the start has needed
 	err = s.Serve(ctx, listener)
 	stop()
 	workers.Wait()
