@@ -35,6 +35,9 @@ func loadContract(cfg config.Config) (*contract, error) {
 	}
 	k := &contract{operations: map[string]*operation{}, version: doc.Info.Version}
 	for path, item := range doc.Paths.Map() {
+		if len(item.Parameters) > 0 { // validate checks those of operations only
+			return nil, fmt.Errorf("server: the contract: %s has parameters for all its operations", path)
+		}
 		for method, op := range item.Operations() {
 			o, err := readOperation(doc, op)
 			if err != nil {

@@ -79,7 +79,7 @@ type LogBuffer struct {
 
 	mu    sync.Mutex
 	lines []byte
-	err   error // of the last flush by the timer; reported by the next call
+	err   error // of the writer since the last Flush, which reports it
 }
 
 // NewLogBuffer returns a buffer in front of a writer. Flush it before the process ends.
@@ -90,46 +90,47 @@ func NewLogBuffer(to io.Writer) *LogBuffer {
 	return b
 }
 
-// Write adds a line. It does not wait for the writer, unless the buffer is full.
+// Write adds a line. It waits for the writer only if the buffer is full or being flushed.
 func (b *LogBuffer) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var err error
 	if len(b.lines)+len(line) > logBufferSize {
-		err = b.flush()
+		b.flush()
 	}
 	if len(b.lines) == 0 {
 		b.timer.Reset(logDelay)
 	}
 	b.lines = append(b.lines, line...)
-	return len(line), err
+	return len(line), nil
 }
 
-// Flush writes the lines that wait. Errors: those of the writer; the lines are lost then.
+// Flush writes the lines that wait. Errors: those of the writer since the last Flush; the lines are
+// lost then.
 func (b *LogBuffer) Flush() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.flush()
+	b.flush()
+	err := b.err
+	b.err = nil
+	return err
 }
 
 func (b *LogBuffer) flushLate() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.err = b.flush()
+	b.flush()
 }
 
 // flush writes the lines while the lock is held, so that the lines of two flushes do not mix.
-func (b *LogBuffer) flush() error {
-	err := b.err
-	b.err = nil
+func (b *LogBuffer) flush() {
 	if len(b.lines) > 0 {
-		_, failed := b.to.Write(b.lines)
-		err = errors.Join(err, failed)
+		if _, err := b.to.Write(b.lines); err != nil {
+			b.err = err
+		}
 		b.lines = b.lines[:0]
 	}
 	b.timer.Stop()
 	if cap(b.lines) > 2*logBufferSize { // after a line that is longer than the buffer
 		b.lines = make([]byte, 0, logBufferSize)
 	}
-	return err
 }

@@ -56,11 +56,14 @@ func (c *clockCheck) isClockOff(start reading, db, now time.Time) bool {
 	if db.IsZero() {
 		return false
 	}
-	took := now.Sub(start.at)
+	took, t := readClocks().monotonic-start.monotonic, c.tolerance
+	if (now.Sub(start.at) - took).Abs() > t {
+		c.count(metrics.ClockOff)
+		return true
+	}
 	c.offset.Store(int64(db.Sub(start.at.Add(took / 2))))
-	t := c.tolerance
-	wasSet := (took - (readClocks().monotonic - start.monotonic)).Abs() > t
-	off := wasSet || db.Before(start.at.Add(-t)) || db.After(now.Add(t))
+	isOff := func(earliest, latest time.Time) bool { return db.Before(earliest.Add(-t)) || db.After(latest.Add(t)) }
+	off := isOff(start.at, start.at.Add(took)) || isOff(now.Add(-took), now)
 	if off {
 		c.count(metrics.ClockOff)
 	}

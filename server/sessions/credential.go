@@ -17,6 +17,7 @@ type Credential struct {
 	Subject    int64
 	Session    uuid.UUID
 	Generation int64
+	IssuedAt   time.Time // its own iat, of an access token; it may be in the future
 	ExpiresAt  time.Time // its own exp; it may have passed
 	// Only of refresh tokens:
 	Transport        token.Transport
@@ -24,17 +25,20 @@ type Credential struct {
 	legacy           *LegacyToken // only of a token of another service, which has no session yet
 }
 
-// Credential verifies a token's form, signature, purpose, issuer and audience. It accepts an
-// expired token. Errors: AccessInvalid for an access token, RefreshInvalid for a refresh token.
+// Credential verifies a token's form, signature, purpose, issuer and audience. It does not check the
+// times of the token, because only this process's clock has been read, and it may be wrong. Errors:
+// AccessInvalid for an access token, RefreshInvalid for a refresh token.
 func (m *Manager) Credential(location TokenLocation, raw string) (Credential, error) {
 	if location.holdsRefreshToken() {
 		return m.refreshCredential(location, raw)
 	}
-	c, err := m.access.Access(raw)
-	if err != nil && !errors.Is(err, token.ErrExpired) {
+	c, err := m.access.Authentic(raw)
+	if err != nil {
 		return Credential{}, &problem.Error{Code: problem.AccessInvalid, Cause: err}
 	}
-	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, ExpiresAt: c.ExpiresAt}, nil
+	return Credential{
+		Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, IssuedAt: c.IssuedAt, ExpiresAt: c.ExpiresAt,
+	}, nil
 }
 
 func (m *Manager) refreshCredential(location TokenLocation, raw string) (Credential, error) {
@@ -47,6 +51,12 @@ func (m *Manager) refreshCredential(location TokenLocation, raw string) (Credent
 	}
 	return Credential{Location: location, Subject: c.Subject, Session: c.Session, Generation: c.Generation, ExpiresAt: c.ExpiresAt,
 		Transport: c.Transport, SessionExpiresAt: c.SessionExpiresAt}, nil
+}
+
+// isFromFuture reports whether an access token was issued later than now. It is valid for a refresh,
+// which compares the clocks: the clock of this process, or that of another one, is wrong.
+func (c Credential) isFromFuture(now time.Time) bool {
+	return c.IssuedAt.After(now.Add(token.ClockSkew))
 }
 
 // isExpired reports whether the token's own exp has passed. For a refresh, now must be a time that

@@ -17,8 +17,8 @@ import (
 // (another location than the transport's, or another user than the session's), SessionExpired,
 // SessionRevoked, ServiceUnavailable.
 func (m *Manager) Authenticate(ctx context.Context, c Credential) (Principal, error) {
-	if c.isExpired(m.now()) {
-		return Principal{}, problem.New(problem.AccessExpired)
+	if err := checkTimes(c, m.now()); err != nil {
+		return Principal{}, err
 	}
 	row, err := m.readSession(ctx, c)
 	if err != nil {
@@ -51,10 +51,10 @@ func (m *Manager) Current(ctx context.Context, c Credential) (CurrentSession, er
 	if err != nil {
 		return CurrentSession{}, err
 	}
-	at := m.timeOf(row)
-	if err := checkCredential(c, row.Session, at); err != nil {
+	if err := m.checkCredential(c, row); err != nil {
 		return CurrentSession{}, err
 	}
+	at := m.timeOf(row)
 	if err := checkAlive(row, at); err != nil {
 		return CurrentSession{}, err
 	}
@@ -115,22 +115,34 @@ func checkAlive(row models.SessionWithUser, now time.Time) error {
 	return nil
 }
 
-// checkCredential returns an error if a credential, which may be an access or a refresh token, is
-// not one of the session's or has expired at the given time. Errors: AccessInvalid, AccessExpired, RefreshInvalid,
-// SessionExpired.
-func checkCredential(c Credential, s models.Session, at time.Time) error {
-	isRefreshToken := c.Transport != ""
+// checkTimes returns an error if an access token is not valid at a time. Errors: AccessInvalid,
+// AccessExpired.
+func checkTimes(c Credential, now time.Time) error {
 	switch {
-	case isRefreshToken && !c.belongsTo(s, forRefresh):
-		return problem.New(problem.RefreshInvalid)
-	case isRefreshToken && c.isExpired(at):
-		return problem.New(problem.SessionExpired)
-	case isRefreshToken:
-		return nil
-	case !c.belongsTo(s, forAccess):
+	case c.isFromFuture(now):
 		return problem.New(problem.AccessInvalid)
-	case c.isExpired(at) && !c.belongsTo(s, forRefresh): // in server_held it is the refresh credential too, which is valid beyond its exp
+	case c.isExpired(now):
 		return problem.New(problem.AccessExpired)
 	}
 	return nil
+}
+
+// checkCredential returns an error if a credential, which may be an access or a refresh token, is
+// not one of the session's or has expired. This process's clock decides about an access token, as
+// in [Manager.Authenticate]. Errors: AccessInvalid, AccessExpired, RefreshInvalid, SessionExpired.
+func (m *Manager) checkCredential(c Credential, row models.SessionWithUser) error {
+	isRefreshToken := c.Transport != ""
+	switch {
+	case isRefreshToken && !c.belongsTo(row.Session, forRefresh):
+		return problem.New(problem.RefreshInvalid)
+	case isRefreshToken && c.isExpired(m.timeOf(row)):
+		return problem.New(problem.SessionExpired)
+	case isRefreshToken:
+		return nil
+	case !c.belongsTo(row.Session, forAccess):
+		return problem.New(problem.AccessInvalid)
+	case c.belongsTo(row.Session, forRefresh): // in server_held it is the refresh credential too, whose own times do not count
+		return nil
+	}
+	return checkTimes(c, m.now())
 }

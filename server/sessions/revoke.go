@@ -26,7 +26,7 @@ func (m *Manager) Revoke(ctx context.Context, c Credential, client audit.Client)
 			return nil // the row is gone, and the session with it
 		case err != nil:
 			return err
-		case checkCredential(c, row.Session, m.timeOf(row)) != nil:
+		case m.checkCredential(c, row) != nil:
 			return problem.New(problem.RefreshInvalid)
 		}
 	}

@@ -184,7 +184,7 @@ func (c *legacyClaims) timeFault(now time.Time) string {
 	_, hasStart := c.members["nbf"]
 	nbf := c.integer("nbf")
 	switch {
-	case !isTime(iat), unix(iat).After(now.Add(clockSkew)):
+	case !isTime(iat), unix(iat).After(now.Add(ClockSkew)):
 		return "iat"
 	case !isTime(exp), exp <= iat, !now.Before(unix(exp)):
 		return "exp"

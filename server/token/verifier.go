@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// clockSkew is how far another replica's clock may be ahead: an access token that it has just
+// ClockSkew is how far another replica's clock may be ahead: an access token that it has just
 // minted is not rejected as one from the future. There is no such tolerance for exp.
-const clockSkew = 5 * time.Second
+const ClockSkew = 5 * time.Second
 
 // AccessClaims holds the claims of an authentic access token. Times are in UTC.
 type AccessClaims struct {
@@ -49,6 +49,16 @@ func NewVerifier(keys KeySource, issuer string, now func() time.Time) *Verifier 
 // [ErrInvalid] with zero claims, or, from the time exp on, [ErrExpired] with the claims, which are
 // authentic.
 func (v *Verifier) Access(raw string) (AccessClaims, error) {
+	c, err := v.Authentic(raw)
+	if err != nil {
+		return AccessClaims{}, err
+	}
+	return checkTimes(c, v.now())
+}
+
+// Authentic returns the claims of an access token of this issuer, whatever its times are. The caller
+// must check them. Errors: [ErrInvalid].
+func (v *Verifier) Authentic(raw string) (AccessClaims, error) {
 	// Checked before hashing, so that a token of a megabyte is rejected cheaply.
 	if !isWellFormed(raw) {
 		return AccessClaims{}, errForm
@@ -56,17 +66,16 @@ func (v *Verifier) Access(raw string) (AccessClaims, error) {
 	now := v.now()
 	sum := digest(raw)
 	if c, ok := v.seen.get(sum, v.keys, now); ok {
-		return checkTimes(c, now)
+		return c, nil
 	}
 	e, err := v.verify(raw)
 	if err != nil {
 		return AccessClaims{}, err
 	}
-	c, err := checkTimes(e.claims, now)
-	if err == nil {
+	if _, err := checkTimes(e.claims, now); err == nil {
 		v.seen.put(sum, e)
 	}
-	return c, err
+	return e.claims, nil
 }
 
 // verify makes all checks that do not depend on the time.
@@ -93,7 +102,7 @@ func (v *Verifier) verify(raw string) (entry, error) {
 
 // checkTimes checks the times, for a cached token as well as for a new one.
 func checkTimes(c AccessClaims, now time.Time) (AccessClaims, error) {
-	if c.IssuedAt.After(now.Add(clockSkew)) {
+	if c.IssuedAt.After(now.Add(ClockSkew)) {
 		return AccessClaims{}, reject("iat")
 	}
 	if !now.Before(c.ExpiresAt) {

@@ -211,9 +211,9 @@ describe("the client in Node", { concurrency: true }, () => {
     };
     assert.equal((await client.refresh()).status, "signed-in");
     assert.equal((await client.api.GET("/accounts/profile")).response.status, 200);
-    // On a slow machine the access token becomes old in between, and the client refreshes once more.
-    const { attempt } = paths("/accounts/refresh_token")[0];
-    assert.equal(paths("/accounts/refresh_token").filter((call) => call.attempt === attempt).length, 2);
+    // More refreshes may follow: on a slow machine the access token becomes old in between.
+    const [rejected, retried] = paths("/accounts/refresh_token");
+    assert.equal(retried.attempt, rejected.attempt);
     assert.ok(paths("/accounts/profile").length >= 2);
     kept.fault = async () => new Response("Bad Gateway", { status: 502 });
     await assert.rejects(client.refresh(), /502/);

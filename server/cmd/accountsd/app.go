@@ -71,7 +71,7 @@ func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 	if err := errors.Join(a.prepareSchema(ctx), a.openBreached()); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
-	slots := hashSlots()
+	slots, _ := hashSlots()
 	a.service = accounts.New(accounts.Options{
 		Store: store, Ring: ring, PublicURL: cfg.PublicURL, Now: time.Now, Count: count,
 		Hasher:   credentials.NewHasher(credentials.Default, slots, slots*queuePerSlot, queueTime),
@@ -80,8 +80,17 @@ func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 	return a, nil
 }
 
-// hashSlots returns how many passwords may be hashed at once: one on each core.
-var hashSlots = sync.OnceValue(func() int { return runtime.GOMAXPROCS(0) })
+// hashSlots returns how many passwords may be hashed at once. It is one on each core if the process
+// may use all cores. If the operator or a container limits the process to fewer, one of them is left
+// for other requests: more threads than that would use up the quota, and the kernel would stop all of
+// them.
+var hashSlots = sync.OnceValues(func() (slots int, usesAll bool) {
+	procs := runtime.GOMAXPROCS(0)
+	if os.Getenv("GOMAXPROCS") == "" && procs == runtime.NumCPU() {
+		return procs, true
+	}
+	return max(1, procs-1), false
+})
 
 // openBreached opens the configured list of breached passwords.
 func (a *app) openBreached() (err error) {

@@ -46,11 +46,7 @@ func (p process) serve() *cobra.Command {
 // runServer opens everything else before it listens, so that errors are reported before a client
 // can connect.
 func (p process) runServer(ctx context.Context) (err error) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-		spare := make([]byte, spareHeap)
-		defer runtime.KeepAlive(spare)
-	}
+	defer runtime.KeepAlive(tuneMemory())
 	log := server.NewLogBuffer(p.err)
 	defer func() { err = errors.Join(err, log.Flush()) }()
 	p.err = log
@@ -60,10 +56,12 @@ func (p process) runServer(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	// A hash occupies a thread for tens of milliseconds. With as many more threads as there are hash
-	// slots, the kernel divides the cores between hashes and other requests. Otherwise, a storm of
-	// logins would let all other requests wait for the end of a hash.
-	runtime.GOMAXPROCS(2 * hashSlots())
+	if slots, usesAll := hashSlots(); usesAll {
+		// A hash occupies a thread for tens of milliseconds. With as many more threads as there are hash
+		// slots, the kernel divides the cores between hashes and other requests. Otherwise, a storm of
+		// logins would let all other requests wait for the end of a hash.
+		runtime.GOMAXPROCS(2 * slots)
+	}
 	metrics.Watch(a.service)
 	s, err := server.New(server.Options{Config: a.cfg, Service: a.service, Metrics: metrics, Log: a.log, Now: time.Now})
 	if err != nil {
@@ -91,6 +89,16 @@ func (p process) runServer(ctx context.Context) (err error) {
 	workers.Wait()
 	a.writeLastEvents()
 	return err
+}
+
+// tuneMemory sets how often garbage is collected, unless the operator does so with GOGC or
+// GOMEMLIMIT. The caller must keep the returned memory alive.
+func tuneMemory() []byte {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return nil
+	}
+	debug.SetGCPercent(gcPercent)
+	return make([]byte, spareHeap)
 }
 
 // mailSender returns the configured sender: SMTP, or files for the operator of this machine.
