@@ -8,13 +8,10 @@ import (
 // CallTime bounds the work for a request whose context has no earlier deadline.
 const CallTime = 2500 * time.Millisecond
 
-// Bound returns a context with a deadline: the given one if it has a deadline, or one that ends in
-// [CallTime]. Requests have one deadline for all their work, so that no query needs a timer of its
-// own.
+// Bound returns a context that ends with the given one, and in [CallTime] at the latest. It is always
+// a new context: a driver may read it after the call, when gin already uses its own context for the
+// next request.
 func Bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
 	return context.WithTimeout(ctx, CallTime)
 }
 

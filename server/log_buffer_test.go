@@ -31,6 +31,12 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
+func (w *lineWriter) setErr(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
 func (w *lineWriter) lines() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -105,7 +111,7 @@ func TestLogBufferReportsErrors(t *testing.T) {
 		log := server.NewLog(buffer, slog.LevelInfo)
 		log.Info("lost")
 		time.Sleep(time.Second)
-		to.err = nil
+		to.setErr(nil)
 		log.Info("kept")
 		if err := buffer.Flush(); !errors.Is(err, full) {
 			t.Errorf("the error is %v, want that of the writer", err)
