@@ -21,22 +21,22 @@ import (
 
 // BenchmarkHandlerProfile reads the profile with a token in the Authorization header.
 func BenchmarkHandlerProfile(b *testing.B) {
-	s, handler := benchmarkedServer(b)
-	token := s.Login(s.NewUser(), accounts.BodyTokens).Access
-	benchmarkRequests(b, handler, http.StatusOK, func() *http.Request {
-		r := httptest.NewRequest(http.MethodGet, "/accounts/profile", nil)
-		r.Header.Set("Authorization", "Bearer "+token)
-		return r
-	}, nil)
+	benchmarkProfile(b, http.StatusOK, func(token string) string { return token })
 }
 
 // BenchmarkHandlerUnauthorized reads the profile with a forged token.
 func BenchmarkHandlerUnauthorized(b *testing.B) {
+	benchmarkProfile(b, http.StatusUnauthorized, func(token string) string { return token[:len(token)-8] + "AAAAAAAA" })
+}
+
+// benchmarkProfile reads the profile with the token that present makes of a valid one.
+func benchmarkProfile(b *testing.B, status int, present func(token string) string) {
+	b.Helper()
 	s, handler := benchmarkedServer(b)
-	token := s.Login(s.NewUser(), accounts.BodyTokens).Access
-	benchmarkRequests(b, handler, http.StatusUnauthorized, func() *http.Request {
+	header := "Bearer " + present(s.Login(s.NewUser(), accounts.BodyTokens).Access)
+	benchmarkRequests(b, handler, status, func() *http.Request {
 		r := httptest.NewRequest(http.MethodGet, "/accounts/profile", nil)
-		r.Header.Set("Authorization", "Bearer "+token[:len(token)-8]+"AAAAAAAA")
+		r.Header.Set("Authorization", header)
 		return r
 	}, nil)
 }

@@ -116,8 +116,8 @@ func (m middleware) recoverPanic(c *gin.Context) {
 	c.Next()
 }
 
-// The values of headers that every response has. All responses share them, so they must not be
-// changed: set a header to a new list instead.
+// The values of headers that every response has. All responses share them, so a caller must not
+// change them. It must set the header to a new list instead.
 var (
 	securityHeaders = http.Header{
 		"X-Content-Type-Options":       {"nosniff"},

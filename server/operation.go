@@ -21,10 +21,14 @@ type operation struct {
 	bodySchema *openapi3.Schema          // nil if the operation has no body
 	values     map[string]accounts.Value // the members of the body that have a rule beyond the schema, by name
 
-	hasInput      bool              // there are parameters or a body to validate
 	startsSession bool              // the body chooses the transport of a new session
 	rateLimits    []string          // names of accounts' rate limits per client
 	deprecation   map[string]string // response headers
+}
+
+// hasInput reports whether the operation has parameters or a body to validate.
+func (o *operation) hasInput() bool {
+	return o.bodySchema != nil || len(o.route.Operation.Parameters) > 0
 }
 
 // readOperation reads what the contract requires of an operation. It returns an error, which stops
@@ -41,7 +45,7 @@ func readOperation(doc *openapi3.T, op *openapi3.Operation) (*operation, error) 
 	deprecation, err := readDeprecation(op)
 	return &operation{
 		id: op.OperationID, security: security, maxBody: bodyLimit(op), bodySchema: bodySchema(op), values: valuesOf(op),
-		hasInput: len(op.Parameters) > 0 || op.RequestBody != nil, startsSession: hasMember(op, "token_transport"), rateLimits: rateLimits, deprecation: deprecation,
+		startsSession: hasMember(op, "token_transport"), rateLimits: rateLimits, deprecation: deprecation,
 	}, err
 }
 
@@ -64,11 +68,12 @@ var values = []accounts.Value{accounts.NewEmail, accounts.NewPassword, accounts.
 
 // valuesOf returns the members of an operation's body that have one of these schemas.
 func valuesOf(op *openapi3.Operation) map[string]accounts.Value {
-	if op.RequestBody == nil {
+	schema := bodySchema(op)
+	if schema == nil {
 		return nil
 	}
 	members := map[string]accounts.Value{}
-	for name, property := range op.RequestBody.Value.Content["application/json"].Schema.Value.Properties {
+	for name, property := range schema.Properties {
 		value := accounts.Value(strings.TrimPrefix(property.Ref, "#/components/schemas/"))
 		if slices.Contains(values, value) {
 			members[name] = value

@@ -35,7 +35,7 @@ type validator struct {
 // validate checks the request against the contract's schemas. The problem lists all errors.
 func (v validator) validate(c *gin.Context) {
 	call := callOf(c)
-	if !call.operation.hasInput && c.Request.URL.RawQuery == "" {
+	if !call.operation.hasInput() && c.Request.URL.RawQuery == "" {
 		c.Next()
 		return
 	}

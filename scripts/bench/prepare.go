@@ -171,7 +171,7 @@ func (p *prepared) configure(ctx context.Context) (err error) {
 func (p *prepared) publicURL() string { return "http://" + p.productAddr }
 
 // createUsers creates one user with the command and copies its row for the others. All users have
-// the same password hash: to hash a password for each would take too long.
+// the same password hash, because hashing a password for each would take too long.
 func (p *prepared) createUsers(ctx context.Context) error {
 	err := harness.CreateUser(ctx, p.binary, p.productEnv, "first", password, "--first-name", "Ada", "--last-name", "Lovelace")
 	if err != nil {

@@ -80,7 +80,7 @@ func (t *target) createDatabase(ctx context.Context, base string) error {
 }
 
 // fill adds users, and registrations whose address is not verified yet. All have the same password
-// hash: to hash a password for each would take too long.
+// hash, because hashing a password for each would take too long.
 func (t *target) fill(ctx context.Context) (err error) {
 	if t.secret, err = token.NewSecret(); err != nil {
 		return err

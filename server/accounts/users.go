@@ -99,9 +99,9 @@ func retryAsRead(read func() (models.User, error), change func(models.User) erro
 	return problem.Unavailable(err)
 }
 
-// lockUnchanged locks a user in a transaction and returns the row as it is now, if holds accepts
-// it: that is, if what the caller has decided for u still holds. Errors: models.ErrNotFound if
-// holds does not accept the row, or the user is gone.
+// lockUnchanged locks a user in a transaction and returns the row as it is now. holds
+// reports whether the caller's decision about u still holds for that row. Errors:
+// models.ErrNotFound if it does not, or the user is gone.
 //
 // The threat: a guard on the version fails at every change of the user, so a thief with a stolen
 // session who saves the profile in a loop could keep the owner from a new password, and staff from

@@ -43,7 +43,7 @@ type Hasher struct {
 // NewHasher returns a Hasher that computes at most slots hashes at once, each with about p.Memory
 // KiB. At most as many callers as there are places wait for a slot, each for at most the duration
 // wait. NewHasher panics if p is outside the range that Verify computes or if slots is not
-// positive: that is a bug in the program.
+// positive, because such a call is a bug in the program.
 func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 	if !p.isValid() || slots < 1 || places < 0 {
 		panic("credentials: NewHasher with impossible bounds")

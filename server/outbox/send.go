@@ -130,7 +130,7 @@ func (s *senders) send(ctx context.Context, m models.Mail, isDecoy bool) {
 	}
 	// The outcome must be stored even if the process has been told to stop. Otherwise the mail is
 	// sent again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), models.CallTime)
+	ctx, cancel := models.Bound(context.WithoutCancel(ctx))
 	defer cancel()
 	if outcome == "" {
 		s.Count(metrics.MailRetried)

@@ -471,8 +471,8 @@ func (c *checker) mayHaveEnded(s *session, e Event) bool {
 }
 
 // mayHaveAlarmed reports whether a request without a response may have revoked the session for
-// reuse: because its token was superseded, or because another request without a response may have
-// superseded the token W earlier. Invariant 6 checks whether an alarm was justified.
+// reuse. Its token was superseded, or another request without a response may have superseded the
+// token W earlier. Invariant 6 checks whether an alarm was justified.
 func (c *checker) mayHaveAlarmed(s *session, e Event) bool {
 	unknown := func(o Event) bool {
 		return o.Call.Op == Refresh && o.Call.Role != Forger && (o.Call.Status == 0 || o.Call.Status == http.StatusServiceUnavailable) && o.Begin < e.End
