@@ -16,9 +16,9 @@ type LegacySecrets struct {
 }
 
 // tokens returns the hook for the refresh tokens of the Django service.
-func (l LegacySecrets) tokens(now func() time.Time) sessions.LegacyTokens {
+func (l LegacySecrets) tokens() sessions.LegacyTokens {
 	return sessions.LegacyTokens{
-		Verify: token.NewLegacyVerifier(l.Secrets, now).Refresh,
+		Verify: token.NewLegacyVerifier(l.Secrets).Refresh,
 		Admits: isAsImported,
 		Until:  l.Until,
 		Detail: "with a refresh token of the Django service",

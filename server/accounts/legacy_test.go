@@ -103,6 +103,23 @@ func TestExchangeFailsIfTokenExpiresWhileItWaits(t *testing.T) {
 	}
 }
 
+// A replica whose clock is wrong must not log out a user of the Django service: it gives no tokens,
+// and the token still works at another replica.
+func TestExchangeWithWrongClockIsUnavailableAndRepeatable(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
+		if e != servertest.MySQL { // SQLite has no clock of its own
+			return
+		}
+		s := newSite(t, e, 1, oldService()...)
+		for _, by := range []time.Duration{3 * time.Second, 8 * 24 * time.Hour, -8 * 24 * time.Hour} {
+			wrong := s.add(servertest.Options{Settings: oldService(), Now: func() time.Time { return time.Now().Add(by) }})
+			raw := oldToken(s.imported())
+			exchange(wrong.Anonymous(), raw).Want(t, http.StatusServiceUnavailable, "service_unavailable")
+			exchange(s.replicas[0].Anonymous(), raw).Want(t, http.StatusOK, "")
+		}
+	})
+}
+
 // The database does not answer: the answer is a 503 in time, and the same token works afterwards.
 func TestExchangeOnSilentDatabaseIsUnavailableAndRepeatable(t *testing.T) {
 	eachFaulty(t, oldService(), func(t *testing.T, f *faulty) {

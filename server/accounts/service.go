@@ -89,7 +89,7 @@ func New(o Options) *Service {
 		outbox:  newOutbox(o, store, now),
 	}
 	c.sessions = sessions.New(sessions.Options{
-		Store: store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(now), Now: now,
+		Store: store, Ring: o.Ring, PublicURL: o.PublicURL, Policy: o.Policy, Legacy: o.Legacy.tokens(), Now: now,
 		Count:       o.Count,
 		MayLogGrace: func(ctx context.Context, u models.User) bool { return c.mayRecord(ctx, u, gracedRefreshesOfUser) },
 	})

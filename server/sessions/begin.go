@@ -3,7 +3,6 @@ package sessions
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,26 +34,23 @@ const beginTries = 3
 func (m *Manager) Begin(ctx context.Context, n NewSession, rehash models.PasswordHash) (Tokens, models.User, error) {
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
-	u, err := n.User, error(nil)
-	for try := range beginTries {
-		var s models.Session
-		err = m.store.Tx(ctx, func(tx *models.Tx) (err error) {
+	var s models.Session
+	err := models.Retry(ctx, beginTries, models.Is(models.ErrClock), func() error {
+		return m.store.Tx(ctx, func(tx *models.Tx) (err error) {
 			s, err = m.login(tx, n, rehash)
 			return err
 		})
-		if err == nil {
-			u.LastLogin = &s.CreatedAt
-			t, err := m.FirstTokens(s)
-			return t, u, err
-		}
-		if !errors.Is(err, models.ErrClock) || !pause(ctx, try) {
-			break
-		}
-	}
+	})
 	if errors.Is(err, models.ErrNotFound) {
 		return Tokens{}, models.User{}, problem.New(problem.CredentialsInvalid)
 	}
-	return Tokens{}, models.User{}, problem.FromStore(err)
+	if err != nil {
+		return Tokens{}, models.User{}, problem.FromStore(err)
+	}
+	u := n.User
+	u.LastLogin = &s.CreatedAt
+	t, err := m.FirstTokens(s)
+	return t, u, err
 }
 
 func (m *Manager) login(tx *models.Tx, n NewSession, rehash models.PasswordHash) (models.Session, error) {
@@ -127,13 +123,3 @@ func (m *Manager) Add(tx *models.Tx, n NewSession) (models.Session, error) {
 
 // NewID returns the id of a new session.
 func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-
-// pause waits before the next try, a little longer each time. It reports false if no time is left.
-func pause(ctx context.Context, try int) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(time.Duration(1+rand.IntN(10<<try)) * time.Millisecond): //nolint:gosec // spreads retries, hides nothing
-		return true
-	}
-}

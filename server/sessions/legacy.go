@@ -16,7 +16,7 @@ import (
 // LegacyTokens is the hook for refresh tokens of the service that users were imported from. Each can
 // be exchanged once for a session. The zero value accepts none.
 type LegacyTokens struct {
-	Verify func(raw string) (LegacyToken, error) // returns an authentic token that has not expired
+	Verify func(raw string) (LegacyToken, error) // returns an authentic token, which may have expired
 	Admits func(models.User) bool                // reports whether the tokens of a user are still valid
 	Until  time.Time                             // none is accepted from then on
 	Detail string                                // of the event of the login
@@ -34,16 +34,22 @@ var legacyTransports = []token.Transport{token.Hybrid, token.Body}
 func (m *Manager) ExchangeableCredential(location TokenLocation, raw string) (Credential, error) {
 	c, err := m.Credential(location, raw)
 	if err != nil {
-		if legacy, ok := m.legacy.credential(location, raw, m.now()); ok {
+		if legacy, ok := m.legacy.credential(location, raw); ok {
 			return legacy, nil
 		}
 	}
 	return c, err
 }
 
-// credential verifies a legacy token. It does not query the database.
-func (l LegacyTokens) credential(location TokenLocation, raw string, now time.Time) (Credential, bool) {
-	if l.Verify == nil || !now.Before(l.Until) {
+// accepts reports whether a token is accepted at a time.
+func (l LegacyTokens) accepts(t LegacyToken, now time.Time) bool {
+	return t.ValidAt(now) && now.Before(l.Until)
+}
+
+// credential verifies a legacy token. It does not query the database, so it does not check the times
+// of the token, as [Manager.Credential] does not.
+func (l LegacyTokens) credential(location TokenLocation, raw string) (Credential, bool) {
+	if l.Verify == nil {
 		return Credential{}, false
 	}
 	for _, transport := range legacyTransports {
@@ -77,26 +83,19 @@ func (m *Manager) exchange(caller context.Context, in RefreshInput) (Tokens, err
 	ctx, cancel := models.Detach(caller)
 	defer cancel()
 	x := legacyExchange{m, in, NewID()}
-	var err error
-	for try := range refreshTries {
-		var t Tokens
-		if t, err = x.attempt(ctx); !errors.Is(err, problem.New(problem.ServiceUnavailable)) {
-			if err != nil {
-				m.count(metrics.LegacyRefused)
-			}
-			return t, err
-		}
-		if !pause(ctx, try) {
-			break
-		}
+	t, err := untilDecided(ctx, x.beginOrRepeat)
+	if errors.Is(err, problem.New(problem.RefreshInvalid)) {
+		m.count(metrics.LegacyRefused)
 	}
-	return Tokens{}, err
+	return t, err
 }
 
-func (x legacyExchange) attempt(ctx context.Context) (Tokens, error) {
+// beginOrRepeat begins the session, or returns its tokens again. Errors: RefreshInvalid; any other
+// one leaves the exchange undecided.
+func (x legacyExchange) beginOrRepeat(ctx context.Context) (Tokens, error) {
 	u, err := x.store.UserByID(ctx, x.in.Credential.Subject)
 	if err != nil {
-		return Tokens{}, refusedOrStoreError(err)
+		return Tokens{}, refusedOrUndecided(err)
 	}
 	if !x.legacy.Admits(u) {
 		return Tokens{}, problem.New(problem.RefreshInvalid)
@@ -113,7 +112,7 @@ func (x legacyExchange) attempt(ctx context.Context) (Tokens, error) {
 	case errors.Is(err, models.ErrConflict):
 		return x.repeat(ctx)
 	}
-	return Tokens{}, refusedOrStoreError(err) // ErrNotFound: the user is inactive, or all sessions were revoked
+	return Tokens{}, refusedOrUndecided(err) // ErrNotFound: the user is inactive, or all sessions were revoked
 }
 
 // authenticationUnknown is the time of authentication of a session that begins with a legacy token.
@@ -127,9 +126,6 @@ var authenticationUnknown = time.Unix(0, 0).UTC()
 // deactivated or all sessions were revoked since u was read.
 func (x legacyExchange) login(tx *models.Tx, u models.User) (models.Session, error) {
 	now, t := tx.Now(), x.in.Credential.legacy
-	if !now.Before(x.legacy.Until) || !now.Before(t.ExpiresAt) { // either may have passed during the tries
-		return models.Session{}, problem.New(problem.RefreshInvalid)
-	}
 	if err := recordLogin(tx, u); err != nil {
 		return models.Session{}, err
 	}
@@ -139,43 +135,50 @@ func (x legacyExchange) login(tx *models.Tx, u models.User) (models.Session, err
 	if err != nil {
 		return models.Session{}, err
 	}
-	return x.startSession(tx, NewSession{
+	s, err := x.startSession(tx, NewSession{
 		ID: x.id, User: u, Transport: x.in.Credential.Transport, Client: x.in.Client,
 		Attempt: x.policy.attemptHash(x.in.Attempt), AuthenticatedAt: &authenticationUnknown,
 	}, x.legacy.Detail)
+	// Only now the clock has been compared with the database's. A replica with a wrong clock would
+	// otherwise log the user out.
+	if err == nil && !x.legacy.accepts(*t, now) {
+		err = problem.New(problem.RefreshInvalid)
+	}
+	return s, err
 }
 
 // repeat handles a token that has been used: it returns the tokens of its session again if the
-// request repeats the exchange. Errors: RefreshInvalid, ServiceUnavailable.
+// request repeats the exchange. Errors: as those of beginOrRepeat.
 func (x legacyExchange) repeat(ctx context.Context) (Tokens, error) {
 	c := x.in.Credential
 	used, err := x.store.Token(ctx, models.PurposeLegacyRefresh, c.legacy.Identity[:])
 	if err != nil {
-		return Tokens{}, refusedOrStoreError(err)
+		return Tokens{}, refusedOrUndecided(err)
 	}
 	row, err := x.store.Session(ctx, used.ID)
 	if err != nil { // ErrNotFound also for a token that the other service had revoked before the import
-		return Tokens{}, refusedOrStoreError(err)
+		return Tokens{}, refusedOrUndecided(err)
 	}
 	own := used.ID == x.id || isSameAttempt(x.policy.attemptHash(x.in.Attempt), row.Attempt)
-	if !own || !c.belongsTo(row.Session, forRefresh) || row.Generation != 0 || checkAlive(row, x.timeOf(row)) != nil {
+	isValid := checkAlive(row, x.timeOf(row)) == nil && x.legacy.accepts(*c.legacy, x.timeOf(row))
+	if !own || !isValid || !c.belongsTo(row.Session, forRefresh) || row.Generation != 0 {
 		return Tokens{}, problem.New(problem.RefreshInvalid)
 	}
 	now := x.now()
 	ok, err := x.store.Touch(ctx, row.ID, row.Generation, now, x.policy.tolerance(), nil)
 	if err != nil {
-		return Tokens{}, problem.FromStore(err)
+		return Tokens{}, err
 	}
-	if !ok { // the session has changed since, or the clocks differ: try again
-		return Tokens{}, problem.FromStore(models.ErrClock)
+	if !ok {
+		return Tokens{}, errOvertaken
 	}
 	x.count(metrics.LegacyRepeated)
 	return x.mint(grantOf(row.Session), now, NewSessionTokens)
 }
 
-func refusedOrStoreError(err error) error {
+func refusedOrUndecided(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return problem.New(problem.RefreshInvalid)
 	}
-	return problem.FromStore(err)
+	return err
 }

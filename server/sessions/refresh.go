@@ -54,20 +54,32 @@ func (m *Manager) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 	if t, ok := r.rotateBlind(ctx); ok {
 		return t, nil
 	}
-	for try := range refreshTries {
-		t, done, err := r.decideAndAct(ctx)
-		if done {
-			return t, err
-		}
-		r.lastErr = err
-		if !pause(ctx, try) {
-			break
-		}
-	}
-	return Tokens{}, problem.Unavailable(r.lastErr)
+	return untilDecided(ctx, r.decideAndAct)
 }
 
-var errHeldUp = errors.New("the request was held up on its way")
+// untilDecided calls try until it returns an answer: tokens or a *problem.Error. Any other error
+// leaves the refresh undecided, because the database did not answer, the clocks differ or another
+// request was faster. Errors: those of try, ServiceUnavailable.
+func untilDecided(ctx context.Context, try func(context.Context) (Tokens, error)) (Tokens, error) {
+	isUndecided := func(err error) bool {
+		_, isAnswer := errors.AsType[*problem.Error](err)
+		return !isAnswer
+	}
+	var t Tokens
+	err := models.Retry(ctx, refreshTries, isUndecided, func() (err error) {
+		t, err = try(ctx)
+		return err
+	})
+	if err != nil && isUndecided(err) {
+		err = problem.Unavailable(err)
+	}
+	return t, err
+}
+
+var (
+	errHeldUp    = errors.New("the request was held up on its way")
+	errOvertaken = errors.New("the session has changed since it was read, or the clocks differ")
+)
 
 // isHeldUp reports whether a request may be older than M, so that it gets no tokens and proves
 // nothing. Either its headers were read more than M ago, or they were read within M after this
@@ -92,7 +104,6 @@ type refreshCall struct {
 	caller    context.Context
 	attempt   []byte
 	rotations []time.Time // the RotatedAt of UPDATEs whose outcome is unknown
-	lastErr   error       // why there is no answer yet
 }
 
 // rotateBlind makes the UPDATE of row 3 from the token alone, without reading the row. It reports
@@ -104,12 +115,11 @@ func (r *refreshCall) rotateBlind(ctx context.Context) (Tokens, bool) {
 	if c.Transport == "" || c.isExpired(r.now()) { // only this process's clock has been checked; the row decides
 		return Tokens{}, false
 	}
-	t, ok, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
-	r.lastErr = err
-	return t, ok
+	t, err := r.rotate(ctx, c.Transport, c.SessionExpiresAt)
+	return t, err == nil
 }
 
-func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, expiresAt time.Time) (Tokens, bool, error) {
+func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, expiresAt time.Time) (Tokens, error) {
 	c, now := r.in.Credential, r.now()
 	rotation := models.Rotation{
 		ID: c.Session, UserID: c.Subject, Generation: c.Generation, Transport: string(transport), ExpiresAt: expiresAt,
@@ -124,88 +134,81 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 		r.rotations = append(r.rotations, now) // with an error, it may still have been applied
 	}
 	if err != nil {
-		return Tokens{}, false, err
+		return Tokens{}, err
 	}
 	if !ok {
-		return Tokens{}, false, nil
+		return Tokens{}, errOvertaken
 	}
 	r.count(metrics.RefreshRotated)
-	t, err := r.mint(token.Grant{
+	return r.mint(token.Grant{
 		Subject: c.Subject, Session: c.Session, Generation: c.Generation + 1, Transport: transport,
 		RotatedAt: now, IdleExpiresAt: rotation.IdleExpiresAt, ExpiresAt: expiresAt,
 	}, now, NextTokens)
-	return t, err == nil, err
 }
 
-// decideAndAct reads the row, decides, and acts on the verdict. If done is false, there is no
-// answer yet, because another request was faster, the clocks differ or the database did not answer.
-// The caller must then call it again.
-func (r *refreshCall) decideAndAct(ctx context.Context) (_ Tokens, done bool, _ error) {
+// decideAndAct reads the row, decides, and acts on the verdict. Its results are those of the
+// argument of untilDecided.
+func (r *refreshCall) decideAndAct(ctx context.Context) (Tokens, error) {
 	start := r.startReading()
 	row, err := r.store.Session(ctx, r.in.Credential.Session)
 	if errors.Is(err, models.ErrNotFound) {
-		return Tokens{}, true, problem.New(problem.SessionRevoked)
+		return Tokens{}, problem.New(problem.SessionRevoked)
 	}
 	if err != nil {
-		return Tokens{}, false, err
+		return Tokens{}, err
 	}
 	now := r.now()
 	if r.isClockOff(start, row.DBNow, now) { // the ages are wrong then, and so would be a 401 based on them
-		return Tokens{}, false, models.ErrClock
+		return Tokens{}, models.ErrClock
 	}
 	switch r.policy.decide(r.in.Credential, r.attempt, row, now, r.rotations) {
 	case misdirected:
 		r.count(metrics.RefreshMisdirected)
-		return Tokens{}, true, problem.New(problem.RefreshInvalid)
+		return Tokens{}, problem.New(problem.RefreshInvalid)
 	case expired:
 		r.count(metrics.RefreshExpired)
-		return Tokens{}, true, problem.New(problem.SessionExpired)
+		return Tokens{}, problem.New(problem.SessionExpired)
 	case revoked:
 		r.count(metrics.RefreshRevoked)
-		return Tokens{}, true, problem.New(problem.SessionRevoked)
+		return Tokens{}, problem.New(problem.SessionRevoked)
 	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
 		r.count(metrics.StateRegression)
-		return Tokens{}, true, problem.New(problem.SessionExpired)
+		return Tokens{}, problem.New(problem.SessionExpired)
 	case rotate:
-		return r.answerOrRetry(r.rotate(ctx, transportOf(row.Session), row.ExpiresAt))
+		return r.rotate(ctx, transportOf(row.Session), row.ExpiresAt)
 	case sameTokens:
-		return r.answerOrRetry(r.answerCurrent(ctx, row, now, false))
+		return r.answerCurrent(ctx, row, now, false)
 	case successor:
-		return r.answerOrRetry(r.answerCurrent(ctx, row, now, true))
+		return r.answerCurrent(ctx, row, now, true)
 	case rotatedByThisRequest:
 		r.count(metrics.RefreshRotated)
-		t, err := r.mint(grantOf(row.Session), now, NextTokens)
-		return t, true, err
+		return r.mint(grantOf(row.Session), now, NextTokens)
 	case reuse:
 		return r.revokeReused(ctx, row, now)
 	case undecidable:
 		r.count(metrics.RefreshUndecided)
 	}
-	return Tokens{}, false, models.ErrClock
-}
-
-// answerOrRetry returns the results of decideAndAct after a write. ok is false if the write matched
-// no row.
-func (*refreshCall) answerOrRetry(t Tokens, ok bool, err error) (Tokens, bool, error) {
-	return t, ok && err == nil, err
+	return Tokens{}, models.ErrClock
 }
 
 // answerCurrent answers rows 4 and 5 with the tokens in force. Touch ensures that the session is
 // still live at the time of the answer: on a cluster, the certification of its UPDATE fails if the
 // session was revoked at the same time.
-func (r *refreshCall) answerCurrent(ctx context.Context, row models.SessionWithUser, now time.Time, superseded bool) (Tokens, bool, error) {
+func (r *refreshCall) answerCurrent(ctx context.Context, row models.SessionWithUser, now time.Time, superseded bool) (Tokens, error) {
 	var graced *models.Event
 	if superseded && r.isElsewhere(row.Session) && r.mayLogGrace(ctx, row.User) {
 		e := r.event(row.Session, models.EventRefreshGraced, "presented again from another address and another user agent").Row(now)
 		graced = &e
 	}
 	ok, err := r.store.Touch(ctx, row.ID, row.Generation, now, r.policy.tolerance(), graced)
-	if err != nil || !ok {
-		return Tokens{}, false, err
+	if err != nil {
+		return Tokens{}, err
+	}
+	if !ok {
+		return Tokens{}, errOvertaken
 	}
 	r.count(map[bool]metrics.Counter{false: metrics.RefreshSame, true: metrics.RefreshGraced}[superseded])
-	t, err := r.mint(grantOf(row.Session), now, map[bool]Newness{false: SameTokens, true: NextTokens}[superseded])
-	return t, err == nil, err
+	return r.mint(grantOf(row.Session), now, map[bool]Newness{false: SameTokens, true: NextTokens}[superseded])
 }
 
 // isElsewhere reports whether the request has another address and another user agent than the last
@@ -221,12 +224,12 @@ func (r *refreshCall) event(s models.Session, kind models.EventKind, detail stri
 // revokeReused implements row 6. A request that was held up, or whose caller has disconnected,
 // proves no theft: an honest client may have given it up and repeated it. Such a request changes
 // nothing.
-func (r *refreshCall) revokeReused(ctx context.Context, row models.SessionWithUser, now time.Time) (Tokens, bool, error) {
+func (r *refreshCall) revokeReused(ctx context.Context, row models.SessionWithUser, now time.Time) (Tokens, error) {
 	if err := r.caller.Err(); err != nil {
-		return Tokens{}, true, problem.Unavailable(err)
+		return Tokens{}, problem.Unavailable(err)
 	}
 	if r.isHeldUp(r.in) {
-		return Tokens{}, true, problem.Unavailable(errHeldUp)
+		return Tokens{}, problem.Unavailable(errHeldUp)
 	}
 	age := "1 generation old"
 	if behind := row.Generation - r.in.Credential.Generation; behind != 1 {
@@ -234,9 +237,12 @@ func (r *refreshCall) revokeReused(ctx context.Context, row models.SessionWithUs
 	}
 	event := r.event(row.Session, models.EventRefreshReused, "the refresh token was "+age).Row(now)
 	ok, err := r.store.RevokeReused(ctx, row.ID, row.Generation, now, r.policy.tolerance(), event)
-	if err != nil || !ok {
-		return Tokens{}, false, err
+	if err != nil {
+		return Tokens{}, err
+	}
+	if !ok {
+		return Tokens{}, errOvertaken
 	}
 	r.count(metrics.RefreshReused)
-	return Tokens{}, true, problem.New(problem.RefreshReused)
+	return Tokens{}, problem.New(problem.RefreshReused)
 }

@@ -19,9 +19,16 @@ import (
 // LegacyClaims holds the claims of an authentic refresh token of the Django service. Times are in
 // UTC.
 type LegacyClaims struct {
-	Subject   int64 // user id
+	Subject   int64     // user id
+	NotBefore time.Time // zero if the token has no nbf
 	ExpiresAt time.Time
 	Identity  LegacyIdentity
+}
+
+// ValidAt reports whether the token is valid at a time. The issuing time (iat) does not matter: only
+// the Django service can have signed the token.
+func (c LegacyClaims) ValidAt(now time.Time) bool {
+	return !now.Before(c.NotBefore) && now.Before(c.ExpiresAt)
 }
 
 // LegacyIdentity identifies a used token.
@@ -46,20 +53,19 @@ func hashOfToken(raw string) LegacyIdentity { return sha256.Sum256([]byte(raw)) 
 type LegacyVerifier struct {
 	keys   hidden[jwt.VerificationKeySet]
 	parser *jwt.Parser
-	now    func() time.Time
 }
 
 // NewLegacyVerifier returns a verifier for tokens that were signed with any of the secrets. Empty
 // secrets are ignored, because anyone can sign with them. Without any other secret, every token is
 // rejected.
-func NewLegacyVerifier(secrets []string, now func() time.Time) *LegacyVerifier {
+func NewLegacyVerifier(secrets []string) *LegacyVerifier {
 	var set jwt.VerificationKeySet
 	for _, secret := range secrets {
 		if secret != "" {
 			set.Keys = append(set.Keys, []byte(secret))
 		}
 	}
-	return &LegacyVerifier{keys: hide(set), now: now, parser: jwt.NewParser(
+	return &LegacyVerifier{keys: hide(set), parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation(),
 	)}
 }
@@ -69,8 +75,9 @@ func (v *LegacyVerifier) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "LegacyVerifier"+redacted)
 }
 
-// Refresh returns the claims of a refresh token that has not expired. Every error is an
-// [ErrInvalid], including that of an expired token, because no operation uses one.
+// Refresh returns the claims of an authentic refresh token. The caller must check
+// [LegacyClaims.ValidAt], with a clock that it has compared with the database's. Every error is an
+// [ErrInvalid].
 func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 	if !isWellFormed(raw) {
 		return LegacyClaims{}, errForm
@@ -85,11 +92,13 @@ func (v *LegacyVerifier) Refresh(raw string) (LegacyClaims, error) {
 	if err != nil { // the library's error quotes the token and is not passed on
 		return LegacyClaims{}, reject("signature or header")
 	}
-	now := v.now()
-	if fault := cmp.Or(c.kindFault(), c.timeFault(now)); fault != "" {
+	if fault := cmp.Or(c.kindFault(), c.timeFault()); fault != "" {
 		return LegacyClaims{}, reject(fault)
 	}
 	claims := LegacyClaims{Subject: c.userID(), ExpiresAt: unix(c.integer("exp")), Identity: hashOfToken(raw)}
+	if nbf := c.integer("nbf"); nbf != 0 {
+		claims.NotBefore = unix(nbf)
+	}
 	if jti := c.text("jti"); jti != "" {
 		claims.Identity = LegacyJTI(jti)
 	}
@@ -179,16 +188,16 @@ func (c *legacyClaims) kindFault() string {
 	return ""
 }
 
-func (c *legacyClaims) timeFault(now time.Time) string {
+// timeFault returns the name of a claim that is not a time or ends the token before it begins, or "".
+func (c *legacyClaims) timeFault() string {
 	iat, exp := c.integer("iat"), c.integer("exp")
 	_, hasStart := c.members["nbf"]
-	nbf := c.integer("nbf")
 	switch {
-	case !isTime(iat), unix(iat).After(now.Add(ClockSkew)):
+	case !isTime(iat):
 		return "iat"
-	case !isTime(exp), exp <= iat, !now.Before(unix(exp)):
+	case !isTime(exp), exp <= iat:
 		return "exp"
-	case hasStart && (!isTime(nbf) || unix(nbf).After(now)):
+	case hasStart && !isTime(c.integer("nbf")):
 		return "nbf"
 	}
 	return ""
