@@ -85,7 +85,7 @@ func (a authenticator) verifyCredential(c *gin.Context, call *call) (accounts.Cr
 	// A page of another origin can make the browser send the cookie, but can neither read nor guess
 	// the CSRF token. The token is derived from the session and not compared with the cookie
 	// csrftoken, because an attacker who can plant cookies knows the value of the planted one.
-	if found.csrf && !a.service.ValidCSRF(credential, c.GetHeader("X-CSRFToken")) {
+	if found.csrf && !a.service.ValidCSRF(credential, singleHeader(c.Request.Header, "X-CSRFToken")) {
 		return credential, problemOf(problem.CSRFFailed)
 	}
 	// Browsers send Lax cookies when a page of any site links or redirects to this server. Such a

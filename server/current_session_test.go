@@ -106,6 +106,8 @@ func TestGetSessionAcceptsEachCredentialOfEachTransport(t *testing.T) {
 			return c.Copy().RefreshTokens(servertest.Header("X-CSRFToken", csrf))
 		}
 		with(r.Text("csrf_token")).Want(t, http.StatusOK, "")
+		twice := func(r *http.Request) { r.Header["X-Csrftoken"] = append(r.Header["X-Csrftoken"], "x") }
+		c.Copy().RefreshTokens(servertest.Header("X-CSRFToken", r.Text("csrf_token")), twice).Want(t, http.StatusForbidden, "csrf_failed")
 		with(wantCurrent(t, "the other session", other, other.Do(http.MethodGet, sessionPath, nil))).Want(t, http.StatusForbidden, "csrf_failed")
 	})
 }

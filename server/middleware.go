@@ -56,12 +56,20 @@ func (m middleware) beginCall(c *gin.Context) {
 // The nil UUID is rejected, because an event with that id would look like an event without a
 // request, which means an action of the operator.
 func requestID(h http.Header) uuid.UUID {
-	if values := h.Values("X-Request-Id"); len(values) == 1 {
-		if id, err := uuid.Parse(values[0]); err == nil && id != uuid.Nil && id.String() == values[0] {
-			return id
-		}
+	value := singleHeader(h, "X-Request-Id")
+	if id, err := uuid.Parse(value); err == nil && id != uuid.Nil && id.String() == value {
+		return id
 	}
 	return uuid.Must(uuid.NewV7())
+}
+
+// singleHeader returns the value of a header, or "" if the header occurs more than once: a program in
+// front of the server could have checked another of the values.
+func singleHeader(h http.Header, name string) string {
+	if values := h.Values(name); len(values) == 1 {
+		return values[0]
+	}
+	return ""
 }
 
 // logAccess writes one line per request. It logs the route instead of the path, and no query,

@@ -114,6 +114,17 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 	all.Wait()
 }
 
+// OPTIONS * asks about the server and not about a resource. net/http would answer it without the
+// headers of the contract.
+func TestOptionsAsteriskGetsAnswerOfContract(t *testing.T) {
+	addr, s := startListening(t)
+	s.URL = "http://" + addr
+	answer := raw(t, s, line("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+	if answer.StatusCode != http.StatusNotFound || answer.Header.Get("X-Request-Id") == "" || answer.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("got %d with the headers %v, want 404 of the contract", answer.StatusCode, answer.Header)
+	}
+}
+
 // Limits that would take minutes to reach have the documented values: for idle connections, for
 // responses that are not read and for the number of connections.
 func TestConnectionLimitsHaveDocumentedValues(t *testing.T) {

@@ -4464,8 +4464,8 @@ type ClientInterface interface {
 	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
 	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-	// at once; activation restores none. Only superusers can change staff members or grant roles.
+	// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+	// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4485,8 +4485,8 @@ type ClientInterface interface {
 	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
 	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-	// at once; activation restores none. Only superusers can change staff members or grant roles.
+	// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+	// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5529,8 +5529,8 @@ func (c *Client) GetUser(ctx context.Context, userID UserIDPath, reqEditors ...R
 // first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
 // Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-// at once; activation restores none. Only superusers can change staff members or grant roles.
+// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5560,8 +5560,8 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserIDPath, para
 // first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
 // Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-// at once; activation restores none. Only superusers can change staff members or grant roles.
+// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8240,8 +8240,8 @@ type ClientWithResponsesInterface interface {
 	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
 	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-	// at once; activation restores none. Only superusers can change staff members or grant roles.
+	// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+	// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8261,8 +8261,8 @@ type ClientWithResponsesInterface interface {
 	// first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 	//
 	// Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-	// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-	// at once; activation restores none. Only superusers can change staff members or grant roles.
+	// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+	// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12549,8 +12549,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, userID Us
 // first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
 // Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-// at once; activation restores none. Only superusers can change staff members or grant roles.
+// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12576,8 +12576,8 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 // first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
 //
 // Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-// sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-// at once; activation restores none. Only superusers can change staff members or grant roles.
+// sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+// starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

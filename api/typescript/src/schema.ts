@@ -534,8 +534,8 @@ export interface paths {
          *     first signs in. It is also canceled when that staff member loses all sessions, a role or the account.
          *
          *     Granting a role revokes the user's sessions, except the one that makes the request, so that the role works only in
-         *     sessions that begin later. It also cancels a pending change of address. Deactivation revokes all sessions of the user
-         *     at once; activation restores none. Only superusers can change staff members or grant roles.
+         *     sessions that begin later. It also cancels an earlier pending change of address, but not one that the same request
+         *     starts. Deactivation revokes all sessions of the user at once; activation restores none. Only superusers can change staff members or grant roles.
          */
         patch: operations["updateUser"];
         trace?: never;
