@@ -163,7 +163,7 @@ func TestRejectedEventDoesNotPreventOthers(t *testing.T) {
 		t.Error("the database rejected no event")
 	}
 	wantEvents(t, s, c, "registered", "login", "login_failed")
-	if n := metrics(t, s)[`accounts_events_total{event="event_dropped"}`]; n != 1 {
+	if n := metrics(t, s)["accounts_security_events_dropped_total"]; n != 1 {
 		t.Errorf("%v events were dropped, want 1", n)
 	}
 }
@@ -305,7 +305,7 @@ func TestQueueOfRejectedAttemptsIsBounded(t *testing.T) {
 	for i := range 1005 {
 		signIn(s, fmt.Sprint("nobody", i), "a wrong password").Want(t, http.StatusUnauthorized, "credentials_invalid")
 	}
-	if n := metrics(t, s)[`accounts_events_total{event="event_dropped"}`]; n != 5 {
+	if n := metrics(t, s)["accounts_security_events_dropped_total"]; n != 5 {
 		t.Errorf("%v events were dropped, want 5", n)
 	}
 	c := s.Login(u, accounts.Hybrid)

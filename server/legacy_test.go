@@ -446,9 +446,9 @@ func TestLegacyExchangesAreCountedInMetrics(t *testing.T) {
 	}
 	byBody(s, raw)
 	found := metrics(t, s, djangoSecret)
-	for _, event := range []string{"legacy_exchanged", "legacy_repeated", "legacy_refused"} {
-		if n := found[`accounts_events_total{event="`+event+`"}`]; n != 1 {
-			t.Errorf("%s: %v", event, n)
+	for _, outcome := range []string{"exchanged", "repeated", "refused"} {
+		if n := found[`accounts_legacy_exchanges_total{outcome="`+outcome+`"}`]; n != 1 {
+			t.Errorf("%s: %v", outcome, n)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -20,25 +21,33 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
-	counters *prometheus.CounterVec
+	counters map[metrics.Counter]prometheus.Counter
 }
 
-// NewMetrics returns the metrics, each at zero.
-func NewMetrics() *Metrics {
+// NewMetrics returns the metrics, each at zero. The version is that of the program.
+func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "accounts_request_seconds", Help: "Duration of requests by operation and status.",
+			Name: "accounts_http_request_duration_seconds", Help: "Duration of requests by operation and status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"operation", "status"}),
-		counters: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "accounts_events_total", Help: "What happened to sessions and clocks, by event.",
-		}, []string{"event"}),
+		counters: map[metrics.Counter]prometheus.Counter{},
 	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "accounts_build_info", Help: "Always 1. The labels are the versions of the program and of Go.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.requests, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, c := range metrics.Counters() {
-		m.counters.WithLabelValues(string(c))
+		options := prometheus.CounterOpts{Name: c.Metric, Help: c.Help}
+		if c.Outcome != "" {
+			options.ConstLabels = prometheus.Labels{"outcome": c.Outcome}
+		}
+		m.counters[c] = prometheus.NewCounter(options)
+		m.registry.MustRegister(m.counters[c])
 	}
-	m.registry.MustRegister(m.requests, m.counters, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -103,7 +112,7 @@ func (c collector) Collect(into chan<- prometheus.Metric) {
 }
 
 // Count increments a counter. It is the value of accounts.Options.Count.
-func (m *Metrics) Count(c metrics.Counter) { m.counters.WithLabelValues(string(c)).Inc() }
+func (m *Metrics) Count(c metrics.Counter) { m.counters[c].Inc() }
 
 // Handler serves the metrics. Serve it on a listener of its own, never on the public port.
 func (m *Metrics) Handler() http.Handler {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -90,7 +91,8 @@ func TestMetricsChangeWithUse(t *testing.T) {
 		before := metrics(t, s)
 		for name, want := range map[string]float64{
 			"accounts_hash_slots": 4, "accounts_hashes_running": 0, "accounts_hashes_waiting": 0, "accounts_outbox_mails_due": 0, "accounts_outbox_age_seconds": 0,
-			`accounts_events_total{event="rate_limited"}`: 0, `accounts_events_total{event="state_regression"}`: 0, `accounts_events_total{event="refresh_reused"}`: 0,
+			"accounts_rate_limited_total": 0, `accounts_refreshes_total{outcome="regression"}`: 0, `accounts_refreshes_total{outcome="reused"}`: 0,
+			`accounts_build_info{goversion="` + runtime.Version() + `",version="test"}`: 1,
 		} {
 			if got, ok := before[name]; !ok || got != want {
 				t.Errorf("%s is %v %v, want %v", name, got, ok, want)
@@ -114,9 +116,9 @@ func TestMetricsChangeWithUse(t *testing.T) {
 		s.Clock.Advance(time.Minute)
 		after := metrics(t, s, u.Email, u.Username, name)
 		for name, want := range map[string]float64{
-			`accounts_request_seconds_count{operation="login",status="200"}`: 1, `accounts_request_seconds_count{operation="login",status="401"}`: 1,
-			`accounts_request_seconds_count{operation="login",status="429"}`: 1, `accounts_events_total{event="refresh_same"}`: 1,
-			`accounts_events_total{event="rate_limited"}`: 1, "accounts_outbox_mails_due": 1,
+			`accounts_http_request_duration_seconds_count{operation="login",status="200"}`: 1, `accounts_http_request_duration_seconds_count{operation="login",status="401"}`: 1,
+			`accounts_http_request_duration_seconds_count{operation="login",status="429"}`: 1, `accounts_refreshes_total{outcome="same"}`: 1,
+			"accounts_rate_limited_total": 1, "accounts_outbox_mails_due": 1,
 		} {
 			if after[name] != want {
 				t.Errorf("%s is %v, want %v", name, after[name], want)

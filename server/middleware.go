@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -72,8 +73,9 @@ func singleHeader(h http.Header, name string) string {
 	return ""
 }
 
-// logAccess writes one line per request. It logs the route instead of the path, and no query,
-// header, cookie or body, because those contain personal data and secrets.
+// logAccess writes one line per request. It logs the route instead of the path, and no query, cookie
+// or body, because those contain personal data and secrets. Of the headers it logs three that
+// contain neither; User-Agent is the only text that a client can choose freely.
 func (m middleware) logAccess(c *gin.Context) {
 	call := callOf(c)
 	defer m.logRequest(c, call) // also if a panic aborts the response
@@ -87,10 +89,49 @@ func (m middleware) logRequest(c *gin.Context, call *call) {
 	}
 	took := m.now().Sub(call.received)
 	m.metrics.observe(operation, c.Writer.Status(), took)
-	m.log.LogAttrs(context.Background(), slog.LevelInfo, "request",
-		slog.String("request_id", call.id), slog.String("method", knownMethod(c.Request.Method)), slog.String("route", c.FullPath()),
-		slog.String("operation", operation), slog.Int("status", c.Writer.Status()), slog.Float64("ms", float64(took.Microseconds())/1000),
-		slog.String("ip", call.client.IP), slog.Int64("user_id", call.userID), slog.String("code", call.code))
+	attrs := []slog.Attr{
+		slog.String("request_id", call.id), slog.String("method", knownMethod(c.Request.Method)), slog.Int("status", c.Writer.Status()),
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.Int("bytes", max(0, c.Writer.Size())), slog.String("ip", call.client.IP),
+	}
+	for _, optional := range [...]slog.Attr{
+		slog.String("route", c.FullPath()), slog.String("operation", operation), slog.String("code", call.code),
+		slog.String("user_agent", call.client.UserAgent), slog.String("origin", loggedOrigin(c.Request.Header)),
+		slog.String("traceparent", traceParent(c.Request.Header)),
+	} {
+		if optional.Value.String() != "" {
+			attrs = append(attrs, optional)
+		}
+	}
+	if call.userID != 0 {
+		attrs = append(attrs, slog.Int64("user_id", call.userID))
+	}
+	m.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// originForm is the form of an origin (RFC 6454, section 6.2), or null. The longest host name has 253
+// characters.
+var originForm = regexp.MustCompile(`^(null|[a-z][a-z0-9+.-]{0,30}://[A-Za-z0-9._:\[\]-]{1,260})$`)
+
+// loggedOrigin returns the origin of the page that sent a request, or "" if there is none or the
+// client has written something else into the header.
+func loggedOrigin(h http.Header) string {
+	value := singleHeader(h, "Origin")
+	if !originForm.MatchString(value) {
+		return ""
+	}
+	return value
+}
+
+var traceParentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// traceParent returns the position of a request in a distributed trace, or "" if there is none (W3C
+// Trace Context, section 3.2). The log then belongs to that trace.
+func traceParent(h http.Header) string {
+	value := singleHeader(h, "Traceparent")
+	if !traceParentForm.MatchString(value) {
+		return ""
+	}
+	return value
 }
 
 // knownMethod returns method if it is a standard HTTP method, and "other" if not: the client

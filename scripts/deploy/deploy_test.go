@@ -21,11 +21,11 @@ import (
 
 var (
 	metricName = regexp.MustCompile(`\b(?:accounts|process|go)_[a-z_]+\b`)
-	eventLabel = regexp.MustCompile(`\bevent=~?"([^"]+)"`)
+	outcomes   = regexp.MustCompile(`\b(accounts_[a-z_]+)\{[^}]*\boutcome(?:=|!=|=~|!~)"([^"]+)"`)
 	operations = regexp.MustCompile(`\boperation!?=~?"([^"]+)"`)
 )
 
-// An alert on a metric, an event or an operation that does not exist never fires.
+// An alert on a metric, an outcome or an operation that does not exist never fires.
 func TestAlertsAndDashboardUseExistingMetrics(t *testing.T) {
 	t.Parallel()
 	exported, known := exportedMetrics(t), contractOperations(t)
@@ -39,9 +39,12 @@ func TestAlertsAndDashboardUseExistingMetrics(t *testing.T) {
 				t.Errorf("%s: /metrics has no %s", file, name)
 			}
 		}
-		for _, event := range alternatives(eventLabel, queries) {
-			if !slices.Contains(metrics.Counters(), metrics.Counter(event)) {
-				t.Errorf("%s: there is no counter %q", file, event)
+		for _, match := range outcomes.FindAllStringSubmatch(queries, -1) {
+			for outcome := range strings.SplitSeq(match[2], "|") {
+				exists := func(c metrics.Counter) bool { return c.Metric == match[1] && c.Outcome == outcome }
+				if !slices.ContainsFunc(metrics.Counters(), exists) {
+					t.Errorf("%s: %s has no outcome %q", file, match[1], outcome)
+				}
 			}
 		}
 		for _, operation := range alternatives(operations, queries) {

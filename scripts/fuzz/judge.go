@@ -80,11 +80,21 @@ func (f *fuzzer) judgeChanges(r *request, a *answer) string {
 		case r.http.Method == http.MethodGet:
 			return fmt.Sprintf("a GET caused an %s of %s", c.Op, c.Table)
 		}
-		if !f.isOwn(r, a, c.UserID) {
+		if !f.isOwn(r, a, c.UserID) && !f.endsOwnChange(r, c) {
 			return fmt.Sprintf("an %s of %s of another user", c.Op, c.Table)
 		}
 	}
 	return ""
+}
+
+// endsOwnChange reports whether a write may end a change of another user's address that a user of
+// the request has started. Such a change ends when the staff member who started it loses all
+// sessions or the account.
+func (f *fuzzer) endsOwnChange(r *request, c servertest.Change) bool {
+	losesSessions := []string{"changePassword", "confirmPasswordReset", "confirmEmailChange", "revokeAllSessions", "deleteAccount"}
+	isStaff := func(id int64) bool { u := f.userByID(id); return u.staff || u.superuser }
+	return c.Op == "UPDATE" && (c.Table == "one_time_tokens" || c.Table == "users") &&
+		slices.Contains(losesSessions, r.op.ID) && slices.ContainsFunc(r.owners, isStaff)
 }
 
 // isOwn reports whether a request may change or see the rows of a user: the request contains

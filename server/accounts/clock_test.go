@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -87,7 +88,7 @@ func (s *site) refusesToDecide(off *servertest.Server, graces bool) {
 		wantUnavailable(s.t, off.Anonymous().Do(http.MethodPost, "/accounts/login", map[string]any{"username": s.user.Username, "password": s.user.Password}))
 		wantUnavailable(s.t, off.Anonymous().Do(http.MethodGet, "/readyz", nil))
 	})
-	if observed(s.t, off, "clock_off") == "0" {
+	if off.Counter(metrics.ClockOff) == "0" {
 		s.t.Error("the metrics do not count the wrong clock")
 	}
 	off.Anonymous().Do(http.MethodGet, "/healthz", nil).Want(s.t, http.StatusOK, "")

@@ -2,10 +2,7 @@ package accounts_test
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -202,21 +199,6 @@ func (s *site) input(c *servertest.Client) accounts.RefreshInput {
 	credential, err := s.replicas[0].Service.Credential(location, held(c))
 	must(s.t, err)
 	return accounts.RefreshInput{Credential: credential, Received: s.replicas[0].Clock.Now()}
-}
-
-// observed returns how often a replica has observed an event.
-func observed(t *testing.T, r *servertest.Server, event string) string {
-	t.Helper()
-	answer := httptest.NewRecorder()
-	r.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	text, err := io.ReadAll(answer.Body)
-	must(t, err)
-	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, fmt.Sprintf("accounts_events_total{event=%q} ", event)); ok {
-			return strings.TrimSpace(n)
-		}
-	}
-	return "0"
 }
 
 func wantUnavailable(t *testing.T, r *servertest.Response) {

@@ -11,6 +11,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/accounts"
+	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -256,13 +257,13 @@ func TestTokenNewerThanRowIsNotReuse(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, s *site, tr token.Transport) {
 		c := s.next(s.next(s.login(tr)))
 		s.db.Exec(t, "UPDATE sessions SET generation = generation - 1 WHERE id = ?", id(c))
-		before := observed(t, s.replicas[0], "state_regression")
+		before := s.replicas[0].Counter(metrics.RefreshRegression)
 		s.unchanged(func() {
 			for range len(s.replicas) {
 				s.at(c).RefreshTokens().Want(t, http.StatusUnauthorized, expired)
 			}
 		})
-		if observed(t, s.replicas[0], "state_regression") == before {
+		if s.replicas[0].Counter(metrics.RefreshRegression) == before {
 			t.Error("the metrics do not count the state regression")
 		}
 	})

@@ -2,76 +2,85 @@
 // them to Prometheus.
 package metrics
 
-// Counter is the name of a counter. It is a label of a Prometheus metric, so it never contains text
-// from a client.
-type Counter string
+import "slices"
 
-// The counters of sessions.
-const (
-	RefreshRotated     Counter = "refresh_rotated"
-	RefreshSame        Counter = "refresh_same"
-	RefreshGraced      Counter = "refresh_graced"
-	RefreshReused      Counter = "refresh_reused"
-	RefreshExpired     Counter = "refresh_expired"
-	RefreshRevoked     Counter = "refresh_revoked"
-	RefreshMisdirected Counter = "refresh_misdirected" // the token came from another location than the session's transport uses
-	RefreshUndecided   Counter = "refresh_undecided"
-	StateRegression    Counter = "state_regression" // the token is newer than the session: a failover lost commits
-	LegacyExchanged    Counter = "legacy_exchanged"
-	LegacyRepeated     Counter = "legacy_repeated"
-	LegacyRefused      Counter = "legacy_refused"
-	ClockOff           Counter = "clock_off"
-	StoodStill         Counter = "stood_still" // the process was stopped, paused or suspended
-)
-
-// The counters of passwords, rate limits and the security log.
-const (
-	RehashSkipped Counter = "rehash_skipped"
-	HashUnusable  Counter = "hash_unusable"
-	RateLimited   Counter = "rate_limited"
-	EventDropped  Counter = "event_dropped" // an event of a rejected request was not recorded
-)
-
-// The counters of the outbox.
-const (
-	MailRetried Counter = "mail_retried"
-	MailSent    Counter = "mail_sent"
-	MailDropped Counter = "mail_dropped" // it had no recipient anymore
-	MailExpired Counter = "mail_expired"
-	MailRefused Counter = "mail_refused" // the recipient's server rejected it permanently
-	MailBacklog Counter = "mail_backlog" // a request was rejected, because too many mails are due
-)
-
-// Counters returns every counter, so that each is exported from the start: an alert needs a counter
-// that exists before it is incremented.
-func Counters() []Counter {
-	return []Counter{
-		RefreshRotated,
-		RefreshSame,
-		RefreshGraced,
-		RefreshReused,
-		RefreshExpired,
-		RefreshRevoked,
-		RefreshMisdirected,
-		RefreshUndecided,
-		StateRegression,
-		LegacyExchanged,
-		LegacyRepeated,
-		LegacyRefused,
-		ClockOff,
-		StoodStill,
-		RehashSkipped,
-		HashUnusable,
-		RateLimited,
-		EventDropped,
-		MailRetried,
-		MailSent,
-		MailDropped,
-		MailExpired,
-		MailRefused,
-		MailBacklog,
-	}
+// Counter is one counter of a metric. Its members never contain text from a client.
+type Counter struct {
+	Metric  string // the name of the metric
+	Help    string // what the metric counts
+	Outcome string // the value of its label outcome; empty if the metric has only one counter
 }
 
 // Count increments a counter. It is safe for concurrent use.
 type Count func(c Counter)
+
+// counters are all counters, in the order of their declaration.
+var counters []Counter
+
+// Counters returns every counter, so that each is exported from the start: an alert needs a counter
+// that exists before it is incremented.
+func Counters() []Counter { return slices.Clone(counters) }
+
+func declare(metric, help, outcome string) Counter {
+	c := Counter{metric, help, outcome}
+	counters = append(counters, c)
+	return c
+}
+
+func single(metric, help string) Counter { return declare(metric, help, "") }
+
+func refresh(outcome string) Counter {
+	return declare("accounts_refreshes_total", "Refreshes by outcome.", outcome)
+}
+
+// The outcomes of refreshes.
+var (
+	RefreshRotated     = refresh("rotated")
+	RefreshSame        = refresh("same")
+	RefreshGraced      = refresh("graced")
+	RefreshReused      = refresh("reused")
+	RefreshExpired     = refresh("expired")
+	RefreshRevoked     = refresh("revoked")
+	RefreshMisdirected = refresh("misdirected") // the token came from another location than the session's transport uses
+	RefreshUndecided   = refresh("undecided")
+	RefreshRegression  = refresh("regression") // the token is newer than the session: a failover lost commits
+)
+
+func legacy(outcome string) Counter {
+	return declare("accounts_legacy_exchanges_total", "Refresh tokens of the Django service by outcome of their exchange.", outcome)
+}
+
+// The outcomes of exchanges of legacy tokens.
+var (
+	LegacyExchanged = legacy("exchanged")
+	LegacyRepeated  = legacy("repeated")
+	LegacyRefused   = legacy("refused")
+)
+
+// The counters of clocks, passwords, rate limits and the security log.
+var (
+	ClockOff      = single("accounts_clock_errors_total", "Decisions that were refused because the database's clock differs from this server's.")
+	StoodStill    = single("accounts_standstills_total", "Times that the process was stopped, paused or suspended.")
+	RehashSkipped = single("accounts_rehashes_skipped_total", "Old password hashes that were not replaced at a login because too many requests waited.")
+	HashUnusable  = single("accounts_hashes_unusable_total", "Logins of users whose stored password hash cannot be read.")
+	RateLimited   = single("accounts_rate_limited_total", "Requests that exceeded a rate limit.")
+	EventDropped  = single("accounts_security_events_dropped_total", "Rejected requests that are missing in the security log.")
+)
+
+func mail(outcome string) Counter {
+	return declare("accounts_mails_total", "Mails that are finished, by outcome.", outcome)
+}
+
+// The outcomes of mails.
+var (
+	MailSent    = mail("sent")
+	MailDropped = mail("dropped") // it had no recipient anymore
+	MailExpired = mail("expired")
+	MailRefused = mail("refused") // the recipient's server rejected it permanently
+)
+
+// The other counters of the outbox.
+var (
+	MailRetried = single("accounts_mail_retries_total", "Attempts to send a mail that failed and are repeated.")
+	MailBacklog = single("accounts_mail_requests_rejected_total", "Requests that were rejected because too many mails are due.")
+)

@@ -2,11 +2,9 @@ package outbox_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	netmail "net/mail"
 	"strings"
 	"sync"
@@ -17,24 +15,8 @@ import (
 
 	"example.com/accounts/server/mail"
 
-	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/servertest"
 )
-
-// counter returns the value of a counter of a server.
-func counter(t *testing.T, s *servertest.Server, c metrics.Counter) string {
-	t.Helper()
-	answer := httptest.NewRecorder()
-	s.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	text, err := io.ReadAll(answer.Body)
-	must(t, err)
-	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, fmt.Sprintf("accounts_events_total{event=%q} ", c)); ok {
-			return strings.TrimSpace(n)
-		}
-	}
-	return "0"
-}
 
 func wantUnavailable(t *testing.T, r *servertest.Response) {
 	t.Helper()

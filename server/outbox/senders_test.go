@@ -135,7 +135,7 @@ func TestMailRequestsAreRejectedDuringBacklog(t *testing.T) {
 				for _, path := range c.taken {
 					ask(path, u.Email).Want(t, http.StatusAccepted, "")
 				}
-				if got := counter(t, s, metrics.MailBacklog); got != fmt.Sprint(2*len(c.rejected)) {
+				if got := s.Counter(metrics.MailBacklog); got != fmt.Sprint(2*len(c.rejected)) {
 					t.Errorf("got %s counted rejections", got)
 				}
 				for _, line := range errorLines(s) {

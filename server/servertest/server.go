@@ -125,7 +125,7 @@ func (s *Server) open(t testing.TB, o Options) {
 		must(t, err)
 		t.Cleanup(func() { _ = breached.Close() })
 	}
-	metrics := server.NewMetrics()
+	metrics := server.NewMetrics("test")
 	s.Service = accounts.New(accounts.Options{
 		Store: s.Store, Hasher: o.Hasher, Breached: breached, Ring: ring, PublicURL: cfg.PublicURL, Now: s.Clock.Now, Count: metrics.Count,
 		Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),

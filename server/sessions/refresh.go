@@ -172,7 +172,7 @@ func (r *refreshCall) decideAndAct(ctx context.Context) (Tokens, error) {
 		r.count(metrics.RefreshRevoked)
 		return Tokens{}, problem.New(problem.SessionRevoked)
 	case regression: // acknowledged commits were lost in a fail-over; the client did nothing wrong
-		r.count(metrics.StateRegression)
+		r.count(metrics.RefreshRegression)
 		return Tokens{}, problem.New(problem.SessionExpired)
 	case rotate:
 		return r.rotate(ctx, transportOf(row.Session), row.ExpiresAt)

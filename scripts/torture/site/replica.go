@@ -58,7 +58,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	s, err := server.New(server.Options{Config: cfg, Service: service, Metrics: server.NewMetrics(), Log: log, Now: now})
+	s, err := server.New(server.Options{Config: cfg, Service: service, Metrics: server.NewMetrics("test"), Log: log, Now: now})
 	if err != nil {
 		return err
 	}

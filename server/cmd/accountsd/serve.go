@@ -50,7 +50,7 @@ func (p process) runServer(ctx context.Context) (err error) {
 	log := server.NewLogBuffer(p.err)
 	defer func() { err = errors.Join(err, log.Flush()) }()
 	p.err = log
-	metrics := server.NewMetrics()
+	metrics := server.NewMetrics(version)
 	a, err := p.open(ctx, metrics.Count)
 	if err != nil {
 		return err
