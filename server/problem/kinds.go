@@ -206,7 +206,7 @@ var Kinds = []Kind{
 	{
 		Code: LinkInvalid, Status: 422, Title: "Link not valid",
 		Detail:  "The link is unknown, has been used, has been replaced by a newer one, or has expired. Request a new one.",
-		Cause:   "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired.",
+		Cause:   "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired; or its user is inactive or deleted, or another user has the address by now.",
 		Remedy:  "Offer to send a new mail.",
 		Message: Message{"This link is no longer valid. Request a new one.", "더 이상 사용할 수 없는 링크입니다. 새 링크를 요청해 주세요."},
 	},
