@@ -207,8 +207,9 @@ func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput)
 }
 
 // confirmRegistrant compares the password with that of the link's registration, and with the
-// passwords of the newest tryRegistrations registrations of the same address. In an hour, one client
-// can store only repeatRegistrations of them, so that a stranger alone cannot displace the owner's.
+// passwords of the newest tryRegistrations registrations of the same address. In an hour, one
+// client can store only repeatRegistrations of them, so that a stranger alone cannot displace the
+// owner's.
 const (
 	tryRegistrations    = 3
 	repeatRegistrations = tryRegistrations - 1

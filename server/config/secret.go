@@ -13,12 +13,12 @@ import (
 const redacted = "[redacted]"
 
 // Secret is a value that no logger, no text encoder and no verb of fmt except %p prints. Do not use
-// it as the key of a map, because encoding/json prints keys unchanged. Use string(s) where the value
-// itself is needed.
+// it as the key of a map, because encoding/json prints keys unchanged. Use string(s) where the
+// value itself is needed.
 type Secret string
 
-// Format writes the placeholder for %#v and unknown verbs too. Only for %p does fmt not call it, and
-// prints the value.
+// Format writes the placeholder for %#v and unknown verbs too. But fmt does not call it for %p,
+// and prints the value.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 func (Secret) String() string { return redacted }

@@ -48,9 +48,9 @@ type Fault struct {
 // recipient take a few seconds.
 //
 // One difference can still be timed, if in a flood decoys hold their third of the slots, and real
-// mails hold all other slots but one. If the next mail is real, it takes the last slot, and the mail
-// after it must wait. If the next mail has no recipient, the mail after it gets the last slot. To
-// see this, the observer must make the flood (at half a second for a mail, sixty requests at once
+// mails hold all other slots but one. If the next mail is real, it takes the last slot, and the
+// mail after it must wait. If the next mail has no recipient, the mail after it gets the last slot.
+// To see this, the observer must make the flood (at half a second for a mail, sixty requests at once
 // from networks of their own) and fill the other slots with mails to mailboxes of their own, while
 // no other mail is sent.
 //
