@@ -24,7 +24,7 @@ func (h PasswordHash) String() string { return hiddenHash }
 // GoString returns a placeholder.
 func (h PasswordHash) GoString() string { return hiddenHash }
 
-// Format writes a placeholder for every verb.
+// Format writes a placeholder for every verb except %p, for which fmt does not call it.
 func (h PasswordHash) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, hiddenHash) }
 
 // LogValue returns a placeholder.

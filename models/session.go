@@ -116,9 +116,9 @@ type Rotation struct {
 	Tolerance     time.Duration
 }
 
-// Rotate starts the next generation, in one statement. It returns false if the row does not match:
-// the caller must then read it and decide again. Errors: ErrTransient; ErrUnavailable, which leaves
-// the outcome unknown until the session is read.
+// Rotate starts the next generation, in one statement. It returns false if the row does not match
+// or the clocks differ: the caller must then read the row and decide again. Errors: ErrTransient;
+// ErrUnavailable, which leaves the outcome unknown until the session is read.
 func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, r.Now, r.Tolerance)
 	age, ageArgs := "", []any(nil)
@@ -132,9 +132,9 @@ func (s sessionQueries) Rotate(ctx context.Context, r Rotation) (bool, error) {
 		append(append(args, ageArgs...), guardArgs...)...)
 }
 
-// Touch records the use of a session, if it is live and still has the given generation. It returns
-// false if not: the caller must then read the session and decide again. If graced is set, it is
-// stored in the same transaction.
+// Touch records the use of a session, if it is live and still has the given generation, and the
+// clocks agree; see clockGuard. It returns false if not: the caller must then read the session and
+// decide again. If graced is set, it is stored in the same transaction.
 func (s sessionQueries) Touch(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, graced *Event) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	query := "UPDATE sessions SET last_used_at = ? WHERE id = ? AND generation = ? AND " + liveSQL + guard
@@ -146,7 +146,8 @@ func (s sessionQueries) Touch(ctx context.Context, id uuid.UUID, generation int6
 }
 
 // RevokeReused revokes a session because a refresh token was reused, and stores the event, in one
-// transaction. It returns false if the session is not live or no longer has the given generation.
+// transaction. It returns false if the session is not live, no longer has the given generation, or
+// the clocks differ; see clockGuard.
 func (s sessionQueries) RevokeReused(ctx context.Context, id uuid.UUID, generation int64, now time.Time, tolerance time.Duration, e Event) (bool, error) {
 	guard, guardArgs := clockGuard(s.mysql, now, tolerance)
 	return s.changeWithEvent(ctx, e, `UPDATE sessions SET revoked_at = ?, revoke_reason = ?

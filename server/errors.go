@@ -127,7 +127,8 @@ func (w *problemWriter) write(to http.ResponseWriter, call *call, p *problemResp
 }
 
 // challenge returns the WWW-Authenticate header, which RFC 9110 requires with every 401. For a
-// rejected token, it contains the error code of RFC 6750, section 3.1.
+// rejected access token and for an ended session, it contains the error code of RFC 6750, section
+// 3.1.
 func challenge(code problem.Code) string {
 	const realm = `Bearer realm="accounts"`
 	switch code {

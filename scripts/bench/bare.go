@@ -19,8 +19,8 @@ import (
 )
 
 // The bare server is the minimum that can do the work: gin, the same driver and database, the same
-// kind of token, and one prepared statement. It has no contract, validation, revocation,
-// transports, clocks, log or metrics.
+// kind of token, and one prepared statement for each request. It has no contract, validation,
+// revocation, transports, checks of clocks, log or metrics.
 
 // Environment variables of a bare server.
 const (

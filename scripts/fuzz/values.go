@@ -9,8 +9,8 @@ import (
 	"example.com/accounts/server/servertest"
 )
 
-// value draws the value of a member or a parameter. A good value satisfies the schema; any other
-// has another type, is just out of bounds, or is from the corpus.
+// value draws the value of a member or a parameter. A good value mostly satisfies the schema. A bad
+// value has another type, is just out of bounds, or is from the corpus.
 func (g *generator) value(t *rapid.T, name string, schema *openapi3.Schema, good bool, op servertest.Operation) any {
 	if !good {
 		switch number(t, 3) {
@@ -53,7 +53,8 @@ func orElse(n *float64, other float64) float64 {
 	return *n
 }
 
-// text draws a string that the schema allows, mostly at its bounds.
+// text draws a string that the schema allows, often with a length at its bounds. If the schema has
+// no pattern, half of the strings are from the corpus, and the schema may not allow them.
 func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
 	if text, ok := schema.Example.(string); ok && chance(t, 1, 4) {
 		return text
@@ -65,7 +66,7 @@ func (g *generator) text(t *rapid.T, schema *openapi3.Schema) string {
 		return g.patterns[schema.Pattern].Draw(t, "")
 	}
 	if chance(t, 1, 2) {
-		return sample(t, corpus) // allowed by the schema or not
+		return sample(t, corpus)
 	}
 	least, most := int(schema.MinLength), 64
 	if schema.MaxLength != nil {

@@ -99,8 +99,8 @@ func (t *torture) runThieves(ctx context.Context) {
 	}
 }
 
-// runForgers presents forged tokens, and real ones through a wrong transport, for sessions that no
-// other client uses.
+// runForgers presents forged tokens, real tokens in a wrong location, and access tokens as refresh
+// tokens, of sessions that no other client uses.
 func (t *torture) runForgers(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, t.pace/2)

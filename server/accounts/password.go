@@ -80,8 +80,8 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	return t, after, err
 }
 
-// replacePassword sets the password of the principal's user, as read with the password that was
-// verified, and begins the session that replaces the user's other ones. Errors: SessionRevoked,
+// replacePassword sets the new password and begins the session that replaces the user's other
+// sessions. u is the user as read when the current password was verified. Errors: SessionRevoked,
 // ServiceUnavailable.
 func (s passwordOperations) replacePassword(ctx context.Context, p Principal, u models.User, hash models.PasswordHash, n sessions.NewSession) (session models.Session, err error) {
 	notices := s.outbox.NewNotices(u, mail.PasswordChanged, n.Client)

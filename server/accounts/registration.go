@@ -206,9 +206,10 @@ func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput)
 	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
 
-// A password is compared with that of the link's registration and with those of the newest
-// tryRegistrations registrations of the same address. One client can store only repeatRegistrations
-// of them in an hour, so that a stranger alone cannot push the owner's out.
+// confirmRegistrant compares the password with that of the link's registration, and with the
+// passwords of the newest tryRegistrations registrations of the same address. In an hour, one
+// client can store only repeatRegistrations of them, so that a stranger alone cannot displace the
+// owner's.
 const (
 	tryRegistrations    = 3
 	repeatRegistrations = tryRegistrations - 1

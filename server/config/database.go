@@ -52,7 +52,7 @@ func (d Database) isRemote() bool {
 }
 
 // ParseMySQL parses the URL of a MySQL or MariaDB database, in the format of ACCOUNTS_DATABASE_URL.
-// No error quotes it.
+// Its errors do not contain the URL, because that has the password.
 func ParseMySQL(text string) (Database, error) {
 	d, err := parseDatabase(text)
 	if err == nil && d.Engine != MySQL {

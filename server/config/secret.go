@@ -12,13 +12,13 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a value that no verb of fmt, no logger and no text encoder prints. Do not use it as the
-// key of a map, because encoding/json prints keys unchanged. Use string(s) where the value itself
-// is needed.
+// Secret is a value that no logger, no text encoder and no verb of fmt except %p prints. Do not use
+// it as the key of a map, because encoding/json prints keys unchanged. Use string(s) where the
+// value itself is needed.
 type Secret string
 
-// Format writes the placeholder for every verb, including %#v and unknown verbs, whose operand fmt
-// would print.
+// Format writes the placeholder for %#v and unknown verbs too. But fmt does not call it for %p,
+// and prints the value.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 func (Secret) String() string { return redacted }

@@ -66,8 +66,8 @@ var (
 // word to satisfy a rule.
 func trimDecoration(s string) string { return strings.TrimFunc(s, isDecoration) }
 
-// repeatedPart returns the part of s between digits and symbols if all parts are the same, as in
-// "admin-admin-1", and "" if not.
+// repeatedPart splits s at digits, symbols and spaces. If all parts are the same, it returns that
+// part, such as "admin" for "admin-admin-1", and "" if not.
 func repeatedPart(s string) string {
 	parts := strings.FieldsFunc(s, isDecoration)
 	if len(slices.Compact(parts)) != 1 {

@@ -2,9 +2,9 @@
 // one is acceptable.
 //
 // Hashes are Argon2id (RFC 9106) in the PHC string format. One hash costs tens of megabytes and
-// tens of milliseconds. So a [Hasher] computes only a fixed number at a time, lets a few callers
-// wait for a short time, and rejects the others with [ErrBusy]: a flood of logins must not use up
-// the memory and cores that requests without a hash need.
+// tens of milliseconds. So a [Hasher] has a fixed number of hash slots, each for one hash at once.
+// A few callers wait for a slot for a short time; the others are rejected with [ErrBusy]: a flood
+// of logins must not use up the memory and cores that requests without a hash need.
 //
 // Hashes that Django has written are verified too (django.go), in the same slots and with caps of
 // their own, until their users have logged in once.

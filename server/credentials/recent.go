@@ -11,8 +11,8 @@ const (
 	halveAfter = 1000
 )
 
-// recentSlots counts how many slots each wide network has had recently. It is guarded by the lock
-// of the queue that owns it.
+// recentSlots counts the hash slots that each wide network ([Network].Wide) has had recently. The
+// lock of the queue that owns it also guards it.
 type recentSlots struct {
 	counts map[string]int
 	added  int // since they were halved

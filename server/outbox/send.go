@@ -31,9 +31,9 @@ type Fault struct {
 	Err      error
 }
 
-// senders sends the mails of the outbox. One goroutine reads the mails that are due and finds out
-// whether each has a recipient. A mail that has one is sent by a goroutine of its own, as long as
-// one of the slots of the senders is free.
+// senders sends the mails of the outbox. One goroutine reads the mails that are due, and finds out
+// which of them have a recipient. Each mail is sent by a goroutine of its own, which holds one of a
+// fixed number of slots.
 //
 // Strangers can request mails for addresses that have no account, and a flood of those must not
 // delay the mail of every user. But an observer can time mails: an observer who requests a reset
@@ -47,11 +47,12 @@ type Fault struct {
 // statement. So in a flood real mails have two thirds of the slots, and a thousand mails without a
 // recipient take a few seconds.
 //
-// One difference can still be timed, in a flood: while decoys hold their third and real mails hold
-// all other slots but one, another real mail makes the next mail wait, and another mail without a
-// recipient does not. To see it, the observer must make the flood (at half a second for a mail,
-// sixty requests at once from networks of their own) and fill the other slots with mails to
-// mailboxes of their own, while no other mail is sent.
+// One difference can still be timed, if in a flood decoys hold their third of the slots, and real
+// mails hold all other slots but one. If the next mail is real, it takes the last slot, and the
+// mail after it must wait. If the next mail has no recipient, the mail after it gets the last slot.
+// To see this, the observer must make the flood (at half a second for a mail, sixty requests at once
+// from networks of their own) and fill the other slots with mails to mailboxes of their own, while
+// no other mail is sent.
 //
 // Mails of signed-in users and staff are sent first, and so could delay all others: an attacker
 // with many accounts can cause two mails with each change of address. These mails, and mails that

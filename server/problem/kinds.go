@@ -69,7 +69,7 @@ var Kinds = []Kind{
 	{
 		Code: RefreshReused, Status: 401, Title: "Refresh token reused",
 		Detail:  "This refresh token was replaced some time ago, so it may have been stolen. The session has been revoked. Log in again.",
-		Cause:   "A refresh token was presented long after it had been replaced. The token may have been copied, so the server has revoked the session.",
+		Cause:   "A refresh token was presented more than `ACCOUNTS_ROTATION_INTERVAL` after it had been replaced. The token may have been copied, so the server has revoked the session.",
 		Remedy:  "Delete the tokens, tell the user what happened, and ask the user to sign in. Send `Refresh-Attempt` with every refresh if the client may be suspended for long.",
 		Message: Message{"Your session may have been copied, so it was ended to protect your account. Sign in again and check the recent activity of your account.", "다른 사람이 세션을 복사했을 수 있어 계정을 보호하기 위해 세션을 종료했습니다. 다시 로그인한 뒤 계정의 최근 활동을 확인해 주세요."},
 	},
@@ -206,7 +206,7 @@ var Kinds = []Kind{
 	{
 		Code: LinkInvalid, Status: 422, Title: "Link not valid",
 		Detail:  "The link is unknown, has been used, has been replaced by a newer one, or has expired. Request a new one.",
-		Cause:   "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired.",
+		Cause:   "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired; or its user is inactive or deleted, or another user has the address by now.",
 		Remedy:  "Offer to send a new mail.",
 		Message: Message{"This link is no longer valid. Request a new one.", "더 이상 사용할 수 없는 링크입니다. 새 링크를 요청해 주세요."},
 	},

@@ -41,8 +41,8 @@ func (l Limit) For(kind, subject string) models.RateLimitUse {
 	return models.RateLimitUse{ID: ID(kind, subject), Kind: kind, Limit: l.N, Per: l.Per, Pause: l.Pause}
 }
 
-// ForClient returns the uses of the limit by one action of a client: one of its narrow network and,
-// if the wide network differs, one of that. It appends "_client" to the kind.
+// ForClient returns the uses of the limit by one action of a client: a use by the narrow network
+// and, if the wide network differs, a use by the wide network. It appends "_client" to the kind.
 func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
 	uses := []models.RateLimitUse{l.For(kind+perClient, narrow)}
 	if wide != narrow {

@@ -69,8 +69,9 @@ func (p Policy) decideCurrent(age time.Duration) verdict {
 }
 
 // decideSuperseded returns the verdict on a superseded token. isLast means that no token has been
-// superseded after it; only that token has a grace period. If age is below -M, this replica's clock
-// is behind that of the replica that rotated, so the verdict is undecidable, never reuse.
+// superseded after it; only that token has a grace period. If age is below -Margin, this replica's
+// clock is behind that of the replica that rotated. The verdict is then undecidable instead of
+// reuse, except in the strict profile.
 func (p Policy) decideSuperseded(age time.Duration, isLast, hasSameAttempt bool) verdict {
 	switch {
 	case p.RotationInterval == 0: // the strict profile: one use, no grace, no attempt

@@ -4426,7 +4426,7 @@ export interface operations {
                      *           "code": "link_invalid",
                      *           "status": 422,
                      *           "title": "Link not valid",
-                     *           "cause": "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired.",
+                     *           "cause": "The token of the link is unknown, has been used, has been replaced by a newer one, or has expired; or its user is inactive or deleted, or another user has the address by now.",
                      *           "remedy": "Offer to send a new mail.",
                      *           "message": "This link is no longer valid. Request a new one."
                      *         }

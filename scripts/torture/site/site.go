@@ -315,8 +315,8 @@ func (s *Site) setSecrets(list []string) {
 	s.secrets = list
 }
 
-// RotateSecrets makes a new secret the first one in two rolling restarts, as the guide to
-// operations describes. It drops a secret when everything that it has signed has expired.
+// RotateSecrets adds a new secret by a rolling restart, and lets it sign by a second one, as the
+// guide to operations describes. It drops the old secrets whose tokens have all expired.
 func (s *Site) RotateSecrets(ctx context.Context) error {
 	fresh, err := token.NewSecret()
 	if err != nil {

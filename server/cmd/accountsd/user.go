@@ -125,8 +125,8 @@ func (p userCommands) printTable(ctx context.Context, a *app) error {
 	return errors.Join(err, w.Flush())
 }
 
-// listedUser is a user in the form that `user list --json` prints, without the password hash and
-// the epoch.
+// listedUser is a user in the form that `user list --json` prints. It has no password hash and none
+// of the server's internal values, such as the epoch.
 type listedUser struct {
 	ID              int64      `json:"id"`
 	Username        string     `json:"username"`
