@@ -99,7 +99,10 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 	if err != nil {
 		return u, "", hashError(err)
 	}
-	if !ok || !u.IsActive || mustVerifyAddress(u) && !s.settings.VerificationOptional {
+	// An imported user need not verify the address: Django let that user in, and the account may
+	// have no address at all.
+	unverified := u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
+	if !ok || !u.IsActive || unverified && !s.settings.VerificationOptional {
 		return u, "", problem.New(problem.CredentialsInvalid)
 	}
 	if !weak {
@@ -160,7 +163,9 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 	if err == nil {
 		err = s.allow(ctx, s.rightPasswordUse(u))
 	}
-	s.recordRejectedPassword(p.event, err)
+	if err != nil {
+		s.recordRejectedPassword(p.event, err)
+	}
 	return err
 }
 

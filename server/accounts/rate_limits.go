@@ -66,7 +66,10 @@ func ownRateLimits(u models.User) []uuid.UUID {
 
 // allow counts actions before they happen. Errors: RateLimited, ServiceUnavailable.
 func (s *core) allow(ctx context.Context, uses ...models.RateLimitUse) error {
-	return s.limitError(s.limiter.Allow(ctx, uses...))
+	if err := s.limiter.Allow(ctx, uses...); err != nil {
+		return s.limitError(err)
+	}
+	return nil
 }
 
 // limitError returns the contract's error for an error of package ratelimit or of the store. It
