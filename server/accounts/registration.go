@@ -122,12 +122,14 @@ func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.
 			if err := createUser(tx, u, registered); err != nil {
 				return err
 			}
+			if err := ratelimit.Count(tx, limit); err != nil {
+				return err
+			}
 			t.UserID, m.UserID = u.ID, u.ID
-			return runUntilError(
-				func() error { return ratelimit.Count(tx, limit) },
-				func() error { return tx.AddMails(m) },
-				func() error { return tx.AddToken(t) },
-			)
+			if err := tx.AddMails(m); err != nil {
+				return err
+			}
+			return tx.AddToken(t)
 		})
 	})
 	switch {
@@ -189,10 +191,17 @@ func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput)
 	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	if t.UsedAt == nil {
-		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
-			return Tokens{}, models.User{}, err
-		}
+	switch {
+	case t.UsedAt != nil: // by an earlier request, so this one is only a login
+	case t.UserID != 0:
+		err = s.verifyAddress(ctx, t, in.Client)
+	default:
+		err = s.createRegistrant(ctx, t, in.Client)
+	}
+	// After ErrNotFound or ErrConflict, the link or the address has been used a moment ago, perhaps by
+	// a repetition of this request. Then the login succeeds; otherwise it fails.
+	if err != nil && !errors.Is(err, models.ErrNotFound) && !errors.Is(err, models.ErrConflict) {
+		return Tokens{}, models.User{}, problem.FromStore(err)
 	}
 	// This is a login without its rate limits, so that an attacker who guesses passwords for the
 	// address cannot keep the owner from using the link.
@@ -272,27 +281,11 @@ func (s registrationOperations) registrationsOfLink(ctx context.Context, t model
 	return all, err
 }
 
-// completeRegistration creates the user of a registration, or verifies the address of the user that
-// exists already. Errors: ServiceUnavailable.
-func (s registrationOperations) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
-	ctx, cancel := models.Detach(ctx)
-	defer cancel()
-	complete := s.createRegistrant
-	if t.UserID != 0 {
-		complete = s.verifyAddress
-	}
-	err := complete(ctx, t, client)
-	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
-		// Used a moment ago, perhaps by a repetition of this request. Then the login that follows
-		// succeeds; otherwise it fails.
-		return nil
-	}
-	return problem.FromStore(err)
-}
-
 // verifyAddress verifies the address of a user, if it is still that of the link. Errors:
 // models.ErrNotFound if it is not, or the link has been used.
 func (s registrationOperations) verifyAddress(ctx context.Context, t models.OneTimeToken, client Client) error {
+	ctx, cancel := models.Detach(ctx)
+	defer cancel()
 	verified := audit.Event{Kind: models.EventEmailVerified, UserID: t.UserID, Client: client}
 	return s.store.Tx(ctx, func(tx *models.Tx) error {
 		if err := tx.UseToken(t); err != nil {
@@ -321,16 +314,20 @@ func (s registrationOperations) createRegistrant(ctx context.Context, t models.O
 		u.Username, u.UsernameNorm = t.Username, norm
 	}
 	registered := audit.Event{Kind: models.EventRegistered, Client: client}
+	ctx, cancel := models.Detach(ctx)
+	defer cancel()
 	return createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
-			return runUntilError(
-				func() error { return tx.UseToken(t) },
-				func() error {
-					return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})
-				},
-				func() error { return createUser(tx, u, registered) },
-				func() error { return tx.SetTokenUser(t, u.ID) },
-			)
+			if err := tx.UseToken(t); err != nil {
+				return err
+			}
+			if err := tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify}); err != nil {
+				return err
+			}
+			if err := createUser(tx, u, registered); err != nil {
+				return err
+			}
+			return tx.SetTokenUser(t, u.ID)
 		})
 	})
 }
