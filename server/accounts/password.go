@@ -59,7 +59,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
 	// list's or a stranger's.
-	changes := s.settings.RareActionsPerUser.For(passwordChangesOfUser, subjectOf(u))
+	changes := s.settings.RareActionsPerUser.ForUser(passwordChangesOfUser, u.ID)
 	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}

@@ -116,11 +116,12 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for
-// the user. knownUntil is the time until which the network is already recorded. If the session
+// the user. The limit of right passwords bounds the sessions and events that a user can create in an
+// hour. knownUntil is the time until which the network is already recorded. If the session
 // cannot be begun because of overload or a failure, the count is refunded. Otherwise a client that
 // repeats its request until the database is back would exceed the limit.
 func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, knownUntil time.Time) (Tokens, models.User, error) {
-	right := s.rightPasswordUse(u)
+	right := s.settings.PasswordsPerUser.ForUser(rightPasswordsOfUser, u.ID)
 	if err := s.allow(ctx, right); err != nil {
 		return Tokens{}, u, err
 	}
@@ -158,10 +159,10 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 	if p.value == "" {
 		return problem.Invalid(p.field, "required")
 	}
-	failure := s.settings.LoginFailuresPerAccount.For(p.limit, subjectOf(u))
+	failure := s.settings.LoginFailuresPerAccount.ForUser(p.limit, u.ID)
 	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
 	if err == nil {
-		err = s.allow(ctx, s.rightPasswordUse(u))
+		err = s.allow(ctx, s.settings.PasswordsPerUser.ForUser(rightPasswordsOfUser, u.ID))
 	}
 	if err != nil {
 		s.recordRejectedPassword(p.event, err)
@@ -210,7 +211,7 @@ func (s passwordChecks) matchingHash(ctx context.Context, client Client, passwor
 // recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link,
 // or that a limit of such passwords is exceeded. e is the event without its kind.
 func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
-	subject := subjectOf(models.User{ID: e.UserID})
+	subject := ratelimit.SubjectOfUser(e.UserID)
 	r := audit.Rejection{Event: e}
 	switch {
 	case errors.Is(err, problem.New(problem.ValidationFailed)):
@@ -248,10 +249,4 @@ func hashError(err error) error {
 // wrong.
 func (s passwordChecks) verifiedPasswordUses(client Client) []models.RateLimitUse {
 	return s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork())
-}
-
-// rightPasswordUse returns the use of the limit that a right password of a user counts against. The
-// limit bounds the sessions and events that a user can create in an hour.
-func (s passwordChecks) rightPasswordUse(u models.User) models.RateLimitUse {
-	return s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u))
 }

@@ -156,7 +156,7 @@ var ErrBacklog = outbox.ErrBacklog
 // mayRecord reports whether the user is within the limit of events of a kind that a client can cause
 // as often as it likes. Without the limit, one client could fill the security log.
 func (s *core) mayRecord(ctx context.Context, u models.User, kind string) bool {
-	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.For(kind, subjectOf(u))))
+	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.ForUser(kind, u.ID)))
 }
 
 // hashPassword returns the hash of a password. Errors: those of [credentials.Hasher.Hash].

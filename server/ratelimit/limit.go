@@ -11,6 +11,7 @@ package ratelimit
 
 import (
 	"crypto/sha256"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,6 +52,14 @@ func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
 	}
 	return uses
 }
+
+// ForUser returns a use of the limit: one action of a user.
+func (l Limit) ForUser(kind string, id int64) models.RateLimitUse {
+	return l.For(kind, SubjectOfUser(id))
+}
+
+// SubjectOfUser returns the subject of a user's limits, which does not depend on the user's names.
+func SubjectOfUser(id int64) string { return strconv.FormatInt(id, 10) }
 
 // ID returns the id of the row that counts the actions of a subject.
 func ID(kind, subject string) uuid.UUID {
