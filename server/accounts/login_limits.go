@@ -59,7 +59,7 @@ func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Clie
 	a := ratelimit.Attempt{
 		Secret:   []models.RateLimitUse{limit.For(loginFailuresOfName, name)},
 		Client:   s.settings.LoginFailuresPerClient.ForClient(loginFailuresOfClient, c.Network(), c.WideNetwork()),
-		Verified: s.verifiedPasswordUses(c),
+		Verified: s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, c.Network(), c.WideNetwork()),
 	}
 	if err := s.limiter.AllowFromMemory(slices.Concat(a.Client, a.Verified)...); err != nil {
 		return a, time.Time{}, err

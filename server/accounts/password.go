@@ -9,6 +9,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
@@ -125,8 +126,8 @@ func (s passwordOperations) RequestPasswordReset(ctx context.Context, email stri
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
-	if err := s.checkHashQueue(client); err != nil {
-		return err
+	if s.hasher.IsFull(networksOf(client)) {
+		return hashError(credentials.ErrBusy)
 	}
 	t, u, err := s.findReset(ctx, value)
 	if err != nil {

@@ -174,13 +174,27 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...models.PasswordHash) (which int, err error) {
-	if err := s.checkHashQueue(client); err != nil {
-		return 0, err
+	if s.hasher.IsFull(networksOf(client)) {
+		return 0, hashError(credentials.ErrBusy)
 	}
-	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.verifiedPasswordUses(client)}
-	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
-		which, right, err = s.matchingHash(ctx, client, password, hashes)
-		return right, err
+	attempt := ratelimit.Attempt{
+		Secret:   []models.RateLimitUse{failure},
+		Verified: s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork()),
+	}
+	right, err := s.limiter.Verify(ctx, attempt, func() (bool, error) {
+		for i, hash := range hashes {
+			ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash.Reveal(), password)
+			switch {
+			case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
+				s.count(metrics.HashUnusable)
+			case err != nil:
+				return false, hashError(err)
+			case ok:
+				which = i
+				return true, nil
+			}
+		}
+		return false, nil
 	})
 	switch {
 	case err != nil:
@@ -189,23 +203,6 @@ func (s passwordChecks) comparePassword(ctx context.Context, client Client, fail
 		return 0, wrongPasswordError(field)
 	}
 	return which, nil
-}
-
-// matchingHash returns the index of the hash that the password matches. Errors: ServiceUnavailable
-// if the password was not verified.
-func (s passwordChecks) matchingHash(ctx context.Context, client Client, password string, hashes []models.PasswordHash) (which int, ok bool, err error) {
-	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash.Reveal(), password)
-		switch {
-		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
-			s.count(metrics.HashUnusable)
-		case err != nil:
-			return 0, false, hashError(err)
-		case ok:
-			return i, true, nil
-		}
-	}
-	return 0, false, nil
 }
 
 // recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link,
@@ -228,25 +225,9 @@ func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
 // never a 401, because clients respond to that with a refresh.
 func wrongPasswordError(field string) error { return problem.Invalid(field, "password_wrong") }
 
-// checkHashQueue returns an error if a password of the client cannot be hashed now. It is called
-// before the database is queried, so that a storm of logins does not load the database too. Errors:
-// ServiceUnavailable.
-func (s passwordChecks) checkHashQueue(client Client) error {
-	if s.hasher.IsFull(networksOf(client)) {
-		return hashError(credentials.ErrBusy)
-	}
-	return nil
-}
-
 func hashError(err error) error {
 	if errors.Is(err, credentials.ErrBusy) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return problem.Unavailable(err)
 	}
 	return err
-}
-
-// verifiedPasswordUses returns the uses for a password that is verified for a client, right or
-// wrong.
-func (s passwordChecks) verifiedPasswordUses(client Client) []models.RateLimitUse {
-	return s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork())
 }

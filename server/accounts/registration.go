@@ -11,6 +11,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/outbox"
@@ -52,8 +53,8 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	if err != nil {
 		return err
 	}
-	if err := s.checkHashQueue(r.Client); err != nil {
-		return err
+	if s.hasher.IsFull(networksOf(r.Client)) {
+		return hashError(credentials.ErrBusy)
 	}
 	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network(), r.Client.WideNetwork())
 	if err := s.allow(ctx, uses...); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
@@ -43,8 +44,8 @@ type LoginInput struct {
 // many passwords are being hashed).
 func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := names.ParseLogin(in.Name)
-	if err := s.checkHashQueue(in.Client); err != nil {
-		return Tokens{}, models.User{}, err
+	if s.hasher.IsFull(networksOf(in.Client)) {
+		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
 	}
 	var t Tokens
 	u, rehash, knownUntil, err := s.verifyLogin(ctx, in, name)

@@ -141,8 +141,8 @@ func (h *Hasher) derive(ctx context.Context, from Network, password string, salt
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
-// IsFull reports whether a call from this network would return ErrBusy now. Callers use it to avoid
-// work that would then be useless.
+// IsFull reports whether a call from this network would return ErrBusy now. Callers use it before
+// they query the database, so that a storm of logins does not load the database too.
 func (h *Hasher) IsFull(from Network) bool { return h.queue.isFull(from) }
 
 // Stats holds the number of hashes being computed and of waiting callers, the limits of both, and
