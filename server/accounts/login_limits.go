@@ -24,11 +24,12 @@ func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name 
 		return u, "", knownUntil, s.limitError(err)
 	}
 	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
-		u, rehash, err = s.checkPassword(ctx, name, in.Password, in.Client)
-		if errors.Is(err, problem.New(problem.CredentialsInvalid)) {
-			return false, nil
+		u, err = s.userOfLogin(ctx, name)
+		if err != nil && !errors.Is(err, models.ErrNotFound) {
+			return false, problem.FromStore(err)
 		}
-		return err == nil, err
+		right, rehash, err = s.checkPassword(ctx, u, in.Password, in.Client)
+		return right, err
 	})
 	switch {
 	case err != nil:

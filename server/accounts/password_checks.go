@@ -10,7 +10,6 @@ import (
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/metrics"
-	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
@@ -83,13 +82,10 @@ func isFieldFault(err error) bool {
 	return errors.As(err, &rule) && len(rule.Fields) > 0
 }
 
-// checkPassword finds the user and verifies the password. It also returns a stronger hash to
-// replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, models.PasswordHash, error) {
-	u, err := s.userOfLogin(ctx, name)
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return u, "", problem.FromStore(err)
-	}
+// checkPassword reports whether the user may log in with the password. An unknown user, for whom u is
+// empty, may not. rehash is a stronger hash to replace the stored one, or empty. Errors:
+// ServiceUnavailable.
+func (s passwordChecks) checkPassword(ctx context.Context, u models.User, password string, client Client) (right bool, rehash models.PasswordHash, err error) {
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
 	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password.Reveal(), password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
@@ -97,22 +93,22 @@ func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, pas
 		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
 	}
 	if err != nil {
-		return u, "", hashError(err)
+		return false, "", hashError(err)
 	}
 	// An imported user need not verify the address: Django let that user in, and the account may
 	// have no address at all.
 	unverified := u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
 	if !ok || !u.IsActive || unverified && !s.settings.VerificationOptional {
-		return u, "", problem.New(problem.CredentialsInvalid)
+		return false, "", nil
 	}
 	if !weak {
-		return u, "", nil
+		return true, "", nil
 	}
-	rehash, err := s.hashPassword(ctx, networksOf(client), password)
+	rehash, err = s.hashPassword(ctx, networksOf(client), password)
 	if err != nil {
 		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
 	}
-	return u, rehash, nil
+	return true, rehash, nil
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for

@@ -185,11 +185,8 @@ type VerifyInput struct {
 // operator has deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
-	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
+	t, err := s.confirmRegistrant(ctx, in)
 	if err != nil {
-		return Tokens{}, models.User{}, err
-	}
-	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
 		return Tokens{}, models.User{}, err
 	}
 	switch {
@@ -206,12 +203,18 @@ func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput)
 	}
 	// This is a login without its rate limits, so that an attacker who guesses passwords for the
 	// address cannot keep the owner from using the link.
-	u, rehash, err := s.checkPassword(ctx, names.Login{Norm: t.EmailNorm, Possible: true}, in.Password, in.Client)
-	if errors.Is(err, problem.New(problem.CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
-		return Tokens{}, u, problem.New(problem.LinkInvalid)
+	read, cancel := models.Bound(ctx)
+	defer cancel()
+	u, err := s.store.UserByEmail(read, t.EmailNorm)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return Tokens{}, u, problem.FromStore(err)
 	}
-	if err != nil {
+	right, rehash, err := s.checkPassword(ctx, u, in.Password, in.Client)
+	switch {
+	case err != nil:
 		return Tokens{}, u, err
+	case !right: // another registration of the address was first, or the user is inactive
+		return Tokens{}, u, problem.New(problem.LinkInvalid)
 	}
 	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
@@ -236,8 +239,8 @@ func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm
 	return b.For("register_again_client", client.WideNetwork()+" "+emailNorm)
 }
 
-// confirmRegistrant verifies the password typed at registration, or the present one of the user
-// that was created from it.
+// confirmRegistrant finds the token of a link, and verifies the password typed at registration, or
+// the present one of the user that was created from it.
 //
 // A link is valid for every waiting registration of its address: the link proves the mailbox, and
 // the password identifies the registration. If a stranger signs up with the owner's address first,
@@ -245,7 +248,11 @@ func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm
 // confirmRegistrant returns the link's token with the data of the registration that has the
 // password, the newest if there are several. Errors: LinkInvalid, ValidationFailed
 // (password_wrong), RateLimited, ServiceUnavailable.
-func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
+func (s registrationOperations) confirmRegistrant(ctx context.Context, in VerifyInput) (models.OneTimeToken, error) {
+	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
+	if err != nil {
+		return t, err
+	}
 	candidates, err := s.registrationsOfLink(ctx, t)
 	if errors.Is(err, models.ErrNotFound) {
 		return t, problem.New(problem.LinkInvalid)
@@ -258,7 +265,7 @@ func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(wrongPasswordsOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, in.Client, s.settings.LoginFailuresPerAccount.For(wrongPasswordsOfLink, t.EmailNorm), "password", in.Password, hashes...)
 	candidates[which].ID = t.ID // the link's token is the one that is used
 	return candidates[which], err
 }
