@@ -30,7 +30,7 @@ func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, 
 	}}
 	switch {
 	case errors.Is(err, problem.New(problem.CredentialsInvalid)):
-		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.Norm, client.Network()}
+		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.Norm, client.Network().Narrow}
 	case errors.Is(err, problem.New(problem.RateLimited)) && ratelimit.IsExceeded(err, loginFailuresOfName, loginFailuresOfKnownNetwork, rightPasswordsOfUser):
 		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{name.Norm}
 	default:

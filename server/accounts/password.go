@@ -64,7 +64,7 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hashPassword(ctx, networksOf(client), next)
+	hash, err := s.hashPassword(ctx, client.Network(), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -126,7 +126,7 @@ func (s passwordOperations) RequestPasswordReset(ctx context.Context, email stri
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
-	if s.hasher.IsFull(networksOf(client)) {
+	if s.hasher.IsFull(client.Network()) {
 		return hashError(credentials.ErrBusy)
 	}
 	t, u, err := s.findReset(ctx, value)
@@ -136,7 +136,7 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hashPassword(ctx, networksOf(client), password)
+	hash, err := s.hashPassword(ctx, client.Network(), password)
 	if err != nil {
 		return hashError(err)
 	}

@@ -87,10 +87,10 @@ func isFieldFault(err error) bool {
 // ServiceUnavailable.
 func (s passwordChecks) checkPassword(ctx context.Context, u models.User, password string, client Client) (right bool, rehash models.PasswordHash, err error) {
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password.Reveal(), password)
+	ok, weak, err := s.hasher.Verify(ctx, client.Network(), u.Password.Reveal(), password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
 		s.count(metrics.HashUnusable) // a 500 would reveal that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
+		ok, weak, err = s.hasher.Verify(ctx, client.Network(), "", password)
 	}
 	if err != nil {
 		return false, "", hashError(err)
@@ -104,7 +104,7 @@ func (s passwordChecks) checkPassword(ctx context.Context, u models.User, passwo
 	if !weak {
 		return true, "", nil
 	}
-	rehash, err = s.hashPassword(ctx, networksOf(client), password)
+	rehash, err = s.hashPassword(ctx, client.Network(), password)
 	if err != nil {
 		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
 	}
@@ -170,16 +170,16 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...models.PasswordHash) (which int, err error) {
-	if s.hasher.IsFull(networksOf(client)) {
+	if s.hasher.IsFull(client.Network()) {
 		return 0, hashError(credentials.ErrBusy)
 	}
 	attempt := ratelimit.Attempt{
 		Secret:   []models.RateLimitUse{failure},
-		Verified: s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork()),
+		Verified: s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network()),
 	}
 	right, err := s.limiter.Verify(ctx, attempt, func() (bool, error) {
 		for i, hash := range hashes {
-			ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash.Reveal(), password)
+			ok, _, err := s.hasher.Verify(ctx, client.Network(), hash.Reveal(), password)
 			switch {
 			case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
 				s.count(metrics.HashUnusable)
@@ -208,7 +208,7 @@ func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
 	r := audit.Rejection{Event: e}
 	switch {
 	case errors.Is(err, problem.New(problem.ValidationFailed)):
-		r.Event.Kind, r.Subjects = models.EventPasswordWrong, []string{subject, e.Client.Network()}
+		r.Event.Kind, r.Subjects = models.EventPasswordWrong, []string{subject, e.Client.Network().Narrow}
 	case errors.Is(err, problem.New(problem.RateLimited)):
 		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{subject}
 	default:

@@ -53,14 +53,14 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	if err != nil {
 		return err
 	}
-	if s.hasher.IsFull(networksOf(r.Client)) {
+	if s.hasher.IsFull(r.Client.Network()) {
 		return hashError(credentials.ErrBusy)
 	}
-	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network(), r.Client.WideNetwork())
+	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network())
 	if err := s.allow(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hashPassword(ctx, networksOf(r.Client), r.Password); err != nil {
+	if u.Password, err = s.hashPassword(ctx, r.Client.Network(), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := models.Detach(ctx)
@@ -236,7 +236,7 @@ func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
 		b.N = 0
 	}
-	return b.For("register_again_client", client.WideNetwork()+" "+emailNorm)
+	return b.For("register_again_client", client.Network().Wide+" "+emailNorm)
 }
 
 // confirmRegistrant finds the token of a link, and verifies the password typed at registration, or

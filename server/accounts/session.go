@@ -44,7 +44,7 @@ type LoginInput struct {
 // many passwords are being hashed).
 func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := names.ParseLogin(in.Name)
-	if s.hasher.IsFull(networksOf(in.Client)) {
+	if s.hasher.IsFull(in.Client.Network()) {
 		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
 	}
 	var t Tokens

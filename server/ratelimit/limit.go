@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/hosts"
 )
 
 // Limit permits N actions in a window of Per that begins with the first, each at least Pause after
@@ -27,9 +28,8 @@ type Limit struct {
 	Per, Pause time.Duration
 }
 
-// A client is identified by its network, because one sender has many addresses in it. An IPv6
-// customer has at least a /64. Hosting providers and tunnel brokers hand out a /48, which holds
-// 65,536 of them, so the /48 is counted too, as wideShare clients.
+// The wide network of a client is counted too, as wideShare clients, because it can hold many
+// networks of the same sender.
 const wideShare = 8
 
 // perClient is the suffix of the kinds of limits per client.
@@ -44,11 +44,11 @@ func (l Limit) For(kind, subject string) models.RateLimitUse {
 
 // ForClient returns the uses of the limit by one action of a client: one of its narrow network and,
 // if the wide network differs, one of that. It appends "_client" to the kind.
-func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
-	uses := []models.RateLimitUse{l.For(kind+perClient, narrow)}
-	if wide != narrow {
+func (l Limit) ForClient(kind string, from hosts.Network) []models.RateLimitUse {
+	uses := []models.RateLimitUse{l.For(kind+perClient, from.Narrow)}
+	if from.Wide != from.Narrow {
 		l.N *= wideShare
-		uses = append(uses, l.For(kind+perClient, wide))
+		uses = append(uses, l.For(kind+perClient, from.Wide))
 	}
 	return uses
 }
