@@ -14,7 +14,7 @@ api/client               -
 models                   -
 server/hosts             -
 server/names             server/hosts
-server/credentials       -
+server/credentials       server/hosts
 server/token             -
 server/token/remote      server/hosts server/token
 server/token/tokentest   -
@@ -24,11 +24,11 @@ server/web               -
 server/web/*             -
 server/problem           models
 server/metrics           -
-server/ratelimit         models
-server/audit             models server/problem server/metrics server/mail
+server/ratelimit         models server/hosts
+server/audit             models server/problem server/metrics server/mail server/hosts
 server/outbox            models server/problem server/metrics server/ratelimit server/mail server/names server/token server/credentials server/audit
 server/sessions          models server/problem server/metrics server/token server/audit
-server/accounts          models server/problem server/metrics server/ratelimit server/names server/credentials server/token server/mail server/audit server/outbox server/sessions
+server/accounts          models server/hosts server/problem server/metrics server/ratelimit server/names server/credentials server/token server/mail server/audit server/outbox server/sessions
 server/django            models server/accounts
 server                   api server/problem server/metrics server/accounts server/web server/web/* server/config server/ratelimit models
 server/servertest        *

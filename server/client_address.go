@@ -80,7 +80,7 @@ func (a *clientAddresses) withNetwork(ctx context.Context, client accounts.Clien
 	if addr, err := netip.ParseAddr(client.IP); err != nil || a.isExempt(addr) {
 		return ctx
 	}
-	return models.FromNetwork(ctx, client.WideNetwork())
+	return models.FromNetwork(ctx, client.Network().Wide)
 }
 
 // reportUnreadableHeader logs once that the server cannot tell clients behind a proxy apart. The

@@ -20,6 +20,7 @@ import (
 	"example.com/accounts/api"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/servertest/mysqlproxy"
 )
@@ -316,13 +317,13 @@ func occupy(t *testing.T, hasher *credentials.Hasher) (free func()) {
 	for range 2 {
 		both.Go(func() {
 			for ctx.Err() == nil {
-				if _, _, err := hasher.Verify(ctx, credentials.Network{}, costly, "x"); err != nil && ctx.Err() == nil {
+				if _, _, err := hasher.Verify(ctx, hosts.Network{}, costly, "x"); err != nil && ctx.Err() == nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
-	waitFor(t, func() bool { return hasher.IsFull(credentials.Network{}) })
+	waitFor(t, func() bool { return hasher.IsFull(hosts.Network{}) })
 	free = func() { stop(); both.Wait() }
 	t.Cleanup(free)
 	return free

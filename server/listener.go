@@ -48,7 +48,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if err != nil || l.isExempt(peer.Addr().Unmap()) {
 			return conn, nil //nolint:nilerr // a listener of something else than TCP has no addresses to count
 		}
-		network := accounts.Client{IP: peer.Addr().Unmap().String()}.WideNetwork()
+		network := accounts.Client{IP: peer.Addr().Unmap().String()}.Network().Wide
 		if l.acquire(network) {
 			return &limitedConn{Conn: conn, close: sync.OnceFunc(func() { l.release(network) })}, nil
 		}

@@ -20,6 +20,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/scripts/harness"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/servertest"
 	"example.com/accounts/server/token"
 )
@@ -93,7 +94,7 @@ func (t *target) fill(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	hash, err := credentials.NewHasher(credentials.Default, 1, 1, time.Second).Hash(ctx, credentials.Network{}, password)
+	hash, err := credentials.NewHasher(credentials.Default, 1, 1, time.Second).Hash(ctx, hosts.Network{}, password)
 	if err != nil {
 		return err
 	}

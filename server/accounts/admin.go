@@ -244,8 +244,8 @@ func hasSameMailbox(before, now models.User) bool {
 func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, error) {
 	limit := s.settings.LoginFailuresPerAccount
 	return s.limiter.IsExceeded(ctx,
-		limit.For(loginFailuresOfName, u.UsernameNorm), limit.For(loginFailuresOfName, u.EmailNorm), limit.For(wrongPasswordsOfUser, subjectOf(u)),
-		s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u)))
+		limit.For(loginFailuresOfName, u.UsernameNorm), limit.For(loginFailuresOfName, u.EmailNorm), limit.ForUser(wrongPasswordsOfUser, u.ID),
+		s.settings.PasswordsPerUser.ForUser(rightPasswordsOfUser, u.ID))
 }
 
 // staffMailLimits returns the rate limits of a mail that a staff member has the server send to an
@@ -257,7 +257,7 @@ func (s adminOperations) isThrottled(ctx context.Context, u models.User) (bool, 
 func (s adminOperations) staffMailLimits(p Principal, emailNorm string) []models.RateLimitUse {
 	recipient := ratelimit.Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
 	return []models.RateLimitUse{
-		recipient.For(mailsTo+"staff", emailNorm), s.settings.MailsPerStaff.For(mailsOfStaff, subjectOf(p.User)),
+		recipient.For(mailsTo+"staff", emailNorm), s.settings.MailsPerStaff.ForUser(mailsOfStaff, p.User.ID),
 	}
 }
 

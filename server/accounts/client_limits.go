@@ -34,10 +34,13 @@ func (s systemOperations) LimitClient(ctx context.Context, names []string, c Cli
 	var uses []models.RateLimitUse
 	for _, name := range names {
 		limit := clientLimits[name]
-		uses = append(uses, limit.of(s.settings.Limits).ForClient(limit.kind, c.Network(), c.WideNetwork())...)
+		uses = append(uses, limit.of(s.settings.Limits).ForClient(limit.kind, c.Network())...)
 	}
-	if err := s.limiter.Allow(ctx, uses...); err != nil {
-		return s.limitError(err)
+	if err := s.allow(ctx, uses...); err != nil {
+		return err
 	}
-	return s.refundUnlessDecided(ctx, operation(), uses...)
+	if err := operation(); err != nil {
+		return s.refundUnlessDecided(ctx, err, uses...)
+	}
+	return nil
 }

@@ -35,7 +35,7 @@ func (s linkTokens) newEmailChange(u models.User, email, norm string, client Cli
 		notices[i].NewEmail = email
 	}
 	limit := ratelimit.Limit{N: s.settings.MailsPerRecipient.N, Per: s.settings.MailsPerRecipient.Per}
-	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.For(emailChangesOfUser, subjectOf(u))}}
+	return emailChange{token: t, link: link, notices: notices, limits: []models.RateLimitUse{limit.ForUser(emailChangesOfUser, u.ID)}}
 }
 
 // start stores the change, which ends the user's older ones, and queues the mails. It reports

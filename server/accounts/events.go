@@ -20,7 +20,7 @@ func (s systemOperations) WriteEvents(ctx context.Context, report func(error)) {
 // FlushEvents writes the queued events of rejected requests now.
 func (s systemOperations) FlushEvents(ctx context.Context) error { return s.audit.Flush(ctx) }
 
-// recordRejectedLogin records a rejected login. The user of the name is looked up later, outside
+// recordRejectedLogin records a login that was rejected with err. The user of the name is looked up later, outside
 // the request; see [audit.Log.RecordRejected]. Nothing is recorded if the client has exceeded its
 // own limit, because that does not concern the account.
 func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, err error) {
@@ -30,7 +30,7 @@ func (s sessionOperations) recordRejectedLogin(client Client, name names.Login, 
 	}}
 	switch {
 	case errors.Is(err, problem.New(problem.CredentialsInvalid)):
-		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.Norm, client.Network()}
+		r.Event.Kind, r.Subjects = models.EventLoginFailed, []string{name.Norm, client.Network().Narrow}
 	case errors.Is(err, problem.New(problem.RateLimited)) && ratelimit.IsExceeded(err, loginFailuresOfName, loginFailuresOfKnownNetwork, rightPasswordsOfUser):
 		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{name.Norm}
 	default:

@@ -27,7 +27,7 @@ func (s linkTokens) requestLink(ctx context.Context, kind mail.Kind, email strin
 	}
 	ctx, cancel := models.Detach(ctx)
 	defer cancel()
-	if err := s.allow(ctx, s.settings.RegistrationsPerClient.ForClient(string(kind), client.Network(), client.WideNetwork())...); err != nil {
+	if err := s.allow(ctx, s.settings.RegistrationsPerClient.ForClient(string(kind), client.Network())...); err != nil {
 		return err
 	}
 	m := s.outbox.NewRequest(kind, email, norm, client)

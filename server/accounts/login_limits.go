@@ -24,11 +24,12 @@ func (s sessionOperations) verifyLogin(ctx context.Context, in LoginInput, name 
 		return u, "", knownUntil, s.limitError(err)
 	}
 	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
-		u, rehash, err = s.checkPassword(ctx, name, in.Password, in.Client)
-		if errors.Is(err, problem.New(problem.CredentialsInvalid)) {
-			return false, nil
+		u, err = s.userOfLogin(ctx, name)
+		if err != nil && !errors.Is(err, models.ErrNotFound) {
+			return false, problem.FromStore(err)
 		}
-		return err == nil, err
+		right, rehash, err = s.checkPassword(ctx, u, in.Password, in.Client)
+		return right, err
 	})
 	switch {
 	case err != nil:
@@ -58,8 +59,8 @@ func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Clie
 	limit := s.settings.LoginFailuresPerAccount
 	a := ratelimit.Attempt{
 		Secret:   []models.RateLimitUse{limit.For(loginFailuresOfName, name)},
-		Client:   s.settings.LoginFailuresPerClient.ForClient(loginFailuresOfClient, c.Network(), c.WideNetwork()),
-		Verified: s.verifiedPasswordUses(c),
+		Client:   s.settings.LoginFailuresPerClient.ForClient(loginFailuresOfClient, c.Network()),
+		Verified: s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, c.Network()),
 	}
 	if err := s.limiter.AllowFromMemory(slices.Concat(a.Client, a.Verified)...); err != nil {
 		return a, time.Time{}, err
@@ -67,7 +68,7 @@ func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Clie
 	if limit.N == 0 { // then a known network makes no difference
 		return a, time.Time{}, nil
 	}
-	knownUntil, err := s.limiter.KnownNetwork(ctx, name, c.Network())
+	knownUntil, err := s.limiter.KnownNetwork(ctx, name, c.Network().Narrow)
 	if !knownUntil.IsZero() {
 		own := limit.For(loginFailuresOfKnownNetwork, nameAndNetwork(name, c))
 		a.Secret = []models.RateLimitUse{own, a.Secret[0]}
@@ -75,7 +76,7 @@ func (s sessionOperations) loginAttempt(ctx context.Context, name string, c Clie
 	return a, knownUntil, err
 }
 
-func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Network() }
+func nameAndNetwork(name string, c Client) string { return name + "\x00" + c.Network().Narrow }
 
 // addKnownNetwork records that the owner has used the client's network. knownUntil is the time
 // until which the network is already recorded as known.
@@ -85,7 +86,7 @@ func (s *core) addKnownNetwork(ctx context.Context, u models.User, c Client, kno
 	}
 	// An error is ignored: the login or the reset has succeeded, and without the record the next
 	// login has only the common limit.
-	_ = s.limiter.AddKnownNetwork(ctx, u, c.Network(), knownUntil)
+	_ = s.limiter.AddKnownNetwork(ctx, u, c.Network().Narrow, knownUntil)
 }
 
 // networkRateLimits returns the ids of the limits that the client's network has for the names of a user.

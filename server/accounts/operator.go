@@ -6,7 +6,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
-	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 )
@@ -31,7 +31,7 @@ func (s operatorCommands) CreateUser(ctx context.Context, n NewUser) (models.Use
 	if err != nil {
 		return u, err
 	}
-	if u.Password, err = s.hashPassword(ctx, credentials.Network{}, n.Password); err != nil {
+	if u.Password, err = s.hashPassword(ctx, hosts.Network{}, n.Password); err != nil {
 		return u, hashError(err)
 	}
 	registered := audit.Event{Kind: models.EventRegistered, Changes: audit.GrantedRoles(u)}
@@ -64,7 +64,7 @@ func (s operatorCommands) Users(ctx context.Context, f func(models.User) error) 
 // SetPassword replaces a user's password and revokes all sessions of the user. Errors:
 // ResourceNotFound, ValidationFailed, ServiceUnavailable.
 func (s operatorCommands) SetPassword(ctx context.Context, username, password string) error {
-	hash, err := s.hashPassword(ctx, credentials.Network{}, password)
+	hash, err := s.hashPassword(ctx, hosts.Network{}, password)
 	if err != nil {
 		return hashError(err)
 	}

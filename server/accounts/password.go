@@ -9,6 +9,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
@@ -59,11 +60,11 @@ func (s passwordOperations) ChangePassword(ctx context.Context, p Principal, cur
 	}
 	// Each change begins a session and sends a mail to the user's address, which may be a mailing
 	// list's or a stranger's.
-	changes := s.settings.RareActionsPerUser.For(passwordChangesOfUser, subjectOf(u))
+	changes := s.settings.RareActionsPerUser.ForUser(passwordChangesOfUser, u.ID)
 	if err := s.allow(ctx, changes); err != nil {
 		return Tokens{}, u, err
 	}
-	hash, err := s.hashPassword(ctx, networksOf(client), next)
+	hash, err := s.hashPassword(ctx, client.Network(), next)
 	if err != nil {
 		return Tokens{}, u, s.refundUnlessDecided(ctx, hashError(err), changes)
 	}
@@ -125,8 +126,8 @@ func (s passwordOperations) RequestPasswordReset(ctx context.Context, email stri
 // every session and every other open link of the user, and does not sign in. Errors: LinkInvalid,
 // ValidationFailed, RateLimited, ServiceUnavailable.
 func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, password string, client Client) error {
-	if err := s.checkHashQueue(client); err != nil {
-		return err
+	if s.hasher.IsFull(client.Network()) {
+		return hashError(credentials.ErrBusy)
 	}
 	t, u, err := s.findReset(ctx, value)
 	if err != nil {
@@ -135,7 +136,7 @@ func (s passwordOperations) ConfirmPasswordReset(ctx context.Context, value, pas
 	if err := onField("new_password", s.checkNewPassword(password, u)); err != nil {
 		return err
 	}
-	hash, err := s.hashPassword(ctx, networksOf(client), password)
+	hash, err := s.hashPassword(ctx, client.Network(), password)
 	if err != nil {
 		return hashError(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/metrics"
-	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/sessions"
@@ -83,41 +82,42 @@ func isFieldFault(err error) bool {
 	return errors.As(err, &rule) && len(rule.Fields) > 0
 }
 
-// checkPassword finds the user and verifies the password. It also returns a stronger hash to
-// replace the stored one, or an empty string. Errors: CredentialsInvalid, ServiceUnavailable.
-func (s passwordChecks) checkPassword(ctx context.Context, name names.Login, password string, client Client) (models.User, models.PasswordHash, error) {
-	u, err := s.userOfLogin(ctx, name)
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		return u, "", problem.FromStore(err)
-	}
+// checkPassword reports whether the user may log in with the password. An unknown user, for whom u is
+// empty, may not. rehash is a stronger hash to replace the stored one, or empty. Errors:
+// ServiceUnavailable.
+func (s passwordChecks) checkPassword(ctx context.Context, u models.User, password string, client Client) (right bool, rehash models.PasswordHash, err error) {
 	// For an unknown user the hash is empty. Verifying it takes as long as verifying a real one.
-	ok, weak, err := s.hasher.Verify(ctx, networksOf(client), u.Password.Reveal(), password)
+	ok, weak, err := s.hasher.Verify(ctx, client.Network(), u.Password.Reveal(), password)
 	if errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly) {
 		s.count(metrics.HashUnusable) // a 500 would reveal that the name exists
-		ok, weak, err = s.hasher.Verify(ctx, networksOf(client), "", password)
+		ok, weak, err = s.hasher.Verify(ctx, client.Network(), "", password)
 	}
 	if err != nil {
-		return u, "", hashError(err)
+		return false, "", hashError(err)
 	}
-	if !ok || !u.IsActive || mustVerifyAddress(u) && !s.settings.VerificationOptional {
-		return u, "", problem.New(problem.CredentialsInvalid)
+	// An imported user need not verify the address: Django let that user in, and the account may
+	// have no address at all.
+	unverified := u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
+	if !ok || !u.IsActive || unverified && !s.settings.VerificationOptional {
+		return false, "", nil
 	}
 	if !weak {
-		return u, "", nil
+		return true, "", nil
 	}
-	rehash, err := s.hashPassword(ctx, networksOf(client), password)
+	rehash, err = s.hashPassword(ctx, client.Network(), password)
 	if err != nil {
 		s.count(metrics.RehashSkipped) // the old hash still works; a later login replaces it
 	}
-	return u, rehash, nil
+	return true, rehash, nil
 }
 
 // signIn counts a right password, begins a session, and records the client's network as known for
-// the user. knownUntil is the time until which the network is already recorded. If the session
+// the user. The limit of right passwords bounds the sessions and events that a user can create in an
+// hour. knownUntil is the time until which the network is already recorded. If the session
 // cannot be begun because of overload or a failure, the count is refunded. Otherwise a client that
 // repeats its request until the database is back would exceed the limit.
 func (s passwordChecks) signIn(ctx context.Context, u models.User, rehash models.PasswordHash, in LoginInput, knownUntil time.Time) (Tokens, models.User, error) {
-	right := s.rightPasswordUse(u)
+	right := s.settings.PasswordsPerUser.ForUser(rightPasswordsOfUser, u.ID)
 	if err := s.allow(ctx, right); err != nil {
 		return Tokens{}, u, err
 	}
@@ -155,12 +155,14 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 	if p.value == "" {
 		return problem.Invalid(p.field, "required")
 	}
-	failure := s.settings.LoginFailuresPerAccount.For(p.limit, subjectOf(u))
+	failure := s.settings.LoginFailuresPerAccount.ForUser(p.limit, u.ID)
 	_, err := s.comparePassword(ctx, client, failure, p.field, p.value, u.Password)
 	if err == nil {
-		err = s.allow(ctx, s.rightPasswordUse(u))
+		err = s.allow(ctx, s.settings.PasswordsPerUser.ForUser(rightPasswordsOfUser, u.ID))
 	}
-	s.recordRejectedPassword(p.event, err)
+	if err != nil {
+		s.recordRejectedPassword(p.event, err)
+	}
 	return err
 }
 
@@ -168,13 +170,27 @@ func (s passwordChecks) verifyOwnPassword(ctx context.Context, u models.User, p 
 // against the limits, so that an attacker with a stolen session or mailbox cannot find the password
 // by trying. Errors: ValidationFailed (password_wrong), RateLimited, ServiceUnavailable.
 func (s passwordChecks) comparePassword(ctx context.Context, client Client, failure models.RateLimitUse, field, password string, hashes ...models.PasswordHash) (which int, err error) {
-	if err := s.checkHashQueue(client); err != nil {
-		return 0, err
+	if s.hasher.IsFull(client.Network()) {
+		return 0, hashError(credentials.ErrBusy)
 	}
-	attempt := ratelimit.Attempt{Secret: []models.RateLimitUse{failure}, Verified: s.verifiedPasswordUses(client)}
-	right, err := s.limiter.Verify(ctx, attempt, func() (right bool, err error) {
-		which, right, err = s.matchingHash(ctx, client, password, hashes)
-		return right, err
+	attempt := ratelimit.Attempt{
+		Secret:   []models.RateLimitUse{failure},
+		Verified: s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network()),
+	}
+	right, err := s.limiter.Verify(ctx, attempt, func() (bool, error) {
+		for i, hash := range hashes {
+			ok, _, err := s.hasher.Verify(ctx, client.Network(), hash.Reveal(), password)
+			switch {
+			case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
+				s.count(metrics.HashUnusable)
+			case err != nil:
+				return false, hashError(err)
+			case ok:
+				which = i
+				return true, nil
+			}
+		}
+		return false, nil
 	})
 	switch {
 	case err != nil:
@@ -185,31 +201,14 @@ func (s passwordChecks) comparePassword(ctx context.Context, client Client, fail
 	return which, nil
 }
 
-// matchingHash returns the index of the hash that the password matches. Errors: ServiceUnavailable
-// if the password was not verified.
-func (s passwordChecks) matchingHash(ctx context.Context, client Client, password string, hashes []models.PasswordHash) (which int, ok bool, err error) {
-	for i, hash := range hashes {
-		ok, _, err := s.hasher.Verify(ctx, networksOf(client), hash.Reveal(), password)
-		switch {
-		case errors.Is(err, credentials.ErrMalformed) || errors.Is(err, credentials.ErrTooCostly):
-			s.count(metrics.HashUnusable)
-		case err != nil:
-			return 0, false, hashError(err)
-		case ok:
-			return i, true, nil
-		}
-	}
-	return 0, false, nil
-}
-
 // recordRejectedPassword records a wrong password of a signed-in user or of the holder of a link,
 // or that a limit of such passwords is exceeded. e is the event without its kind.
 func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
-	subject := subjectOf(models.User{ID: e.UserID})
+	subject := ratelimit.SubjectOfUser(e.UserID)
 	r := audit.Rejection{Event: e}
 	switch {
 	case errors.Is(err, problem.New(problem.ValidationFailed)):
-		r.Event.Kind, r.Subjects = models.EventPasswordWrong, []string{subject, e.Client.Network()}
+		r.Event.Kind, r.Subjects = models.EventPasswordWrong, []string{subject, e.Client.Network().Narrow}
 	case errors.Is(err, problem.New(problem.RateLimited)):
 		r.Event.Kind, r.Subjects = models.EventRateLimited, []string{subject}
 	default:
@@ -222,31 +221,9 @@ func (s passwordChecks) recordRejectedPassword(e audit.Event, err error) {
 // never a 401, because clients respond to that with a refresh.
 func wrongPasswordError(field string) error { return problem.Invalid(field, "password_wrong") }
 
-// checkHashQueue returns an error if a password of the client cannot be hashed now. It is called
-// before the database is queried, so that a storm of logins does not load the database too. Errors:
-// ServiceUnavailable.
-func (s passwordChecks) checkHashQueue(client Client) error {
-	if s.hasher.IsFull(networksOf(client)) {
-		return hashError(credentials.ErrBusy)
-	}
-	return nil
-}
-
 func hashError(err error) error {
 	if errors.Is(err, credentials.ErrBusy) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return problem.Unavailable(err)
 	}
 	return err
-}
-
-// verifiedPasswordUses returns the uses for a password that is verified for a client, right or
-// wrong.
-func (s passwordChecks) verifiedPasswordUses(client Client) []models.RateLimitUse {
-	return s.settings.PasswordsPerClient.ForClient(verifiedPasswordsOfClient, client.Network(), client.WideNetwork())
-}
-
-// rightPasswordUse returns the use of the limit that a right password of a user counts against. The
-// limit bounds the sessions and events that a user can create in an hour.
-func (s passwordChecks) rightPasswordUse(u models.User) models.RateLimitUse {
-	return s.settings.PasswordsPerUser.For(rightPasswordsOfUser, subjectOf(u))
 }

@@ -72,7 +72,7 @@ func (s profileOperations) renameUses(p Principal, c ProfileChange) []models.Rat
 	if c.Username == nil {
 		return nil
 	}
-	return []models.RateLimitUse{s.settings.RareActionsPerUser.For(renamesOfUser, subjectOf(p.User))}
+	return []models.RateLimitUse{s.settings.RareActionsPerUser.ForUser(renamesOfUser, p.User.ID)}
 }
 
 // mayRecordProfile reports whether a change of the names or the language is recorded. Such changes
@@ -196,7 +196,7 @@ const maxExportedEvents = 1000 // clients read the others in pages
 // ExportProfile returns the data stored about the principal's user. It is limited, because no other
 // answer is as long. Errors: RateLimited, ServiceUnavailable.
 func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Export, error) {
-	if err := s.allow(ctx, s.settings.RareActionsPerUser.For(exportsOfUser, subjectOf(p.User))); err != nil {
+	if err := s.allow(ctx, s.settings.RareActionsPerUser.ForUser(exportsOfUser, p.User.ID)); err != nil {
 		return Export{}, err
 	}
 	sessions, err := s.sessions.List(ctx, p.User)

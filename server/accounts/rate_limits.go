@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,22 +50,23 @@ const (
 	mailsOfStaff                = "mail_staff_member"
 )
 
-// subjectOf returns the subject of a user's limits, which does not depend on the names.
-func subjectOf(u models.User) string { return strconv.FormatInt(u.ID, 10) }
-
 // ownRateLimits returns the ids of the limits that keep a user from logging in and from changing the
 // account.
 func ownRateLimits(u models.User) []uuid.UUID {
+	subject := ratelimit.SubjectOfUser(u.ID)
 	return []uuid.UUID{
 		ratelimit.ID(loginFailuresOfName, u.UsernameNorm), ratelimit.ID(loginFailuresOfName, u.EmailNorm),
-		ratelimit.ID(wrongPasswordsOfUser, subjectOf(u)), ratelimit.ID(rightPasswordsOfUser, subjectOf(u)),
+		ratelimit.ID(wrongPasswordsOfUser, subject), ratelimit.ID(rightPasswordsOfUser, subject),
 		ratelimit.ID(mailsTo+resetGroup, u.EmailNorm), // a reset that a stranger requested must not prevent the next one
 	}
 }
 
 // allow counts actions before they happen. Errors: RateLimited, ServiceUnavailable.
 func (s *core) allow(ctx context.Context, uses ...models.RateLimitUse) error {
-	return s.limitError(s.limiter.Allow(ctx, uses...))
+	if err := s.limiter.Allow(ctx, uses...); err != nil {
+		return s.limitError(err)
+	}
+	return nil
 }
 
 // limitError returns the contract's error for an error of package ratelimit or of the store. It

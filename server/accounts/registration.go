@@ -11,6 +11,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/outbox"
@@ -52,14 +53,14 @@ func (s registrationOperations) Register(ctx context.Context, r Registration) er
 	if err != nil {
 		return err
 	}
-	if err := s.checkHashQueue(r.Client); err != nil {
-		return err
+	if s.hasher.IsFull(r.Client.Network()) {
+		return hashError(credentials.ErrBusy)
 	}
-	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network(), r.Client.WideNetwork())
+	uses := s.settings.RegistrationsPerClient.ForClient("register", r.Client.Network())
 	if err := s.allow(ctx, uses...); err != nil {
 		return err
 	}
-	if u.Password, err = s.hashPassword(ctx, networksOf(r.Client), r.Password); err != nil {
+	if u.Password, err = s.hashPassword(ctx, r.Client.Network(), r.Password); err != nil {
 		return s.refundUnlessDecided(ctx, hashError(err), uses...)
 	}
 	ctx, cancel := models.Detach(ctx)
@@ -122,12 +123,14 @@ func (s registrationOperations) addUnverifiedUser(ctx context.Context, u models.
 			if err := createUser(tx, u, registered); err != nil {
 				return err
 			}
+			if err := ratelimit.Count(tx, limit); err != nil {
+				return err
+			}
 			t.UserID, m.UserID = u.ID, u.ID
-			return runUntilError(
-				func() error { return ratelimit.Count(tx, limit) },
-				func() error { return tx.AddMails(m) },
-				func() error { return tx.AddToken(t) },
-			)
+			if err := tx.AddMails(m); err != nil {
+				return err
+			}
+			return tx.AddToken(t)
 		})
 	})
 	switch {
@@ -182,26 +185,36 @@ type VerifyInput struct {
 // operator has deactivated. Errors: LinkInvalid, ValidationFailed (password_wrong), RateLimited,
 // ServiceUnavailable.
 func (s registrationOperations) VerifyEmail(ctx context.Context, in VerifyInput) (Tokens, models.User, error) {
-	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
+	t, err := s.confirmRegistrant(ctx, in)
 	if err != nil {
 		return Tokens{}, models.User{}, err
 	}
-	if t, err = s.confirmRegistrant(ctx, t, in.Password, in.Client); err != nil {
-		return Tokens{}, models.User{}, err
+	switch {
+	case t.UsedAt != nil: // by an earlier request, so this one is only a login
+	case t.UserID != 0:
+		err = s.verifyAddress(ctx, t, in.Client)
+	default:
+		err = s.createRegistrant(ctx, t, in.Client)
 	}
-	if t.UsedAt == nil {
-		if err := s.completeRegistration(ctx, t, in.Client); err != nil {
-			return Tokens{}, models.User{}, err
-		}
+	// After ErrNotFound or ErrConflict, the link or the address has been used a moment ago, perhaps by
+	// a repetition of this request. Then the login succeeds; otherwise it fails.
+	if err != nil && !errors.Is(err, models.ErrNotFound) && !errors.Is(err, models.ErrConflict) {
+		return Tokens{}, models.User{}, problem.FromStore(err)
 	}
 	// This is a login without its rate limits, so that an attacker who guesses passwords for the
 	// address cannot keep the owner from using the link.
-	u, rehash, err := s.checkPassword(ctx, names.Login{Norm: t.EmailNorm, Possible: true}, in.Password, in.Client)
-	if errors.Is(err, problem.New(problem.CredentialsInvalid)) { // another registration of the address was first, or the user is inactive
-		return Tokens{}, u, problem.New(problem.LinkInvalid)
+	read, cancel := models.Bound(ctx)
+	defer cancel()
+	u, err := s.store.UserByEmail(read, t.EmailNorm)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return Tokens{}, u, problem.FromStore(err)
 	}
-	if err != nil {
+	right, rehash, err := s.checkPassword(ctx, u, in.Password, in.Client)
+	switch {
+	case err != nil:
 		return Tokens{}, u, err
+	case !right: // another registration of the address was first, or the user is inactive
+		return Tokens{}, u, problem.New(problem.LinkInvalid)
 	}
 	return s.signIn(ctx, u, rehash, LoginInput{Transport: in.Transport, Client: in.Client}, time.Time{})
 }
@@ -224,11 +237,11 @@ func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm
 	if s.settings.RegistrationsPerClient.N == 0 { // switched off with the others
 		b.N = 0
 	}
-	return b.For("register_again_client", client.WideNetwork()+" "+emailNorm)
+	return b.For("register_again_client", client.Network().Wide+" "+emailNorm)
 }
 
-// confirmRegistrant verifies the password typed at registration, or the present one of the user
-// that was created from it.
+// confirmRegistrant finds the token of a link, and verifies the password typed at registration, or
+// the present one of the user that was created from it.
 //
 // A link is valid for every waiting registration of its address: the link proves the mailbox, and
 // the password identifies the registration. If a stranger signs up with the owner's address first,
@@ -236,7 +249,11 @@ func (s registrationOperations) repeatedRegistrationUse(client Client, emailNorm
 // confirmRegistrant returns the link's token with the data of the registration that has the
 // password, the newest if there are several. Errors: LinkInvalid, ValidationFailed
 // (password_wrong), RateLimited, ServiceUnavailable.
-func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.OneTimeToken, password string, client Client) (models.OneTimeToken, error) {
+func (s registrationOperations) confirmRegistrant(ctx context.Context, in VerifyInput) (models.OneTimeToken, error) {
+	t, err := s.findToken(ctx, models.PurposeVerify, in.Token)
+	if err != nil {
+		return t, err
+	}
 	candidates, err := s.registrationsOfLink(ctx, t)
 	if errors.Is(err, models.ErrNotFound) {
 		return t, problem.New(problem.LinkInvalid)
@@ -249,7 +266,7 @@ func (s registrationOperations) confirmRegistrant(ctx context.Context, t models.
 		hashes = append(hashes, each.Password)
 	}
 	// The limit belongs to the mailbox. Otherwise each link in it would permit more guesses.
-	which, err := s.comparePassword(ctx, client, s.settings.LoginFailuresPerAccount.For(wrongPasswordsOfLink, t.EmailNorm), "password", password, hashes...)
+	which, err := s.comparePassword(ctx, in.Client, s.settings.LoginFailuresPerAccount.For(wrongPasswordsOfLink, t.EmailNorm), "password", in.Password, hashes...)
 	candidates[which].ID = t.ID // the link's token is the one that is used
 	return candidates[which], err
 }
@@ -273,27 +290,11 @@ func (s registrationOperations) registrationsOfLink(ctx context.Context, t model
 	return all, err
 }
 
-// completeRegistration creates the user of a registration, or verifies the address of the user that
-// exists already. Errors: ServiceUnavailable.
-func (s registrationOperations) completeRegistration(ctx context.Context, t models.OneTimeToken, client Client) error {
-	ctx, cancel := models.Detach(ctx)
-	defer cancel()
-	complete := s.createRegistrant
-	if t.UserID != 0 {
-		complete = s.verifyAddress
-	}
-	err := complete(ctx, t, client)
-	if errors.Is(err, models.ErrNotFound) || errors.Is(err, models.ErrConflict) {
-		// Used a moment ago, perhaps by a repetition of this request. Then the login that follows
-		// succeeds; otherwise it fails.
-		return nil
-	}
-	return problem.FromStore(err)
-}
-
 // verifyAddress verifies the address of a user, if it is still that of the link. Errors:
 // models.ErrNotFound if it is not, or the link has been used.
 func (s registrationOperations) verifyAddress(ctx context.Context, t models.OneTimeToken, client Client) error {
+	ctx, cancel := models.Detach(ctx)
+	defer cancel()
 	verified := audit.Event{Kind: models.EventEmailVerified, UserID: t.UserID, Client: client}
 	return s.store.Tx(ctx, func(tx *models.Tx) error {
 		if err := tx.UseToken(t); err != nil {
@@ -322,16 +323,20 @@ func (s registrationOperations) createRegistrant(ctx context.Context, t models.O
 		u.Username, u.UsernameNorm = t.Username, norm
 	}
 	registered := audit.Event{Kind: models.EventRegistered, Client: client}
+	ctx, cancel := models.Detach(ctx)
+	defer cancel()
 	return createWithFreeUsername(u, func(u *models.User) error {
 		return s.store.Tx(ctx, func(tx *models.Tx) error {
-			return runUntilError(
-				func() error { return tx.UseToken(t) },
-				func() error {
-					return tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify})
-				},
-				func() error { return createUser(tx, u, registered) },
-				func() error { return tx.SetTokenUser(t, u.ID) },
-			)
+			if err := tx.UseToken(t); err != nil {
+				return err
+			}
+			if err := tx.EndTokens(models.TokenFilter{EmailNorm: t.EmailNorm, Purpose: models.PurposeVerify}); err != nil {
+				return err
+			}
+			if err := createUser(tx, u, registered); err != nil {
+				return err
+			}
+			return tx.SetTokenUser(t, u.ID)
 		})
 	})
 }

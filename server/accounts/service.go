@@ -9,6 +9,7 @@ import (
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
 	"example.com/accounts/server/credentials"
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/mail"
 	"example.com/accounts/server/metrics"
 	"example.com/accounts/server/names"
@@ -156,11 +157,11 @@ var ErrBacklog = outbox.ErrBacklog
 // mayRecord reports whether the user is within the limit of events of a kind that a client can cause
 // as often as it likes. Without the limit, one client could fill the security log.
 func (s *core) mayRecord(ctx context.Context, u models.User, kind string) bool {
-	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.For(kind, subjectOf(u))))
+	return audit.MayRecord(s.allow(ctx, s.settings.RareActionsPerUser.ForUser(kind, u.ID)))
 }
 
 // hashPassword returns the hash of a password. Errors: those of [credentials.Hasher.Hash].
-func (s *core) hashPassword(ctx context.Context, from credentials.Network, password string) (models.PasswordHash, error) {
+func (s *core) hashPassword(ctx context.Context, from hosts.Network, password string) (models.PasswordHash, error) {
 	hash, err := s.hasher.Hash(ctx, from, password)
 	return models.PasswordHash(hash), err
 }

@@ -12,6 +12,7 @@ import (
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/audit"
+	"example.com/accounts/server/credentials"
 	"example.com/accounts/server/names"
 	"example.com/accounts/server/problem"
 	"example.com/accounts/server/sessions"
@@ -43,26 +44,19 @@ type LoginInput struct {
 // many passwords are being hashed).
 func (s sessionOperations) Login(ctx context.Context, in LoginInput) (Tokens, models.User, error) {
 	name := names.ParseLogin(in.Name)
-	t, u, err := s.login(ctx, in, name)
-	s.recordRejectedLogin(in.Client, name, err)
-	return t, u, err
-}
-
-func (s sessionOperations) login(ctx context.Context, in LoginInput, name names.Login) (Tokens, models.User, error) {
-	if err := s.checkHashQueue(in.Client); err != nil {
-		return Tokens{}, models.User{}, err
+	if s.hasher.IsFull(in.Client.Network()) {
+		return Tokens{}, models.User{}, hashError(credentials.ErrBusy)
 	}
+	var t Tokens
 	u, rehash, knownUntil, err := s.verifyLogin(ctx, in, name)
+	if err == nil {
+		t, u, err = s.signIn(ctx, u, rehash, in, knownUntil)
+	}
 	if err != nil {
+		s.recordRejectedLogin(in.Client, name, err)
 		return Tokens{}, models.User{}, err
 	}
-	return s.signIn(ctx, u, rehash, in, knownUntil)
-}
-
-// mustVerifyAddress reports whether the user must verify the address before the first login. An
-// imported user need not: Django let that user in, and the account may have no address at all.
-func mustVerifyAddress(u models.User) bool {
-	return u.EmailVerifiedAt == nil && u.Email != "" && u.ImportedEpoch == nil
+	return t, u, nil
 }
 
 // userOfLogin returns the user of a login. It returns models.ErrNotFound also for a name that no

@@ -120,15 +120,3 @@ func TestMayRecordExcludesRateLimitedRequests(t *testing.T) {
 		}
 	}
 }
-
-func TestNetworksOfClientAreItsPrefixes(t *testing.T) {
-	for ip, want := range map[string][2]string{
-		"192.0.2.1": {"192.0.2.1", "192.0.2.1"}, "2001:db8:1:2:3::4": {"2001:db8:1:2::/64", "2001:db8:1::/48"},
-		"fe80::1%eth0": {"fe80::/64", "fe80::/48"}, "": {"", ""},
-	} {
-		c := audit.Client{IP: ip}
-		if got := [2]string{c.Network(), c.WideNetwork()}; got != want {
-			t.Errorf("%q: %q, want %q", ip, got, want)
-		}
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"example.com/accounts/server/hosts"
 )
 
 // For each kind, a hash as Django's hashers write it, of the password l\u00e8tmein unless noted
@@ -51,11 +53,11 @@ func TestDjangoHashesAreVerified(t *testing.T) {
 		{strings.Replace(ofBcrypt, "2b", "2y", 1), word, nil},
 	} {
 		before := h.Stats().Computed
-		if ok, rehash, err := h.Verify(t.Context(), Network{}, test.encoded, test.right); !ok || !rehash || err != nil {
+		if ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, test.encoded, test.right); !ok || !rehash || err != nil {
 			t.Errorf("%s: ok %v, rehash %v, err %v", test.encoded, ok, rehash, err)
 		}
 		for _, wrong := range test.wrong {
-			if ok, rehash, err := h.Verify(t.Context(), Network{}, test.encoded, wrong); ok || rehash || err != nil {
+			if ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, test.encoded, wrong); ok || rehash || err != nil {
 				t.Errorf("%s with %q: ok %v, rehash %v, err %v", test.encoded, wrong, ok, rehash, err)
 			}
 		}
@@ -76,7 +78,7 @@ func TestUnusableDjangoPasswordMatchesNothing(t *testing.T) {
 	for _, encoded := range []string{"!", "!VNtKWFjs2ffVYTZg2mY0gWbv3LzPfwtkc8j2Nk7m", "!" + ofPBKDF2, "!$"} {
 		for _, password := range []string{"", "!", encoded, "l\u00e8tmein"} {
 			before := h.Stats().Computed
-			if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, password); ok || rehash || err != nil || h.Stats().Computed != before+1 {
+			if ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, encoded, password); ok || rehash || err != nil || h.Stats().Computed != before+1 {
 				t.Errorf("%s with %q: ok %v, rehash %v, err %v", encoded, password, ok, rehash, err)
 			}
 		}
@@ -95,7 +97,7 @@ func TestDjangoHashesOccupyHashingSlots(t *testing.T) {
 	h := NewHasher(cheap, 1, 0, 0)
 	occupy(t, h)
 	for _, encoded := range []string{ofPBKDF2, ofScrypt, ofBcrypt, ofArgon2id, "!"} {
-		if _, _, err := h.Verify(t.Context(), Network{}, encoded, "x"); !errors.Is(err, ErrBusy) {
+		if _, _, err := h.Verify(t.Context(), hosts.Network{}, encoded, "x"); !errors.Is(err, ErrBusy) {
 			t.Errorf("%s: %v", encoded, err)
 		}
 	}
@@ -171,7 +173,7 @@ func TestDjangoHashesAreLimitedInCost(t *testing.T) {
 		"88a434c88cca4e900f7874cd98123f43":                                  ErrMalformed,
 	} {
 		before := h.Stats().Computed
-		ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "x")
+		ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, encoded, "x")
 		if ok || rehash || !errors.Is(err, want) || h.Stats().Computed != before || !errors.Is(CheckStored(encoded), want) {
 			t.Errorf("%.100q: ok %v, rehash %v, err %v, want %v and nothing computed", encoded, ok, rehash, err, want)
 		}
@@ -210,7 +212,7 @@ func FuzzDjangoHash(f *testing.F) {
 		case !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooCostly):
 			t.Fatalf("%q: %v", encoded, err)
 		}
-		if ok, rehash, verifyErr := h.Verify(t.Context(), Network{}, encoded, "fuzz"); ok || rehash || encoded != "" && fmt.Sprint(verifyErr) != fmt.Sprint(err) {
+		if ok, rehash, verifyErr := h.Verify(t.Context(), hosts.Network{}, encoded, "fuzz"); ok || rehash || encoded != "" && fmt.Sprint(verifyErr) != fmt.Sprint(err) {
 			t.Fatalf("%q: ok %v, rehash %v, %v instead of %v", encoded, ok, rehash, verifyErr, err)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"example.com/accounts/server/hosts"
 )
 
 // ErrBusy means that every hash slot is in use and the queue is full or the wait was too long.
@@ -58,7 +60,7 @@ func NewHasher(p Params, slots, places int, wait time.Duration) *Hasher {
 // among networks; see queue.
 //
 // Errors: ErrBusy, or the context's error if it ends before a slot is free.
-func (h *Hasher) Hash(ctx context.Context, from Network, password string) (string, error) {
+func (h *Hasher) Hash(ctx context.Context, from hosts.Network, password string) (string, error) {
 	s := storedHash{params: h.params, salt: make([]byte, saltLength)}
 	rand.Read(s.salt) // never fails; see its documentation
 	key, err := h.derive(ctx, from, password, s.salt, s.params, keyLength)
@@ -82,7 +84,7 @@ func (h *Hasher) Hash(ctx context.Context, from Network, password string) (strin
 //
 // Errors: ErrBusy; the context's error if it ends before a slot is free; ErrMalformed or
 // ErrTooCostly, without delay, if encoded is not a hash that this server would write or compute.
-func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password string) (ok, rehash bool, err error) {
+func (h *Hasher) Verify(ctx context.Context, from hosts.Network, encoded, password string) (ok, rehash bool, err error) {
 	if isDjango(encoded) {
 		ok, err := h.verifyDjango(ctx, from, encoded, password)
 		return ok, ok, err
@@ -105,7 +107,7 @@ func (h *Hasher) Verify(ctx context.Context, from Network, encoded, password str
 
 // verifyDjango reports whether password matches a hash that Django has written. A match must always
 // be hashed again.
-func (h *Hasher) verifyDjango(ctx context.Context, from Network, encoded, password string) (bool, error) {
+func (h *Hasher) verifyDjango(ctx context.Context, from hosts.Network, encoded, password string) (bool, error) {
 	matches, err := parseDjango(encoded)
 	if err != nil {
 		return false, err
@@ -132,7 +134,7 @@ func (h *Hasher) isWeaker(s storedHash) bool {
 
 // derive computes a hash while it holds a slot. Errors: ErrBusy, or the context's error if it ends
 // before a slot is free.
-func (h *Hasher) derive(ctx context.Context, from Network, password string, salt []byte, p Params, length uint32) ([]byte, error) {
+func (h *Hasher) derive(ctx context.Context, from hosts.Network, password string, salt []byte, p Params, length uint32) ([]byte, error) {
 	if err := h.queue.acquire(ctx, from); err != nil {
 		return nil, err
 	}
@@ -141,9 +143,9 @@ func (h *Hasher) derive(ctx context.Context, from Network, password string, salt
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
-// IsFull reports whether a call from this network would return ErrBusy now. Callers use it to avoid
-// work that would then be useless.
-func (h *Hasher) IsFull(from Network) bool { return h.queue.isFull(from) }
+// IsFull reports whether a call from this network would return ErrBusy now. Callers use it before
+// they query the database, so that a storm of logins does not load the database too.
+func (h *Hasher) IsFull(from hosts.Network) bool { return h.queue.isFull(from) }
 
 // Stats holds the number of hashes being computed and of waiting callers, the limits of both, and
 // the number of hashes computed so far.

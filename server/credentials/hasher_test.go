@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/accounts/server/hosts"
 )
 
 // cheap keeps the tests fast. Nothing in the package depends on the cost.
@@ -19,7 +21,7 @@ func newCheap() *Hasher { return NewHasher(cheap, 2, 2, time.Second) }
 
 func mustHash(t *testing.T, h *Hasher, password string) string {
 	t.Helper()
-	encoded, err := h.Hash(t.Context(), Network{}, password)
+	encoded, err := h.Hash(t.Context(), hosts.Network{}, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func TestVerifyMatchesExactPasswordOnly(t *testing.T) {
 	for _, typed := range passwords {
 		encoded := mustHash(t, h, typed)
 		for _, tried := range passwords {
-			ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, tried)
+			ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, encoded, tried)
 			if err != nil || rehash || ok != (typed == tried) {
 				t.Errorf("hash of %q, verify %q: ok %v, rehash %v, err %v", typed, tried, ok, rehash, err)
 			}
@@ -59,7 +61,7 @@ func TestHashIsSaltedPHC(t *testing.T) {
 func TestVerifyAcceptsReferenceHash(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	h := newCheap()
-	if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "password"); !ok || !rehash || err != nil {
+	if ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, encoded, "password"); !ok || !rehash || err != nil {
 		t.Fatalf("ok %v, rehash %v (its salt has 8 bytes), err %v", ok, rehash, err)
 	}
 }
@@ -78,10 +80,10 @@ func TestVerifyReportsWeakerHashForRehash(t *testing.T) {
 	} {
 		encoded := mustHash(t, NewHasher(test.old, 1, 0, 0), "correct horse")
 		h := NewHasher(test.now, 1, 0, 0)
-		if ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "correct horse"); !ok || rehash != test.want || err != nil {
+		if ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, encoded, "correct horse"); !ok || rehash != test.want || err != nil {
 			t.Errorf("%v under %v: ok %v, rehash %v, err %v", test.old, test.now, ok, rehash, err)
 		}
-		if ok, rehash, _ := h.Verify(t.Context(), Network{}, encoded, "wrong"); ok || rehash {
+		if ok, rehash, _ := h.Verify(t.Context(), hosts.Network{}, encoded, "wrong"); ok || rehash {
 			t.Errorf("%v under %v, wrong password: ok %v, rehash %v", test.old, test.now, ok, rehash)
 		}
 	}
@@ -92,7 +94,7 @@ func TestVerifyReportsWeakerHashForRehash(t *testing.T) {
 func TestUnknownUserMatchesNoPassword(t *testing.T) {
 	h := newCheap()
 	for _, password := range []string{"", "correct horse", strings.Repeat("a", 1<<16)} {
-		if ok, rehash, err := h.Verify(t.Context(), Network{}, "", password); ok || rehash || err != nil {
+		if ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, "", password); ok || rehash || err != nil {
 			t.Errorf("ok %v, rehash %v, err %v", ok, rehash, err)
 		}
 	}
@@ -108,7 +110,7 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	}
 	before := h.Stats().Computed
 	for i, each := range []string{encoded, ""} {
-		if _, _, err := h.Verify(t.Context(), Network{}, each, "wrong"); err != nil || h.Stats().Computed != before+int64(i)+1 {
+		if _, _, err := h.Verify(t.Context(), hosts.Network{}, each, "wrong"); err != nil || h.Stats().Computed != before+int64(i)+1 {
 			t.Errorf("%q: %d hashes (%v)", each, h.Stats().Computed-before, err)
 		}
 	}
@@ -116,7 +118,7 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 		best := time.Hour
 		for range 8 {
 			start := time.Now()
-			if _, _, err := h.Verify(t.Context(), Network{}, encoded, "wrong"); err != nil {
+			if _, _, err := h.Verify(t.Context(), hosts.Network{}, encoded, "wrong"); err != nil {
 				t.Fatal(err)
 			}
 			best = min(best, time.Since(start))
@@ -137,7 +139,7 @@ func TestVerifyRejectsHostileHashes(t *testing.T) {
 	phc := func(cost, salt, key string) string { return "$argon2id$v=19$" + cost + "$" + salt + "$" + key }
 	good := phc("m=64,t=1,p=1", salt, key)
 	h := newCheap()
-	if _, _, err := h.Verify(t.Context(), Network{}, good, "x"); err != nil {
+	if _, _, err := h.Verify(t.Context(), hosts.Network{}, good, "x"); err != nil {
 		t.Fatalf("the unmodified hash is rejected: %v", err)
 	}
 	for encoded, want := range map[string]error{
@@ -188,7 +190,7 @@ func TestVerifyRejectsHostileHashes(t *testing.T) {
 		phc("m=64,t=1,p=1", salt, strings.Repeat("A", 1<<20)):     ErrMalformed,
 	} {
 		before := h.Stats().Computed
-		ok, rehash, err := h.Verify(t.Context(), Network{}, encoded, "correct horse")
+		ok, rehash, err := h.Verify(t.Context(), hosts.Network{}, encoded, "correct horse")
 		if ok || rehash || !errors.Is(err, want) || h.Stats().Computed != before {
 			t.Errorf("%.80q: ok %v, rehash %v, err %v, want %v and nothing computed", encoded, ok, rehash, err, want)
 		}
@@ -202,7 +204,7 @@ func TestVerifyAcceptsHighestCost(t *testing.T) {
 		t.Fatalf("%d bytes: %v", len(s.encode()), err)
 	}
 	s.params = Params{128, 1, 16}
-	if ok, _, err := newCheap().Verify(t.Context(), Network{}, s.encode(), "x"); ok || err != nil {
+	if ok, _, err := newCheap().Verify(t.Context(), hosts.Network{}, s.encode(), "x"); ok || err != nil {
 		t.Fatal(ok, err)
 	}
 }
@@ -219,9 +221,9 @@ func TestHashesComputedAtOnceAreBounded(t *testing.T) {
 		group.Go(func() {
 			var err error
 			if i%2 == 0 {
-				_, err = h.Hash(t.Context(), Network{}, "correct horse")
+				_, err = h.Hash(t.Context(), hosts.Network{}, "correct horse")
 			} else {
-				_, _, err = h.Verify(t.Context(), Network{}, encoded, "wrong")
+				_, _, err = h.Verify(t.Context(), hosts.Network{}, encoded, "wrong")
 			}
 			if err != nil {
 				t.Error(err)
@@ -251,7 +253,7 @@ func TestHashesComputedAtOnceAreBounded(t *testing.T) {
 // occupy takes a slot, like a running hash.
 func occupy(t *testing.T, h *Hasher) {
 	t.Helper()
-	if w, err := h.queue.enter(Network{}); w != nil || err != nil {
+	if w, err := h.queue.enter(hosts.Network{}); w != nil || err != nil {
 		t.Fatal("no slot is free")
 	}
 }
@@ -260,7 +262,7 @@ func occupy(t *testing.T, h *Hasher) {
 func try(ctx context.Context, h *Hasher) <-chan error {
 	result := make(chan error, 1)
 	go func() {
-		_, err := h.Hash(ctx, Network{}, "correct horse")
+		_, err := h.Hash(ctx, hosts.Network{}, "correct horse")
 		result <- err
 	}()
 	return result
@@ -274,10 +276,10 @@ func TestFullQueueIsBusyAtOnce(t *testing.T) {
 		first, second := try(t.Context(), h), try(t.Context(), h)
 		synctest.Wait()
 		start := time.Now()
-		if _, err := h.Hash(t.Context(), Network{}, "correct horse"); !errors.Is(err, ErrBusy) || time.Since(start) != 0 {
+		if _, err := h.Hash(t.Context(), hosts.Network{}, "correct horse"); !errors.Is(err, ErrBusy) || time.Since(start) != 0 {
 			t.Fatalf("third caller: %v after %v", err, time.Since(start))
 		}
-		if _, _, err := h.Verify(t.Context(), Network{}, "", "correct horse"); !errors.Is(err, ErrBusy) {
+		if _, _, err := h.Verify(t.Context(), hosts.Network{}, "", "correct horse"); !errors.Is(err, ErrBusy) {
 			t.Fatalf("unknown user: %v", err)
 		}
 		h.queue.release()
@@ -345,7 +347,7 @@ func TestNewHasherRejectsImpossibleBounds(t *testing.T) {
 
 func FuzzVerifyEncoded(f *testing.F) {
 	h := newCheap()
-	encoded, _ := h.Hash(f.Context(), Network{}, "correct horse")
+	encoded, _ := h.Hash(f.Context(), hosts.Network{}, "correct horse")
 	f.Add(encoded)
 	f.Add("$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAA")
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$$")
@@ -358,7 +360,7 @@ func FuzzVerifyEncoded(f *testing.F) {
 		if err == nil && s.params.Memory*s.params.Time > 4096 {
 			return // allowed, but slow
 		}
-		ok, rehash, verifyErr := h.Verify(t.Context(), Network{}, encoded, "fuzz")
+		ok, rehash, verifyErr := h.Verify(t.Context(), hosts.Network{}, encoded, "fuzz")
 		if ok || rehash {
 			t.Fatalf("%q accepts a password", encoded)
 		}

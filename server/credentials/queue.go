@@ -7,12 +7,9 @@ import (
 	"slices"
 	"sync"
 	"time"
-)
 
-// Network is the origin of a request. Wide contains many Narrow networks: for IPv6, Wide is a
-// customer's /48 and Narrow a /64 in it; for IPv4, both are the address. The zero value is the
-// program itself.
-type Network struct{ Narrow, Wide string }
+	"example.com/accounts/server/hosts"
+)
 
 // queue assigns the hash slots. A free slot goes to the waiting wide network that has had the
 // fewest slots recently, round robin among equals, and within a network to the caller that has
@@ -44,13 +41,13 @@ type line struct {
 
 // waiter is a waiting caller. done receives one value: nil if the caller got a slot, or ErrBusy.
 type waiter struct {
-	from Network
+	from hosts.Network
 	done chan error
 }
 
 // acquire takes a slot, which the caller must release. Errors: ErrBusy if the queue has no place
 // for this network or the wait is too long; the context's error if it ends before.
-func (q *queue) acquire(ctx context.Context, from Network) error {
+func (q *queue) acquire(ctx context.Context, from hosts.Network) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -72,7 +69,7 @@ func (q *queue) acquire(ctx context.Context, from Network) error {
 
 // enter takes a slot or a place in the queue. It returns a nil waiter and a nil error if it took a
 // slot.
-func (q *queue) enter(from Network) (*waiter, error) {
+func (q *queue) enter(from hosts.Network) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.running < q.slots { // then no caller waits, because release passes a slot on
@@ -141,7 +138,7 @@ func (q *queue) compareRecent(a, b *line) int {
 }
 
 // isFull reports whether a caller from this network would be rejected now.
-func (q *queue) isFull(from Network) bool {
+func (q *queue) isFull(from hosts.Network) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.running == q.slots && q.waiting == q.places && q.chooseEvicted(from) == nil
@@ -156,7 +153,7 @@ func (q *queue) isFull(from Network) bool {
 // The first rule moves a place only if the two networks, or two narrow networks of one wide
 // network, hold more equal numbers of places afterward. Without this condition, two floods would
 // evict each other's callers all the time.
-func (q *queue) chooseEvicted(from Network) *waiter {
+func (q *queue) chooseEvicted(from hosts.Network) *waiter {
 	own, most := q.lineOf(from), q.longestLine()
 	if most == nil {
 		return nil
@@ -180,7 +177,7 @@ func (q *queue) chooseEvicted(from Network) *waiter {
 	return nil
 }
 
-func (q *queue) lineOf(from Network) *line {
+func (q *queue) lineOf(from hosts.Network) *line {
 	for _, l := range q.lines {
 		if l.wide == from.Wide {
 			return l

@@ -9,12 +9,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/accounts/server/hosts"
 )
 
-func network(name string) Network { return Network{name, name} }
+func network(name string) hosts.Network { return hosts.Network{Narrow: name, Wide: name} }
 
 // part returns one /64 of a /48.
-func part(wide, narrow string) Network { return Network{wide + narrow, wide} }
+func part(wide, narrow string) hosts.Network { return hosts.Network{Narrow: wide + narrow, Wide: wide} }
 
 // testLine is a queue with one occupied slot and callers that wait in this order. served lists the
 // callers that got the slot, in order, and gone lists those that were rejected.
@@ -29,14 +31,14 @@ type testLine struct {
 
 func newLine(t *testing.T, places int, wait time.Duration) *testLine {
 	q := &testLine{queue: &queue{slots: 1, places: places, wait: wait}, t: t}
-	if w, err := q.enter(Network{}); w != nil || err != nil {
+	if w, err := q.enter(hosts.Network{}); w != nil || err != nil {
 		t.Fatal("no slot is free")
 	}
 	return q
 }
 
 // join makes a caller wait, and returns once it waits.
-func (q *testLine) join(ctx context.Context, from Network, name string) {
+func (q *testLine) join(ctx context.Context, from hosts.Network, name string) {
 	q.all.Go(func() {
 		err := q.acquire(ctx, from)
 		q.mu.Lock()
@@ -96,7 +98,7 @@ func TestFullQueueAdmitsOtherNetworks(t *testing.T) {
 		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} { // a network that is alone may use the whole queue
 			q.join(t.Context(), network("a"), name)
 		}
-		if !q.isFull(network("a")) || q.isFull(network("b")) || q.isFull(Network{}) {
+		if !q.isFull(network("a")) || q.isFull(network("b")) || q.isFull(hosts.Network{}) {
 			t.Error("full reports the wrong networks")
 		}
 		q.join(t.Context(), network("b"), "b1")
@@ -194,7 +196,7 @@ func TestWaitInQueueIsBounded(t *testing.T) {
 func TestTimeoutAndSlotAtOnceLoseNoSlot(t *testing.T) {
 	t.Attr("control", "186")
 	q := &queue{slots: 1, places: 4, wait: time.Minute}
-	if _, err := q.enter(Network{}); err != nil {
+	if _, err := q.enter(hosts.Network{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {

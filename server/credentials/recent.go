@@ -1,5 +1,7 @@
 package credentials
 
+import "example.com/accounts/server/hosts"
+
 const (
 	// manySlots is the maximum count of a network. It is small for the sake of an office with many
 	// users, which can reach it while slots are idle: a network that begins a flood then soon has
@@ -20,7 +22,7 @@ type recentSlots struct {
 
 func (r *recentSlots) count(wide string) int { return r.counts[wide] }
 
-func (r *recentSlots) add(from Network) {
+func (r *recentSlots) add(from hosts.Network) {
 	if r.counts == nil {
 		r.counts = map[string]int{}
 	}

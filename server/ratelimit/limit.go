@@ -11,11 +11,13 @@ package ratelimit
 
 import (
 	"crypto/sha256"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/hosts"
 )
 
 // Limit permits N actions in a window of Per that begins with the first, each at least Pause after
@@ -26,9 +28,8 @@ type Limit struct {
 	Per, Pause time.Duration
 }
 
-// A client is identified by its network, because one sender has many addresses in it. An IPv6
-// customer has at least a /64. Hosting providers and tunnel brokers hand out a /48, which holds
-// 65,536 of them, so the /48 is counted too, as wideShare clients.
+// The wide network of a client is counted too, as wideShare clients, because it can hold many
+// networks of the same sender.
 const wideShare = 8
 
 // perClient is the suffix of the kinds of limits per client.
@@ -43,14 +44,22 @@ func (l Limit) For(kind, subject string) models.RateLimitUse {
 
 // ForClient returns the uses of the limit by one action of a client: a use by the narrow network
 // and, if the wide network differs, a use by the wide network. It appends "_client" to the kind.
-func (l Limit) ForClient(kind, narrow, wide string) []models.RateLimitUse {
-	uses := []models.RateLimitUse{l.For(kind+perClient, narrow)}
-	if wide != narrow {
+func (l Limit) ForClient(kind string, from hosts.Network) []models.RateLimitUse {
+	uses := []models.RateLimitUse{l.For(kind+perClient, from.Narrow)}
+	if from.Wide != from.Narrow {
 		l.N *= wideShare
-		uses = append(uses, l.For(kind+perClient, wide))
+		uses = append(uses, l.For(kind+perClient, from.Wide))
 	}
 	return uses
 }
+
+// ForUser returns a use of the limit: one action of a user.
+func (l Limit) ForUser(kind string, id int64) models.RateLimitUse {
+	return l.For(kind, SubjectOfUser(id))
+}
+
+// SubjectOfUser returns the subject of a user's limits, which does not depend on the user's names.
+func SubjectOfUser(id int64) string { return strconv.FormatInt(id, 10) }
 
 // ID returns the id of the row that counts the actions of a subject.
 func ID(kind, subject string) uuid.UUID {

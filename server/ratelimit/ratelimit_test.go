@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server/hosts"
 	"example.com/accounts/server/ratelimit"
 	"example.com/accounts/server/servertest"
 )
@@ -170,10 +171,10 @@ func TestCountJoinsTransactionOfCaller(t *testing.T) {
 // An IPv6 client is counted by its /64 and, as eight clients, by its /48.
 func TestForClientCountsBothNetworks(t *testing.T) {
 	limit := ratelimit.Limit{N: 3, Per: time.Minute}
-	if uses := limit.ForClient("login", "192.0.2.1", "192.0.2.1"); len(uses) != 1 || uses[0].Kind != "login_client" || uses[0].Limit != 3 {
+	if uses := limit.ForClient("login", hosts.Network{Narrow: "192.0.2.1", Wide: "192.0.2.1"}); len(uses) != 1 || uses[0].Kind != "login_client" || uses[0].Limit != 3 {
 		t.Errorf("IPv4: got %+v", uses)
 	}
-	uses := limit.ForClient("login", "2001:db8:0:1::/64", "2001:db8::/48")
+	uses := limit.ForClient("login", hosts.Network{Narrow: "2001:db8:0:1::/64", Wide: "2001:db8::/48"})
 	if len(uses) != 2 || uses[0].Limit != 3 || uses[1].Limit != 24 || uses[0].ID == uses[1].ID {
 		t.Errorf("IPv6: got %+v", uses)
 	}
@@ -187,7 +188,7 @@ func TestForClientCountsBothNetworks(t *testing.T) {
 func TestExceededClientLimitsAreRemembered(t *testing.T) {
 	eachEngine(t, func(t *testing.T, f *fixture) {
 		limit := ratelimit.Limit{N: 1, Per: time.Hour}
-		client, account := limit.ForClient("login", "192.0.2.1", "192.0.2.1"), limit.For("login_account", "ada")
+		client, account := limit.ForClient("login", hosts.Network{Narrow: "192.0.2.1", Wide: "192.0.2.1"}), limit.For("login_account", "ada")
 		for _, use := range append(client, account) {
 			must(t, f.Allow(t.Context(), use))
 			if err := f.Allow(t.Context(), use); !ratelimit.IsExceeded(err, use.Kind) {
@@ -212,8 +213,8 @@ func attempt(n int) ratelimit.Attempt {
 	limit := ratelimit.Limit{N: n, Per: 15 * time.Minute}
 	return ratelimit.Attempt{
 		Secret:   []models.RateLimitUse{limit.For("own", "ada at home"), limit.For("common", "ada")},
-		Client:   ratelimit.Limit{N: 100, Per: time.Hour}.ForClient("login", "192.0.2.1", "192.0.2.1"),
-		Verified: ratelimit.Limit{N: 100, Per: time.Hour}.ForClient("passwords", "192.0.2.1", "192.0.2.1"),
+		Client:   ratelimit.Limit{N: 100, Per: time.Hour}.ForClient("login", hosts.Network{Narrow: "192.0.2.1", Wide: "192.0.2.1"}),
+		Verified: ratelimit.Limit{N: 100, Per: time.Hour}.ForClient("passwords", hosts.Network{Narrow: "192.0.2.1", Wide: "192.0.2.1"}),
 	}
 }
 
