@@ -20,6 +20,7 @@ const show = makeTabs("signed-in", load);
 export function enter(): void {
   byId("hello").textContent = "Hello";
   byId("hello-lead").textContent = aboutTransport(currentTransport());
+  for (const form of [profile, address, password]) reset(form); // the error that ended a session arrives after the form was left
   for (const list of [sessions, events]) list.replaceChildren();
   show("profile");
 }
@@ -160,7 +161,7 @@ export async function runAction(button: HTMLButtonElement, call: () => Promise<O
   button.setAttribute("aria-busy", "true");
   try {
     const result = await call();
-    if (result) showMessage(result.error ? explain(result.error, result.response) : done);
+    if (result) showMessage(result.response.ok ? done : explain(result.error, result.response));
   } catch (error) {
     showMessage(connectionFault(error));
   } finally {
