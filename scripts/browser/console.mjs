@@ -16,7 +16,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check, conclude, inviteUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
+import { check, conclude, cut, inviteUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
@@ -104,10 +104,6 @@ const faint = (v) => v.page.evaluate(() => {
   }
   return [...found];
 });
-
-/** Returns cells, badges and times of which a part is hidden. */
-const cut = (v) => v.page.locator("td:visible, .badge:visible, time:visible, dd:visible, th:visible, option:checked").evaluateAll((all) =>
-  all.filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible").map((e) => `${e.className} ${e.textContent.trim()}`));
 
 /**
  * Returns controls that are too small for touch. On a phone all must be 44 px high, except links

@@ -225,6 +225,10 @@ export async function fits(v, name) {
   check(cut.length === 0, `${view.name} ${name}: buttons are cut: ${cut.join()}`);
 }
 
+// cut returns cells, badges and times of which a part is hidden.
+export const cut = (v) => v.page.locator("td:visible, .badge:visible, time:visible, dd:visible, th:visible, option:checked").evaluateAll((all) =>
+  all.filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible").map((e) => `${e.className} ${e.textContent.trim()}`));
+
 // shot takes a screenshot of the whole page or of the window. It checks that the page fits into its
 // window and that each control has a name.
 export async function shot(v, file, name, fullPage = true) {

@@ -1782,6 +1782,7 @@ async function readSettings(client) {
 }
 function showSettings({ password, recent_authentication_seconds: recent }) {
   for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password.min_length);
+  for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${password.min_length}; allowed: unicode;`);
   for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
 }
 var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });

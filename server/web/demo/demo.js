@@ -1355,6 +1355,7 @@ async function readSettings(client) {
 }
 function showSettings({ password: password2, recent_authentication_seconds: recent }) {
   for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password2.min_length);
+  for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${password2.min_length}; allowed: unicode;`);
   for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
 }
 var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
@@ -1702,6 +1703,7 @@ remove.addEventListener("click", () => void (async () => {
 function fill(user) {
   setUsername(user.username);
   byId("who").textContent = user.username;
+  byId("password-account").value = user.username;
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId("profile-username").value = user.username;
   byId("profile-first").value = user.first_name;
@@ -1798,6 +1800,7 @@ var show3 = makeTabs("signed-out");
 var signup = onSubmit("signup", ({ email = "", username: username2 = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username: username2, password: password2 } }), (_, { username: username2 = "", password: password2 = "" }) => {
   byId("verify-password").value = password2;
   loginName.value = username2;
+  byId("verify-account").value = username2;
   reset(signup);
   show3("verify");
   showMessage("Signed up. Now open the email.");

@@ -91,6 +91,7 @@ remove.addEventListener("click", () => void (async () => {
 function fill(user: Schemas["Profile"]): void {
   setUsername(user.username);
   byId("who").textContent = user.username;
+  byId<HTMLInputElement>("password-account").value = user.username; // for password managers
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId<HTMLInputElement>("profile-username").value = user.username;
   byId<HTMLInputElement>("profile-first").value = user.first_name;
