@@ -41,7 +41,11 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 			withHead{engine}.GET(path, gin.WrapH(handler))
 		}
 	}
-	mount(web.Pages(fail), "/pages/*path")
+	home := cfg.HomeURL
+	if home == "" && cfg.IsLoopback() {
+		home = "/demo/"
+	}
+	mount(web.Pages(home, fail), "/pages/*path")
 	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
 	mount(redirectTo(cfg.ResetURL), changePassword)
 	if cfg.Docs {

@@ -35,6 +35,7 @@ var docs = map[string]string{
 	"VERIFY_URL":                 "The page that the link in a verification mail opens: an absolute URL without user or fragment, `https` unless on loopback. The link adds `#token=…&lang=…`, and the page posts the token to the server. Anyone who controls the page can therefore use the token. The default is a page of the server itself.",
 	"RESET_URL":                  "The same for the link in a password reset mail. Password managers find the page through `/.well-known/change-password`.",
 	"EMAIL_CHANGE_URL":           "The same for the link that confirms a new address.",
+	"HOME_URL":                   "The page of your own front end where users continue after they have verified an address or set a password: an absolute URL without user or fragment, `https` unless on loopback. The built-in pages link to it with the button \"Continue\". Without it, they have no way on, and users have to find the way back themselves.",
 	"VERIFY_TTL":                 "How long an unverified registration and its link are valid: 1s to 7d. Anyone who can read the mailbox can use the link until it expires.",
 	"RESET_TTL":                  "How long a password reset link is valid: 1s to 7d. Anyone who can read the mailbox can take over the account until the link expires. Over 1h the server warns at startup.",
 	"EMAIL_CHANGE_TTL":           "How long the link that confirms a new address is valid: 1s to 7d.",

@@ -310,6 +310,17 @@ async function hint() {
   for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${minimum}; allowed: unicode;`);
 }
 
+// offerHome shows the way on, on cards that end a flow, if the operator has configured one.
+async function offerHome() {
+  const response = await fetch("home", { redirect: "error", signal: AbortSignal.timeout(30_000) }).catch(() => null);
+  const { home } = response?.ok ? await response.json().catch(() => ({})) : {};
+  if (typeof home !== "string") return;
+  for (const link of document.querySelectorAll("[data-home]")) {
+    link.href = home;
+    link.hidden = false;
+  }
+}
+
 // ---------------------------------------------------------------- the start
 
 function begin(focus) {
@@ -340,3 +351,4 @@ for (const form of document.forms) onSubmit(form, form.id === "request" ? reques
 window.addEventListener("hashchange", () => { if (location.hash !== "") begin(true); });
 begin(false);
 hint();
+offerHome();
