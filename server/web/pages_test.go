@@ -48,7 +48,7 @@ func TestPagesServeTheirFilesOnly(t *testing.T) {
 	}
 }
 
-// The last card of each flow leads to the configured page, whatever the request says.
+// The last card of each flow leads to the configured page. A link cannot choose another one.
 func TestPagesLeadHome(t *testing.T) {
 	none := Pages("", func(http.ResponseWriter, *http.Request, int) {})
 	for _, target := range []string{"/pages/home", "/pages/home?home=//evil.example"} {
