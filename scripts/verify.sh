@@ -168,7 +168,7 @@ step_model() { scripts/model/check.sh; }
 
 step_swagger() { scripts/update-swagger-ui.sh --check; }
 
-step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs && node scripts/browser/console.mjs; }
+step_browser() { make --silent build && node_tools && node scripts/browser/docs.mjs && VIEW=light node scripts/browser/pages.mjs && node scripts/browser/demo.mjs && node scripts/browser/console.mjs && node scripts/browser/access.mjs; }
 
 step_django() { scripts/with-mysql.sh --fast -- scripts/run.sh django; }
 

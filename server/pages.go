@@ -14,7 +14,11 @@ import (
 
 // pages are the routes of pages for people, which are not in the contract. A route that ends in /
 // includes all paths below it.
-var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/"}
+var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs/", "/pages/", "/problems/", changePassword}
+
+// changePassword is where password managers look for the page to change a password (W3C, "A Well-Known
+// URL for Changing Passwords").
+const changePassword = "/.well-known/change-password"
 
 // isPage reports whether a route is one of the pages.
 func isPage(route string) bool {
@@ -37,8 +41,13 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 			withHead{engine}.GET(path, gin.WrapH(handler))
 		}
 	}
-	mount(web.Pages(fail), "/pages/*path")
+	home := cfg.HomeURL
+	if home == "" && cfg.IsLoopback() {
+		home = "/demo/"
+	}
+	mount(web.Pages(home, fail), "/pages/*path")
 	mount(web.Problems(problemPages(), fail), "/problems/*path") // always, because every error links to them
+	mount(redirectTo(cfg.ResetURL), changePassword)
 	if cfg.Docs {
 		mount(web.Docs(fail), "/docs", "/docs/*path")
 	}
@@ -50,6 +59,15 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 	if cfg.IsLoopback() {
 		mount(web.Demo(fail), "/demo", "/demo/*path")
 	}
+}
+
+// redirectTo redirects to a configured URL. It reads nothing of the request, so that a link with a
+// query or a forged Host header cannot choose where the user enters a password.
+func redirectTo(url string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", url)
+		w.WriteHeader(http.StatusSeeOther)
+	})
 }
 
 // withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication,

@@ -83,3 +83,23 @@ func TestGuidesAreServedUnlessDocumentationIsDisabled(t *testing.T) {
 		off.Anonymous().Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
+
+// Password managers lead their users to the page that sets a password. It may be a page of the
+// operator, and nothing in the request changes it.
+func TestWellKnownURLLeadsToPageThatSetsPassword(t *testing.T) {
+	own := servertest.Start(t, servertest.Options{HoldMail: true})
+	other := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_RESET_URL=https://www.example.com/password"}})
+	for s, want := range map[*servertest.Server]string{own: own.Config.PublicURL + "/pages/reset", other: "https://www.example.com/password"} {
+		for _, target := range []string{"/.well-known/change-password", "/.well-known/change-password?to=//evil.example"} {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				r := s.Anonymous().Do(method, target, nil)
+				if location := r.Header.Get("Location"); r.Status != http.StatusSeeOther || location != want || len(r.Raw) != 0 {
+					t.Errorf("%s %s: got status %d, location %q and %d bytes, want %q", method, target, r.Status, location, len(r.Raw), want)
+				}
+			}
+		}
+		s.Anonymous().Do(http.MethodPost, "/.well-known/change-password", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+		// A password manager asks for this path first. If it existed, the answer above would mean nothing.
+		s.Anonymous().Do(http.MethodGet, "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", nil).Want(t, http.StatusNotFound, "resource_not_found")
+	}
+}

@@ -16,7 +16,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check, conclude, inviteUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
+import { check, conclude, cut, inviteUser, launch, leave, link, shot as picture, startServer, still, stopServer, visitor } from "./harness.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../..");
@@ -117,6 +117,7 @@ async function shot(v, name) {
   const long = (await v.page.locator("#users tbody tr, dialog[open]").locator("visible=true").count()) > 0; // all rows of a list look alike
   await picture(v, join(shots, `console-${v.view.name}-${name}.png`), name, !long);
   await is(v, `${name}: faint texts`, faint(v), []);
+  await is(v, `${name}: cut texts`, cut(v), []);
   if (v.view.width < 560) await is(v, `${name}: targets under 44 px`, tiny(v), []);
 }
 
@@ -187,6 +188,7 @@ async function newcomer(v) {
   await page.keyboard.type(`${v.view.name}@harb`);
   await until(v, "one user", async () => (await names(v)).join() === victim);
   await is(v, "the search in the address", query(v).get("q"), `${v.view.name}@harb`);
+  await is(v, "the count of one page", page.locator("#users .range").innerText(), "1 user");
   await is(v, "announced text", page.locator("#heard").textContent(), "1 user");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
@@ -269,7 +271,7 @@ async function look(v) {
 
 async function work(v) {
   await newcomer(v);
-  for (const part of [search, pages, faults, edit, twoEditors, log, unknowns, lookAlike, invite, remove, mails, roles, ends]) await part(v);
+  for (const part of [search, pages, faults, edit, twoEditors, log, unknowns, strangers, lookAlike, invite, remove, mails, roles, newAddress, ends]) await part(v);
 }
 
 const open = (v, address) => v.page.goto(`${v.server.origin}/console/${address}`);
@@ -321,6 +323,10 @@ async function pages(v) {
   await page.getByRole("button", { name: "Email" }).click();
   await until(v, "the order", () => query(v).get("sort") === "email");
   await page.getByRole("button", { name: "Email" }).click();
+  await page.locator("#users-list .jump").focus();
+  await shot(v, "jump");
+  await page.keyboard.press("Enter");
+  await is(v, "focus after skipping the rows", focused(v), "Next");
   await is(v, "aria-sort", page.getByRole("columnheader", { name: "Email" }).getAttribute("aria-sort"), "descending");
   await page.getByRole("button", { name: "Last sign-in" }).click();
   await until(v, "the order", () => query(v).get("sort") === "-last_login");
@@ -413,6 +419,18 @@ async function edit(v) {
   await page.locator("#all-events").click();
   await until(v, "the events of one user", async () => query(v).get("view") === "events" && (await page.locator("#events td.what").count()) === 2);
   await shot(v, "events-of-one");
+  await page.locator("#events-filters [name=user_id]").fill("GRACE");
+  await until(v, "a user by name", async () => query(v).get("user_id") === "GRACE");
+  await page.locator("#events-list:not([aria-busy])").waitFor();
+  await is(v, "events of a user by name", page.locator("#events td.id").allTextContents().then((all) => [...new Set(all)]), ["grace"]);
+  await page.locator("#events-filters [name=user_id]").fill("gra");
+  await sees(v, "No events found", "a part of a name");
+  await page.locator("#events-filters [name=user_id]").fill("");
+  await page.locator("#events-filters [name=actor_id]").fill("root");
+  await page.locator("#events-list:not([aria-busy]) td.by").first().waitFor();
+  await until(v, "events by a staff member", async () => (await page.locator("#events td.by").allTextContents()).every((by) => by === "you"));
+  await open(v, "?view=events&kind=profile_changed");
+  await page.locator("#events td.by").first().waitFor();
   await is(v, "the actor", page.locator("#events td.by").first().textContent(), "you");
   await page.locator("#events td.by a").first().click();
   await page.locator("#user-name", { hasText: "root" }).waitFor();
@@ -516,6 +534,43 @@ async function unknowns(v) {
   await page.unroute(/\/admin\/users\/\d+$/);
 }
 
+/** A response of a proxy, and an error of the page itself, are not reported as a lost connection. */
+async function strangers(v) {
+  const { page } = v;
+  for (const [status, body] of [[500, "<html>Bad gateway</html>"], [500, ""]]) {
+    await page.route(/\/admin\/events\?/, (route) => route.fulfill({ status, contentType: "text/html", headers: { "Content-Length": String(body.length) }, body }));
+    allow(v, status, "admin/events");
+    await open(v, "?view=events");
+    await sees(v, "The server cannot answer right now (status 500).", "the response of a proxy");
+    await page.unroute(/\/admin\/events\?/);
+  }
+  await page.route(/\/admin\/events\?/, (route) => route.fulfill({ json: { events: [null], next_cursor: null } }));
+  v.expected.push(/TypeError/);
+  await open(v, "?view=events");
+  await sees(v, "Something went wrong on this page. Reload it and try again.", "an error of the page");
+  await page.unroute(/\/admin\/events\?/);
+}
+
+/** A change of address asks first, and names both addresses. */
+async function newAddress(v) {
+  const { page } = v;
+  await open(v, "?view=users&q=grace@harbour");
+  await page.getByRole("link", { name: "grace", exact: true }).click();
+  await page.locator("#user-name", { hasText: "grace" }).waitFor();
+  await page.locator("#details-email").fill("grace@haven.example");
+  await page.locator("#details button[type=submit]").click();
+  await sees(v, "Change the email address of grace?", "a change of address");
+  await sees(v, "from grace@harbour.example to grace@haven.example", "a change of address");
+  await shot(v, "new-address");
+  await page.keyboard.press("Escape");
+  await is(v, "the typed address after a cancel", page.locator("#details-email").inputValue(), "grace@haven.example");
+  await is(v, "a change after a cancel", page.locator("#facts").innerText().then((text) => text.includes("haven")), false);
+  await page.locator("#details button[type=submit]").click();
+  await page.locator("#ask-yes").click();
+  await sees(v, "A link was sent to grace@haven.example. The address changes when the user confirms it.", "a change of address");
+  await sees(v, "grace@haven.example, not confirmed yet", "a change of address");
+}
+
 async function invite(v) {
   const { page } = v;
   await open(v, "?view=users");
@@ -544,7 +599,8 @@ async function invite(v) {
   await page.locator("#invite button[type=submit]").click();
   await page.locator("#user-name", { hasText: "hedy" }).waitFor();
   await sees(v, "An invitation was sent to hedy@harbour.example.", "invitation");
-  await sees(v, "Invited, no password yet", "invitation");
+  await is(v, "badges of an invited user", page.locator("#user-badges .warm").allTextContents(), ["Not verified", "No password"]);
+  await is(v, "the button for a user without a password", page.locator("#send-mail").innerText(), "Send link to set a password");
   check((await link(v.server, "hedy@harbour.example", "reset")).length > 20, `${v.view.name}: the invitation has no link`);
 }
 
@@ -612,7 +668,7 @@ async function roles(v) {
   await page.locator("#roles button").click();
   await sees(v, "Make grace a superuser?", "roles");
   await page.keyboard.press("Escape");
-  await page.locator("#roles [name=is_superuser]").uncheck();
+  await until(v, "the roles on the server after a cancel", async () => !(await page.locator("#roles [name=is_superuser]").isChecked()));
   await page.locator("#roles [name=is_staff]").check();
   await page.locator("#roles button").click();
   await sees(v, "Roles saved.", "roles");
@@ -643,14 +699,17 @@ async function ends(v) {
   await page.keyboard.press("Escape");
   await page.locator("#details-first").fill("Not Saved");
   sql(server, "UPDATE sessions SET revoked_at = created_at, revoke_reason = 'logout' WHERE user_id = 1;");
-  allow(v, 401, "admin/users/1/password_reset");
-  await page.locator("#send-mail").click();
+  allow(v, 401, "admin/users/1");
+  await page.locator("#details button[type=submit]").click();
   await sees(v, "Your session was ended", "end of the session");
+  await page.locator("#signin").waitFor();
   await is(v, "focus at the end of the session", focused(v), "signin-title");
   await shot(v, "ended");
   await signIn(v, "root");
   await page.locator("#user-name", { hasText: "root" }).waitFor();
   await until(v, "the value typed before the session ended", async () => (await page.locator("#details-first").inputValue()) === "Not Saved");
+  await sees(v, "Signed in. Your unsaved changes are still here.", "after the session ended");
+  await is(v, "errors of the earlier session", page.locator("#user-body .fault").allTextContents().then((all) => all.join("")), "");
   const other = await v.context.newPage();
   await other.goto(`${server.origin}/console/`);
   await other.locator("#users td.name a").first().waitFor();
@@ -682,6 +741,7 @@ async function limits(v) {
   await sees(v, "only superusers can change it", "staff member views a staff account");
   for (const name of ["#activity", "#send-mail", "#delete", "#details-username", "#roles button"]) check(await page.locator(name).isDisabled(), `${v.view.name}: ${name} is enabled`);
   await shot(v, "staff");
+  await lateUser(v);
   await open(v, "?view=users&q=plain@harbour");
   await page.getByRole("link", { name: "plain", exact: true }).click();
   await page.locator("#activity:enabled").waitFor();
@@ -698,6 +758,27 @@ async function limits(v) {
   allow(v, 403, "admin/users");
   await page.locator("[name=is_active]").selectOption("true");
   await sees(v, "You are signed in as sam, which is not a staff account.", "a removed role");
+}
+
+/** While a user is loaded, no button is enabled that the server may reject. The responses arrive in both orders. */
+async function lateUser(v) {
+  const { page } = v;
+  await elsewhere(v, "root");
+  for (const late of [/\/admin\/users\/1$/, /\/admin\/users\/1\/sessions$/]) {
+    let arrive;
+    const held = new Promise((done) => { arrive = done; });
+    await page.route(late, async (route) => { await held; await route.continue(); });
+    await open(v, "?view=user&id=1");
+    if (late.source.endsWith("1$")) await page.locator("#sessions li button").first().waitFor();
+    else await page.locator("#user-name", { hasText: "root" }).waitFor();
+    const enabled = page.locator("#user-body button:enabled:visible").allTextContents();
+    await is(v, "buttons before everything is loaded", enabled, []);
+    arrive();
+    await page.locator("#user-name", { hasText: "root" }).waitFor();
+    await page.locator("#sessions li button").first().waitFor();
+    await is(v, "buttons for a superuser", page.locator("#user-body button:enabled:visible").allTextContents(), []);
+    await page.unroute(late);
+  }
 }
 
 // ---------------------------------------------------------------- main

@@ -43,6 +43,7 @@ const views = [
   { name: "dark-1280", colorScheme: "dark", width: 1280, height: 900, transports: ["server_held"] },
   { name: "light-390", colorScheme: "light", width: 390, height: 844, transports: ["body"] },
   { name: "dark-390", colorScheme: "dark", width: 390, height: 844, transports: [], robbed: true },
+  { name: "light-320", colorScheme: "light", width: 320, height: 640, transports: [] },
 ].filter((view) => view.name.includes(process.env.VIEW ?? ""));
 
 /**

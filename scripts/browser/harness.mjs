@@ -210,12 +210,30 @@ export async function still(v, what) {
   check(shifted < 0.02, `${v.view.name} ${what}: the layout shifted by ${shifted.toFixed(3)}`);
 }
 
+// fits checks that the page fits into its window, and that no button is cut or outside of it.
+export async function fits(v, name) {
+  const { page, view } = v;
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
+  // Hidden texts that are positioned outside of their list would make the page longer than its content.
+  const below = await page.evaluate(() => document.documentElement.scrollHeight - Math.max(innerHeight, document.body.getBoundingClientRect().bottom + scrollY));
+  check(below < 2, `${view.name} ${name}: ${below} px of the page are empty`);
+  const cut = await page.locator("button:visible, a.button:visible").evaluateAll((all) => all.filter((e) => {
+    const { left, right } = e.getBoundingClientRect();
+    return e.scrollWidth > e.clientWidth + 1 || left < 0 || right > innerWidth;
+  }).map((e) => `${e.id || e.textContent.trim()} ${e.scrollWidth} of ${e.clientWidth} px`));
+  check(cut.length === 0, `${view.name} ${name}: buttons are cut: ${cut.join()}`);
+}
+
+// cut returns cells, badges and times of which a part is hidden.
+export const cut = (v) => v.page.locator("td:visible, .badge:visible, time:visible, dd:visible, th:visible, option:checked").evaluateAll((all) =>
+  all.filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible").map((e) => `${e.className} ${e.textContent.trim()}`));
+
 // shot takes a screenshot of the whole page or of the window. It checks that the page fits into its
 // window and that each control has a name.
 export async function shot(v, file, name, fullPage = true) {
   const { page, view } = v;
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  check(width <= view.width, `${view.name} ${name}: the page is ${width} px wide, the window ${view.width}`);
+  await fits(v, name);
   const nameless = await page.locator("input:visible, button:visible").evaluateAll((all) =>
     all.filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-label"))).map((e) => e.outerHTML));
   check(nameless.length === 0, `${view.name} ${name}: controls without a name: ${nameless.join()}`);

@@ -91,6 +91,9 @@ async function expect(v, shot, heading, key, values) {
     check(false, `${v.view.name} ${shot}: "${title}", "${key ? v.say(key, values) : ""}" was expected, the page shows: ${await card.innerText()}`);
   }
   check(await v.page.title() === `${title} – accounts`, `${v.view.name} ${shot}: the title is ${await v.page.title()}`);
+  await card.locator(".primary:visible").first().waitFor({ timeout: 3000 }).catch(() => undefined);
+  const actions = await card.locator(".primary:visible").allInnerTexts();
+  check(actions.length === 1, `${v.view.name} ${shot}: the card has ${actions.length} primary actions: ${actions.join(", ")}`);
   const width = await v.page.evaluate(() => document.documentElement.scrollWidth);
   check(width <= v.view.width, `${v.view.name} ${shot}: the page is ${width} px wide, the window ${v.view.width}`);
   await v.page.screenshot({ path: join(shots, `pages-${v.view.name}-${shot}.png`), fullPage: true });
@@ -366,6 +369,9 @@ async function live(browser, server, view) {
   await expect(v, "verify-done", "verify.done.title", "verify.done", { username });
   const session = (await v.context.cookies()).map((cookie) => cookie.name);
   check(session.some((name) => name.includes("refreshtoken")), `${v.view.name}: the session is in cookies ${session.join()}`);
+  await v.page.locator("[data-home]:visible").click();
+  await v.page.waitForURL(`${server.origin}/demo/`); // the default on loopback
+  await v.page.getByText(`Hello, ${username}`).waitFor();
 
   await open(v, "reset");
   await submit(v, { email });

@@ -45,6 +45,7 @@ type Config struct {
 	VerifyURL         string        `env:"VERIFY_URL" shown:"'PUBLIC_URL' + '/pages/verify'"` // of a page, without a fragment
 	ResetURL          string        `env:"RESET_URL" shown:"'PUBLIC_URL' + '/pages/reset'"`
 	EmailChangeURL    string        `env:"EMAIL_CHANGE_URL" shown:"'PUBLIC_URL' + '/pages/email-change'"`
+	HomeURL           string        `env:"HOME_URL" shown:"none; on loopback, '/demo/'"` // "" is none
 	VerifyTTL         time.Duration `env:"VERIFY_TTL" envDefault:"24h"`
 	ResetTTL          time.Duration `env:"RESET_TTL" envDefault:"1h"`
 	EmailChangeTTL    time.Duration `env:"EMAIL_CHANGE_TTL" envDefault:"24h"`

@@ -277,6 +277,8 @@ func TestLoadReportsInvalidRegistrationAndLinks(t *testing.T) {
 		"RESET_URL=https://app.example/#":             "ACCOUNTS_RESET_URL" + lineHash,
 		"EMAIL_CHANGE_URL=http://app.example/":        "ACCOUNTS_EMAIL_CHANGE_URL" + lineHTTPS,
 		"EMAIL_CHANGE_URL=http://localhost.example/":  "ACCOUNTS_EMAIL_CHANGE_URL" + lineHTTPS,
+		"HOME_URL=http://app.example/":                "ACCOUNTS_HOME_URL" + lineHTTPS,
+		"HOME_URL=javascript:alert(1)":                "ACCOUNTS_HOME_URL" + linePage,
 	})
 }
 

@@ -64,13 +64,14 @@ func (l *loader) resolvePublicURL() {
 	c.PublicURL = parsed.String()
 }
 
-// pages returns the settings of the pages that links in mails lead to, and the paths of the
-// server's own pages, which are the defaults.
+// pages returns the settings of the pages that links in mails lead to and where users continue, and
+// the paths of the server's own pages, which are the defaults.
 func (c *Config) pages() []page {
 	return []page{
 		{"VERIFY_URL", "/pages/verify", &c.VerifyURL},
 		{"RESET_URL", "/pages/reset", &c.ResetURL},
 		{"EMAIL_CHANGE_URL", "/pages/email-change", &c.EmailChangeURL},
+		{"HOME_URL", "", &c.HomeURL}, // has no default
 	}
 }
 
@@ -84,7 +85,9 @@ type page struct {
 func (l *loader) resolvePages() {
 	for _, p := range l.config.pages() {
 		if *p.url == "" {
-			*p.url = l.config.PublicURL + p.path
+			if p.path != "" {
+				*p.url = l.config.PublicURL + p.path
+			}
 			continue
 		}
 		text, origin, err := parsePage(*p.url)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"embed"
+	"encoding/json"
 	"net/http"
 	"strings"
 )
@@ -21,6 +22,7 @@ const pagesPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; im
 //	/pages/verify        #token=…  verifies an address with the password typed at registration
 //	/pages/reset         #token=…  sets a new password
 //	/pages/email-change  #token=…  confirms a new address
+//	/pages/home          names home, the URL at which users continue, as JSON
 //
 // Without a token, the first two offer to send a mail with a link. The token is in the fragment,
 // which is part of no request, so this handler can neither use, log nor forward it. The script
@@ -28,7 +30,7 @@ const pagesPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; im
 // mail. Without it, the page uses the language of the browser.
 //
 // Caching, headers and fail are the same as for [Docs].
-func Pages(fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
+func Pages(home string, fail func(w http.ResponseWriter, r *http.Request, status int)) http.Handler {
 	assets := map[string]*asset{}
 	for target, asset := range load(pageFiles, "pages") {
 		assets[strings.TrimSuffix(target, ".html")] = asset
@@ -39,6 +41,10 @@ func Pages(fail func(w http.ResponseWriter, r *http.Request, status int)) http.H
 			fail(w, r, http.StatusMethodNotAllowed)
 			return
 		}
+		if r.URL.Path == "/pages/home" {
+			serveHome(w, r, home)
+			return
+		}
 		asset, ok := assets[r.URL.Path]
 		if !ok {
 			fail(w, r, http.StatusNotFound)
@@ -46,4 +52,27 @@ func Pages(fail func(w http.ResponseWriter, r *http.Request, status int)) http.H
 		}
 		asset.serve(w, r, pagesPolicy)
 	})
+}
+
+// serveHome answers with the configured URL at which users continue, or null. It reads nothing of the
+// request, so that a link cannot choose where the pages lead.
+func serveHome(w http.ResponseWriter, r *http.Request, home string) {
+	answer := struct {
+		Home *string `json:"home"`
+	}{}
+	if home != "" {
+		answer.Home = &home
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		panic("web: home: " + err.Error()) // strings can always be encoded
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Cache-Control", "no-cache")
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // fails only if the client has disconnected
+	}
 }

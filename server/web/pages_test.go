@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var pages = Pages(func(w http.ResponseWriter, _ *http.Request, status int) {
+var pages = Pages("https://www.example.com/app", func(w http.ResponseWriter, _ *http.Request, status int) {
 	http.Error(w, "rejected", status)
 })
 
@@ -45,6 +45,22 @@ func TestPagesServeTheirFilesOnly(t *testing.T) {
 				t.Errorf("HEAD answers %d bytes", response.Body.Len())
 			}
 		})
+	}
+}
+
+// The last card of each flow leads to the configured page. A link cannot choose another one.
+func TestPagesLeadHome(t *testing.T) {
+	none := Pages("", func(http.ResponseWriter, *http.Request, int) {})
+	for _, target := range []string{"/pages/home", "/pages/home?home=//evil.example"} {
+		if got := send(pages, "GET", target, nil); got.Code != http.StatusOK || got.Body.String() != `{"home":"https://www.example.com/app"}` {
+			t.Errorf("%s: got status %d and %s", target, got.Code, got.Body)
+		}
+		if got := send(none, "GET", target, nil); got.Code != http.StatusOK || got.Body.String() != `{"home":null}` {
+			t.Errorf("%s without a home: got status %d and %s", target, got.Code, got.Body)
+		}
+	}
+	if got := send(pages, "HEAD", "/pages/home", nil); got.Code != http.StatusOK || got.Body.Len() != 0 {
+		t.Errorf("HEAD: got status %d and %s", got.Code, got.Body)
 	}
 }
 

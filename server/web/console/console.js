@@ -1,9 +1,9 @@
 // Built from server/web/console/src, server/web/parts and api/typescript/src by make web: change those.
 
 // server/web/parts/dom.ts
-function byId(id3) {
-  const found = document.getElementById(id3);
-  if (!found) throw new Error(`there is no #${id3}`);
+function byId(id2) {
+  const found = document.getElementById(id2);
+  if (!found) throw new Error(`there is no #${id2}`);
   return found;
 }
 function make(name, className, ...content) {
@@ -80,6 +80,18 @@ var fieldMessages = {
   password_wrong: "This is not the right password."
 };
 
+// server/web/parts/network.ts
+var lost = /* @__PURE__ */ new WeakSet();
+async function fetchOrReport(...call) {
+  try {
+    return await fetch(...call);
+  } catch (error) {
+    if (typeof error === "object" && error !== null) lost.add(error);
+    throw error;
+  }
+}
+var isLost = (error) => error instanceof DOMException || error instanceof Error && lost.has(error);
+
 // server/web/parts/words.ts
 function otherwise(value, instead2) {
   void value;
@@ -90,7 +102,8 @@ function nameOf(value) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 function explain(problem, response) {
-  const code = problem.code;
+  const code = problem?.code;
+  if (!code) return `The server cannot answer right now${response ? ` (status ${response.status})` : ""}. Try again later.`;
   switch (code) {
     case "rate_limited":
       return `${problemMessages[code]} Try again in ${waitTime(response)}.`;
@@ -174,17 +187,17 @@ function device(userAgent) {
 }
 
 // server/web/parts/forms.ts
-function onSubmit(id3, submit, done) {
-  const form2 = byId(id3);
+function onSubmit(id2, submit, done) {
+  const form2 = byId(id2);
   form2.addEventListener("submit", (event) => {
     event.preventDefault();
     if (form2.getAttribute("aria-busy") === "true") return;
-    clear(form2);
+    clearFaults(form2);
     if (!validate(form2)) return;
     hidePasswords(form2);
     form2.setAttribute("aria-busy", "true");
     const fields2 = Object.fromEntries([...new FormData(form2)].map(([name, value]) => [name, String(value)]));
-    submit(fields2).then((result) => result && (result.error ? showProblem(form2, result.error, result.response) : done(result, fields2))).catch((error) => showFormFault(form2, connectionFault(error))).finally(() => form2.removeAttribute("aria-busy"));
+    submit(fields2).then((result) => result && (!result.response.ok ? showProblem(form2, result.error, result.response) : done(result, fields2))).catch((error) => showFormFault(form2, connectionFault(error))).finally(() => form2.removeAttribute("aria-busy"));
   });
   for (const button of form2.querySelectorAll(".peek")) {
     setPasswordsVisible(button, false);
@@ -193,15 +206,16 @@ function onSubmit(id3, submit, done) {
   return form2;
 }
 function connectionFault(error) {
-  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Check your connection and try again.";
+  if (isLost(error)) return "The server cannot be reached. Check your connection and try again.";
+  console.error(error);
+  return problemMessages.request_malformed;
 }
 function reset(form2) {
   form2.reset();
-  clear(form2);
+  clearFaults(form2);
   hidePasswords(form2);
 }
-function clear(form2) {
+function clearFaults(form2) {
   for (const fault4 of form2.querySelectorAll(".fault")) fault4.textContent = "";
   for (const input of form2.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
 }
@@ -214,10 +228,10 @@ function validate(form2) {
 }
 function showProblem(form2, problem, response) {
   let named = false;
-  for (const error of problem.errors ?? []) {
+  for (const error of problem?.errors ?? []) {
     const control2 = form2.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control2 instanceof HTMLInputElement || control2 instanceof HTMLSelectElement)) continue;
-    showFault(control2, error.code === "taken" ? explain(problem) : explainField(error));
+    showFault(control2, error.code === "taken" ? explain(problem, response) : explainField(error));
     named = true;
   }
   if (named) focusFault(form2);
@@ -378,7 +392,7 @@ var texts = {
   noAddress: "No email address",
   noLocale: "Not set",
   throttled: "Sign-in blocked",
-  invited: "Invited, no password yet",
+  passwordless: "No password",
   you: "You",
   facts: {
     id: "ID",
@@ -386,7 +400,9 @@ var texts = {
     login: "Last sign-in",
     verified: "Email verified",
     domain: "Email domain in ASCII",
-    password: "Has a password",
+    password: "Password",
+    set: "Set",
+    unset: "Not set",
     throttled: "Sign-in",
     yes: "Yes",
     no: "No",
@@ -400,8 +416,8 @@ var texts = {
   waiting: (email) => `${email}, not confirmed yet`,
   addressLocked: "This account may be in use, so only superusers can change its email address.",
   addressConfirmed: "The change takes effect when the user confirms the new address.",
-  noPassword: "Resend invitation",
-  resetMail: "Send reset email",
+  noPassword: "Send link to set a password",
+  resetMail: "Send password reset",
   activate: "Activate",
   deactivate: "Deactivate",
   gone: { title: "User not found", text: "The user was deleted, or the address of this page is wrong.", action: "All users" },
@@ -421,7 +437,13 @@ var texts = {
   sessionEnded: "The session has ended.",
   sessionsEnded: "All sessions have ended.",
   othersEnded: "All your other sessions have ended.",
+  resumed: "Signed in. Your unsaved changes are still here.",
   // questions
+  sureAddress: (username, before, after) => ({
+    title: `Change the email address of ${username}?`,
+    yes: "Change address",
+    text: `A link is sent to ${after}. When it is confirmed, the address changes${before ? ` from ${before} to ${after}. A notice goes to ${before}.` : ` to ${after}.`}`
+  }),
   sureDeactivate: (username) => ({
     title: `Deactivate ${username}?`,
     yes: "Deactivate",
@@ -570,7 +592,8 @@ function makeList(o) {
   const pager = byId(o.view).querySelector(".pager");
   const back = pager.querySelector("[data-page=back]");
   const forward = pager.querySelector("[data-page=forward]");
-  const clear2 = byId(`${o.view}-clear`);
+  const clear = byId(`${o.view}-clear`);
+  const jump = sheet.querySelector(".jump");
   const backText = back.textContent ?? "";
   let pendingRead = new AbortController();
   let next = null;
@@ -598,7 +621,7 @@ function makeList(o) {
     go(urlOf(o.view, { sort: urlQuery().get("sort") }));
     controls()[0]?.focus();
   }
-  clear2.addEventListener("click", clearFilters);
+  clear.addEventListener("click", clearFilters);
   for (const head of table.querySelectorAll("[data-sort]")) {
     head.querySelector("button")?.addEventListener("click", () => {
       const name = head.dataset["sort"] ?? "";
@@ -610,6 +633,7 @@ function makeList(o) {
     });
   }
   const sortOrder = () => filters.elements.namedItem("sort")?.value ?? "";
+  jump.addEventListener("click", () => (forward.disabled ? back : forward).focus());
   forward.addEventListener("click", () => turn(next ?? "", [...trail(), urlQuery().get(cursor) ?? ""]));
   back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
   function turn(place, behind) {
@@ -626,7 +650,7 @@ function makeList(o) {
       const value = query.get(e.name) ?? first(e);
       if (e.value.trim() !== value) e.value = value;
     }
-    clear2.hidden = !isFiltered();
+    clear.hidden = !isFiltered();
     const sort = sortOrder();
     for (const head of table.querySelectorAll("[data-sort]")) {
       const name = head.dataset["sort"] ?? "";
@@ -647,9 +671,9 @@ function makeList(o) {
       const { data, error, response } = await o.read(urlQuery(), signal);
       if (signal.aborted) return;
       if (data) fill2(data);
-      else if (error) {
+      else {
         fault4 = explain(error, response);
-        if (error.code === "role_required") o.denied();
+        if (error?.code === "role_required") o.denied();
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -678,7 +702,9 @@ function makeList(o) {
     table.hidden = rows.length === 0;
     instead2.hidden = rows.length > 0;
     if (rows.length === 0) tell(o.nothing.title, isFiltered() ? o.nothing.text : "", isFiltered() ? { text: texts.clearFilters, run: clearFilters } : null);
-    pager.hidden = pages === 0 && more === null && !unnumbered;
+    const paged = pages > 0 || more !== null || unnumbered;
+    pager.hidden = rows.length === 0 && !paged;
+    for (const button of [back, forward, jump]) button.hidden = !paged;
     pager.querySelector(".range").textContent = words;
     forward.disabled = more === null;
     back.disabled = pages === 0 && !unnumbered;
@@ -689,6 +715,7 @@ function makeList(o) {
     body2.replaceChildren();
     table.hidden = true;
     pager.hidden = true;
+    jump.hidden = true;
     instead2.hidden = false;
     tell(texts.notRead, fault4, { text: texts.retry, run: () => void show2() });
     byId("heard").textContent = fault4;
@@ -712,6 +739,7 @@ function makeList(o) {
       for (const e of controls()) e.value = first(e);
       body2.replaceChildren();
       pager.hidden = true;
+      jump.hidden = true;
       sheet.removeAttribute("aria-busy");
     }
   };
@@ -743,7 +771,7 @@ function createClient(clientOptions) {
   async function coreFetch(schemaPath, fetchOptions) {
     const {
       baseUrl: localBaseUrl,
-      fetch = baseFetch,
+      fetch: fetch2 = baseFetch,
       Request: Request2 = CustomRequest,
       headers,
       params = {},
@@ -794,7 +822,7 @@ function createClient(clientOptions) {
       body: serializedBody,
       headers: finalHeaders
     };
-    let id3;
+    let id2;
     let options;
     let request = new Request2(
       createFinalURL(schemaPath, { baseUrl: finalBaseUrl, params, querySerializer, pathSerializer }),
@@ -807,10 +835,10 @@ function createClient(clientOptions) {
       }
     }
     if (finalMiddlewares.length) {
-      id3 = randomID();
+      id2 = randomID();
       options = Object.freeze({
         baseUrl: finalBaseUrl,
-        fetch,
+        fetch: fetch2,
         parseAs,
         querySerializer,
         bodySerializer,
@@ -823,7 +851,7 @@ function createClient(clientOptions) {
             schemaPath,
             params,
             options,
-            id: id3
+            id: id2
           });
           if (result) {
             if (result instanceof Request2) {
@@ -840,7 +868,7 @@ function createClient(clientOptions) {
     }
     if (!response) {
       try {
-        response = await fetch(request, requestInitExt);
+        response = await fetch2(request, requestInitExt);
       } catch (error2) {
         let errorAfterMiddleware = error2;
         if (finalMiddlewares.length) {
@@ -853,7 +881,7 @@ function createClient(clientOptions) {
                 schemaPath,
                 params,
                 options,
-                id: id3
+                id: id2
               });
               if (result) {
                 if (result instanceof Response) {
@@ -884,7 +912,7 @@ function createClient(clientOptions) {
               schemaPath,
               params,
               options,
-              id: id3
+              id: id2
             });
             if (result) {
               if (!(result instanceof Response)) {
@@ -1754,6 +1782,7 @@ async function readSettings(client) {
 }
 function showSettings({ password, recent_authentication_seconds: recent }) {
   for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password.min_length);
+  for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${password.min_length}; allowed: unicode;`);
   for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
 }
 var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
@@ -1764,17 +1793,17 @@ function languageName(locale) {
     return locale;
   }
 }
-function offerLanguages(id3, locales2, others = []) {
+function offerLanguages(id2, locales2, others = []) {
   const options = locales2.map((locale) => {
     const option = make("option", "", languageName(locale));
     option.value = locale;
     return option;
   });
-  byId(id3).replaceChildren(...others, ...options);
+  byId(id2).replaceChildren(...others, ...options);
 }
 
 // server/web/console/src/server.ts
-var accounts = createAccountsClient({ transport: "cookies" });
+var accounts = createAccountsClient({ transport: "cookies", fetch: fetchOrReport });
 var api = accounts.api;
 var me = null;
 var settings = null;
@@ -1822,7 +1851,7 @@ function link(to, text) {
   element.href = to;
   return element;
 }
-var userLink = (id3, text = `#${id3}`) => link(urlOf("user", { id: id3 }), text);
+var userLink = (id2, text = `#${id2}`) => link(urlOf("user", { id: id2 }), text);
 function makeButton(className, text, action) {
   const button = make("button", className, text);
   button.type = "button";
@@ -1867,8 +1896,8 @@ function titleElement(kind) {
   const { text, bad } = eventTitle(kind);
   return make("span", bad ? "what bad" : "what", text);
 }
-function actorLink(id3, username) {
-  return userLink(id3, id3 === self()?.id ? texts.byYou : username ?? void 0);
+function actorLink(id2, username) {
+  return userLink(id2, id2 === self()?.id ? texts.byYou : username ?? void 0);
 }
 function actorElement(event) {
   if (event.actor === "staff" && event.actor_id !== null) return actorLink(event.actor_id, event.actor_username);
@@ -1945,7 +1974,23 @@ menu.addEventListener("keydown", (event) => {
   menu.open = false;
   menu.querySelector("summary")?.focus();
 });
-var id = (value) => Number(value) || void 0;
+var nothing = { data: { rows: [], next: null }, response: new Response() };
+async function idOf(value, signal) {
+  const name = (value ?? "").trim();
+  if (name === "") return void 0;
+  if (/^[1-9]\d{0,14}$/.test(name)) return Number(name);
+  let cursor2 = null;
+  for (let page = 0; page < 10; page++) {
+    const query = { q: name, limit: 100, sort: "username", ...cursor2 ? { cursor: cursor2 } : {} };
+    const { data, error, response } = await api.GET("/admin/users", { signal, params: { query } });
+    if (!data) return { error, response };
+    const found = data.users.find(({ username }) => username.toLowerCase() === name.toLowerCase());
+    if (found) return found.id;
+    cursor2 = data.next_cursor;
+    if (cursor2 === null) break;
+  }
+  return nothing;
+}
 function startOf(day, later = 0) {
   const [, year, month, date] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? "") ?? [];
   if (!year) return void 0;
@@ -1954,11 +1999,14 @@ function startOf(day, later = 0) {
 function eventsList(denied) {
   const read = async (query, signal) => {
     reflectKinds();
+    const [user, actor] = await Promise.all([idOf(query.get("user_id"), signal), idOf(query.get("actor_id"), signal)]);
+    if (typeof user === "object") return user;
+    if (typeof actor === "object") return actor;
     const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
       limit: pageSize,
       ...withoutUndefined({
-        user_id: id(query.get("user_id")),
-        actor_id: id(query.get("actor_id")),
+        user_id: user,
+        actor_id: actor,
         kind: splitValues(query.get("kind")),
         created_from: startOf(query.get("from")),
         created_before: startOf(query.get("to"), 1),
@@ -1978,7 +2026,7 @@ async function perform(button, call, done) {
   fault2.textContent = "";
   try {
     const result = await call();
-    if (result?.error) fault2.textContent = explain(result.error, result.response);
+    if (result && !result.response.ok) fault2.textContent = explain(result.error, result.response);
     else if (result) await done(result);
   } catch (error) {
     fault2.textContent = connectionFault(error);
@@ -1996,7 +2044,7 @@ async function fillList(list, read, done, again) {
   try {
     const { data, error, response } = await read();
     if (data) list.replaceChildren(...done(data));
-    else if (error) fault4 = explain(error, response);
+    else fault4 = explain(error, response);
   } catch (error) {
     fault4 = connectionFault(error);
   }
@@ -2004,6 +2052,7 @@ async function fillList(list, read, done, again) {
   if (!fault4) return;
   const retry = make("button", "small", "Try again");
   retry.type = "button";
+  retry.dataset["retry"] = "";
   retry.addEventListener("click", again);
   list.replaceChildren(make("li", "failed", make("p", "", fault4), retry));
 }
@@ -2014,22 +2063,24 @@ var events = byId("recent-events").querySelector("ul");
 var endAll = byId("end-all");
 var newest = 8;
 var shown = { id: 0, own: false, readOnly: () => true };
-function loadSessions(id3, own, readOnly) {
-  shown = { id: id3, own, readOnly };
-  return fillList(sessions, () => api.GET("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), ({ sessions: all }) => {
-    if (id3 !== shown.id) return [...sessions.children];
+function loadSessions(id2, own, readOnly) {
+  shown = { id: id2, own, readOnly };
+  return fillList(sessions, () => api.GET("/admin/users/{user_id}/sessions", { params: { path: { user_id: id2 } } }), ({ sessions: all }) => {
+    if (id2 !== shown.id) return [...sessions.children];
     const others = all.filter((session2) => !session2.current);
     byId("sessions-title").textContent = all.length ? texts.sessionCount(all.length) : texts.sessions;
     endAll.hidden = others.length === 0;
-    endAll.disabled = readOnly();
     endAll.textContent = own ? texts.endOthers : texts.endAll;
     return all.length ? all.map((session2) => sessionItem(session2, session2.current ? null : endButton(session2))) : [make("li", "none", texts.noSessions)];
-  }, reloadSessions);
+  }, reloadSessions).then(enableSessions);
+}
+function enableSessions() {
+  for (const button of [endAll, ...sessions.querySelectorAll("button:not([data-retry])")]) button.disabled = shown.readOnly();
 }
 var reloadSessions = () => void loadSessions(shown.id, shown.own, shown.readOnly);
 function endButton(session2) {
-  const { id: id3 } = shown;
-  const button = makeButton("small", texts.end, () => void perform(button, () => api.DELETE("/admin/users/{user_id}/sessions/{session_id}", { params: { path: { user_id: id3, session_id: session2.id } } }), () => showEnded(texts.sessionEnded)));
+  const { id: id2 } = shown;
+  const button = makeButton("small", texts.end, () => void perform(button, () => api.DELETE("/admin/users/{user_id}/sessions/{session_id}", { params: { path: { user_id: id2, session_id: session2.id } } }), () => showEnded(texts.sessionEnded)));
   button.append(make("span", "quiet", texts.endOf(device(session2.user_agent))));
   button.disabled = shown.readOnly();
   return button;
@@ -2041,14 +2092,14 @@ async function showEnded(text) {
   await loadSessions(shown.id, shown.own, shown.readOnly);
 }
 endAll.addEventListener("click", () => void (async () => {
-  const { id: id3, own } = shown;
+  const { id: id2, own } = shown;
   const username = byId("user-name").textContent ?? "";
   if (!await confirmAction(own ? texts.sureEndOthers : texts.sureEndAll(username))) return;
-  await perform(endAll, () => own ? api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } }) : api.DELETE("/admin/users/{user_id}/sessions", { params: { path: { user_id: id3 } } }), () => showEnded(own ? texts.othersEnded : texts.sessionsEnded));
+  await perform(endAll, () => own ? api.DELETE("/accounts/sessions", { params: { query: { keep_current: true } } }) : api.DELETE("/admin/users/{user_id}/sessions", { params: { path: { user_id: id2 } } }), () => showEnded(own ? texts.othersEnded : texts.sessionsEnded));
 })());
-function loadEvents(id3) {
-  byId("all-events").href = urlOf("events", { user_id: id3 });
-  return fillList(events, () => api.GET("/admin/events", { params: { query: { user_id: id3, limit: newest } } }), ({ events: all }) => all.length ? all.map(eventItem) : [make("li", "none", texts.noEventsYet)], () => void loadEvents(id3));
+function loadEvents(id2) {
+  byId("all-events").href = urlOf("events", { user_id: id2 });
+  return fillList(events, () => api.GET("/admin/events", { params: { query: { user_id: id2, limit: newest } } }), ({ events: all }) => all.length ? all.map(eventItem) : [make("li", "none", texts.noEventsYet)], () => void loadEvents(id2));
 }
 function forgetActivity() {
   shown = { id: 0, own: false, readOnly: () => true };
@@ -2062,39 +2113,39 @@ var body = byId("user-body");
 var instead = byId("user-instead");
 var fault3 = byId("user-fault");
 var names = ["username", "email", "first_name", "last_name", "locale"];
-var id2 = 0;
+var id = 0;
 var shown2 = null;
 var selfChanged = () => void 0;
-var isOwn = () => id2 === self()?.id;
-var path = () => ({ path: { user_id: id2 } });
+var isOwn = () => id === self()?.id;
+var path = () => ({ path: { user_id: id } });
 function onSelfChange(listener) {
   selfChanged = listener;
 }
 async function showUser() {
   const wanted = Number(urlQuery().get("id"));
-  if (wanted !== id2) clearPage();
-  id2 = wanted;
-  if (!Number.isSafeInteger(id2) || id2 < 1) return refuse(texts.gone.title, texts.gone.text, null);
+  if (wanted !== id) clearPage();
+  id = wanted;
+  if (!Number.isSafeInteger(id) || id < 1) return refuse(texts.gone.title, texts.gone.text, null);
   body.setAttribute("aria-busy", "true");
   loadActivity();
   let problem = "";
   try {
     const { data, error, response } = await api.GET("/admin/users/{user_id}", { params: path() });
-    if (id2 !== wanted) return;
+    if (id !== wanted) return;
     if (data) fill(data.user);
     else if (error?.code === "resource_not_found") refuse(texts.gone.title, texts.gone.text, null);
-    else if (error) problem = explain(error, response);
+    else problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
   } catch (error) {
     problem = connectionFault(error);
   }
-  if (id2 !== wanted) return;
+  if (id !== wanted) return;
   body.removeAttribute("aria-busy");
   if (problem) refuse(texts.notRead, problem, () => void showUser());
 }
 var loadActivity = () => {
-  void loadSessions(id2, isOwn(), () => shown2 !== null && restriction(shown2) !== "");
-  void loadEvents(id2);
+  void loadSessions(id, isOwn(), () => shown2 === null || restriction(shown2) !== "");
+  void loadEvents(id);
 };
 function refuse(title, text, again) {
   body.hidden = true;
@@ -2118,9 +2169,14 @@ function clearPage() {
   setEnabled(false);
   forgetActivity();
 }
+function resumeDraft() {
+  for (const form2 of ["details", "roles"]) clearFaults(byId(form2));
+  fault3.textContent = "";
+  if (hasUnsaved()) showMessage(texts.resumed);
+}
 function forgetUser() {
   clearPage();
-  id2 = 0;
+  id = 0;
 }
 function fill(user) {
   if (!shown2) byId("heard").textContent = texts.shown(user.username, user.is_active);
@@ -2144,14 +2200,15 @@ function fill(user) {
   email.required = user.email !== null;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
-  for (const role of ["is_staff", "is_superuser"]) roleBox(role).checked = user[role];
+  showRoles(user);
   fillDetails();
   setEnabled(!restriction(user));
+  enableSessions();
 }
 function badges(user) {
   const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
   if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
-  if (!user.has_password) all.push(badge(texts.invited, "warm"));
+  if (!user.has_password) all.push(badge(texts.passwordless, "warm"));
   if (user.throttled) all.push(badge(texts.throttled, "bad"));
   if (isOwn()) all.push(badge(texts.you));
   const name = fullName(user);
@@ -2166,7 +2223,7 @@ function facts(user) {
     [facts2.login, user.last_login ? relativeTime(user.last_login) : texts.never],
     [facts2.verified, yes(user.email_verified)],
     ...asciiDomain(user.email) ? [[facts2.domain, asciiDomain(user.email)]] : [],
-    [facts2.password, yes(user.has_password)],
+    [facts2.password, user.has_password ? facts2.set : facts2.unset],
     [facts2.throttled, user.throttled ? facts2.paused : facts2.open]
   ];
   if (user.pending_email !== null) lines.push([facts2.pending, texts.waiting(user.pending_email)]);
@@ -2184,7 +2241,7 @@ var form = byId("details");
 var control = (name) => form.elements.namedItem(name);
 var hasUnsaved = () => drafts.size > 0;
 var forgetDrafts = () => drafts.clear();
-var unsavedUsername = () => drafts.has(id2) ? shown2?.username ?? "" : "";
+var unsavedUsername = () => drafts.has(id) ? shown2?.username ?? "" : "";
 var savedFields = () => Object.fromEntries(names.map((name) => [name, shown2?.[name] ?? ""]));
 function changes(typed) {
   const before = savedFields();
@@ -2192,7 +2249,7 @@ function changes(typed) {
   return "locale" in changed ? { ...changed, locale: changed.locale || null } : changed;
 }
 function fillDetails() {
-  const values = { ...savedFields(), ...drafts.get(id2) };
+  const values = { ...savedFields(), ...drafts.get(id) };
   const present = savedFields()["locale"] ?? "";
   const others = [new Option(texts.noLocale, "")];
   if (present && !locales().includes(present)) others.push(new Option(languageName(present), present));
@@ -2204,8 +2261,8 @@ function updateDraft() {
   const before = savedFields();
   const typed = names.map((name) => [name, control(name).value]).filter(([name, value]) => value !== before[name]);
   const changed = typed.length > 0;
-  if (changed) drafts.set(id2, Object.fromEntries(typed));
-  else drafts.delete(id2);
+  if (changed) drafts.set(id, Object.fromEntries(typed));
+  else drafts.delete(id);
   byId("details-undo").hidden = !changed;
   byId("details-hint").hidden = !changed;
   byId("details-hint").textContent = texts.unsaved;
@@ -2216,6 +2273,8 @@ var details = onSubmit("details", async (typed) => {
     showMessage(texts.nothingChanged);
     return null;
   }
+  const user = shown2;
+  if (user && changed.email && !await confirmAction(texts.sureAddress(user.username, user.email, changed.email))) return null;
   return patch(changed);
 }, ({ data }) => {
   if (!data) return;
@@ -2231,21 +2290,22 @@ async function patch(body2) {
 }
 details.addEventListener("input", () => shown2 && updateDraft());
 byId("details-undo").addEventListener("click", () => {
-  drafts.delete(id2);
-  for (const text of details.querySelectorAll(".fault")) text.textContent = "";
-  for (const at of details.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
+  drafts.delete(id);
+  clearFaults(details);
   fillDetails();
   control("username").focus();
 });
 addEventListener("beforeunload", (event) => hasUnsaved() && event.preventDefault());
 function showChanged(user, text) {
   showMessage(text);
-  if (user.id !== id2) return;
+  if (user.id !== id) return;
   fill(user);
   loadActivity();
   if (isOwn()) selfChanged();
 }
-var roleBox = (name) => byId("roles").querySelector(`[name=${name}]`);
+function showRoles(user) {
+  for (const role of ["is_staff", "is_superuser"]) byId("roles").querySelector(`[name=${role}]`).checked = user[role];
+}
 onSubmit("roles", async (ticked) => {
   const user = shown2;
   if (!user) return null;
@@ -2254,11 +2314,15 @@ onSubmit("roles", async (ticked) => {
     showMessage(texts.nothingChanged);
     return null;
   }
-  const falls = user.is_superuser && !wanted.is_superuser || user.is_staff && !wanted.is_staff;
-  if (isOwn() && falls && !await confirmAction(texts.selfRoles)) return null;
-  if (!user.is_superuser && wanted.is_superuser && !await confirmAction(texts.sureRoles(user.username))) return null;
-  return patch(wanted);
+  const result = await confirmRoles(user, wanted) ? await patch(wanted) : null;
+  if (result === null && user.id === id) showRoles(user);
+  return result;
 }, ({ data }) => data && showChanged(data.user, texts.rolesSaved));
+async function confirmRoles(user, wanted) {
+  const loses = user.is_superuser && !wanted.is_superuser || user.is_staff && !wanted.is_staff;
+  if (isOwn() && loses && !await confirmAction(texts.selfRoles)) return false;
+  return user.is_superuser || !wanted.is_superuser || confirmAction(texts.sureRoles(user.username));
+}
 var signOutLocally = async () => void await accounts.logout().catch(() => void 0);
 function onPress(name, action) {
   const button = byId(name);
@@ -2274,7 +2338,7 @@ onPress("activity", async (button, user) => {
 });
 onPress("send-mail", (button, user) => perform(button, () => api.POST("/admin/users/{user_id}/password_reset", { params: path() }), () => {
   showMessage(texts.mailSent(user.email ?? user.username));
-  void loadEvents(id2);
+  void loadEvents(id);
 }));
 onPress("unthrottle", (button) => perform(button, () => callWithReauthentication(() => api.DELETE("/admin/users/{user_id}/login_limit", { params: path() })), () => {
   showMessage(texts.unthrottled);
@@ -2392,7 +2456,7 @@ async function enter() {
     if (mine !== session) return;
     if (data) return adoptUser(data.user, first);
     if (response.status === 401) return;
-    problem = error ? explain(error, response) : "";
+    problem = explain(error, response);
   } catch (error) {
     problem = connectionFault(error);
   }
@@ -2404,6 +2468,7 @@ function adoptUser(me2, first) {
   setSelf(me2);
   byId("ended").hidden = true;
   reset(login);
+  if (!first) resumeDraft();
   byId("me").textContent = me2.username;
   byId("me").href = urlOf("user", { id: me2.id });
   if (me2.is_staff || me2.is_superuser) return route(first ? "first" : "link");
@@ -2454,7 +2519,7 @@ async function logout(button) {
   button.setAttribute("aria-busy", "true");
   try {
     const { error, response } = await accounts.logout();
-    if (error && response.status !== 401) showMessage(explain(error, response));
+    if (!response.ok && response.status !== 401) showMessage(explain(error, response));
   } catch (error) {
     showMessage(connectionFault(error));
   } finally {

@@ -1145,6 +1145,18 @@ var fieldMessages = {
   password_wrong: "This is not the right password."
 };
 
+// server/web/parts/network.ts
+var lost = /* @__PURE__ */ new WeakSet();
+async function fetchOrReport(...call) {
+  try {
+    return await fetch(...call);
+  } catch (error) {
+    if (typeof error === "object" && error !== null) lost.add(error);
+    throw error;
+  }
+}
+var isLost = (error) => error instanceof DOMException || error instanceof Error && lost.has(error);
+
 // server/web/parts/words.ts
 function otherwise(value, instead) {
   void value;
@@ -1155,7 +1167,8 @@ function nameOf(value) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 function explain(problem, response) {
-  const code = problem.code;
+  const code = problem?.code;
+  if (!code) return `The server cannot answer right now${response ? ` (status ${response.status})` : ""}. Try again later.`;
   switch (code) {
     case "rate_limited":
       return `${problemMessages[code]} Try again in ${waitTime(response)}.`;
@@ -1244,12 +1257,12 @@ function onSubmit(id, submit, done) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (form.getAttribute("aria-busy") === "true") return;
-    clear(form);
+    clearFaults(form);
     if (!validate(form)) return;
     hidePasswords(form);
     form.setAttribute("aria-busy", "true");
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    submit(fields).then((result) => result && (result.error ? showProblem(form, result.error, result.response) : done(result, fields))).catch((error) => showFormFault(form, connectionFault(error))).finally(() => form.removeAttribute("aria-busy"));
+    submit(fields).then((result) => result && (!result.response.ok ? showProblem(form, result.error, result.response) : done(result, fields))).catch((error) => showFormFault(form, connectionFault(error))).finally(() => form.removeAttribute("aria-busy"));
   });
   for (const button2 of form.querySelectorAll(".peek")) {
     setPasswordsVisible(button2, false);
@@ -1258,15 +1271,16 @@ function onSubmit(id, submit, done) {
   return form;
 }
 function connectionFault(error) {
-  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Check your connection and try again.";
+  if (isLost(error)) return "The server cannot be reached. Check your connection and try again.";
+  console.error(error);
+  return problemMessages.request_malformed;
 }
 function reset(form) {
   form.reset();
-  clear(form);
+  clearFaults(form);
   hidePasswords(form);
 }
-function clear(form) {
+function clearFaults(form) {
   for (const fault2 of form.querySelectorAll(".fault")) fault2.textContent = "";
   for (const input of form.querySelectorAll("input, select")) input.removeAttribute("aria-invalid");
 }
@@ -1279,10 +1293,10 @@ function validate(form) {
 }
 function showProblem(form, problem, response) {
   let named = false;
-  for (const error of problem.errors ?? []) {
+  for (const error of problem?.errors ?? []) {
     const control = form.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
-    showFault2(control, error.code === "taken" ? explain(problem) : explainField(error));
+    showFault2(control, error.code === "taken" ? explain(problem, response) : explainField(error));
     named = true;
   }
   if (named) focusFault(form);
@@ -1341,6 +1355,7 @@ async function readSettings(client) {
 }
 function showSettings({ password: password2, recent_authentication_seconds: recent }) {
   for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password2.min_length);
+  for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${password2.min_length}; allowed: unicode;`);
   for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
 }
 var languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
@@ -1357,7 +1372,7 @@ async function recordedFetch(...call) {
   const began = performance.now();
   const entry = entryFor(request);
   try {
-    const response = await fetch(request);
+    const response = await fetchOrReport(request);
     const answer = await members(response.clone());
     if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") lastCookieTransport = answer["token_transport"];
     entry.answered(response.status, Math.round(performance.now() - began), typeof answer["code"] === "string" ? answer["code"] : "");
@@ -1523,7 +1538,7 @@ async function fillList(list2, read, done, again) {
   try {
     const { data, error, response } = await read();
     if (data) list2.replaceChildren(...done(data));
-    else if (error) fault2 = explain(error, response);
+    else fault2 = explain(error, response);
   } catch (error) {
     fault2 = connectionFault(error);
   }
@@ -1531,6 +1546,7 @@ async function fillList(list2, read, done, again) {
   if (!fault2) return;
   const retry = make("button", "small", "Try again");
   retry.type = "button";
+  retry.dataset["retry"] = "";
   retry.addEventListener("click", again);
   list2.replaceChildren(make("li", "failed", make("p", "", fault2), retry));
 }
@@ -1636,6 +1652,7 @@ var show2 = makeTabs("signed-in", load);
 function enter() {
   byId("hello").textContent = "Hello";
   byId("hello-lead").textContent = aboutTransport(currentTransport());
+  for (const form of [profile, address, password]) reset(form);
   for (const list2 of [sessions, events]) list2.replaceChildren();
   show2("profile");
 }
@@ -1686,6 +1703,7 @@ remove.addEventListener("click", () => void (async () => {
 function fill(user) {
   setUsername(user.username);
   byId("who").textContent = user.username;
+  byId("password-account").value = user.username;
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId("profile-username").value = user.username;
   byId("profile-first").value = user.first_name;
@@ -1743,7 +1761,7 @@ async function runAction(button2, call, done) {
   button2.setAttribute("aria-busy", "true");
   try {
     const result = await call();
-    if (result) showMessage(result.error ? explain(result.error, result.response) : done);
+    if (result) showMessage(result.response.ok ? done : explain(result.error, result.response));
   } catch (error) {
     showMessage(connectionFault(error));
   } finally {
@@ -1782,6 +1800,7 @@ var show3 = makeTabs("signed-out");
 var signup = onSubmit("signup", ({ email = "", username: username2 = "", password: password2 = "" }) => accounts.api.POST("/accounts/register", { body: { email, username: username2, password: password2 } }), (_, { username: username2 = "", password: password2 = "" }) => {
   byId("verify-password").value = password2;
   loginName.value = username2;
+  byId("verify-account").value = username2;
   reset(signup);
   show3("verify");
   showMessage("Signed up. Now open the email.");

@@ -296,15 +296,29 @@ async function request(form, { email }) {
 
 // ---------------------------------------------------------------- the settings
 
-// hint shows the minimum length of a password once the settings are known. Without them, the
-// server's error states it.
+// hint shows the minimum length of a password once the settings are known, and tells it to password
+// managers, which propose one. Without the settings, the server's error states it.
 async function hint() {
   const place = document.querySelector('[data-text="reset.hint"]');
   if (place === null) return;
   say(place, "reset.hint", { minimum: "…" }); // as wide as the number, so that nothing moves
   const response = await fetch("../accounts/settings", { redirect: "error", signal: AbortSignal.timeout(30_000) }).catch(() => null);
   const answer = response?.ok ? await response.json().catch(() => ({})) : {};
-  say(place, "reset.hint", { minimum: answer.settings?.password?.min_length });
+  const minimum = answer.settings?.password?.min_length;
+  say(place, "reset.hint", { minimum });
+  if (!(minimum > 0)) return;
+  for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${minimum}; allowed: unicode;`);
+}
+
+// offerHome shows the way on, on cards that end a flow, if the operator has configured one.
+async function offerHome() {
+  const response = await fetch("home", { redirect: "error", signal: AbortSignal.timeout(30_000) }).catch(() => null);
+  const { home } = response?.ok ? await response.json().catch(() => ({})) : {};
+  if (typeof home !== "string") return;
+  for (const link of document.querySelectorAll("[data-home]")) {
+    link.href = home;
+    link.hidden = false;
+  }
 }
 
 // ---------------------------------------------------------------- the start
@@ -337,3 +351,4 @@ for (const form of document.forms) onSubmit(form, form.id === "request" ? reques
 window.addEventListener("hashchange", () => { if (location.hash !== "") begin(true); });
 begin(false);
 hint();
+offerHome();

@@ -22,6 +22,7 @@ const en = {
   "busy": "One moment…",
   "email": "Email address",
   "again": "Try again",
+  "continue": "Continue",
 
   "verify.title": "Verify your email address",
   "verify.lead": "One last step: enter the password you chose when you signed up, to confirm that the account is yours.",
@@ -30,7 +31,7 @@ const en = {
   "verify.forgotten": "Forgot your password? Sign up again with the same email address. For the link in the new email, use the new password.",
   "verify.stranger": "If you did not sign up, close this page. No account will be created.",
   "verify.done.title": "Your email address is verified",
-  "verify.done": ({ username }) => `Welcome, ${username}! You are signed in now. You can close this page and return to where you signed up.`,
+  "verify.done": ({ username }) => `Welcome, ${username}! You are signed in now.`,
   "verify.stale": "It has expired or was already used. If you have verified your email address, sign in. If not, we can send you a new link.",
   "verify.missing.title": "Open the link in your email",
   "verify.missing": "This page needs the link we sent you when you signed up. If you reloaded the page, open the link again. If you did not get an email, we can send you a new link.",
@@ -44,7 +45,7 @@ const en = {
   "reset.repeat": "Repeat new password",
   "reset.button": "Set password",
   "reset.done.title": "Your new password is set",
-  "reset.done": "You are signed out on all devices. You can close this page and sign in with the new password.",
+  "reset.done": "You are signed out on all devices. Sign in with the new password.",
   "reset.stale": "It has expired, was already used, or was replaced by a newer link. If you have set your new password, sign in. If not, we can send you a new link.",
   "reset.forgotten.title": "Forgot your password?",
   "reset.forgotten": "Enter the email address of your account. We will send you a link to set a new password.",
@@ -95,6 +96,7 @@ const ko = {
   "busy": "잠시만 기다려 주세요…",
   "email": "이메일 주소",
   "again": "다시 요청하기",
+  "continue": "계속하기",
 
   "verify.title": "이메일 주소 인증",
   "verify.lead": "마지막 단계입니다. 가입할 때 정한 비밀번호를 입력해 주세요. 본인이 가입했는지 확인하기 위한 절차입니다.",

@@ -1,5 +1,7 @@
 // Forms: one request at a time, with each error shown at its field.
 import { byId } from "./dom.js";
+import { problemMessages } from "./messages.js";
+import { isLost } from "./network.js";
 import { explain, explainField, type Problem } from "./words.js";
 
 type Fields = Record<string, string>;
@@ -18,13 +20,13 @@ export function onSubmit<Result extends Outcome>(
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (form.getAttribute("aria-busy") === "true") return;
-    clear(form);
+    clearFaults(form);
     if (!validate(form)) return;
     hidePasswords(form);
     form.setAttribute("aria-busy", "true"); // not disabled, which would lose the focus
     const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
     submit(fields)
-      .then((result) => result && (result.error ? showProblem(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
+      .then((result) => result && (!result.response.ok ? showProblem(form, result.error, result.response) : done(result as Result & { error?: never }, fields)))
       .catch((error: unknown) => showFormFault(form, connectionFault(error)))
       .finally(() => form.removeAttribute("aria-busy"));
   });
@@ -36,22 +38,24 @@ export function onSubmit<Result extends Outcome>(
 }
 
 /**
- * Returns the message for a rejected promise of the client, which means that there was no response.
- * Any other error is a bug of this page and is logged to the browser's console.
+ * Returns the message for a rejected promise of the client: there was no response, or the page could
+ * not use it. The second is a bug of this page or of a proxy, and is logged to the browser's console.
  */
 export function connectionFault(error: unknown): string {
-  if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
-  return "The server cannot be reached. Check your connection and try again.";
+  if (isLost(error)) return "The server cannot be reached. Check your connection and try again.";
+  console.error(error);
+  return problemMessages.request_malformed;
 }
 
 /** Clears the input and the messages of a form. */
 export function reset(form: HTMLFormElement): void {
   form.reset();
-  clear(form);
+  clearFaults(form);
   hidePasswords(form);
 }
 
-function clear(form: HTMLFormElement): void {
+/** Clears the messages of a form. The input stays. */
+export function clearFaults(form: HTMLFormElement): void {
   for (const fault of form.querySelectorAll(".fault")) fault.textContent = "";
   for (const input of form.querySelectorAll<Control>("input, select")) input.removeAttribute("aria-invalid");
 }
@@ -66,13 +70,13 @@ function validate(form: HTMLFormElement): boolean {
 }
 
 /** Shows a problem at the fields that it names, or else above the form. */
-function showProblem(form: HTMLFormElement, problem: Problem, response: Response): void {
+function showProblem(form: HTMLFormElement, problem: Problem | undefined, response: Response): void {
   let named = false;
-  for (const error of problem.errors ?? []) {
+  for (const error of problem?.errors ?? []) {
     const control = form.elements.namedItem((error.pointer ?? "").slice(1));
     if (!(control instanceof HTMLInputElement || control instanceof HTMLSelectElement)) continue;
     // For a value that is taken, the sentence of the problem is more specific.
-    showFault(control, error.code === "taken" ? explain(problem) : explainField(error));
+    showFault(control, error.code === "taken" ? explain(problem, response) : explainField(error));
     named = true;
   }
   if (named) focusFault(form);

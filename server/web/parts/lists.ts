@@ -16,7 +16,7 @@ export async function fillList<Data>(
   try {
     const { data, error, response } = await read();
     if (data) list.replaceChildren(...done(data));
-    else if (error) fault = explain(error, response);
+    else fault = explain(error, response);
   } catch (error) {
     fault = connectionFault(error);
   }
@@ -24,6 +24,7 @@ export async function fillList<Data>(
   if (!fault) return;
   const retry = make("button", "small", "Try again");
   retry.type = "button";
+  retry.dataset["retry"] = "";
   retry.addEventListener("click", again);
   list.replaceChildren(make("li", "failed", make("p", "", fault), retry));
 }

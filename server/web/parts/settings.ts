@@ -12,6 +12,8 @@ export async function readSettings(client: AccountsClient<Transport>): Promise<S
 /** Fills in the values of settings in the texts of the page. */
 export function showSettings({ password, recent_authentication_seconds: recent }: Settings): void {
   for (const place of document.querySelectorAll("[data-min-length]")) place.textContent = String(password.min_length);
+  // Password managers follow these rules when they propose a password.
+  for (const input of document.querySelectorAll("[autocomplete=new-password]")) input.setAttribute("passwordrules", `minlength: ${password.min_length}; allowed: unicode;`);
   for (const place of document.querySelectorAll("[data-recent]")) place.textContent = String(Math.ceil(recent / 60));
 }
 

@@ -22,9 +22,13 @@ export function nameOf(value: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** Returns a problem as a sentence for the user. */
-export function explain(problem: Problem, response?: Response): string {
-  const code = problem.code;
+/**
+ * Returns a problem as a sentence for the user. A response without a problem is not from the server
+ * but from a proxy in front of it. Its text is not shown, because it may be a whole page.
+ */
+export function explain(problem: Problem | undefined, response?: Response): string {
+  const code = problem?.code;
+  if (!code) return `The server cannot answer right now${response ? ` (status ${response.status})` : ""}. Try again later.`;
   switch (code) {
     case "rate_limited":
       return `${problemMessages[code]} Try again in ${waitTime(response)}.`;

@@ -12,7 +12,7 @@ export async function perform<R extends Outcome>(button: HTMLButtonElement, call
   fault.textContent = "";
   try {
     const result = await call();
-    if (result?.error) fault.textContent = explain(result.error, result.response);
+    if (result && !result.response.ok) fault.textContent = explain(result.error, result.response);
     else if (result) await done(result);
   } catch (error) {
     fault.textContent = connectionFault(error);

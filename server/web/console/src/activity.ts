@@ -27,10 +27,14 @@ export function loadSessions(id: number, own: boolean, readOnly: () => boolean):
     const others = all.filter((session) => !session.current);
     byId("sessions-title").textContent = all.length ? texts.sessionCount(all.length) : texts.sessions;
     endAll.hidden = others.length === 0;
-    endAll.disabled = readOnly();
     endAll.textContent = own ? texts.endOthers : texts.endAll;
     return all.length ? all.map((session) => sessionItem(session, session.current ? null : endButton(session))) : [make("li", "none", texts.noSessions)];
-  }, reloadSessions);
+  }, reloadSessions).then(enableSessions);
+}
+
+/** Enables or disables the buttons of the sessions. The user and the sessions may arrive in any order. */
+export function enableSessions(): void {
+  for (const button of [endAll, ...sessions.querySelectorAll<HTMLButtonElement>("button:not([data-retry])")]) button.disabled = shown.readOnly();
 }
 
 const reloadSessions = () => void loadSessions(shown.id, shown.own, shown.readOnly);

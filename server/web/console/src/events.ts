@@ -47,7 +47,30 @@ menu.addEventListener("keydown", (event) => {
   menu.querySelector("summary")?.focus();
 });
 
-const id = (value: string | null) => Number(value) || undefined;
+type Answer = Awaited<ReturnType<ListOptions<Event>["read"]>>;
+const nothing: Answer = { data: { rows: [], next: null }, response: new Response() };
+
+/**
+ * Returns the id that a filter names: the number itself, or the id of the user with that username.
+ * The contract has no filter for names, and the search for users also finds parts of them. If there
+ * is no such user, or the search fails, the result is the answer to show instead of events.
+ */
+async function idOf(value: string | null, signal: AbortSignal): Promise<number | undefined | Answer> {
+  const name = (value ?? "").trim();
+  if (name === "") return undefined;
+  if (/^[1-9]\d{0,14}$/.test(name)) return Number(name);
+  let cursor: string | null = null;
+  for (let page = 0; page < 10; page++) { // a username is seldom a part of a thousand others
+    const query: { q: string; limit: number; sort: "username"; cursor?: string } = { q: name, limit: 100, sort: "username", ...(cursor ? { cursor } : {}) };
+    const { data, error, response } = await api.GET("/admin/users", { signal, params: { query } });
+    if (!data) return { error, response };
+    const found = data.users.find(({ username }) => username.toLowerCase() === name.toLowerCase());
+    if (found) return found.id;
+    cursor = data.next_cursor;
+    if (cursor === null) break;
+  }
+  return nothing;
+}
 
 /**
  * Returns the time at which a day begins in the user's time zone, or the day that is `later` days
@@ -65,10 +88,13 @@ function startOf(day: string | null, later = 0): string | undefined {
 export function eventsList(denied: () => void) {
   const read: ListOptions<Event>["read"] = async (query, signal) => {
     reflectKinds();
+    const [user, actor] = await Promise.all([idOf(query.get("user_id"), signal), idOf(query.get("actor_id"), signal)]);
+    if (typeof user === "object") return user;
+    if (typeof actor === "object") return actor;
     const { data, error, response } = await api.GET("/admin/events", { signal, params: { query: {
       limit: pageSize,
       ...withoutUndefined({
-        user_id: id(query.get("user_id")), actor_id: id(query.get("actor_id")), kind: splitValues<EventKind>(query.get("kind")),
+        user_id: user, actor_id: actor, kind: splitValues<EventKind>(query.get("kind")),
         created_from: startOf(query.get("from")), created_before: startOf(query.get("to"), 1), cursor: query.get("cursor") || undefined,
       }),
     } } });

@@ -44,6 +44,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
   const back = pager.querySelector<HTMLButtonElement>("[data-page=back]") as HTMLButtonElement;
   const forward = pager.querySelector<HTMLButtonElement>("[data-page=forward]") as HTMLButtonElement;
   const clear = byId<HTMLButtonElement>(`${o.view}-clear`);
+  const jump = sheet.querySelector(".jump") as HTMLButtonElement;
   const backText = back.textContent ?? "";
   let pendingRead = new AbortController();
   let next: string | null = null;
@@ -93,6 +94,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
 
   const sortOrder = () => (filters.elements.namedItem("sort") as HTMLSelectElement | null)?.value ?? "";
 
+  jump.addEventListener("click", () => (forward.disabled ? back : forward).focus()); // each row has a tab stop
   forward.addEventListener("click", () => turn(next ?? "", [...trail(), urlQuery().get(cursor) ?? ""]));
   back.addEventListener("click", () => turn(trail().at(-1) ?? "", trail().slice(0, -1)));
 
@@ -137,9 +139,9 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
       const { data, error, response } = await o.read(urlQuery(), signal);
       if (signal.aborted) return;
       if (data) fill(data);
-      else if (error) {
+      else {
         fault = explain(error, response);
-        if (error.code === "role_required") o.denied();
+        if (error?.code === "role_required") o.denied();
       }
     } catch (error) {
       if (signal.aborted) return; // a later request has replaced this one
@@ -170,7 +172,9 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
     table.hidden = rows.length === 0;
     instead.hidden = rows.length > 0;
     if (rows.length === 0) tell(o.nothing.title, isFiltered() ? o.nothing.text : "", isFiltered() ? { text: texts.clearFilters, run: clearFilters } : null);
-    pager.hidden = pages === 0 && more === null && !unnumbered;
+    const paged = pages > 0 || more !== null || unnumbered;
+    pager.hidden = rows.length === 0 && !paged;
+    for (const button of [back, forward, jump]) button.hidden = !paged;
     (pager.querySelector(".range") as HTMLElement).textContent = words;
     forward.disabled = more === null;
     back.disabled = pages === 0 && !unnumbered;
@@ -182,6 +186,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
     body.replaceChildren();
     table.hidden = true;
     pager.hidden = true;
+    jump.hidden = true;
     instead.hidden = false;
     tell(texts.notRead, fault, { text: texts.retry, run: () => void show() });
     byId("heard").textContent = fault;
@@ -207,6 +212,7 @@ export function makeList<Row>(o: ListOptions<Row>): { show: () => void; forget: 
       for (const e of controls()) e.value = first(e);
       body.replaceChildren();
       pager.hidden = true;
+      jump.hidden = true;
       sheet.removeAttribute("aria-busy");
     },
   };

@@ -14,7 +14,7 @@ import { explain, endNotice } from "../../parts/words.js";
 import { closeDialogs, confirmAction } from "../../parts/dialogs.js";
 import { eventsList } from "./events.js";
 import { accounts, api, setSelf, loadSettings, self, type User } from "./server.js";
-import { forgetDrafts, forgetUser, unsavedUsername, onSelfChange, showUser, hasUnsaved } from "./user.js";
+import { forgetDrafts, forgetUser, resumeDraft, unsavedUsername, onSelfChange, showUser, hasUnsaved } from "./user.js";
 import { forgetInvitation, usersList } from "./users.js";
 import { urlOf, urlQuery, onMove, currentView } from "./navigation.js";
 import { texts } from "./words.js";
@@ -67,7 +67,7 @@ async function enter(): Promise<void> {
     if (mine !== session) return;
     if (data) return adoptUser(data.user, first);
     if (response.status === 401) return; // the client has reported the end of the session already
-    problem = error ? explain(error, response) : "";
+    problem = explain(error, response);
   } catch (error) {
     problem = connectionFault(error);
   }
@@ -80,6 +80,7 @@ function adoptUser(me: User, first: boolean): void {
   setSelf(me);
   byId("ended").hidden = true;
   reset(login);
+  if (!first) resumeDraft();
   byId("me").textContent = me.username;
   byId<HTMLAnchorElement>("me").href = urlOf("user", { id: me.id });
   if (me.is_staff || me.is_superuser) return route(first ? "first" : "link");
@@ -140,7 +141,7 @@ async function logout(button: HTMLButtonElement): Promise<void> {
   button.setAttribute("aria-busy", "true");
   try {
     const { error, response } = await accounts.logout();
-    if (error && response.status !== 401) showMessage(explain(error, response));
+    if (!response.ok && response.status !== 401) showMessage(explain(error, response));
   } catch (error) {
     showMessage(connectionFault(error));
   } finally {

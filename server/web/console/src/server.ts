@@ -1,5 +1,6 @@
 // The client, and the signed-in user.
 import { createAccountsClient, type components } from "accounts-client";
+import { fetchOrReport } from "../../parts/network.js";
 import { withReauthentication } from "../../parts/reauth.js";
 import { readSettings, showSettings, type Settings } from "../../parts/settings.js";
 
@@ -7,7 +8,7 @@ export type Schemas = components["schemas"];
 export type User = Schemas["User"];
 
 /** The client. The page has no tokens: both are in cookies that no script can read. */
-export const accounts = createAccountsClient({ transport: "cookies" });
+export const accounts = createAccountsClient({ transport: "cookies", fetch: fetchOrReport });
 export const api = accounts.api;
 
 let me: User | null = null;

@@ -1,13 +1,13 @@
 // The page of one user: the facts, the changes, and the actions that cannot be undone.
 import { byId, make, showMessage, timeElement } from "../../parts/dom.js";
-import { connectionFault, onSubmit } from "../../parts/forms.js";
+import { clearFaults, connectionFault, onSubmit } from "../../parts/forms.js";
 import { languageName, offerLanguages } from "../../parts/settings.js";
 import { explain } from "../../parts/words.js";
 import { perform } from "./actions.js";
 import { confirmAction } from "../../parts/dialogs.js";
 import { relativeTime, asciiDomain, badge, fullName, link, makeButton, roleBadges } from "./rows.js";
 import { accounts, api, restriction, locales, callWithReauthentication, self, type Schemas } from "./server.js";
-import { loadEvents, loadSessions, forgetActivity } from "./activity.js";
+import { loadEvents, loadSessions, enableSessions, forgetActivity } from "./activity.js";
 import { urlOf, go, urlQuery } from "./navigation.js";
 import { texts } from "./words.js";
 
@@ -46,7 +46,7 @@ export async function showUser(): Promise<void> {
     if (id !== wanted) return; // another user is shown by now
     if (data) fill(data.user);
     else if (error?.code === "resource_not_found") refuse(texts.gone.title, texts.gone.text, null);
-    else if (error) problem = explain(error, response);
+    else problem = explain(error, response);
     if (error?.code === "role_required") selfChanged();
   } catch (error) {
     problem = connectionFault(error);
@@ -57,7 +57,7 @@ export async function showUser(): Promise<void> {
 }
 
 const loadActivity = () => {
-  void loadSessions(id, isOwn(), () => shown !== null && restriction(shown) !== "");
+  void loadSessions(id, isOwn(), () => shown === null || restriction(shown) !== ""); // a user who is not known yet may be a staff member
   void loadEvents(id);
 };
 
@@ -84,6 +84,16 @@ function clearPage(): void {
   for (const name of names) control(name).value = "";
   setEnabled(false);
   forgetActivity();
+}
+
+/**
+ * Prepares the page for a user who has signed in again. Errors of the earlier session are over. Input
+ * that was not saved is still there.
+ */
+export function resumeDraft(): void {
+  for (const form of ["details", "roles"]) clearFaults(byId<HTMLFormElement>(form));
+  fault.textContent = "";
+  if (hasUnsaved()) showMessage(texts.resumed);
 }
 
 /** Forgets the user, because the session has ended. */
@@ -116,15 +126,16 @@ function fill(user: User): void {
   email.required = user.email !== null;
   byId("details-email-hint").textContent = locked ? texts.addressLocked : texts.addressConfirmed;
   byId("roles-hint").textContent = self()?.is_superuser ? "" : texts.onlySuperusers;
-  for (const role of ["is_staff", "is_superuser"] as const) roleBox(role).checked = user[role];
+  showRoles(user);
   fillDetails();
   setEnabled(!restriction(user));
+  enableSessions();
 }
 
 function badges(user: User): HTMLElement[] {
   const all = [badge(user.is_active ? texts.active : texts.deactivated, user.is_active ? "good" : "bad"), ...roleBadges(user)];
   if (!user.email_verified) all.push(badge(texts.notVerified, "warm"));
-  if (!user.has_password) all.push(badge(texts.invited, "warm"));
+  if (!user.has_password) all.push(badge(texts.passwordless, "warm"));
   if (user.throttled) all.push(badge(texts.throttled, "bad"));
   if (isOwn()) all.push(badge(texts.you));
   const name = fullName(user);
@@ -140,7 +151,7 @@ function facts(user: User): HTMLElement[] {
     [facts.login, user.last_login ? relativeTime(user.last_login) : texts.never],
     [facts.verified, yes(user.email_verified)],
     ...(asciiDomain(user.email) ? [[facts.domain, asciiDomain(user.email)] as [string, string]] : []),
-    [facts.password, yes(user.has_password)],
+    [facts.password, user.has_password ? facts.set : facts.unset],
     [facts.throttled, user.throttled ? facts.paused : facts.open],
   ];
   if (user.pending_email !== null) lines.push([facts.pending, texts.waiting(user.pending_email)]);
@@ -210,6 +221,9 @@ const details = onSubmit("details", async (typed) => {
     showMessage(texts.nothingChanged);
     return null;
   }
+  const user = shown;
+  // A mistyped address locks the user out, and an impostor may have asked for the change.
+  if (user && changed.email && !(await confirmAction(texts.sureAddress(user.username, user.email, changed.email)))) return null;
   return patch(changed);
 }, ({ data }) => {
   if (!data) return;
@@ -232,8 +246,7 @@ async function patch(body: Changes) {
 details.addEventListener("input", () => shown && updateDraft());
 byId("details-undo").addEventListener("click", () => {
   drafts.delete(id);
-  for (const text of details.querySelectorAll(".fault")) text.textContent = "";
-  for (const at of details.querySelectorAll("[aria-invalid]")) at.removeAttribute("aria-invalid");
+  clearFaults(details);
   fillDetails();
   control("username").focus();
 });
@@ -250,7 +263,9 @@ function showChanged(user: User, text: string): void {
 
 // ---------------------------------------------------------------- roles
 
-const roleBox = (name: string) => byId("roles").querySelector(`[name=${name}]`) as HTMLInputElement;
+function showRoles(user: User): void {
+  for (const role of ["is_staff", "is_superuser"] as const) (byId("roles").querySelector(`[name=${role}]`) as HTMLInputElement).checked = user[role];
+}
 
 onSubmit("roles", async (ticked) => {
   const user = shown;
@@ -260,11 +275,17 @@ onSubmit("roles", async (ticked) => {
     showMessage(texts.nothingChanged);
     return null;
   }
-  const falls = (user.is_superuser && !wanted.is_superuser) || (user.is_staff && !wanted.is_staff);
-  if (isOwn() && falls && !(await confirmAction(texts.selfRoles))) return null;
-  if (!user.is_superuser && wanted.is_superuser && !(await confirmAction(texts.sureRoles(user.username)))) return null;
-  return patch(wanted);
+  const result = (await confirmRoles(user, wanted)) ? await patch(wanted) : null;
+  if (result === null && user.id === id) showRoles(user); // canceled: a box that stays checked would look like a granted role
+  return result;
 }, ({ data }) => data && showChanged(data.user, texts.rolesSaved));
+
+/** Asks before a role is lost by the signed-in user, or before a user becomes a superuser. */
+async function confirmRoles(user: User, wanted: { is_staff: boolean; is_superuser: boolean }): Promise<boolean> {
+  const loses = (user.is_superuser && !wanted.is_superuser) || (user.is_staff && !wanted.is_staff);
+  if (isOwn() && loses && !(await confirmAction(texts.selfRoles))) return false;
+  return user.is_superuser || !wanted.is_superuser || confirmAction(texts.sureRoles(user.username));
+}
 
 // ---------------------------------------------------------------- actions
 

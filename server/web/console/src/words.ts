@@ -41,10 +41,10 @@ export const texts = {
   noAddress: "No email address",
   noLocale: "Not set",
   throttled: "Sign-in blocked",
-  invited: "Invited, no password yet",
+  passwordless: "No password",
   you: "You",
   facts: {
-    id: "ID", joined: "Joined", login: "Last sign-in", verified: "Email verified", domain: "Email domain in ASCII", password: "Has a password", throttled: "Sign-in", yes: "Yes", no: "No",
+    id: "ID", joined: "Joined", login: "Last sign-in", verified: "Email verified", domain: "Email domain in ASCII", password: "Password", set: "Set", unset: "Not set", throttled: "Sign-in", yes: "Yes", no: "No",
     paused: "Blocked: too many failed attempts", open: "Allowed", pending: "New email address",
   },
   shown: (username: string, active: boolean) => `${username}, ${active ? "active" : "deactivated"}`,
@@ -53,8 +53,8 @@ export const texts = {
   waiting: (email: string) => `${email}, not confirmed yet`,
   addressLocked: "This account may be in use, so only superusers can change its email address.",
   addressConfirmed: "The change takes effect when the user confirms the new address.",
-  noPassword: "Resend invitation",
-  resetMail: "Send reset email",
+  noPassword: "Send link to set a password",
+  resetMail: "Send password reset",
   activate: "Activate",
   deactivate: "Deactivate",
   gone: { title: "User not found", text: "The user was deleted, or the address of this page is wrong.", action: "All users" },
@@ -76,7 +76,13 @@ export const texts = {
   sessionsEnded: "All sessions have ended.",
   othersEnded: "All your other sessions have ended.",
 
+  resumed: "Signed in. Your unsaved changes are still here.",
+
   // questions
+  sureAddress: (username: string, before: string | null, after: string) => ({
+    title: `Change the email address of ${username}?`, yes: "Change address",
+    text: `A link is sent to ${after}. When it is confirmed, the address changes${before ? ` from ${before} to ${after}. A notice goes to ${before}.` : ` to ${after}.`}`,
+  }),
   sureDeactivate: (username: string) => ({
     title: `Deactivate ${username}?`, yes: "Deactivate",
     text: "All sessions end immediately. The user cannot sign in until the account is activated again.",

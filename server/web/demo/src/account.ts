@@ -20,6 +20,7 @@ const show = makeTabs("signed-in", load);
 export function enter(): void {
   byId("hello").textContent = "Hello";
   byId("hello-lead").textContent = aboutTransport(currentTransport());
+  for (const form of [profile, address, password]) reset(form); // the error that ended a session arrives after the form was left
   for (const list of [sessions, events]) list.replaceChildren();
   show("profile");
 }
@@ -90,6 +91,7 @@ remove.addEventListener("click", () => void (async () => {
 function fill(user: Schemas["Profile"]): void {
   setUsername(user.username);
   byId("who").textContent = user.username;
+  byId<HTMLInputElement>("password-account").value = user.username; // for password managers
   byId("hello").textContent = `Hello, ${user.first_name || user.username}`;
   byId<HTMLInputElement>("profile-username").value = user.username;
   byId<HTMLInputElement>("profile-first").value = user.first_name;
@@ -160,7 +162,7 @@ export async function runAction(button: HTMLButtonElement, call: () => Promise<O
   button.setAttribute("aria-busy", "true");
   try {
     const result = await call();
-    if (result) showMessage(result.error ? explain(result.error, result.response) : done);
+    if (result) showMessage(result.response.ok ? done : explain(result.error, result.response));
   } catch (error) {
     showMessage(connectionFault(error));
   } finally {

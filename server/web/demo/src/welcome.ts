@@ -17,6 +17,7 @@ const signup = onSubmit("signup", ({ email = "", username = "", password = "" })
   // minute.
   byId<HTMLInputElement>("verify-password").value = password;
   loginName.value = username;
+  byId<HTMLInputElement>("verify-account").value = username; // for password managers
   reset(signup);
   show("verify");
   showMessage("Signed up. Now open the email.");

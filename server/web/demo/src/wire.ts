@@ -1,6 +1,7 @@
 // A fetch that lists each request with its credentials, and each response with its status and code.
 import type { Transport } from "accounts-client";
 import { byId, make } from "../../parts/dom.js";
+import { fetchOrReport } from "../../parts/network.js";
 
 const longest = 40; // entries; older ones are removed
 const list = byId<HTMLOListElement>("wire");
@@ -26,7 +27,7 @@ export async function recordedFetch(...call: Parameters<typeof fetch>): Promise<
   const began = performance.now();
   const entry = entryFor(request);
   try {
-    const response = await fetch(request);
+    const response = await fetchOrReport(request);
     const answer = await members(response.clone());
     if (response.ok && isTransport(answer["token_transport"]) && answer["token_transport"] !== "body") lastCookieTransport = answer["token_transport"];
     entry.answered(response.status, Math.round(performance.now() - began), typeof answer["code"] === "string" ? answer["code"] : "");
