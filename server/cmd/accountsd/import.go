@@ -70,6 +70,7 @@ func (p importCommand) command() *cobra.Command {
   accountsd import-django --from - --table accounts_user < /run/secrets/django-url`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Dry { // a dry run changes nothing, not even the schema
+				p.mustExist = true
 				p.env = append([]string{"ACCOUNTS_AUTO_MIGRATE=false"}, p.env...)
 			}
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
