@@ -154,9 +154,6 @@ func (s operatorCommands) ExportUser(ctx context.Context, username string) (Expo
 		return Export{}, err
 	}
 	data, err := s.export(ctx, u, func(ctx context.Context) (UserDetail, error) { return s.profile(ctx, u.ID) })
-	if !u.IsActive {
-		data.Sessions = nil // an inactive user has no live sessions
-	}
 	if errors.Is(err, models.ErrNotFound) { // deleted a moment ago
 		return Export{}, problem.New(problem.ResourceNotFound)
 	}
