@@ -433,27 +433,6 @@ func TestUserIDIsNotReused(t *testing.T) {
 	})
 }
 
-func TestUsersVisitsEveryUserInOrder(t *testing.T) {
-	eachStore(t, func(t *testing.T, f *fixture) {
-		want := []int64{f.user.ID}
-		for i := range 5 {
-			want = append(want, f.newUser(fmt.Sprint("user", i)).ID)
-		}
-		var got []int64
-		ok(t, f.Users(t.Context(), func(u models.User) error { got = append(got, u.ID); return nil }))
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Error(diff)
-		}
-		stop := errors.New("stop")
-		if err := f.Users(t.Context(), func(models.User) error { return stop }); !errors.Is(err, stop) {
-			t.Errorf("%v", err)
-		}
-		if _, err := f.UserByEmail(t.Context(), "nobody@example.com"); !errors.Is(err, models.ErrNotFound) {
-			t.Errorf("%v", err)
-		}
-	})
-}
-
 // The user is read with the session, without the password hash.
 func TestSessionHasNoPasswordHash(t *testing.T) {
 	eachStore(t, func(t *testing.T, f *fixture) {

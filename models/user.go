@@ -114,26 +114,6 @@ func setGiven[T any](set map[string]any, given map[string]*T) {
 	}
 }
 
-// Users calls f for every user in the order of ids. It stops at the first error and returns it.
-func (s userQueries) Users(ctx context.Context, f func(User) error) error {
-	const batch = 500
-	for last := int64(0); ; {
-		var users []User
-		if err := s.reads.WithContext(ctx).Where("id > ?", last).Order("id").Limit(batch).Find(&users).Error; err != nil {
-			return translate(err)
-		}
-		for _, u := range users {
-			if err := f(u); err != nil {
-				return err
-			}
-			last = u.ID
-		}
-		if len(users) < batch {
-			return nil
-		}
-	}
-}
-
 // exactlyOne returns the error of a conditional write, ErrNotFound if it matched no row, and an
 // error if it matched several.
 func exactlyOne(result *gorm.DB) error {

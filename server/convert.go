@@ -159,7 +159,9 @@ func uuidOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
 	return nullable.NewNullableWithValue(id)
 }
 
-func export(data accounts.Export, current uuid.UUID) api.ProfileExport {
+// ProfileExport converts the data stored about a user to the response of exportProfile. current is
+// the session of the request, or zero if an operator exports the data.
+func ProfileExport(data accounts.Export, current uuid.UUID) api.ProfileExport {
 	return api.ProfileExport{
 		ExportedAt: timestamp(data.At), User: profile(data.User), Sessions: sessions(data.Sessions, current), Events: events(data.Events, ownEvent),
 	}

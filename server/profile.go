@@ -40,7 +40,7 @@ func (h profileHandlers) ExportProfile(ctx context.Context, _ api.ExportProfileR
 	if err != nil {
 		return nil, err
 	}
-	return api.ExportProfile200JSONResponse(export(data, p.Session.ID)), nil
+	return api.ExportProfile200JSONResponse(ProfileExport(data, p.Session.ID)), nil
 }
 
 func (h profileHandlers) ListEvents(ctx context.Context, r api.ListEventsRequestObject) (api.ListEventsResponseObject, error) {

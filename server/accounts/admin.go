@@ -34,21 +34,7 @@ type UserDetail struct {
 // ListUsers returns the users that match the filter. next is the place after which the next page
 // begins, or nil if there is none. Errors: ServiceUnavailable.
 func (s adminOperations) ListUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
-	ctx, cancel := models.Bound(ctx)
-	defer cancel()
-	q, possible := f.query()
-	if !possible {
-		return nil, nil, nil
-	}
-	if users, err = s.store.FindUsers(ctx, q); err != nil {
-		return nil, nil, problem.FromStore(err)
-	}
-	if len(users) > f.Limit {
-		users = users[:f.Limit]
-		place := q.Sort.PlaceOf(users[f.Limit-1])
-		next = &place
-	}
-	return users, next, nil
+	return s.listUsers(ctx, f)
 }
 
 // GetUser returns the data of a user that staff sees. Errors: ResourceNotFound, ServiceUnavailable.
@@ -268,13 +254,7 @@ func (s adminOperations) ResetUserLoginLimit(ctx context.Context, p Principal, i
 	defer cancel()
 	return s.changeManageable(ctx, p, id, func(u models.User) error {
 		event := audit.Event{Kind: models.EventLoginLimitReset, UserID: id, StaffID: p.User.ID, Client: client}
-		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error {
-			return runUntilError(
-				func() error { return lockWithoutChange(tx, u, hasSameRoles) },
-				func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
-				func() error { return audit.Record(tx, event) },
-			)
-		})
+		return s.forStaff(p).Tx(ctx, func(tx *models.Tx) error { return resetLoginLimit(tx, u, event) })
 	})
 }
 

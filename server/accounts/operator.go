@@ -22,6 +22,7 @@ type operatorCommands struct {
 type NewUser struct {
 	Username, Email, FirstName, LastName string
 	Password                             string
+	Staff                                bool
 	Superuser                            bool // and staff
 }
 
@@ -46,7 +47,7 @@ func (s operatorCommands) newUser(n NewUser) (models.User, error) {
 	now := s.now()
 	u := models.User{
 		Username: n.Username, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
-		IsActive: true, IsStaff: n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: randomEpoch(),
+		IsActive: true, IsStaff: n.Staff || n.Superuser, IsSuperuser: n.Superuser, EmailVerifiedAt: &now, DateJoined: now, SessionEpoch: randomEpoch(),
 	}
 	var username error
 	if n.Username == "" { // a generated one would surprise the operator
@@ -54,11 +55,6 @@ func (s operatorCommands) newUser(n NewUser) (models.User, error) {
 	}
 	identity := normalizeIdentity(&u) // first, because the password is compared with the names
 	return u, problem.Join(username, identity, s.checkNewPassword(n.Password, u))
-}
-
-// Users calls f with every user, in the order of ids.
-func (s operatorCommands) Users(ctx context.Context, f func(models.User) error) error {
-	return problem.FromStore(s.store.Users(ctx, f))
 }
 
 // SetPassword replaces a user's password and revokes all sessions of the user. Errors:
@@ -102,11 +98,15 @@ func (s operatorCommands) SetActive(ctx context.Context, username string, active
 // changeNamedUser makes a guarded change of the user with that login name. Errors: ResourceNotFound,
 // ServiceUnavailable.
 func (s operatorCommands) changeNamedUser(ctx context.Context, username string, change func(models.User) error) error {
-	return retryAsRead(func() (models.User, error) {
-		u, err := s.userOfLogin(ctx, names.ParseLogin(username))
-		if errors.Is(err, models.ErrNotFound) {
-			return u, problem.New(problem.ResourceNotFound)
-		}
-		return u, problem.FromStore(err)
-	}, change)
+	return retryAsRead(func() (models.User, error) { return s.NamedUser(ctx, username) }, change)
+}
+
+// NamedUser returns the user with that login name, which is a username or an address. Errors:
+// ResourceNotFound, ServiceUnavailable.
+func (s operatorCommands) NamedUser(ctx context.Context, username string) (models.User, error) {
+	u, err := s.userOfLogin(ctx, names.ParseLogin(username))
+	if errors.Is(err, models.ErrNotFound) {
+		return u, problem.New(problem.ResourceNotFound)
+	}
+	return u, problem.FromStore(err)
 }

@@ -199,17 +199,23 @@ func (s profileOperations) ExportProfile(ctx context.Context, p Principal) (Expo
 	if err := s.allow(ctx, s.settings.RareActionsPerUser.ForUser(exportsOfUser, p.User.ID)); err != nil {
 		return Export{}, err
 	}
-	sessions, err := s.sessions.List(ctx, p.User)
+	return s.export(ctx, p.User, func(ctx context.Context) (UserDetail, error) { return s.readProfile(ctx, p) })
+}
+
+// export returns the data stored about a user. read returns the profile. Errors: those of read;
+// ServiceUnavailable.
+func (s userLookup) export(ctx context.Context, u models.User, read func(context.Context) (UserDetail, error)) (Export, error) {
+	sessions, err := s.sessions.List(ctx, u)
 	if err != nil {
 		return Export{}, err
 	}
 	ctx, cancel := models.Bound(ctx)
 	defer cancel()
-	user, err := s.readProfile(ctx, p)
+	user, err := read(ctx)
 	if err != nil {
 		return Export{}, err
 	}
-	events, err := s.store.Events(ctx, models.EventQuery{UserID: &p.User.ID, Limit: maxExportedEvents})
+	events, err := s.store.Events(ctx, models.EventQuery{UserID: &u.ID, Limit: maxExportedEvents})
 	return Export{At: s.now(), User: user, Sessions: sessions, Events: events}, problem.FromStore(err)
 }
 

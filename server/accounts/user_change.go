@@ -138,6 +138,16 @@ func keepImportedID(tx *models.Tx, u models.User) error {
 	return tx.AddToken(models.DeletedUser(u.ID, tx.Now()))
 }
 
+// resetLoginLimit resets the rate limits that keep a user from logging in; see ownRateLimits.
+// Errors: models.ErrNotFound if the roles have changed since u was read, or the user is gone.
+func resetLoginLimit(tx *models.Tx, u models.User, event audit.Event) error {
+	return runUntilError(
+		func() error { return lockWithoutChange(tx, u, hasSameRoles) },
+		func() error { return tx.ResetRateLimits(ownRateLimits(u)...) },
+		func() error { return audit.Record(tx, event) },
+	)
+}
+
 // runUntilError calls the functions in order and stops at the first error.
 func runUntilError(steps ...func() error) error {
 	for _, step := range steps {

@@ -1,10 +1,12 @@
 package accounts
 
 import (
+	"context"
 	"strings"
 
 	"example.com/accounts/models"
 	"example.com/accounts/server/names"
+	"example.com/accounts/server/problem"
 )
 
 // maxWords is the maximum number of words of a search. The database compares each with every user.
@@ -26,6 +28,25 @@ type UserFilter struct {
 	Descending              bool
 	After                   *UserPlace
 	Limit                   int
+}
+
+// listUsers returns a page of the users that match the filter; see [adminOperations.ListUsers].
+func (s userLookup) listUsers(ctx context.Context, f UserFilter) (users []models.User, next *UserPlace, err error) {
+	ctx, cancel := models.Bound(ctx)
+	defer cancel()
+	q, possible := f.query()
+	if !possible {
+		return nil, nil, nil
+	}
+	if users, err = s.store.FindUsers(ctx, q); err != nil {
+		return nil, nil, problem.FromStore(err)
+	}
+	if len(users) > f.Limit {
+		users = users[:f.Limit]
+		place := q.Sort.PlaceOf(users[f.Limit-1])
+		next = &place
+	}
+	return users, next, nil
 }
 
 // query returns the query of the filter, for one user more than its limit. It reports false if no

@@ -130,13 +130,21 @@ func (plan *userUpdate) planRoles(add addEvent) error {
 		return problem.New(problem.RoleRequired)
 	}
 	plan.patch.IsStaff, plan.patch.IsSuperuser = &plan.after.IsStaff, &plan.after.IsSuperuser
-	// Where verification is optional, a stranger can have signed up with a colleague's address, and
-	// would become staff. An invited user who has not signed in yet has no password, so only the
-	// mailbox can use that account.
-	if grantsRole(u, plan.patch) && u.EmailVerifiedAt == nil && u.Password != "" {
-		return problem.New(problem.EmailUnverified)
+	if err := checkGrant(u, plan.patch); err != nil {
+		return err
 	}
 	add(models.EventRolesChanged, changes, "")
+	return nil
+}
+
+// checkGrant returns EmailUnverified if a change gives a role to a user whose address is not
+// verified. The threat: where verification is optional, a stranger can have signed up with a
+// colleague's address, and would become staff. An invited user who has not signed in yet has no
+// password, so only the mailbox can use that account.
+func checkGrant(u models.User, p models.UserPatch) error {
+	if grantsRole(u, p) && u.EmailVerifiedAt == nil && u.Password != "" {
+		return problem.New(problem.EmailUnverified)
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -90,6 +91,9 @@ func (c Config) IsLoopback() bool {
 // IsSecure reports whether PUBLIC_URL is https. It decides whether cookies are Secure and have
 // their __Host- names. Requests have no influence on that.
 func (c Config) IsSecure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
+
+// DefaultFile returns the path of the database file that is used if DATABASE_URL is not set.
+func (c Config) DefaultFile() string { return filepath.Join(c.DataDir, "accounts.db") }
 
 // UsesSQLite reports whether the embedded database is used.
 func (c Config) UsesSQLite() bool { return c.Database.Engine == SQLite }

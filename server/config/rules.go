@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -16,7 +15,7 @@ func (l *loader) resolve() {
 	c := &l.config
 	l.resolvePublicURL()
 	if c.Database.Engine == "" {
-		c.Database = Database{Engine: SQLite, Path: filepath.Join(c.DataDir, "accounts.db")}
+		c.Database = Database{Engine: SQLite, Path: c.DefaultFile()}
 	}
 	if l.given["AUTO_MIGRATE"] == "" {
 		c.AutoMigrate = c.UsesSQLite()

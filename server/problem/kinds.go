@@ -155,10 +155,11 @@ var Kinds = []Kind{
 	},
 	{
 		Code: EmailUnverified, Status: 409, Title: "Email address not verified",
-		Detail:  "The user's email address is not verified. Grant the role after the user has verified it.",
-		Cause:   "A role was to be granted to a user whose address is not verified. A stranger may have registered with that address.",
-		Remedy:  "Grant the role after the user has verified the address.",
-		Message: Message{"The email address is not verified yet. A role can be granted after that.", "이메일 주소가 아직 인증되지 않았습니다. 인증된 뒤에 역할을 부여할 수 있습니다."},
+		Detail:   "The user's email address is not verified. Grant the role after the user has verified it.",
+		Cause:    "A role was to be granted to a user whose address is not verified. A stranger may have registered with that address.",
+		Remedy:   "Grant the role after the user has verified the address.",
+		Operator: "the e-mail address of this user is not verified, so a stranger may have registered with it: run \"accountsd user verify\" first if it is the user's own",
+		Message:  Message{"The email address is not verified yet. A role can be granted after that.", "이메일 주소가 아직 인증되지 않았습니다. 인증된 뒤에 역할을 부여할 수 있습니다."},
 	},
 	{
 		Code: SuperuserLast, Status: 409, Title: "Last superuser",
@@ -170,10 +171,11 @@ var Kinds = []Kind{
 	},
 	{
 		Code: UserUnreachable, Status: 409, Title: "User cannot be reached",
-		Detail:  "The user is deactivated or has no email address. Activate the user or enter an address first.",
-		Cause:   "A mail was to be sent to a user who is deactivated or has no address.",
-		Remedy:  "Activate the user or enter an address first.",
-		Message: Message{"No mail can be sent to this user: the account is deactivated or has no email address.", "이 사용자에게는 메일을 보낼 수 없습니다. 계정이 비활성화되었거나 이메일 주소가 없습니다."},
+		Detail:   "The user is deactivated or has no email address. Activate the user or enter an address first.",
+		Cause:    "A mail was to be sent to a user who is deactivated or has no address.",
+		Remedy:   "Activate the user or enter an address first.",
+		Operator: "this user has no e-mail address: set one with \"accountsd user set-email\"",
+		Message:  Message{"No mail can be sent to this user: the account is deactivated or has no email address.", "이 사용자에게는 메일을 보낼 수 없습니다. 계정이 비활성화되었거나 이메일 주소가 없습니다."},
 	},
 	{
 		Code: PreconditionFailed, Status: 412, Title: "Precondition failed",

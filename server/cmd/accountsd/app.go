@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -59,6 +60,9 @@ func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.findDatabase(cfg); err != nil { // first, because the key ring may create a file too
+		return nil, err
+	}
 	ring, err := keyRing(cfg)
 	if err != nil {
 		return nil, err
@@ -78,6 +82,40 @@ func (p process) open(ctx context.Context, count metrics.Count) (*app, error) {
 		Breached: a.breached, Policy: server.Policy(cfg), Settings: server.Settings(cfg), Legacy: server.Legacy(cfg),
 	})
 	return a, nil
+}
+
+// findDatabase returns an error if the command must not create the database and there is no file. In
+// the wrong folder the operator would otherwise get the answer of a new, empty database.
+func (p process) findDatabase(cfg config.Config) error {
+	if !p.mustExist || !cfg.UsesSQLite() {
+		return nil
+	}
+	path := cfg.Database.Path
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // openStore reports other errors
+	}
+	remedy := "set ACCOUNTS_DATABASE_URL as for the server"
+	if path == cfg.DefaultFile() {
+		remedy = "set ACCOUNTS_DATA_DIR as for the server, or run the command in the server's folder"
+	}
+	return fmt.Errorf("there is no database file %s: %s; \"accountsd migrate up\" creates a new database", absolute(path), remedy)
+}
+
+// reportDatabase prints which database the command uses, without the password.
+func reportDatabase(out io.Writer, cfg config.Config) {
+	d := cfg.Database
+	if cfg.UsesSQLite() {
+		d.Path = absolute(d.Path)
+	}
+	_, _ = fmt.Fprintf(out, "database: %s\n", d)
+}
+
+// absolute returns the absolute path of a file, or path if it cannot be determined.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }
 
 // hashSlots returns how many passwords may be hashed at once. It is one on each core if the process

@@ -58,7 +58,7 @@ func TestBreachedPasswordsBuildReportsFaults(t *testing.T) {
 	s := newShell(t)
 	dir := t.TempDir()
 	list := s.breachedList(breachedPassword, 10)
-	s.wantRefused(s.run("", "breached-passwords", "build", "--from", list), `required flag(s) "to" not set`)
+	s.wantUsage(s.run("", "breached-passwords", "build", "--from", list), `required flag(s) "to" not set: run "accountsd breached-passwords build --help"`)
 	s.wantRefused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "0"), "--min-count must be at least 1")
 	s.wantRefused(s.run("", "breached-passwords", "build", "--from", list, "--to", filepath.Join(dir, "a"), "--min-count", "11"), "the list has no password that occurs that often: check the list and --min-count")
 	empty := filepath.Join(dir, "empty")

@@ -20,9 +20,11 @@ func TestConcurrentFirstStartsUseOneSecret(t *testing.T) {
 	t.Attr("control", "95")
 	s := newShell(t)
 	var wait sync.WaitGroup
-	for range 5 {
+	for i := range 5 {
+		name := fmt.Sprint("user", i)
 		wait.Go(func() {
-			if r := s.runWith(strings.NewReader(""), "user", "list"); r.code != 0 || r.err != "" {
+			r := s.runWith(strings.NewReader(goodPassword), "user", "create", "--username", name, "--email", name+"@example.com", "--password-stdin")
+			if r.code != 0 || r.err != "" {
 				t.Errorf("exit status %d\n%s", r.code, r.err)
 			}
 		})
@@ -62,7 +64,7 @@ func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 	s.wantRefused(s.runWith(pipe, create...), want)
 	s.create("ada")
 	s.wantRefused(s.run(goodPassword+"\n", "user", "set-password", "ada"), want)
-	if r := s.run("", append(create, "--password", goodPassword)...); r.code != 1 || strings.Contains(r.err, goodPassword) {
+	if r := s.run("", append(create, "--password", goodPassword)...); r.code != exitUsage || strings.Contains(r.err, goodPassword) {
 		t.Errorf("exit status %d\n%s", r.code, r.err)
 	}
 	for _, line := range []string{goodPassword, goodPassword + "\r\n", goodPassword + "\nsecond line\n"} { // all the same password
@@ -80,7 +82,8 @@ func TestPasswordIsReadFromTerminalOrStandardInput(t *testing.T) {
 func TestUserListPrintsTableAndJSON(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, e servertest.Engine) {
 		s := onDatabase(t, e, "ACCOUNTS_AUTO_MIGRATE=true")
-		if got := s.mustRun("", "user", "list"); got != "ID  USERNAME  EMAIL  ACTIVE  SUPERUSER  LAST LOGIN\n" {
+		s.mustRun("", "migrate", "up")
+		if got := s.mustRun("", "user", "list"); got != "ID  USERNAME  EMAIL  VERIFIED  ACTIVE  ROLE  LAST LOGIN\n" {
 			t.Errorf("%q", got)
 		}
 		if got := s.mustRun("", "user", "list", "--json"); got != "" {
@@ -90,9 +93,9 @@ func TestUserListPrintsTableAndJSON(t *testing.T) {
 		s.create("bob")
 		s.mustRun("", "user", "deactivate", "bob")
 		id := func(name string) int64 { return s.db.Count(t, "SELECT id FROM users WHERE username = ?", name) } // ids on a cluster have gaps
-		want := "ID  USERNAME  EMAIL            ACTIVE  SUPERUSER  LAST LOGIN\n" +
-			fmt.Sprintf("%d   ada       ada@example.com  true    true       never\n", id("ada")) +
-			fmt.Sprintf("%d   bob       bob@example.com  false   false      never\n", id("bob"))
+		want := "ID  USERNAME  EMAIL            VERIFIED  ACTIVE  ROLE       LAST LOGIN\n" +
+			fmt.Sprintf("%d   ada       ada@example.com  true      true    superuser  never\n", id("ada")) +
+			fmt.Sprintf("%d   bob       bob@example.com  true      false   none       never\n", id("bob"))
 		if got := s.mustRun("", "user", "list"); got != want {
 			t.Errorf("%s", got)
 		}
@@ -160,6 +163,14 @@ func TestMigrateCommandsReportSchemaVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		needed := strconv.Itoa(len(files))
+		if _, err := s.db.SQL.Exec("CREATE TABLE other (id INT)"); err != nil { // the file of SQLite exists after that
+			t.Fatal(err)
+		}
+		if path, ok := strings.CutPrefix(s.db.URL, "sqlite:"); ok {
+			if err := os.Chmod(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		old := func() {
 			t.Helper()
 			r := s.run("", "migrate", "status")

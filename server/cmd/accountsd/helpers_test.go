@@ -49,6 +49,7 @@ const commandTime = time.Minute
 type result struct {
 	code     int
 	out, err string
+	database string // that the command has reported; the line is not in err
 }
 
 func (s *shell) run(stdin string, args ...string) result {
@@ -61,7 +62,20 @@ func (s *shell) runWith(stdin io.Reader, args ...string) result {
 	defer cancel()
 	var out, err bytes.Buffer
 	code := run(ctx, process{args: args, env: s.env, in: stdin, out: &out, err: &err})
-	return result{code, out.String(), err.String()}
+	rest, database := cutDatabase(err.String())
+	return result{code, out.String(), rest, database}
+}
+
+// cutDatabase removes the line about the database from standard error, and returns its value.
+func cutDatabase(text string) (rest, database string) {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, "database: "); ok && database == "" {
+			database = strings.TrimSuffix(value, "\n")
+			continue
+		}
+		rest += line
+	}
+	return rest, database
 }
 
 // mustRun runs a command and returns its output. It fails the test unless the command succeeds and
@@ -78,11 +92,23 @@ func (s *shell) mustRun(stdin string, args ...string) string {
 // wantRefused checks for exit status 1, no standard output, and exactly these lines.
 func (s *shell) wantRefused(r result, lines ...string) {
 	s.t.Helper()
+	s.wantStatus(r, 1, lines...)
+}
+
+// wantUsage checks for the exit status of an error in the command line, no standard output, and
+// exactly this line.
+func (s *shell) wantUsage(r result, line string) {
+	s.t.Helper()
+	s.wantStatus(r, 2, line)
+}
+
+func (s *shell) wantStatus(r result, code int, lines ...string) {
+	s.t.Helper()
 	want := ""
 	for _, line := range lines {
 		want += "accountsd: " + line + "\n"
 	}
-	if r.code != 1 || r.out != "" || r.err != want {
+	if r.code != code || r.out != "" || r.err != want {
 		s.t.Errorf("exit status %d\n%s%swant\n%s", r.code, r.out, r.err, want)
 	}
 }

@@ -42,7 +42,8 @@ The most important rules:
   - is_staff and is_superuser are kept only for users with a verified address. Groups and permissions are not imported: staff
     members can manage ordinary users. The report has a line for each role, with the first ids. Read it before users can log
     in. A user who lost the role because the address was not verified resets the password by mail. A superuser then grants
-    the role in the console or through the API. "accountsd user create --superuser" creates the first superuser.
+    the role in the console, or the operator with "accountsd user set-roles". "accountsd user create --superuser" creates the
+    first superuser.
   - Times without a time zone are read as UTC, which Django writes with USE_TZ.
   - Tokens on the simplejwt blacklist stay unusable.
   - A user is not imported only if the id is not from 1 to 2^52, belongs to a user who was not imported, or belongs to a
@@ -70,6 +71,7 @@ func (p importCommand) command() *cobra.Command {
   accountsd import-django --from - --table accounts_user < /run/secrets/django-url`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Dry { // a dry run changes nothing, not even the schema
+				p.mustExist = true
 				p.env = append([]string{"ACCOUNTS_AUTO_MIGRATE=false"}, p.env...)
 			}
 			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {

@@ -28,7 +28,10 @@ func (p process) migrate() *cobra.Command {
 		},
 		&cobra.Command{
 			Use: "status", Short: "Print the schema version; exit with status 1 if it is too old", Args: cobra.NoArgs,
-			RunE: func(c *cobra.Command, _ []string) error { return p.withStore(c.Context(), p.schemaStatus) },
+			RunE: func(c *cobra.Command, _ []string) error {
+				p.mustExist = true
+				return p.withStore(c.Context(), p.schemaStatus)
+			},
 		},
 	)
 	return c
@@ -54,10 +57,14 @@ func (p process) withStore(ctx context.Context, f func(context.Context, *models.
 	if err != nil {
 		return err
 	}
+	if err := p.findDatabase(cfg); err != nil {
+		return err
+	}
 	store, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
+	reportDatabase(p.err, cfg)
 	defer func() { err = errors.Join(err, store.Close()) }()
 	return f(ctx, store)
 }

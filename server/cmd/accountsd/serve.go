@@ -18,8 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/accounts/models"
 	"example.com/accounts/server"
+	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/config"
 	"example.com/accounts/server/mail"
 )
@@ -162,9 +162,8 @@ func (p process) banner(ctx context.Context, a *app) {
 }
 
 func (a *app) hasUsers(ctx context.Context) bool {
-	found := errors.New("found")
-	err := a.service.Users(ctx, func(models.User) error { return found })
-	return err != nil // found one, or cannot tell
+	users, _, err := a.service.ListUsers(ctx, accounts.UserFilter{Limit: 1})
+	return len(users) > 0 || err != nil // found one, or cannot tell
 }
 
 // serveMetrics serves the metrics on a port of their own. The caller stops it with the function

@@ -9,29 +9,45 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server"
 	"example.com/accounts/server/accounts"
 	"example.com/accounts/server/problem"
 )
 
-// userCommands holds the commands that manage users.
-type userCommands struct{ process }
+// userCommands holds the commands that manage users. Each reads its arguments, makes one call into
+// package accounts, and prints the result.
+type userCommands struct {
+	process
+	json bool
+}
 
-func (p userCommands) command() *cobra.Command {
-	c := &cobra.Command{Use: "user", Short: "Manage users", Args: cobra.NoArgs}
-	c.AddCommand(p.create(), p.list(), p.setPassword(),
-		p.setActive("activate", "Allow a user to log in again", true),
-		p.setActive("deactivate", "End all sessions of a user and prevent new logins", false))
+func (p *userCommands) command() *cobra.Command {
+	c := &cobra.Command{Use: "user", Short: "Manage users", Long: userHelp, Args: cobra.NoArgs}
+	c.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON: the user after the change, or one user per line for list")
+	c.AddCommand(p.create(), p.list(), p.show(), p.export(), p.setPassword(), p.setRoles(), p.setEmail(), p.delete(),
+		p.change("verify", "Mark the e-mail address of a user as verified", (*accounts.Service).MarkEmailVerified),
+		p.change("activate", "Allow a user to log in again", func(s *accounts.Service, ctx context.Context, name string) error { return s.SetActive(ctx, name, true) }),
+		p.change("deactivate", "End all sessions of a user and prevent new logins", func(s *accounts.Service, ctx context.Context, name string) error {
+			return s.SetActive(ctx, name, false)
+		}),
+		p.change("end-sessions", "End all sessions of a user", (*accounts.Service).EndSessions),
+		p.change("unthrottle", "Reset the rate limits that keep a user from logging in", (*accounts.Service).ResetLoginLimit))
 	return c
 }
 
-func (p userCommands) create() *cobra.Command {
+const userHelp = `Manages the users in the database of the server. A running server needs no restart.
+
+USERNAME is the username or the e-mail address of a user. Only "user create" creates a database. The security log records
+every change, with the operator as the actor.`
+
+func (p *userCommands) create() *cobra.Command {
 	var n accounts.NewUser
 	var stdin bool
 	c := &cobra.Command{
@@ -45,6 +61,9 @@ func (p userCommands) create() *cobra.Command {
 				if err != nil {
 					return explain(err)
 				}
+				if p.json {
+					return p.printUser(ctx, a, u.ID)
+				}
 				_, err = fmt.Fprintf(p.out, "user %d: %s <%s>\n", u.ID, u.Username, u.Email)
 				return err
 			})
@@ -55,6 +74,7 @@ func (p userCommands) create() *cobra.Command {
 	f.StringVar(&n.Email, "email", "", "the e-mail address (required)")
 	f.StringVar(&n.FirstName, "first-name", "", "the first name")
 	f.StringVar(&n.LastName, "last-name", "", "the last name")
+	f.BoolVar(&n.Staff, "staff", false, "make the user a staff member, who can manage ordinary users")
 	f.BoolVar(&n.Superuser, "superuser", false, "make the user a superuser, who has every permission")
 	f.BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of prompting")
 	for _, name := range []string{"username", "email"} {
@@ -65,90 +85,132 @@ func (p userCommands) create() *cobra.Command {
 	return c
 }
 
-func (p userCommands) setPassword() *cobra.Command {
-	var stdin bool
-	c := &cobra.Command{
-		Use: "set-password USERNAME", Short: "Set a new password for a user and end all sessions of the user", Args: cobra.ExactArgs(1),
+// change returns a command that makes a change of one user.
+func (p *userCommands) change(use, short string, change func(s *accounts.Service, ctx context.Context, username string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " USERNAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				password, err := p.readPassword(stdin)
-				if err != nil {
-					return err
-				}
-				return explain(a.service.SetPassword(ctx, args[0], password))
-			})
+			return p.changeUser(c.Context(), args[0], func(ctx context.Context, s *accounts.Service) error { return change(s, ctx, args[0]) })
 		},
 	}
+}
+
+// changeUser makes a change of the user with a login name, and prints the user as JSON if required.
+// It finds the user first, because the change may be one of the name.
+func (p *userCommands) changeUser(ctx context.Context, username string, change func(context.Context, *accounts.Service) error) error {
+	return p.withExisting(ctx, func(ctx context.Context, a *app) error {
+		u, err := a.service.NamedUser(ctx, username)
+		if err != nil {
+			return explain(err)
+		}
+		if err := change(ctx, a.service); err != nil {
+			return explain(err)
+		}
+		if !p.json {
+			return nil
+		}
+		return p.printUser(ctx, a, u.ID)
+	})
+}
+
+func (p *userCommands) setPassword() *cobra.Command {
+	var stdin bool
+	c := p.change("set-password", "Set a new password for a user and end all sessions of the user", func(s *accounts.Service, ctx context.Context, username string) error {
+		password, err := p.readPassword(stdin)
+		if err != nil {
+			return err
+		}
+		return s.SetPassword(ctx, username, password)
+	})
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input instead of prompting")
 	return c
 }
 
-func (p userCommands) setActive(use, short string, active bool) *cobra.Command {
-	return &cobra.Command{
-		Use: use + " USERNAME", Short: short, Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				return explain(a.service.SetActive(ctx, args[0], active))
-			})
-		},
-	}
-}
-
-func (p userCommands) list() *cobra.Command {
-	var asJSON bool
+func (p *userCommands) setRoles() *cobra.Command {
+	var staff, superuser bool
 	c := &cobra.Command{
-		Use: "list", Short: "List all users", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return p.withApp(c.Context(), func(ctx context.Context, a *app) error {
-				if asJSON {
-					return p.printJSON(ctx, a)
-				}
-				return p.printTable(ctx, a)
-			})
-		},
+		Use: "set-roles USERNAME", Short: "Make a user a staff member or a superuser, or take the role away", Args: cobra.ExactArgs(1),
+		Long: `Makes a user a staff member or a superuser, or takes the role away. A flag that is not given leaves its role as it is.
+
+A granted role ends all sessions of the user, and requires a verified e-mail address. The last superuser keeps the role.`,
+		Example: `  accountsd user set-roles ada --superuser
+  accountsd user set-roles ada --superuser=false --staff=false`,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
+	f := c.Flags()
+	f.BoolVar(&staff, "staff", false, "whether the user is a staff member, who can manage ordinary users")
+	f.BoolVar(&superuser, "superuser", false, "whether the user is a superuser, who has every permission")
+	c.MarkFlagsOneRequired("staff", "superuser")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return p.changeUser(c.Context(), args[0], func(ctx context.Context, s *accounts.Service) error {
+			return s.SetRoles(ctx, args[0], ifGiven(f, "staff", &staff), ifGiven(f, "superuser", &superuser))
+		})
+	}
 	return c
 }
 
-func (p userCommands) printTable(ctx context.Context, a *app) error {
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tUSERNAME\tEMAIL\tACTIVE\tSUPERUSER\tLAST LOGIN")
-	err := a.service.Users(ctx, func(u models.User) error {
-		last := "never"
-		if u.LastLogin != nil {
-			last = u.LastLogin.Format(time.RFC3339)
-		}
-		_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%t\t%t\t%s\n", u.ID, u.Username, u.Email, u.IsActive, u.IsSuperuser, last)
-		return err
-	})
-	return errors.Join(err, w.Flush())
+// ifGiven returns the value of a flag, or nil if the command line does not have the flag.
+func ifGiven[T any](f *pflag.FlagSet, name string, value *T) *T {
+	if f.Changed(name) {
+		return value
+	}
+	return nil
 }
 
-// listedUser is a user in the form that `user list --json` prints. It has no password hash and none
-// of the server's internal values, such as the epoch.
-type listedUser struct {
-	ID              int64      `json:"id"`
-	Username        string     `json:"username"`
-	Email           string     `json:"email"`
-	FirstName       string     `json:"first_name"`
-	LastName        string     `json:"last_name"`
-	IsActive        bool       `json:"is_active"`
-	IsStaff         bool       `json:"is_staff"`
-	IsSuperuser     bool       `json:"is_superuser"`
-	EmailVerifiedAt *time.Time `json:"email_verified_at"`
-	LastLogin       *time.Time `json:"last_login"`
-	DateJoined      time.Time  `json:"date_joined"`
+func (p *userCommands) setEmail() *cobra.Command {
+	return &cobra.Command{
+		Use: "set-email USERNAME ADDRESS", Short: "Set the e-mail address of a user, which then counts as verified", Args: cobra.ExactArgs(2),
+		Long: `Sets the e-mail address of a user. The address takes effect at once and counts as verified, so make sure that it is the
+user's own: its owner can set a new password by mail. The previous address gets a notice if it was verified.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.changeUser(c.Context(), args[0], func(ctx context.Context, s *accounts.Service) error { return s.SetEmail(ctx, args[0], args[1]) })
+		},
+	}
 }
 
-func (p userCommands) printJSON(ctx context.Context, a *app) error {
-	w := json.NewEncoder(p.out)
-	return a.service.Users(ctx, func(u models.User) error {
-		return w.Encode(listedUser{
-			ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, IsActive: u.IsActive, IsStaff: u.IsStaff,
-			IsSuperuser: u.IsSuperuser, EmailVerifiedAt: u.EmailVerifiedAt, LastLogin: u.LastLogin, DateJoined: u.DateJoined,
-		})
-	})
+func (p *userCommands) delete() *cobra.Command {
+	var confirmed bool
+	c := &cobra.Command{
+		Use: "delete USERNAME", Short: "Delete a user and all data of the user permanently", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !confirmed {
+				return usageError{errors.New("a deleted user cannot be restored: repeat the command with --yes")}
+			}
+			return p.withExisting(c.Context(), func(ctx context.Context, a *app) error {
+				u, err := a.service.NamedUser(ctx, args[0])
+				if err != nil {
+					return explain(err)
+				}
+				if err := a.service.RemoveUser(ctx, args[0]); err != nil || !p.json {
+					return explain(err)
+				}
+				return json.NewEncoder(p.out).Encode(listedUserOf(u))
+			})
+		},
+	}
+	c.Flags().BoolVar(&confirmed, "yes", false, "confirm that the user is to be deleted (required)")
+	return c
+}
+
+func (p *userCommands) export() *cobra.Command {
+	return &cobra.Command{
+		Use: "export USERNAME", Short: "Print the data stored about a user as JSON, like GET /accounts/profile/export", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.withExisting(c.Context(), func(ctx context.Context, a *app) error {
+				data, err := a.service.ExportUser(ctx, args[0])
+				if err != nil {
+					return explain(err)
+				}
+				return json.NewEncoder(p.out).Encode(server.ProfileExport(data, uuid.Nil))
+			})
+		},
+	}
+}
+
+// withExisting does as withApp does, but never creates the database.
+func (p *userCommands) withExisting(ctx context.Context, f func(context.Context, *app) error) error {
+	existing := p.process
+	existing.mustExist = true
+	return existing.withApp(ctx, f)
 }
 
 func (p process) withApp(ctx context.Context, f func(context.Context, *app) error) (err error) {
@@ -157,6 +219,7 @@ func (p process) withApp(ctx context.Context, f func(context.Context, *app) erro
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
+	reportDatabase(p.err, a.cfg)
 	return f(ctx, a)
 }
 
