@@ -57,8 +57,8 @@ func defaults() Config {
 		RegistrationsPerClient: Limit{20, time.Hour}, ConfirmationsPerClient: Limit{10, time.Minute}, RareActionsPerUser: Limit{10, time.Hour},
 		PasswordsPerClient: Limit{600, 15 * time.Minute}, PasswordsPerUser: Limit{60, time.Hour}, MailsPerStaff: Limit{100, time.Hour},
 		EventRetention: 90 * day,
-		ProxyHeader: XForwardedFor,
-		Docs:        true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
+		ProxyHeader:    XForwardedFor,
+		Docs:           true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
 		ShutdownTimeout: 15 * time.Second,
 	}
 }
