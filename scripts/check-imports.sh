@@ -30,7 +30,7 @@ server/outbox            models server/problem server/metrics server/ratelimit s
 server/sessions          models server/problem server/metrics server/token server/audit
 server/accounts          models server/hosts server/problem server/metrics server/ratelimit server/names server/credentials server/token server/mail server/audit server/outbox server/sessions
 server/django            models server/accounts
-server                   api server/problem server/metrics server/accounts server/web server/web/* server/config server/ratelimit models
+server                   api server/problem server/metrics server/accounts server/web server/web/* server/config server/hosts server/ratelimit models
 server/servertest        *
 server/servertest/mysqlproxy -
 server/cmd/accountsd     *

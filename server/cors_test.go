@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,8 +63,9 @@ func TestPreflightAllowsConfiguredOriginOnly(t *testing.T) {
 		t.Errorf("Vary: %q", r.Header.Values("Vary"))
 	}
 	for _, origin := range notApp {
-		if r := ask(origin, "POST", "x-csrftoken"); r.Status < 400 || len(corsHeaders(r)) > 0 {
-			t.Errorf("%s: %d %v", origin, r.Status, corsHeaders(r))
+		r := ask(origin, "POST", "x-csrftoken").Want(t, http.StatusForbidden, "csrf_failed")
+		if len(corsHeaders(r)) > 0 || !strings.Contains(r.Text("detail"), "ACCOUNTS_CORS_ORIGINS") {
+			t.Errorf("%s: got %v and the detail %q", origin, corsHeaders(r), r.Text("detail"))
 		}
 	}
 	wantUnchanged(t, s, before)
@@ -297,5 +299,71 @@ func TestResponsesHaveNoCORSHeadersWithoutOrigins(t *testing.T) {
 		if got := corsHeaders(s.Anonymous().Do(http.MethodGet, "/healthz", nil, servertest.Header("Origin", origin))); len(got) > 0 {
 			t.Errorf("%s: %v", origin, got)
 		}
+	}
+}
+
+// Without the setting, a server on loopback http allows the pages of every port on loopback, and no
+// page that only resembles one.
+func TestLoopbackServerAllowsEveryLoopbackOrigin(t *testing.T) {
+	t.Attr("control", "45")
+	s := servertest.Start(t, servertest.Options{})
+	u := s.NewUser()
+	login := func(origin string, more ...servertest.Option) *servertest.Response {
+		body := object{"username": u.Username, "password": u.Password}
+		return s.Anonymous().Do(http.MethodPost, "/accounts/login", body, append(more, servertest.Header("Origin", origin))...)
+	}
+	for _, origin := range []string{"http://localhost", "http://localhost:4200", "http://127.0.0.1:5173", "http://[::1]:5174", "http://127.0.0.2:1", "http://demo.localhost:3010"} {
+		r := login(origin, servertest.Header("Sec-Fetch-Site", "same-site")).Want(t, http.StatusOK, "")
+		if got := corsHeaders(r); got["Allow-Origin"] != origin || got["Allow-Credentials"] != "true" {
+			t.Errorf("%s: got CORS headers %v", origin, got)
+		}
+	}
+	// A page on 127.0.0.1 is on another site than localhost, and no cookie may be set for it.
+	login("http://127.0.0.1:5173", servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "transport_unusable")
+	before := s.Database.Dump(t)
+	for _, origin := range []string{
+		"https://localhost:4200", "http://LOCALHOST:4200", "http://localhost:80", "http://localhost:04200", "http://localhost:4200/", "http://localhost.evil.example:4200",
+		"http://evil.example", "http://evillocalhost:1", "http://.localhost", "http://localhost.:1", "http://127.1:1", "http://[::ffff:127.0.0.1]:1", "http://[0:0:0:0:0:0:0:1]:1",
+		"http://a@localhost:1", "http://localhost:1, http://localhost:2", "http://192.168.0.1:3000", "capacitor://localhost", "file://", "null",
+	} {
+		for _, site := range []string{"", "same-origin", "same-site", "cross-site"} {
+			if r := login(origin, servertest.Header("Sec-Fetch-Site", site)).Want(t, http.StatusForbidden, "csrf_failed"); len(corsHeaders(r)) > 0 {
+				t.Errorf("%s: got CORS headers %v, want none", origin, corsHeaders(r))
+			}
+		}
+	}
+	wantUnchanged(t, s, before)
+}
+
+// The log names an origin that is not listed, with the setting, at most once in a minute, and
+// nothing but an origin.
+func TestUnlistedOriginIsLoggedOncePerMinute(t *testing.T) {
+	s := atApp(t)
+	origins := func() (list []string) {
+		for _, record := range records(t, s.Log.Take()) {
+			if text, _ := record["msg"].(string); strings.Contains(text, "ACCOUNTS_CORS_ORIGINS") {
+				list = append(list, record["origin"].(string))
+			}
+		}
+		return list
+	}
+	read := func(origin string) {
+		s.Anonymous().Do(http.MethodGet, "/healthz", nil, servertest.Header("Origin", origin))
+	}
+	origins()
+	read(app)
+	read("https://accounts.ex")
+	for _, test := range []struct{ origin, logged string }{
+		{"http://localhost:4200", "http://localhost:4200"}, {"capacitor://localhost", "capacitor://localhost"}, {"null", "null"},
+		{"https://user:secret@evil.example", "malformed"}, {"https://evil.example/?token=secret", "malformed"}, {"https://" + strings.Repeat("a", 400), "malformed"}, {"secret", "malformed"},
+	} {
+		read(test.origin)
+		for range 20 {
+			read("https://another.example")
+		}
+		if diff := cmp.Diff([]string{test.logged}, origins()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.origin, diff)
+		}
+		s.Clock.Advance(time.Minute)
 	}
 }

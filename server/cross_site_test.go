@@ -61,7 +61,7 @@ func TestReadsWithRateLimitRejectCrossSiteNavigation(t *testing.T) {
 // allowed.
 func TestReboundOriginIsRejected(t *testing.T) {
 	t.Attr("control", "206")
-	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{}), "https": atApp(t)} {
+	for name, s := range map[string]*servertest.Server{"loopback": servertest.Start(t, servertest.Options{Settings: []string{"ACCOUNTS_CORS_ORIGINS=none"}}), "https": atApp(t)} {
 		u := s.NewUser()
 		public, err := url.Parse(s.Config.PublicURL)
 		if err != nil {

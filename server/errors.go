@@ -22,6 +22,7 @@ import (
 type problemResponse struct {
 	code       problem.Code
 	fields     []api.FieldError
+	hint       string // a sentence after the detail, without text of the client
 	retryAfter time.Duration
 	cause      error // for the log
 }
@@ -108,6 +109,9 @@ func (w *problemWriter) write(to http.ResponseWriter, call *call, p *problemResp
 	body := api.Problem{
 		Type: w.publicURL + "/problems/" + string(p.code), Title: kind.Title, Status: kind.Status, Detail: kind.Detail,
 		Code: api.ProblemCode(p.code), RequestID: call.client.RequestID,
+	}
+	if p.hint != "" {
+		body.Detail += " " + p.hint
 	}
 	if len(p.fields) > 0 {
 		body.Errors = &p.fields

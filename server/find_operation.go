@@ -20,7 +20,7 @@ type operationFinder struct {
 // headers that say so.
 func (f operationFinder) findOperation(c *gin.Context) {
 	if !isCanonical(c.FullPath(), c.Request.URL.EscapedPath()) {
-		f.problems.send(c, problemOf(problem.ResourceNotFound))
+		f.rejectUnknown(c)
 		return
 	}
 	operation := f.contract.operations[c.Request.Method+" "+c.FullPath()]
@@ -30,6 +30,21 @@ func (f operationFinder) findOperation(c *gin.Context) {
 	}
 	joinLines(c.Request.Header, "If-None-Match")
 	c.Next()
+}
+
+// rejectUnknown rejects a request for a path that does not exist. If the path is that of an operation
+// with a slash at the end, the detail names the path without it. The request is not redirected,
+// because another spelling is another path (see isCanonical).
+func (f operationFinder) rejectUnknown(c *gin.Context) {
+	p := problemOf(problem.ResourceNotFound)
+	if path, ok := strings.CutSuffix(c.Request.URL.EscapedPath(), "/"); ok {
+		for key := range f.contract.operations {
+			if _, route, _ := strings.Cut(key, " "); route == path {
+				p.hint = "The path is " + route + ", without the slash at the end."
+			}
+		}
+	}
+	f.problems.send(c, p)
 }
 
 // joinLines joins the lines of a list header, which may be sent as several lines (RFC 9110, section

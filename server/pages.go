@@ -20,9 +20,9 @@ var pages = []string{"/console", "/console/", "/demo", "/demo/", "/docs", "/docs
 // URL for Changing Passwords").
 const changePassword = "/.well-known/change-password"
 
-// isPage reports whether a route is one of the pages.
+// isPage reports whether a route is one of the pages or the redirect to them.
 func isPage(route string) bool {
-	return slices.ContainsFunc(pages, func(page string) bool {
+	return route == "/" || slices.ContainsFunc(pages, func(page string) bool {
 		return route == page || strings.HasSuffix(page, "/") && strings.HasPrefix(route, page)
 	})
 }
@@ -54,6 +54,9 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 	if cfg.Console {
 		mount(web.Console(fail), "/console", "/console/*path")
 	}
+	if start := startPage(cfg); start != "" {
+		mount(http.RedirectHandler(start, http.StatusFound), "/") // temporary, because the settings decide
+	}
 	// The demo is for trying the server on a developer's own machine. On other hosts it would be one
 	// more front end to protect.
 	if cfg.IsLoopback() {
@@ -68,6 +71,18 @@ func redirectTo(url string) http.Handler {
 		w.Header().Set("Location", url)
 		w.WriteHeader(http.StatusSeeOther)
 	})
+}
+
+// startPage returns the page that a person who opens the bare host is redirected to, or "" if there
+// is none.
+func startPage(cfg config.Config) string {
+	switch {
+	case cfg.IsLoopback():
+		return "/demo/"
+	case cfg.Docs:
+		return "/docs/"
+	}
+	return ""
 }
 
 // withHead routes HEAD to the handlers of GET (RFC 9110, section 9.3.2). Authentication,

@@ -103,3 +103,23 @@ func TestWellKnownURLLeadsToPageThatSetsPassword(t *testing.T) {
 		s.Anonymous().Do(http.MethodGet, "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
+
+// A person who opens the bare host gets to the demo on loopback, and elsewhere to the
+// documentation, if it is served.
+func TestRootLeadsToFirstPageServed(t *testing.T) {
+	for _, test := range []struct{ settings, location string }{
+		{"", "/demo/"}, {"ACCOUNTS_DOCS=false", "/demo/"}, {"ACCOUNTS_PUBLIC_URL=https://accounts.example.com", "/docs/"},
+	} {
+		s := servertest.Start(t, servertest.Options{HoldMail: true, Settings: strings.Fields(test.settings)})
+		r := s.Anonymous().Do(http.MethodGet, "/", nil)
+		if r.Status != http.StatusFound || r.Header.Get("Location") != test.location {
+			t.Errorf("%q: got %d to %q, want 302 to %s", test.settings, r.Status, r.Header.Get("Location"), test.location)
+		}
+		if r := s.Anonymous().Do(http.MethodGet, test.location, nil); r.Status != http.StatusOK {
+			t.Errorf("%q: %s is answered with %d", test.settings, test.location, r.Status)
+		}
+		s.Anonymous().Do(http.MethodPost, "/", nil).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+	}
+	none := servertest.Start(t, servertest.Options{HoldMail: true, Settings: []string{"ACCOUNTS_PUBLIC_URL=https://accounts.example.com", "ACCOUNTS_DOCS=false"}})
+	none.Anonymous().Do(http.MethodGet, "/", nil).Want(t, http.StatusNotFound, "resource_not_found")
+}

@@ -98,3 +98,20 @@ func TestPercentEncodedPathReachesNoOperation(t *testing.T) {
 		c.Do(http.MethodGet, path, nil).Want(t, http.StatusNotFound, "resource_not_found")
 	}
 }
+
+// A path with a slash at the end reaches no operation, and the problem names the path without it.
+func TestSlashAtEndIsNamedInProblem(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	for _, path := range []string{"/accounts/login", "/accounts/password/reset", "/admin/users"} {
+		r := s.Anonymous().Do(http.MethodPost, path+"/", object{}).Want(t, http.StatusNotFound, "resource_not_found")
+		if !strings.HasSuffix(r.Text("detail"), " The path is "+path+", without the slash at the end.") {
+			t.Errorf("%s/: the detail is %q", path, r.Text("detail"))
+		}
+	}
+	for _, path := range []string{"/accounts/nothing/", "/accounts/login//", "/accounts%2Flogin/", "/accounts/login/x/"} {
+		r := s.Anonymous().Do(http.MethodPost, path, object{}).Want(t, http.StatusNotFound, "resource_not_found")
+		if strings.Contains(r.Text("detail"), "slash") {
+			t.Errorf("%s: the detail is %q", path, r.Text("detail"))
+		}
+	}
+}

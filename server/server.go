@@ -106,13 +106,14 @@ func (s *Server) handler(operations api.StrictServerInterface) (http.Handler, er
 		s.origins.allowReads,          // CORS: pages that may read responses
 		s.origins.rejectForeignWrites, // pages that may send unsafe requests
 	)
-	engine.NoRoute(func(c *gin.Context) { s.problems.send(c, problemOf(problem.ResourceNotFound)) })
+	finder := operationFinder{s.contract, s.problems}
+	engine.NoRoute(finder.rejectUnknown)
 	engine.NoMethod(func(c *gin.Context) { s.problems.send(c, problemOf(problem.MethodNotAllowed)) })
 	mountPages(engine, s.Config, s.problems)
 
 	bodies := decoder{s.problems}
 	routes := engine.Group("",
-		operationFinder{s.contract, s.problems}.findOperation,
+		finder.findOperation,
 		bodies.decodeFirst, // before authentication if a token may be in the body
 		authenticator{s.Service, s.cookies, s.problems}.authenticate,
 		bodies.decodeRest, // the other bodies, after authentication

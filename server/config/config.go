@@ -67,7 +67,7 @@ type Config struct {
 
 	EventRetention time.Duration `env:"EVENT_RETENTION" envDefault:"90d"`
 
-	CORSOrigins     []string       `env:"CORS_ORIGINS" shown:"'http://localhost:3000,http://localhost:5173' on loopback http, else 'none'"`
+	CORSOrigins     []string       `env:"CORS_ORIGINS" shown:"all 'http' origins on loopback, if PUBLIC_URL is one, else 'none'"`
 	TrustedProxies  []netip.Prefix `env:"TRUSTED_PROXIES" shown:"'none'"`
 	ProxyHeader     string         `env:"PROXY_HEADER" envDefault:"X-Forwarded-For"` // XForwardedFor or Forwarded
 	MetricsAddr     string         `env:"METRICS_ADDR" shown:"'off'"`                // "" is off
@@ -94,6 +94,13 @@ func (c Config) IsSecure() bool { return strings.HasPrefix(c.PublicURL, "https:/
 
 // DefaultFile returns the path of the database file that is used if DATABASE_URL is not set.
 func (c Config) DefaultFile() string { return filepath.Join(c.DataDir, "accounts.db") }
+
+// AllowsLoopbackOrigins reports whether front ends on every loopback origin may use the API: the
+// server has a plain-http URL on loopback, and CORS_ORIGINS is not set. `none` is a list of its own,
+// which is empty and not nil.
+func (c Config) AllowsLoopbackOrigins() bool {
+	return c.CORSOrigins == nil && c.IsLoopback() && !c.IsSecure()
+}
 
 // UsesSQLite reports whether the embedded database is used.
 func (c Config) UsesSQLite() bool { return c.Database.Engine == SQLite }

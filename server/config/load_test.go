@@ -56,9 +56,9 @@ func defaults() Config {
 		LoginFailuresPerAccount: Limit{10, 15 * time.Minute}, LoginFailuresPerClient: Limit{100, 15 * time.Minute},
 		RegistrationsPerClient: Limit{20, time.Hour}, ConfirmationsPerClient: Limit{10, time.Minute}, RareActionsPerUser: Limit{10, time.Hour},
 		PasswordsPerClient: Limit{600, 15 * time.Minute}, PasswordsPerUser: Limit{60, time.Hour}, MailsPerStaff: Limit{100, time.Hour},
-		EventRetention: 90 * day, CORSOrigins: []string{"http://localhost:3000", "http://localhost:5173"},
-		ProxyHeader: XForwardedFor,
-		Docs:        true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
+		EventRetention: 90 * day,
+		ProxyHeader:    XForwardedFor,
+		Docs:           true, Console: true, AutoMigrate: true, DBMaxConns: 32, LogLevel: "info",
 		ShutdownTimeout: 15 * time.Second,
 	}
 }
@@ -89,7 +89,7 @@ func TestLoadProductionSettings(t *testing.T) {
 	want.Addr, want.PublicURL = ":8080", "https://accounts.example.com"
 	want.Database = Database{Engine: MySQL, Host: "db.example.com:3306", User: "acc", Password: "s3cr3t", Name: "accounts", TLS: "true"}
 	want.SecretKeys = []Secret{"s3cr3t-new", "s3cr3t-old"}
-	want.CORSOrigins, want.AutoMigrate, want.ShutdownDelay = nil, false, 5*time.Second
+	want.AutoMigrate, want.ShutdownDelay = false, 5*time.Second
 	want.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}
 	want.VerifyURL, want.ResetURL = "https://accounts.example.com/pages/verify", "https://accounts.example.com/pages/reset"
 	want.EmailChangeURL = "https://accounts.example.com/pages/email-change"

@@ -26,9 +26,6 @@ func (l *loader) resolve() {
 	if c.BreachedPasswords == "none" {
 		c.BreachedPasswords = ""
 	}
-	if l.given["CORS_ORIGINS"] == "" && c.IsLoopback() && !c.IsSecure() {
-		c.CORSOrigins = []string{"http://localhost:3000", "http://localhost:5173"}
-	}
 	l.resolvePages()
 	l.resolveMail()
 	if l.given["SHUTDOWN_DELAY"] == "" && !c.IsLoopback() {

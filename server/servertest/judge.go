@@ -71,7 +71,7 @@ func judge(t testing.TB, request *http.Request, r *Response) {
 // isPage reports whether a path leads to pages for people, which the contract does not describe.
 func isPage(path string) bool {
 	page := slices.ContainsFunc([]string{"/docs/", "/demo/", "/pages/", "/console/", "/.well-known/change-password/"}, func(prefix string) bool { return strings.HasPrefix(path+"/", prefix) })
-	return page || strings.HasPrefix(path, "/problems/")
+	return page || path == "/" || strings.HasPrefix(path, "/problems/")
 }
 
 // Judge compares a response with the contract and counts it for the coverage report. The status and
