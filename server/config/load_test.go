@@ -185,6 +185,8 @@ func TestLoadAcceptsValidValues(t *testing.T) {
 		{"REFRESH_IDLE_TTL=30d SERVER_HELD_IDLE_TTL=720h", func(c Config) any { return c.RefreshIdleTTL }, 30 * day},
 		{"DATABASE_URL=sqlite:a.db", database, Database{Engine: SQLite, Path: "a.db"}},
 		{"DATA_DIR=/d AUTO_MIGRATE=false", func(c Config) any { return c.Database.Path + " " + cmp.Diff(c.AutoMigrate, false) }, "/d/accounts.db "},
+		{"SECRET_KEYS=k DATABASE_URL=mysql://u:p%2F@localhost/n?socket=/run/my%20sql/x.sock", database,
+			Database{Engine: MySQL, Socket: "/run/my sql/x.sock", User: "u", Password: "p/", Name: "n", TLS: "false"}},
 		{"SECRET_KEYS=k DATABASE_URL=mysql://u@localhost/n", database,
 			Database{Engine: MySQL, Host: "localhost:3306", User: "u", Name: "n", TLS: "false"}},
 		{"SECRET_KEYS=k DATABASE_URL=mysql://u:p%40%3A%2F%23@[::1]:3307/n?tls=true AUTO_MIGRATE=true", database,

@@ -63,6 +63,10 @@ func (p process) writeBackup(ctx context.Context, path string) error {
 // dumpCommand returns the command that backs up a MySQL or MariaDB database. With
 // --single-transaction the dump is consistent, and servers continue to write.
 func dumpCommand(d config.Database) string {
-	host, port, _ := net.SplitHostPort(d.Host)
-	return fmt.Sprintf("mariadb-dump --host=%s --port=%s --user=%s --password --single-transaction --quick %s >FILE (or mysqldump with the same options)", host, port, d.User, d.Name)
+	where := "--socket=" + d.Socket
+	if d.Socket == "" {
+		host, port, _ := net.SplitHostPort(d.Host)
+		where = "--host=" + host + " --port=" + port
+	}
+	return fmt.Sprintf("mariadb-dump %s --user=%s --password --single-transaction --quick %s >FILE (or mysqldump with the same options)", where, d.User, d.Name)
 }
