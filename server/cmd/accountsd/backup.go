@@ -22,15 +22,18 @@ The secret is not part of the backup. Keep it in another place: a thief who has 
 
 For MySQL and MariaDB, the command prints which program to use.`
 
-func (p process) backup() *cobra.Command {
+// backupCommand copies the database.
+type backupCommand struct{ process }
+
+func (p backupCommand) command() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Write a copy of the SQLite database to a new file; safe while the server runs", Long: backupHelp, Args: cobra.ExactArgs(1),
 		Example: `  accountsd backup "/srv/backups/accounts-$(date +%F).db"`,
-		RunE:    func(c *cobra.Command, args []string) error { return p.writeBackup(c.Context(), args[0]) },
+		RunE:    func(c *cobra.Command, args []string) error { return p.write(c.Context(), args[0]) },
 	}
 }
 
-func (p process) writeBackup(ctx context.Context, path string) error {
+func (p backupCommand) write(ctx context.Context, path string) error {
 	cfg, log, err := p.config()
 	if err != nil {
 		return err

@@ -60,17 +60,20 @@ type doctor struct {
 	err   error // of print
 }
 
-func (p process) doctor() *cobra.Command {
+// doctorCommand checks what the server depends on.
+type doctorCommand struct{ process }
+
+func (p doctorCommand) command() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "doctor", Short: "Check settings, database, mail server and public URL; exit with status 1 if a check fails", Long: doctorHelp, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.runDoctor(c.Context(), asJSON) },
+		RunE: func(c *cobra.Command, _ []string) error { return p.run(c.Context(), asJSON) },
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	return c
 }
 
-func (p process) runDoctor(ctx context.Context, asJSON bool) error {
+func (p doctorCommand) run(ctx context.Context, asJSON bool) error {
 	d := &doctor{print: func(result diagnosis) error {
 		if asJSON {
 			return json.NewEncoder(p.out).Encode(result)

@@ -15,20 +15,23 @@ import (
 	"example.com/accounts/server/mail"
 )
 
-func (p process) mail() *cobra.Command {
+// mailCommands test the delivery of mails.
+type mailCommands struct{ process }
+
+func (p mailCommands) command() *cobra.Command {
 	c := &cobra.Command{Use: "mail", Short: "Test the delivery of mails", Args: cobra.NoArgs}
-	c.AddCommand(p.mailTest())
+	c.AddCommand(p.test())
 	return c
 }
 
-func (p process) mailTest() *cobra.Command {
+func (p mailCommands) test() *cobra.Command {
 	var to, locale string
 	c := &cobra.Command{
 		Use: "test --to ADDRESS", Short: "Send one test mail with the configured sender, and print what happened", Args: cobra.NoArgs,
 		Long: `Sends one test mail with the settings of the server, at once and without the database. It prints the mail server's
 acceptance, or the step that failed with the codes of the answer. A mail that was accepted can still be filtered on its way.`,
 		Example: `  accountsd mail test --to me@example.com`,
-		RunE:    func(c *cobra.Command, _ []string) error { return p.sendTest(c.Context(), to, locale) },
+		RunE:    func(c *cobra.Command, _ []string) error { return p.send(c.Context(), to, locale) },
 	}
 	c.Flags().StringVar(&to, "to", "", "the recipient (required)")
 	c.Flags().StringVar(&locale, "locale", "en", "the language of the mail: en or ko")
@@ -38,7 +41,7 @@ acceptance, or the step that failed with the codes of the answer. A mail that wa
 	return c
 }
 
-func (p process) sendTest(ctx context.Context, to, locale string) error {
+func (p mailCommands) send(ctx context.Context, to, locale string) error {
 	cfg, log, err := p.config()
 	if err != nil {
 		return err

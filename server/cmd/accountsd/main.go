@@ -41,7 +41,7 @@ func run(ctx context.Context, p process) int {
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(p.backup(), p.mail(), p.doctor())
+	root.AddCommand(backupCommand{p}.command(), mailCommands{p}.command(), doctorCommand{p}.command())
 	root.AddCommand(p.serve(), p.migrate(), userCommands{p}.command(), importCommand{p}.command(), p.breachedPasswords(), p.secret(), p.settings(), p.healthcheck(), p.version())
 	root.SetArgs(p.args)
 	root.SetIn(p.in)
