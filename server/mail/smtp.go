@@ -136,7 +136,7 @@ func (s *SMTP) Check(ctx context.Context) error {
 }
 
 // Server returns the URL of the server without user and password, for people.
-func (s *SMTP) Server() string { return s.server.String() }
+func (s *SMTP) Server() string { return s.String() }
 
 // end keeps the connection of a successful dialogue for another message, and closes any other.
 func (s *SMTP) end(d *dialogue) {

@@ -184,7 +184,8 @@ func (s *senders) deliver(ctx context.Context, m models.Mail, isDecoy bool) (out
 	// a mail server can take longer than that, and before it nothing has been delivered.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliveryTime)
 	defer cancel()
-	defer context.AfterFunc(stop, func() { time.AfterFunc(stopTime, cancel) })()
+	stopWatching := context.AfterFunc(stop, func() { time.AfterFunc(stopTime, cancel) })
+	defer stopWatching()
 	message, err := s.compose(ctx, m)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
