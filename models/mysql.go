@@ -15,7 +15,7 @@ import (
 
 func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = o.MySQL.User, o.MySQL.Password, "tcp", o.MySQL.Addr, o.MySQL.Name, o.MySQL.TLS
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = o.MySQL.User, o.MySQL.Password, o.MySQL.Network(), o.MySQL.Addr, o.MySQL.Name, o.MySQL.TLS
 	c.ParseTime, c.Loc = true, time.UTC
 	c.ClientFoundRows = true   // RowsAffected counts matched rows, as SQLite does
 	c.InterpolateParams = true // one round trip per statement

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -20,10 +21,18 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// MySQL describes a MySQL or MariaDB server. TLS is a value of the driver: true, skip-verify,
-// preferred or false.
+// MySQL describes a MySQL or MariaDB server. Addr is host:port, or the absolute path of a Unix socket.
+// TLS is a value of the driver: true, skip-verify, preferred or false.
 type MySQL struct {
 	Addr, User, Password, Name, TLS string
+}
+
+// Network returns the network of Addr: unix or tcp.
+func (m MySQL) Network() string {
+	if strings.HasPrefix(m.Addr, "/") {
+		return "unix"
+	}
+	return "tcp"
 }
 
 // Store is an open database. It has one part for each table and one for the schema; their methods

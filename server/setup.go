@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"log/slog"
 
 	"example.com/accounts/models"
@@ -25,7 +26,7 @@ func StoreOptions(cfg config.Config, log *slog.Logger) models.Options {
 
 // MySQL returns the address and the credentials of a MySQL database.
 func MySQL(d config.Database) models.MySQL {
-	return models.MySQL{Addr: d.Host, User: d.User, Password: string(d.Password), Name: d.Name, TLS: d.TLS}
+	return models.MySQL{Addr: cmp.Or(d.Socket, d.Host), User: d.User, Password: string(d.Password), Name: d.Name, TLS: d.TLS}
 }
 
 // Policy returns the lifetimes of sessions and tokens.

@@ -29,7 +29,8 @@ const (
 type Database struct {
 	Engine   string // SQLite or MySQL
 	Path     string // of the file
-	Host     string // host:port
+	Host     string // host:port, or "" with Socket
+	Socket   string // the absolute path of a Unix socket, or ""
 	User     string
 	Password Secret // may be empty
 	Name     string
@@ -41,6 +42,9 @@ func (d Database) String() string {
 	if d.Engine == SQLite {
 		return "sqlite:" + d.Path
 	}
+	if d.Socket != "" {
+		return fmt.Sprintf("mysql://%s:%s@localhost/%s?socket=%s", url.QueryEscape(d.User), redacted, url.PathEscape(d.Name), d.Socket)
+	}
 	return fmt.Sprintf("mysql://%s:%s@%s/%s?tls=%s",
 		url.QueryEscape(d.User), redacted, d.Host, url.PathEscape(d.Name), d.TLS)
 }
@@ -48,7 +52,7 @@ func (d Database) String() string {
 // isRemote reports whether the connection to the database leaves this machine.
 func (d Database) isRemote() bool {
 	host, _, err := net.SplitHostPort(d.Host)
-	return d.Engine == MySQL && (err != nil || !hosts.IsLoopback(host))
+	return d.Engine == MySQL && d.Socket == "" && (err != nil || !hosts.IsLoopback(host))
 }
 
 // ParseMySQL parses the URL of a MySQL or MariaDB database, in the format of ACCOUNTS_DATABASE_URL.
@@ -61,14 +65,18 @@ func ParseMySQL(text string) (Database, error) {
 	return d, err
 }
 
-// parseDatabase parses sqlite:PATH or mysql://user:password@host[:port]/name[?tls=...]. It does not
-// return errors of net/url, because they quote the password.
+// parseDatabase parses sqlite:PATH, mysql://user:password@host[:port]/name[?tls=...] or
+// mysql://user:password@localhost/name?socket=PATH. It does not return errors of net/url, because they
+// quote the password.
 func parseDatabase(text string) (Database, error) {
 	if path, found := strings.CutPrefix(text, "sqlite:"); found {
 		return parseSQLite(path)
 	}
 	if !strings.HasPrefix(text, "mysql://") {
 		return Database{}, errors.New("must begin with sqlite: or mysql://")
+	}
+	if strings.Contains(text, "@unix(") {
+		return Database{}, errors.New("must name a Unix socket as in mysql://user:password@localhost/name?socket=/run/mysqld/mysqld.sock")
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Fragment != "" {
@@ -103,9 +111,29 @@ func parseMySQL(u *url.URL) (Database, error) {
 	}
 	password, _ := u.User.Password()
 	d := Database{Engine: MySQL, Host: host, User: u.User.Username(), Password: Secret(password), Name: name}
+	if strings.HasPrefix(u.RawQuery, "socket=") {
+		return d.withSocket(u)
+	}
 	var err error
 	d.TLS, err = parseMySQLTLS(u.RawQuery, d.isRemote())
 	return d, err
+}
+
+// withSocket returns the database at the Unix socket of the URL. What is sent there does not leave the
+// machine, so it needs no TLS. The host says nothing then; another one than localhost is a mistake.
+func (d Database) withSocket(u *url.URL) (Database, error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	path := values.Get("socket")
+	switch {
+	case err != nil || len(values) != 1 || len(values["socket"]) != 1:
+		return Database{}, errors.New("must have no option besides a single socket=")
+	case !strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0):
+		return Database{}, errors.New("must have the absolute path of a Unix socket in socket=")
+	case u.Host != "localhost":
+		return Database{}, errors.New("must have the host localhost, without a port, if it has socket=")
+	}
+	d.Host, d.Socket, d.TLS = "", path, TLSOff
+	return d, nil
 }
 
 func parseMySQLHost(u *url.URL) (string, bool) {
@@ -125,7 +153,7 @@ func parseMySQLTLS(query string, remote bool) (string, error) {
 	tls, given := values["tls"]
 	switch {
 	case err != nil || len(tls) > 1 || len(values) > 1 || len(values) == 1 && !given:
-		return "", errors.New("must have no option except a single tls=")
+		return "", errors.New("must have no option except a single tls= or socket=")
 	case !given && remote:
 		return "", errors.New("must have ?tls= if the host is not on loopback: true, skip-verify, preferred or false")
 	case !given:

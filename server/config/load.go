@@ -64,7 +64,7 @@ func (l *loader) collectSettings(environ []string) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		name, ours := strings.CutPrefix(name, Prefix)
-		if _, twice := seen[name]; ours && !twice && !isServiceLink(name) {
+		if _, twice := seen[name]; ours && !twice {
 			seen[name] = value
 		}
 	}
@@ -75,18 +75,13 @@ func (l *loader) collectSettings(environ []string) {
 		switch {
 		case isFile && slices.Contains(fileSettings, plain):
 			l.readFromFile(plain, value, seen[plain])
+		case !slices.Contains(known, name) && isServiceLink(name, value): // not for the server
 		case !slices.Contains(known, name):
 			l.addFault(escapeName(name), "is not a setting"+suggestion(name, known))
 		case value != "":
 			l.given[name] = value
 		}
 	}
-}
-
-// isServiceLink reports whether Kubernetes sets name in every pod if there is a service called
-// accounts.
-func isServiceLink(name string) bool {
-	return name == "PORT" || strings.HasPrefix(name, "PORT_") || strings.HasPrefix(name, "SERVICE_")
 }
 
 // fileSettings are the settings that can be given as the name of a file instead, so that a secret

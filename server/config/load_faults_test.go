@@ -24,8 +24,10 @@ const (
 	lineServer  = "ACCOUNTS_SMTP_URL must be smtp://user:password@host:port, with special characters in user and password percent-encoded"
 	lineHost    = "ACCOUNTS_SMTP_URL must contain a host and, optionally, a port from 1 to 65535"
 	linePair    = "ACCOUNTS_SMTP_URL must contain both a user and a password, or neither"
-	lineOption  = "ACCOUNTS_SMTP_URL must have no option except ?starttls=off, which is allowed with smtp:// only"
-	lineOff     = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback, because the links in mails could be read on the network"
+	lineOption  = "ACCOUNTS_SMTP_URL must have no option except ?tls=off, which is allowed with smtp:// only"
+	lineOff     = "ACCOUNTS_SMTP_URL must not have ?starttls=off unless its host is on loopback. For a mail server without TLS on a private network, use ?tls=off"
+	lineClear   = "ACCOUNTS_SMTP_URL must not have both ?tls=off and a password unless its host is on loopback, because the password could be read on the network"
+	line465     = "ACCOUNTS_SMTP_URL must begin with smtps:// if the port is 465, because mail servers use TLS from the start there. For STARTTLS, use smtp:// and port 587"
 	lineInstant = "ACCOUNTS_LEGACY_JWT_UNTIL must be an instant such as 2027-01-31T12:00:00Z, or a day such as 2027-01-31"
 	lineSender  = "ACCOUNTS_MAIL_FROM must be one address, such as Accounts <no-reply@example.com>"
 	linePage    = " must be the URL of a page, scheme://host[:port]/path with http or https, in ASCII without spaces"
@@ -161,9 +163,16 @@ func TestLoadReportsInvalidDatabases(t *testing.T) {
 		"DATABASE_URL=mysql://u:s3cr3t@localhost.example/n":              lineTLS,
 		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=":                        "ACCOUNTS_DATABASE_URL must have tls=true, tls=skip-verify, tls=preferred or tls=false",
 		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=1":                       "ACCOUNTS_DATABASE_URL must have tls=true, tls=skip-verify, tls=preferred or tls=false",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":          "ACCOUNTS_DATABASE_URL must have no option except a single tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":        "ACCOUNTS_DATABASE_URL must have no option except a single tls=",
-		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true": "ACCOUNTS_DATABASE_URL must have no option except a single tls=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&tls=false":          "ACCOUNTS_DATABASE_URL must have no option except a single tls= or socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=true&parseTime=1":        "ACCOUNTS_DATABASE_URL must have no option except a single tls= or socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@unix(/run/x.sock)/n":              "ACCOUNTS_DATABASE_URL must name a Unix socket as in mysql://user:password@localhost/name?socket=/run/mysqld/mysqld.sock",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?socket=x.sock":        "ACCOUNTS_DATABASE_URL must have the absolute path of a Unix socket in socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?socket=":              "ACCOUNTS_DATABASE_URL must have the absolute path of a Unix socket in socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?socket=/x&tls=true":   "ACCOUNTS_DATABASE_URL must have no option besides a single socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?tls=true&socket=/x":   "ACCOUNTS_DATABASE_URL must have no option except a single tls= or socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@db/n?socket=/x":                   "ACCOUNTS_DATABASE_URL must have the host localhost, without a port, if it has socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost:3306/n?socket=/x":       "ACCOUNTS_DATABASE_URL must have the host localhost, without a port, if it has socket=",
+		"DATABASE_URL=mysql://u:s3cr3t@localhost/n?multiStatements=true": "ACCOUNTS_DATABASE_URL must have no option except a single tls= or socket=",
 	})
 }
 
@@ -312,6 +321,8 @@ func TestLoadReportsInvalidMailSettings(t *testing.T) {
 		"SMTP_URL=smtp://[::ffff:127.0.0.1]?starttls=off":     lineHost,
 		"SMTP_URL=smtp://[::1%25lo]?starttls=off":             lineHost,
 		"SMTP_URL=smtp://localhost.?starttls=off":             lineHost,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example?tls=off":       lineClear,
+		"SMTP_URL=smtp://u:s3cr3t@mail.example:465":           line465,
 		"SMTP_URL=smtp://localhost?starttls=no":               lineOption,
 		"SMTP_URL=smtps://localhost?starttls=off":             lineOption,
 		"SMTP_URL=smtp://mail.example?s3cr3t=1":               lineOption,

@@ -70,6 +70,10 @@ func TestLoadWithoutSettingsReturnsDefaults(t *testing.T) {
 			"ACCOUNTS_METRICS_ADDR=", "ACCOUNTS_CORS_ORIGINS=", "ACCOUNTS_DOCS=", "ACCOUNTS_CONSOLE=", "ACCOUNTS_ROTATION_INTERVAL="},
 		"the links of Kubernetes": {"ACCOUNTS_SERVICE_HOST=10.0.0.1", "ACCOUNTS_SERVICE_PORT=80", "ACCOUNTS_SERVICE_PORT_HTTP=80",
 			"ACCOUNTS_PORT=tcp://10.0.0.1:80", "ACCOUNTS_PORT_80_TCP=tcp://10.0.0.1:80", "ACCOUNTS_PORT_80_TCP_ADDR=10.0.0.1"},
+		"the links of a Service called accounts-db": {"ACCOUNTS_DB_SERVICE_HOST=10.0.0.2", "ACCOUNTS_DB_SERVICE_PORT=3306", "ACCOUNTS_DB_SERVICE_PORT_MYSQL_TLS=3307",
+			"ACCOUNTS_DB_PORT=tcp://10.0.0.2:3306", "ACCOUNTS_DB_PORT_3306_TCP=tcp://10.0.0.2:3306", "ACCOUNTS_DB_PORT_3306_TCP_PROTO=tcp",
+			"ACCOUNTS_DB_PORT_3306_TCP_PORT=3306", "ACCOUNTS_DB_PORT_3306_TCP_ADDR=10.0.0.2", "ACCOUNTS_DNS_PORT_53_UDP=udp://[fd00::2]:53"},
+		"the links of Services named like settings": {"ACCOUNTS_ADDR_SERVICE_HOST=10.0.0.2", "ACCOUNTS_METRICS_PORT=tcp://10.0.0.2:9464", "ACCOUNTS_SECRET_KEYS_SERVICE_PORT_FILE=80"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, warnings := mustLoad(t, environ)
@@ -181,6 +185,8 @@ func TestLoadAcceptsValidValues(t *testing.T) {
 		{"REFRESH_IDLE_TTL=30d SERVER_HELD_IDLE_TTL=720h", func(c Config) any { return c.RefreshIdleTTL }, 30 * day},
 		{"DATABASE_URL=sqlite:a.db", database, Database{Engine: SQLite, Path: "a.db"}},
 		{"DATA_DIR=/d AUTO_MIGRATE=false", func(c Config) any { return c.Database.Path + " " + cmp.Diff(c.AutoMigrate, false) }, "/d/accounts.db "},
+		{"SECRET_KEYS=k DATABASE_URL=mysql://u:p%2F@localhost/n?socket=/run/my%20sql/x.sock", database,
+			Database{Engine: MySQL, Socket: "/run/my sql/x.sock", User: "u", Password: "p/", Name: "n", TLS: "false"}},
 		{"SECRET_KEYS=k DATABASE_URL=mysql://u@localhost/n", database,
 			Database{Engine: MySQL, Host: "localhost:3306", User: "u", Name: "n", TLS: "false"}},
 		{"SECRET_KEYS=k DATABASE_URL=mysql://u:p%40%3A%2F%23@[::1]:3307/n?tls=true AUTO_MIGRATE=true", database,

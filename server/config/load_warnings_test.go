@@ -17,6 +17,8 @@ func TestLoadWarnsOfWeakSettings(t *testing.T) {
 		"DATABASE_URL=mysql://u:s3cr3t@db/n?tls=skip-verify":      "ACCOUNTS_DATABASE_URL has tls=skip-verify: an attacker on the network can impersonate the database",
 		"DATABASE_URL=mysql://u:s3cr3t@127.0.0.1/n?tls=false":     "",
 		"CORS_ORIGINS=https://a.example,http://localhost:1":       "ACCOUNTS_CORS_ORIGINS trusts http://localhost:1: any program on a user's own machine can serve that origin",
+		"SMTP_URL=smtp://mailpit:1025?tls=off":                    "ACCOUNTS_SMTP_URL has tls=off for a host that is not on loopback: anyone on the network can read the links in mails and take over accounts",
+		"SMTP_URL=smtp://127.0.0.1:1025?tls=off":                  "",
 		"CORS_ORIGINS=http://[::1]:1":                             "ACCOUNTS_CORS_ORIGINS trusts http://[::1]:1: any program on a user's own machine can serve that origin",
 		"PUBLIC_URL=http://localhost":                             "ACCOUNTS_ADDR is reachable from other machines while PUBLIC_URL is on loopback: the loopback defaults apply to those machines too",
 		"ROTATION_INTERVAL=15s":                                   "",

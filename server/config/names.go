@@ -1,10 +1,11 @@
 package config
 
 import (
-	"net/mail"
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"example.com/accounts/server/mail"
 )
 
 // shortestName is the minimum length of a name that passwords are compared with. Shorter names,
@@ -26,10 +27,8 @@ func (c Config) SiteNames() []string {
 		add(u.Hostname())
 		add(strings.Split(u.Hostname(), ".")...)
 	}
-	if from, err := mail.ParseAddress(c.MailFrom); err == nil {
-		words := strings.Fields(from.Name)
-		add(strings.Join(words, " "), strings.Join(words, ""))
-		add(words...)
-	}
+	words := strings.Fields(mail.SenderName(c.MailFrom))
+	add(strings.Join(words, " "), strings.Join(words, ""))
+	add(words...)
 	return names
 }

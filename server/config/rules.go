@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/accounts/server/hosts"
+	"example.com/accounts/server/mail"
 )
 
 // resolve converts addresses to their canonical form and fills in the defaults that depend on other
@@ -221,6 +222,7 @@ func (l *loader) warn() {
 		say(c.Database.TLS == TLSPreferred, "DATABASE_URL has tls=preferred: an attacker on the network can turn encryption off")
 		say(c.Database.TLS == TLSSkipVerify, "DATABASE_URL has tls=skip-verify: an attacker on the network can impersonate the database")
 	}
+	say(c.Mail == MailSMTP && mail.IsExposed(string(c.SMTPURL)), "SMTP_URL has tls=off for a host that is not on loopback: anyone on the network can read the links in mails and take over accounts")
 	host, _, _ := splitAddr(c.Addr)
 	metrics, _, _ := splitAddr(c.MetricsAddr)
 	say(c.MetricsAddr != "" && isUnspecified(metrics), "METRICS_ADDR is on every interface: anyone who can reach this machine can read how many logins succeed and fail")

@@ -36,7 +36,7 @@ const (
 // concurrent writes of other clients are not visible to it.
 func OpenDatabase(ctx context.Context, m models.MySQL, table string) (*Database, error) {
 	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = m.User, m.Password, "tcp", m.Addr, m.Name, m.TLS
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.TLSConfig = m.User, m.Password, m.Network(), m.Addr, m.Name, m.TLS
 	c.InterpolateParams = true
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = connectTime, answerTime, answerTime
 	c.Logger = &mysql.NopLogger{}

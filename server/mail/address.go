@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	netmail "net/mail"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -16,14 +17,45 @@ func CheckFrom(s string) error {
 	return err
 }
 
+// SenderName returns the display name of a sender that [CheckFrom] accepts, or "".
+func SenderName(s string) string {
+	from, err := parseFrom(s)
+	if err != nil {
+		return ""
+	}
+	return from.Name
+}
+
+var errFrom = errors.New("must be one address, such as Accounts <no-reply@example.com>")
+
 // parseFrom rejects line breaks, which would start another header (CWE-93), also in encoded form
 // (RFC 2047), and comments, which could make an address that differs from the visible one.
 func parseFrom(s string) (*netmail.Address, error) {
-	from, err := netmail.ParseAddress(s)
-	if err != nil || strings.ContainsAny(s, "()") || !isGraphic(s) || !isGraphic(from.Name) || !names.IsAddrSpec(from.Address) {
-		return nil, errors.New("must be one address, such as Accounts <no-reply@example.com>")
+	from, err := splitFrom(s)
+	if err != nil || !isGraphic(s) || !isGraphic(from.Name) || !names.IsAddrSpec(from.Address) {
+		if inner, ok := strings.CutPrefix(strings.TrimSuffix(s, `"`), `"`); ok && !strings.HasPrefix(inner, `"`) && CheckFrom(inner) == nil {
+			return nil, errors.New("must not be in quotation marks as a whole: remove them")
+		}
+		return nil, errFrom
 	}
 	return from, nil
+}
+
+var quotedString = regexp.MustCompile(`^"([^"\\]|\\.)*"$`)
+
+// splitFrom separates the name from the address. A name without quotation marks is used as it is,
+// although RFC 5322 requires them in "Acme, Inc." and "Acme (Support)". A name with a character that
+// could begin another address or an encoded word is left to the parser.
+func splitFrom(s string) (*netmail.Address, error) {
+	at := strings.LastIndexByte(s, '<')
+	name := strings.TrimSpace(s[:max(0, at)])
+	switch {
+	case name != "" && strings.HasSuffix(s, ">") && !strings.ContainsAny(name, "\"\\@<>;=?"):
+		return &netmail.Address{Name: name, Address: s[at+1 : len(s)-1]}, nil
+	case strings.ContainsAny(s, "()") && !quotedString.MatchString(name):
+		return nil, errFrom
+	}
+	return netmail.ParseAddress(s)
 }
 
 func isGraphic(s string) bool {

@@ -1,8 +1,11 @@
 package mail
 
 import (
+	netmail "net/mail"
 	"strings"
 	"testing"
+
+	gomail "github.com/wneessen/go-mail"
 
 	"example.com/accounts/server/names"
 )
@@ -42,8 +45,30 @@ func TestCheckFromAcceptsOneSender(t *testing.T) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
+	for s, name := range map[string]string{
+		"Acme, Inc. <a@b.co>": "Acme, Inc.", "Acme (Support) <a@b.co>": "Acme (Support)", `"Acme (Support)" <a@b.co>`: "Acme (Support)", "Acme [Dev] <a@b.co>": "Acme [Dev]",
+		"Acme: Accounts <a@b.co>": "Acme: Accounts", "O'Neil & Sons <a@b.co>": "O'Neil & Sons", "a@b.co": "", "Acme)( <a@b.co>": "Acme)(",
+	} {
+		from, err := parseFrom(s)
+		if err != nil || from.Name != name || from.Address != "a@b.co" || SenderName(s) != name {
+			t.Errorf("%q: %v %v", s, from, err)
+			continue
+		}
+		data, err := sample(Reset).build(from, gomail.EncodingQP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := readLetter(t, data).header.Get("From")
+		if read, err := netmail.ParseAddress(header); err != nil || *read != *from {
+			t.Errorf("%q: the header %q is read as %v, %v", s, header, read, err)
+		}
+	}
+	if err := CheckFrom(`"Accounts <a@b.co>"`); err == nil || err.Error() != "must not be in quotation marks as a whole: remove them" {
+		t.Error(err)
+	}
 	for _, s := range []string{"", "Accounts", "a@b", "a@b.co, c@d.co", "Accounts <a@b.co>\r\nBcc: x@y.z", "=?utf-8?q?a=0d=0ab?= <a@b.co>", "a b@localhost", `"a b"@localhost`,
-		`"a b"@b.co`, "a@[127.0.0.1]", "a@예시.한국", "\u202eA <a@b.co>", "a@localhost", "Accounts <no-reply@localhost>", "a@localhost.", "@localhost", "a@b.co (c)", "a\t<a@b.co>", "=?utf-8?q?a?=@b.co"} {
+		`"a b"@b.co`, "a@[127.0.0.1]", "a@예시.한국", "\u202eA <a@b.co>", "a@localhost", "Accounts <no-reply@localhost>", "a@localhost.", "@localhost", "a@b.co (c)", "a\t<a@b.co>", "=?utf-8?q?a?=@b.co",
+		"x@y.z, A <a@b.co>", "x@y.z <a@b.co>", `"A" (x@y.z) <a@b.co>`, "<x@y.z> <a@b.co>", "=?utf-8?q?a?= (c) <a@b.co>", "A <a@b.co> (c)", "A, B <(c)a@b.co>", `A "B (c)" <a@b.co>`} {
 		if err := CheckFrom(s); err == nil {
 			t.Errorf("%q is accepted", s)
 		}

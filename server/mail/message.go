@@ -24,6 +24,7 @@ const (
 	EmailChanged      Kind = "email_changed"       // only queued by older replicas, to the old address; NewEmail required
 	AccountDeleted    Kind = "account_deleted"     // Link is ignored
 	Invitation        Kind = "invitation"          // Link and ValidFor required
+	Test              Kind = "test"                // never queued: an operator sends it; Link is ignored
 )
 
 // Message is one mail to one person.
@@ -68,6 +69,7 @@ var needsLink = map[Kind]bool{
 	EmailChanged:      false,
 	AccountDeleted:    false,
 	Invitation:        true,
+	Test:              false,
 }
 
 // check returns an error if m is invalid. The error contains nothing of m except for the kind.

@@ -204,6 +204,12 @@ func (s *smtpSession) Data(r io.Reader) (err error) {
 // then sends nothing more. It returns the address and a function that returns the input so far.
 func script(t *testing.T, lines ...string) (string, func() string) {
 	t.Helper()
+	return slowScript(t, 0, lines...)
+}
+
+// slowScript is script with a pause before the first line.
+func slowScript(t *testing.T, pause time.Duration, lines ...string) (string, func() string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -221,6 +227,7 @@ func script(t *testing.T, lines ...string) (string, func() string) {
 			}
 			go func() {
 				defer conn.Close()
+				time.Sleep(pause)
 				buffer := make([]byte, 64<<10)
 				for n := 0; ; n++ {
 					if n < len(lines) {

@@ -13,14 +13,16 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// MaxSend bounds one Send of [SMTP]. Within it, each answer must arrive within 10 seconds, except
-// for the answer after the message, which may take the remaining time: giving up there would send a
+// MaxSend bounds one Send of [SMTP]. Within it, each answer must arrive within 10 seconds, with two
+// exceptions. The greeting may take a minute, because servers delay it to deter spammers (RFC 5321,
+// 4.5.3.2.1). The answer after the message may take the remaining time: giving up there would send a
 // mail twice.
-const MaxSend = 30 * time.Second
+const MaxSend = 2 * time.Minute
 
 const (
-	maxStep  = 10 * time.Second
-	maxProbe = 2 * time.Second // for each answer on a connection that may be closed
+	maxStep     = 10 * time.Second
+	maxGreeting = time.Minute
+	maxProbe    = 2 * time.Second // for each answer on a connection that may be closed
 )
 
 // SMTP is a [Sender] to one SMTP server (RFC 5321). It keeps connections open for a few seconds and
@@ -31,6 +33,7 @@ type SMTP struct {
 	from        *netmail.Address
 	tls         *tls.Config
 	step, total time.Duration
+	greeting    time.Duration
 	maxIdle     time.Duration
 	maxMessages int
 	idle        idleConnections
@@ -38,8 +41,8 @@ type SMTP struct {
 
 // NewSMTP returns a sender to the server in smtpURL. smtps://[user:password@]host[:465] uses TLS
 // from the start. smtp://[user:password@]host[:587] requires STARTTLS: a server that does not offer
-// it gets neither the password nor the message. Certificates are verified. Only for a host on
-// loopback, smtp://…?starttls=off disables TLS. The argument from has the form that [CheckFrom]
+// it gets neither the password nor the message. Certificates are verified. smtp://…?tls=off disables
+// TLS; a URL with a password may do so only for a host on loopback. The argument from has the form that [CheckFrom]
 // accepts. No error contains any part of smtpURL.
 func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 	sender, err := parseFrom(from)
@@ -52,7 +55,7 @@ func NewSMTP(smtpURL string, from string) (*SMTP, error) {
 	}
 	return &SMTP{
 		server: server, from: sender, tls: &tls.Config{ServerName: server.host, MinVersion: tls.VersionTLS12},
-		step: maxStep, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages,
+		step: maxStep, greeting: maxGreeting, total: MaxSend, maxIdle: maxIdle, maxMessages: maxMessages,
 	}, nil
 }
 
@@ -113,6 +116,28 @@ func (s *SMTP) begin(ctx context.Context) *dialogue {
 	return d
 }
 
+// Check connects to the server and logs in, and sends no message. Its errors are like those of
+// Send.
+func (s *SMTP) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.total)
+	defer cancel()
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return describeFailure(ctx, "connecting", err)
+	}
+	d := newDialogue(ctx, &connection{net: conn}, s.step)
+	s.login(d)
+	if d.stop() && d.err == nil {
+		s.quit(d.connection)
+		return nil
+	}
+	d.close()
+	return d.err
+}
+
+// Server returns the URL of the server without user and password, for people.
+func (s *SMTP) Server() string { return s.String() }
+
 // end keeps the connection of a successful dialogue for another message, and closes any other.
 func (s *SMTP) end(d *dialogue) {
 	if d.connection == nil {
@@ -139,7 +164,9 @@ func (s *SMTP) dial(ctx context.Context) (net.Conn, error) {
 
 // login performs the steps from the greeting until the server accepts mail.
 func (s *SMTP) login(d *dialogue) {
+	d.step = s.greeting
 	d.do("greeting", func() (err error) { d.client, err = smtp.NewClient(d.net, s.host); return err })
+	d.step = s.step
 	d.do("EHLO", func() error {
 		d.client.SkipSMTPUTF8(true) // addresses are ASCII
 		return d.client.Hello(domainOf(s.from.Address))

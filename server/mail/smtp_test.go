@@ -257,7 +257,7 @@ func TestSMTPFailsInTimeAndIsRepeatable(t *testing.T) {
 			address, _ := script(t, test.lines...)
 			server := smtpServer{address: address}
 			client := server.client(t, "smtp", "starttls=off", nil)
-			client.step, client.total = 300*time.Millisecond, 2*time.Second
+			client.step, client.greeting, client.total = 300*time.Millisecond, 300*time.Millisecond, 2*time.Second
 			start := time.Now()
 			err := client.Send(t.Context(), sample(Reset))
 			if err == nil || err.Error() != test.want || errors.Is(err, ErrPermanent) {
@@ -297,6 +297,47 @@ func TestSMTPStopsWhenContextIsCanceled(t *testing.T) {
 	err := server.client(t, "smtp", "starttls=off", nil).Send(ctx, sample(Reset))
 	if !errors.Is(err, context.Canceled) || time.Since(start) > time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+// Some servers delay the greeting by more than the time for other answers.
+func TestSMTPWaitsForSlowGreeting(t *testing.T) {
+	const ok = "250 ok\r\n"
+	address, _ := slowScript(t, 600*time.Millisecond, "220 hi\r\n", ok, ok, ok, "354 go\r\n", ok)
+	server := smtpServer{address: address}
+	client := server.client(t, "smtp", "tls=off", nil)
+	if client.greeting < time.Minute || client.total < client.greeting+6*client.step {
+		t.Errorf("greeting %v, step %v, total %v", client.greeting, client.step, client.total)
+	}
+	client.step = 200 * time.Millisecond
+	if err := client.Send(t.Context(), sample(Reset)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Check ends without a message, with the error that Send would have.
+func TestSMTPCheckLogsInWithoutMessage(t *testing.T) {
+	for name, test := range map[string]struct {
+		user *url.Userinfo
+		want string
+	}{
+		"login":          {url.UserPassword(username, password), ""},
+		"wrong password": {url.UserPassword(username, "s3cr3t"), "mail: AUTH: the server answered 535 5.7.8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := (&smtpServer{login: sasl.Plain}).start(t, starttls)
+			err := server.client(t, "smtp", "", test.user).Check(t.Context())
+			if (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+				t.Error(err)
+			}
+			if server.attempts != 0 || len(server.received()) != 0 {
+				t.Error("a message was sent")
+			}
+		})
+	}
+	server := (&smtpServer{}).start(t, clear)
+	if err := server.client(t, "smtp", "", nil).Check(t.Context()); err == nil || err.Error() != "mail: STARTTLS: the server does not offer it" {
+		t.Error(err)
 	}
 }
 
@@ -362,6 +403,9 @@ func TestNewSMTPRejectsInvalidURLs(t *testing.T) {
 		"smtp://127.0.0.2?starttls=off":                        {"127.0.0.2", "587", "", "", false, true},
 		"smtp://LOCALHOST?starttls=off":                        {"localhost", "587", "", "", false, true},
 		"smtp://a:b@[::1]:25?starttls=off":                     {"::1", "25", "a", "b", false, true},
+		"smtp://a:b@127.0.0.1?tls=off":                         {"127.0.0.1", "587", "a", "b", false, true},
+		"smtp://mailpit:1025?tls=off":                          {"mailpit", "1025", "", "", false, true},
+		"smtp://b.co:465?tls=off":                              {"b.co", "465", "", "", false, true},
 	} {
 		s, err := NewSMTP(text, sender)
 		if err != nil {
@@ -381,6 +425,7 @@ func TestNewSMTPRejectsInvalidURLs(t *testing.T) {
 		"smtp://user:12?s3cr3t@b.co", "smtp://user:s3cr3t /@b.co", "smtp://b.co?starttls=off", "smtp://b.co?starttls=on", "smtp://localhost?starttls=no", "smtps://localhost?starttls=off",
 		"smtp://localhost.evil.co?starttls=off", "smtp://127.0.0.1.evil.co?starttls=off", "smtp://localhost?starttls=off&s3cr3t=1", "smtp://b.co?insecure=s3cr3t", "smtp://b.co\n",
 		"smtp://[::ffff:127.0.0.1]?starttls=off", "smtp://[::1%25lo]?starttls=off", "smtp://localhost.?starttls=off", "smtp://localho\u017ft?starttls=off", "smtp://127.1?starttls=off",
+		"smtp://a:s3cr3t@b.co?tls=off", "smtps://b.co?tls=off", "smtp://b.co?tls=no", "smtp://b.co?tls=", "smtp://b.co?tls=off&tls=off", "smtp://b.co?TLS=off", "smtp://b.co:465",
 		"smtp://b.co:", "smtp://b.co:0", "smtp://b_c.co", "smtp://@b.co",
 	} {
 		if _, err := NewSMTP(text, sender); err == nil || strings.Contains(err.Error(), "s3cr3t") {

@@ -33,7 +33,7 @@ func (o *Outbox) compose(ctx context.Context, m models.Mail) (mail.Message, erro
 		return o.composeReset(ctx, m, message)
 	case mail.PasswordChanged, mail.EmailChangeNotice, mail.AlreadyRegistered:
 		message.Link, message.ValidFor = pageURL(o.Reset.Page, "", message.Locale), 0
-	case mail.EmailChanged, mail.AccountDeleted: // no link
+	case mail.EmailChanged, mail.AccountDeleted, mail.Test: // no link
 	}
 	return message, nil
 }

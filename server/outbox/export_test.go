@@ -7,3 +7,8 @@ var AddResetToken = addResetToken
 var FinishedMail = withOutcome
 
 var CounterOf = counters
+
+const (
+	LeaseTime    = leaseTime
+	DeliveryTime = deliveryTime
+)

@@ -34,7 +34,7 @@ func must(t testing.TB, err error) {
 
 const (
 	longest = 15 * time.Minute // between two attempts
-	lease   = time.Minute
+	lease   = 3 * time.Minute
 	secret  = "correct horse battery"
 )
 

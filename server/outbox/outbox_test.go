@@ -161,6 +161,13 @@ func TestMailIsGivenUpOnce(t *testing.T) {
 	}
 }
 
+// Otherwise another replica would send a mail that is still being sent.
+func TestLeaseOutlivesDelivery(t *testing.T) {
+	if outbox.DeliveryTime < mail.MaxSend || outbox.LeaseTime < outbox.DeliveryTime+2*models.CallTime {
+		t.Errorf("lease %v, delivery %v, one attempt %v", outbox.LeaseTime, outbox.DeliveryTime, mail.MaxSend)
+	}
+}
+
 // A replica dies during a delivery. Another one sends the mail when the lease has expired, and not
 // earlier. If the mail was already sent, it is sent again, as the same mail with the same link.
 func TestMailOfDeadWorkerIsSentAfterLease(t *testing.T) {

@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	leaseTime    = time.Minute      // longer than one delivery may take
+	leaseTime    = 3 * time.Minute  // longer than one delivery and the storing of its outcome may take
 	pollEvery    = 2 * time.Second  // how soon a worker sees mails that another replica queued
 	firstRetry   = 5 * time.Second  // then twice as long each time
 	lastRetry    = 15 * time.Minute // but not longer than this
-	deliveryTime = 30 * time.Second // bound on one delivery
+	deliveryTime = mail.MaxSend     // bound on one delivery
+	stopTime     = 30 * time.Second // bound on the rest of a delivery when the process is told to stop
 	pauseOnError = 10 * time.Second // after an error of the database
 )
 
@@ -179,10 +180,13 @@ func (s *senders) deliver(ctx context.Context, m models.Mail, isDecoy bool) (out
 		return models.MailExpired, errors.New("it could not be sent before it expired")
 	}
 	stop := ctx
-	// If the process is told to stop, the dialogue continues: an interrupted one may have
-	// delivered the mail already, and another replica would send it again.
+	// If the process is told to stop, the dialogue continues for stopTime: an interrupted one may
+	// have delivered the mail already, and another replica would send it again. Only the greeting of
+	// a mail server can take longer than that, and before it nothing has been delivered.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliveryTime)
 	defer cancel()
+	stopWatching := context.AfterFunc(stop, func() { time.AfterFunc(stopTime, cancel) })
+	defer stopWatching()
 	message, err := s.compose(ctx, m)
 	switch {
 	case errors.Is(err, models.ErrNotFound):

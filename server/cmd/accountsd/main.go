@@ -65,6 +65,7 @@ func run(ctx context.Context, p process) int {
 	}
 	users := &userCommands{process: p}
 	root.AddCommand(p.serve(), p.migrate(), users.command(), importCommand{p}.command(), p.breachedPasswords(), p.secret(), p.settings(), p.healthcheck(), p.version())
+	root.AddCommand(backupCommand{p}.command(), mailCommands{p}.command(), doctorCommand{p}.command())
 	root.SetArgs(p.args)
 	root.SetIn(p.in)
 	root.SetOut(p.out)
