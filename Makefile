@@ -136,6 +136,10 @@ browser-proof: build ## test eight tabs, restarts and token theft in a real brow
 	@test -d scripts/node_modules || npm --prefix scripts ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@node scripts/browser/client.mjs --proof
 
+.PHONY: client-package
+client-package: ## build bin/accounts-client-VERSION.tgz, the TypeScript client for npm install (needs Node)
+	@scripts/client-package.sh
+
 .PHONY: generators
 generators: ## compile the clients of all common generators in strict mode (minutes; npm and Go modules)
 	@scripts/generators.sh

@@ -2,11 +2,12 @@
 # generators.sh — generates a client from the contract with each of the common generators, compiles
 # it with tsc --strict or go build, and prints a table. Fails if one of them fails.
 #
-#   generators.sh [--contract FILE] [NAME...]   all generators, or those with the prefix NAME
+#   generators.sh [--contract FILE] [--pinned] [NAME...]   all generators, or those with the prefix NAME
 #
 # The generators are installed into .cache/generators in the versions below, without running install
 # scripts. Their output is kept there: out/NAME, with the log out/NAME.log. Needs Node, npm and Go,
-# and uses the npm registry and the Go module proxy on first use.
+# and uses the npm registry and the Go module proxy on first use. With --pinned, the generators are
+# those of scripts/package-lock.json, and the output is in .cache/typescript/generators.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -14,6 +15,8 @@ root=$PWD at=$PWD/.cache/generators contract=$PWD/openapi.yaml
 # shellcheck source=scripts/go-flags.sh
 . scripts/go-flags.sh
 if [ "${1:-}" = --contract ]; then contract=$(realpath "$2") || exit; shift 2; fi
+pinned=
+if [ "${1:-}" = --pinned ]; then pinned=yes at=$PWD/.cache/typescript/generators; shift; fi
 
 # axios: orval 7 does not compile with the types of axios 1.21, with any contract.
 packages='
@@ -33,6 +36,7 @@ oapi_codegen=github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 
 install() {
   mkdir -p "$at"
+  if [ $pinned ]; then ln -sfn "$root/scripts/node_modules" "$at/node_modules"; return; fi
   [ "$(cat "$at/packages" 2>/dev/null)" = "$packages" ] && return
   echo '{"name": "accounts-generators", "private": true, "type": "module"}' >"$at/package.json"
   # shellcheck disable=SC2086 # one word a package

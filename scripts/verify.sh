@@ -26,8 +26,8 @@ redocly    redocly lints the contract
 spectral   spectral lints the contract, with rules of this project
 breaking   the contract does not break clients of the released contract
 mutations  each decision about the contract, broken on purpose, is caught by the linter, the format check or oasdiff
-types      the output of openapi-typescript, hey-api and orval, and the code of the guides, compile in strict mode
-client     the TypeScript client: types, tests in Node and in eight tabs of a real browser; demo and console match their sources
+types      generated clients and the code of the guides compile in strict mode; those of the guide run in a real browser
+client     the TypeScript client: types, tests in Node and in eight tabs of a real browser, its package in a React project; demo and console match their sources
 model      spin checks the refresh protocol exhaustively, and detects deliberate defects
 swagger    the embedded Swagger UI is the published package
 browser    the pages in a real browser: documentation, account pages, demo, and console with 100,000 users
@@ -132,20 +132,23 @@ step_types() {
     scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.hey-api.json &&
     scripts/node_modules/.bin/orval --config scripts/typescript/orval.config.cjs &&
     scripts/node_modules/.bin/tsc --project scripts/typescript/tsconfig.orval.json &&
+    scripts/generators.sh --pinned swagger_typescript_api_fetch kubb_client &&
     guide_types
 }
 
-# guide_types runs the generators as the guide to front ends does, and compiles the code of the
-# README and of all guides.
+# guide_types runs the generators as the guide to front ends does, compiles the code of the README
+# and of all guides, and runs the generated clients in a browser against a server.
 guide_types() {
   local project=.cache/typescript/guide bin=$root/scripts/node_modules/.bin
-  rm -rf "$project" && mkdir -p "$project" && cp openapi.yaml "$project/" &&
+  rm -rf "$project" && mkdir -p "$project" && cp openapi.yaml "$project/" && ln -s "$root/scripts/node_modules" "$project/" &&
     node scripts/typescript/guide.mjs "$project" README.md server/web/docs/guides/*.md &&
     (cd "$project" &&
       "$bin/openapi-typescript" openapi.yaml --output src/schema.ts &&
       "$bin/openapi-ts" --input openapi.yaml --output src/accounts --no-log-file &&
       "$bin/orval") &&
-    "$bin/tsc" --project scripts/typescript/tsconfig.guide.json
+    "$bin/tsc" --project scripts/typescript/tsconfig.guide.json &&
+    "$bin/esbuild" scripts/typescript/recipes.tsx --bundle --jsx=automatic --log-level=warning --outfile="$project/recipes.js" &&
+    make --silent build && node scripts/browser/recipes.mjs "$project/recipes.js"
 }
 
 step_client() {
@@ -161,7 +164,24 @@ step_client() {
   bytes=$(npm --prefix api/typescript run --silent size)
   [ "$bytes" -lt 6500 ] || { echo "the client has $bytes bytes, minified and gzipped; its README says less than 6500"; return 1; }
   echo "bytes, minified and gzipped: $bytes"
-  make --silent build && node_tools && node scripts/browser/client.mjs
+  make --silent build && node_tools && node scripts/browser/client.mjs && react_project
+}
+
+# react_project makes the React project of the guide to front ends, as its reader would: from the
+# template of Vite and the package of make client-package, but with the versions that
+# scripts/react/package-lock.json pins. It builds the project, and runs it in a browser.
+react_project() {
+  local work=$root/.cache/typescript/react package
+  package=$(scripts/client-package.sh .cache/typescript/package) || return
+  rm -rf "$work" && mkdir -p "$work" &&
+    node scripts/typescript/guide.mjs "$work/guide" server/web/docs/guides/front-ends.md &&
+    (cd "$work" && "$root/scripts/node_modules/.bin/create-vite" my-app --template react-ts --no-interactive) || return
+  mkdir "$work/my-app/vendor" && cp "$package" "$work/my-app/vendor/" &&
+    cp scripts/react/package.json scripts/react/package-lock.json "$work/my-app/" &&
+    cp "$work/guide/src/client.ts" "$work/guide/src/App.tsx" "$work/my-app/src/" &&
+    npm --prefix "$work/my-app" ci --ignore-scripts --no-audit --no-fund --loglevel=error &&
+    (cd "$work/my-app" && npm install --ignore-scripts --no-audit --no-fund --loglevel=error ./vendor/*.tgz) &&
+    node scripts/browser/react.mjs "$work/my-app"
 }
 
 step_model() { scripts/model/check.sh; }

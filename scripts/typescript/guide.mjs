@@ -3,7 +3,7 @@
 //
 //   <!-- file: NAME -->
 //
-// Fails if a block in ts has no name, so that the step "types" of scripts/verify.sh compiles all of
+// Fails if a block in ts or tsx has no name, so that the step "types" of scripts/verify.sh compiles all of
 // them.
 //
 //   node scripts/typescript/guide.mjs FOLDER FILE...
@@ -21,8 +21,8 @@ for (const file of files) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), code);
       written++;
-    } else if (language === "ts") {
-      console.error(`${file}:${text.slice(0, match.index).split("\n").length}: a block in ts must follow <!-- file: NAME -->`);
+    } else if (["ts", "tsx"].includes(language)) {
+      console.error(`${file}:${text.slice(0, match.index).split("\n").length}: a block in ${language} must follow <!-- file: NAME -->`);
       process.exitCode = 1;
     }
   }

@@ -7,6 +7,6 @@ if (blocks.length === 0) throw new Error("the README has no TypeScript");
 writeFileSync(new URL("readme.gen.ts", import.meta.url), `// Written by readme.mjs from README.md.
 import type { components, ProblemOf } from "../src/index.js";
 declare const password: string;
-${blocks.join("\n").replaceAll('"accounts-client"', '"../src/index.js"')}
-export { closed, minimum, otherwise, title, until };
+${blocks.join("\n").replaceAll('"accounts-client"', '"../src/index.js"').replaceAll('"accounts-client/react"', '"../src/react.js"')}
+export { closed, Greeting, minimum, otherwise, title, until };
 `);
