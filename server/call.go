@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"net/http"
 	"time"
 
 	"example.com/accounts/server/accounts"
@@ -48,3 +49,12 @@ type decodedBody struct {
 
 // ValidatedValue returns the value. The generated code calls it.
 func (b decodedBody) ValidatedValue() any { return b.value }
+
+// singleHeader returns the value of a header, or "" if the header occurs more than once: a program in
+// front of the server could have checked another of the values.
+func singleHeader(h http.Header, name string) string {
+	if values := h.Values(name); len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}

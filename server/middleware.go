@@ -64,15 +64,6 @@ func requestID(h http.Header) uuid.UUID {
 	return uuid.Must(uuid.NewV7())
 }
 
-// singleHeader returns the value of a header, or "" if the header occurs more than once: a program in
-// front of the server could have checked another of the values.
-func singleHeader(h http.Header, name string) string {
-	if values := h.Values(name); len(values) == 1 {
-		return values[0]
-	}
-	return ""
-}
-
 // logAccess writes one line per request. It logs the route instead of the path, and no query, cookie
 // or body, because those contain personal data and secrets. Of the headers it logs three that
 // contain neither; User-Agent is the only text that a client can choose freely.
