@@ -65,7 +65,7 @@ func TestEveryOperationMatchesSecurityMatrix(t *testing.T) {
 	t.Attr("control", "87")
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
 		t.Parallel() // the longest test, and half of it waits for the database
-		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true})
+		s := servertest.Start(t, servertest.Options{Engine: engine, HoldMail: true, Settings: []string{"ACCOUNTS_CORS_ORIGINS=http://localhost:3000"}})
 		w := newWorld(t, s)
 		for _, op := range servertest.Operations() {
 			t.Run(op.ID, func(t *testing.T) {

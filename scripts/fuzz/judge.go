@@ -56,10 +56,12 @@ func (f *fuzzer) verdict(r *request, a *answer) string {
 	return ""
 }
 
-// isPage reports whether an answer is an HTML page: a path below /problems/ leads to the pages of
-// the problem codes.
+// isPage reports whether an answer is an HTML page, of which the contract says nothing: a path below
+// /problems/ leads to the pages of the problem codes, and the bare host redirects to the demo.
 func isPage(r *request, a *answer) bool {
-	return strings.HasPrefix(r.http.URL.Path, "/problems/") && a.Status == http.StatusOK && len(a.changes) == 0
+	isProblem := strings.HasPrefix(r.http.URL.Path, "/problems/") && a.Status == http.StatusOK
+	isStart := r.http.URL.Path == "/" && a.Status == http.StatusFound
+	return (isProblem || isStart) && len(a.changes) == 0
 }
 
 // firstLine returns the place in the schema without the value.

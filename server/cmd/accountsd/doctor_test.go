@@ -97,7 +97,7 @@ func TestDoctorDetectsForeignServerAndOldSchema(t *testing.T) {
 	if err := os.MkdirAll(mine.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_ = mine.run("", "user", "list") // creates the secret and an empty database
+	_ = mine.run(goodPassword, "user", "create", "--username", "ada", "--email", "ada@example.com", "--password-stdin") // creates the secret and an empty database
 	r := mine.run("", "doctor", "--json")
 	got, details := results(t, r.out)
 	if got != "settings ok, database ok, schema failed, clock ok, mail ok, public-url failed" || r.err != "accountsd: 2 of 6 checks failed\n" ||
