@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -21,6 +22,9 @@ var ErrNotSQLite = errors.New("the database is not SQLite")
 func (s *database) Backup(ctx context.Context, path string) (err error) {
 	if s.mysql {
 		return ErrNotSQLite
+	}
+	if _, err := os.Lstat(path); err == nil { // the link below checks again; this spares the copy
+		return fs.ErrExist
 	}
 	draft, err := os.CreateTemp(filepath.Dir(path), ".backup-*") // mode 0600
 	if err != nil {

@@ -99,27 +99,16 @@ func (m middleware) logRequest(c *gin.Context, call *call) {
 	m.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 
-// originForm is the form of an origin (RFC 6454, section 6.2), or null. The longest host name has 253
-// characters.
-var originForm = regexp.MustCompile(`^(null|[a-z][a-z0-9+.-]{0,30}://[A-Za-z0-9._:\[\]-]{1,260})$`)
-
-// loggedOrigin returns the origin of the page that sent a request, or "" if there is none or the
-// client has written something else into the header.
-func loggedOrigin(h http.Header) string {
-	value := singleHeader(h, "Origin")
-	if !originForm.MatchString(value) {
-		return ""
-	}
-	return value
-}
-
 var traceParentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // traceParent returns the position of a request in a distributed trace, or "" if there is none (W3C
 // Trace Context, section 3.2). The log then belongs to that trace.
 func traceParent(h http.Header) string {
 	value := singleHeader(h, "Traceparent")
-	if !traceParentForm.MatchString(value) {
+	version, ids, _ := strings.Cut(value, "-")
+	trace, parent, _ := strings.Cut(ids, "-")
+	isUnset := strings.HasPrefix(trace, strings.Repeat("0", 32)) || strings.HasPrefix(parent, strings.Repeat("0", 16))
+	if !traceParentForm.MatchString(value) || version == "ff" || isUnset {
 		return ""
 	}
 	return value

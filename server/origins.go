@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,8 +49,10 @@ func newOriginPolicy(cfg config.Config, problems *problemWriter) (*originPolicy,
 // origin on loopback and [config.Config.AllowsLoopbackOrigins] allows all of those.
 //
 // Security: a server with a plain-http URL on loopback is a developer's own. Development servers
-// choose other ports as they like, and a wrong guess shows only as a failed request. Allowing all
-// loopback origins gives an attacker nothing that the machine does not give already:
+// choose other ports as they like, and a wrong guess shows only as a failed request. The risk that
+// remains: a script in any page that the developer opens on localhost can act as the signed-in user
+// of this server. Otherwise, allowing all loopback origins gives an attacker nothing that the machine
+// does not give already:
 //   - A page of a site on the internet cannot have such an origin. DNS cannot point localhost or an
 //     address to another machine, and a rebound name is another origin. Names below localhost,
 //     which some resolvers look up in DNS, are another site than localhost, so browsers send none
@@ -109,7 +112,7 @@ type unlistedLog struct {
 }
 
 // warn logs an origin with the setting that would allow it. The client controls the header, so
-// anything but an origin of a usual length is logged as "malformed".
+// anything but an origin is logged as "malformed".
 func (l *unlistedLog) warn(now time.Time, origin string) {
 	l.mu.Lock()
 	due := l.last.IsZero() || now.Sub(l.last) >= time.Minute
@@ -120,11 +123,24 @@ func (l *unlistedLog) warn(now time.Time, origin string) {
 	if !due {
 		return
 	}
-	u, err := url.Parse(origin)
-	if len(origin) > 300 || err != nil || origin != "null" && (u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+	if !originForm.MatchString(origin) {
 		origin = "malformed"
 	}
 	l.log.Warn("a page sent a request from an origin that is not in ACCOUNTS_CORS_ORIGINS. If it is a front end of yours, add its origin to the setting", "origin", origin)
+}
+
+// originForm is the form of an origin (RFC 6454, section 6.2), or null. The longest host name has 253
+// characters.
+var originForm = regexp.MustCompile(`^(null|[a-z][a-z0-9+.-]{0,30}://[A-Za-z0-9._:\[\]-]{1,260})$`)
+
+// loggedOrigin returns the origin of the page that sent a request, or "" if there is none or the
+// client has written something else into the header.
+func loggedOrigin(h http.Header) string {
+	value := singleHeader(h, "Origin")
+	if !originForm.MatchString(value) {
+		return ""
+	}
+	return value
 }
 
 // The headers that pages of the configured origins may send and read. Pages with tracing send

@@ -54,7 +54,11 @@ func (m *Manager) Refresh(caller context.Context, in RefreshInput) (Tokens, erro
 	if t, ok := r.rotateBlind(ctx); ok {
 		return t, nil
 	}
-	return untilDecided(ctx, r.decideAndAct)
+	t, err := untilDecided(ctx, r.decideAndAct)
+	if errors.Is(err, errUndecided) {
+		r.count(metrics.RefreshUndecided)
+	}
+	return t, err
 }
 
 // untilDecided calls try until it returns an answer: tokens or a *problem.Error. Any other error
@@ -79,6 +83,7 @@ func untilDecided(ctx context.Context, try func(context.Context) (Tokens, error)
 var (
 	errHeldUp    = errors.New("the request was held up on its way")
 	errOvertaken = errors.New("the session has changed since it was read, or the clocks differ")
+	errUndecided = errors.New("the clocks of the servers differ too much to decide on the token")
 )
 
 // isHeldUp reports whether a request may be older than M, so that it gets no tokens and proves
@@ -186,9 +191,8 @@ func (r *refreshCall) decideAndAct(ctx context.Context) (Tokens, error) {
 	case reuse:
 		return r.revokeReused(ctx, row, now)
 	case undecidable:
-		r.count(metrics.RefreshUndecided)
 	}
-	return Tokens{}, models.ErrClock
+	return Tokens{}, errUndecided
 }
 
 // answerCurrent answers rows 4 and 5 with the tokens in force. Touch ensures that the session is

@@ -71,5 +71,5 @@ func dumpCommand(d config.Database) string {
 		host, port, _ := net.SplitHostPort(d.Host)
 		where = "--host=" + host + " --port=" + port
 	}
-	return fmt.Sprintf("mariadb-dump %s --user=%s --password --single-transaction --quick %s >FILE (or mysqldump with the same options)", where, d.User, d.Name)
+	return fmt.Sprintf("(umask 077; mariadb-dump %s --user=%s --password --single-transaction --quick %s >FILE), or mysqldump with the same options", where, d.User, d.Name)
 }

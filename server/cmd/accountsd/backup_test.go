@@ -102,6 +102,6 @@ func TestBackupOfMySQLNamesItsTool(t *testing.T) {
 	s := newShell(t, "ACCOUNTS_DATABASE_URL=mysql://app:hunter2@"+freeAddr(t)+"/accounts", "ACCOUNTS_SECRET_KEYS="+servertest.SecretKey)
 	_, port, _ := strings.Cut(s.setting("ACCOUNTS_DATABASE_URL"), "localhost:")
 	port, _, _ = strings.Cut(port, "/")
-	s.wantRefused(s.run("", "backup", filepath.Join(t.TempDir(), "x")), "this command copies SQLite databases only. Run mariadb-dump --host=localhost --port="+port+
-		" --user=app --password --single-transaction --quick accounts >FILE (or mysqldump with the same options)")
+	s.wantRefused(s.run("", "backup", filepath.Join(t.TempDir(), "x")), "this command copies SQLite databases only. Run (umask 077; mariadb-dump --host=localhost --port="+port+
+		" --user=app --password --single-transaction --quick accounts >FILE), or mysqldump with the same options")
 }
