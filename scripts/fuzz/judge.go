@@ -56,8 +56,8 @@ func (f *fuzzer) verdict(r *request, a *answer) string {
 	return ""
 }
 
-// isPage reports whether an answer is an HTML page, of which the contract says nothing: a path below
-// /problems/ leads to the pages of the problem codes, and the bare host redirects to the demo.
+// isPage reports whether an answer belongs to the pages, which the contract does not describe: a path
+// below /problems/ leads to the pages of the problem codes, and the bare host redirects to the demo.
 func isPage(r *request, a *answer) bool {
 	isProblem := strings.HasPrefix(r.http.URL.Path, "/problems/") && a.Status == http.StatusOK
 	isStart := r.http.URL.Path == "/" && a.Status == http.StatusFound

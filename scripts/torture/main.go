@@ -6,7 +6,7 @@
 //
 //	torture [-engine sqlite] [-minutes 1] [-seed N]
 //	torture -race 10000      a hundred clients at once with one token, so many times
-//	torture -broken all      servers that are broken on purpose (breaks/), each of which must be caught
+//	torture -broken all      servers that are broken on purpose (breaks/); each must be caught
 //	torture -check FILE      checks a history that -history FILE has written
 //
 // MariaDB and MySQL are started by scripts/with-mysql.sh; a Galera cluster is started by
