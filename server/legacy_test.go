@@ -302,7 +302,7 @@ func blacklist(t *testing.T, s *servertest.Server, u servertest.User, raw string
 // From the configured date on, legacy tokens are rejected. Sessions continue.
 func TestLegacyTokensAreRejectedAfterConfiguredDate(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine servertest.Engine) {
-		until := time.Now().Add(5 * time.Second).Truncate(time.Second)
+		until := time.Now().Add(10 * time.Second).Truncate(time.Second)
 		at := until.Add(-time.Second)
 		clock := time.Now
 		if engine == servertest.SQLite { // MySQL has its own clock
