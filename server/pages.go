@@ -41,8 +41,11 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 			withHead{engine}.GET(path, gin.WrapH(handler))
 		}
 	}
+	// The demo is for trying the server on a developer's own machine. On other hosts it would be one
+	// more front end to protect.
+	hasDemo := cfg.IsLoopback()
 	home := cfg.HomeURL
-	if home == "" && cfg.IsLoopback() {
+	if home == "" && hasDemo {
 		home = "/demo/"
 	}
 	mount(web.Pages(home, fail), "/pages/*path")
@@ -54,12 +57,10 @@ func mountPages(engine *gin.Engine, cfg config.Config, problems *problemWriter) 
 	if cfg.Console {
 		mount(web.Console(fail), "/console", "/console/*path")
 	}
-	if start := startPage(cfg); start != "" {
+	if start := startPage(hasDemo, cfg.Docs); start != "" {
 		mount(http.RedirectHandler(start, http.StatusFound), "/") // temporary, because the settings decide
 	}
-	// The demo is for trying the server on a developer's own machine. On other hosts it would be one
-	// more front end to protect.
-	if cfg.IsLoopback() {
+	if hasDemo {
 		mount(web.Demo(fail), "/demo", "/demo/*path")
 	}
 }
@@ -75,11 +76,11 @@ func redirectTo(url string) http.Handler {
 
 // startPage returns the page that a person who opens the bare host is redirected to, or "" if there
 // is none.
-func startPage(cfg config.Config) string {
+func startPage(hasDemo, hasDocs bool) string {
 	switch {
-	case cfg.IsLoopback():
+	case hasDemo:
 		return "/demo/"
-	case cfg.Docs:
+	case hasDocs:
 		return "/docs/"
 	}
 	return ""

@@ -118,7 +118,7 @@ func (m *Manager) Add(tx *models.Tx, n NewSession) (models.Session, error) {
 		IdleExpiresAt: m.policy.idleEnd(n.Transport, now, end), ExpiresAt: end, Transport: string(n.Transport), Attempt: n.Attempt,
 		UserAgent: n.Client.UserAgent, IP: n.Client.IP, AuthenticatedAt: n.AuthenticatedAt,
 	}
-	return s, tx.InsertSession(s, m.policy.tolerance())
+	return s, tx.InsertSession(s, m.policy.Tolerance())
 }
 
 // NewID returns the id of a new session.

@@ -165,7 +165,7 @@ func (x legacyExchange) repeat(ctx context.Context) (Tokens, error) {
 		return Tokens{}, problem.New(problem.RefreshInvalid)
 	}
 	now := x.now()
-	ok, err := x.store.Touch(ctx, row.ID, row.Generation, now, x.policy.tolerance(), nil)
+	ok, err := x.store.Touch(ctx, row.ID, row.Generation, now, x.policy.Tolerance(), nil)
 	if err != nil {
 		return Tokens{}, err
 	}

@@ -49,7 +49,7 @@ func New(o Options) *Manager {
 		issuer:     token.NewIssuer(o.Ring, o.PublicURL, o.Policy.AccessTTL),
 		access:     token.NewVerifier(o.Ring.PublicKey, o.PublicURL, o.Now),
 		refresh:    token.NewRefreshVerifier(o.Ring, o.PublicURL, o.Now),
-		clockCheck: &clockCheck{store: o.Store, now: o.Now, tolerance: o.Policy.tolerance(), count: o.Count},
+		clockCheck: &clockCheck{store: o.Store, now: o.Now, tolerance: o.Policy.Tolerance(), count: o.Count},
 		heartbeat:  &heartbeat{limit: o.Policy.Margin, onNoticed: func() { o.Count(metrics.StoodStill) }},
 	}
 }

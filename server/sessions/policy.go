@@ -26,9 +26,9 @@ const (
 	strictTolerance = 2500 * time.Millisecond
 )
 
-// tolerance returns how far this machine's clock may be from the database's for a statement that
+// Tolerance returns how far this machine's clock may be from the database's for a statement that
 // decides by age. Two replicas are then at most a margin apart.
-func (p Policy) tolerance() time.Duration {
+func (p Policy) Tolerance() time.Duration {
 	if p.RotationInterval == 0 {
 		return strictTolerance
 	}

@@ -129,7 +129,7 @@ func (r *refreshCall) rotate(ctx context.Context, transport token.Transport, exp
 	rotation := models.Rotation{
 		ID: c.Session, UserID: c.Subject, Generation: c.Generation, Transport: string(transport), ExpiresAt: expiresAt,
 		Now: now, IdleExpiresAt: r.policy.idleEnd(transport, now, expiresAt), Attempt: r.attempt,
-		UserAgent: r.in.Client.UserAgent, IP: r.in.Client.IP, Tolerance: r.policy.tolerance(),
+		UserAgent: r.in.Client.UserAgent, IP: r.in.Client.IP, Tolerance: r.policy.Tolerance(),
 	}
 	if r.policy.RotationInterval > 0 {
 		rotation.RotatedBefore = now.Add(-r.policy.RotationInterval - r.policy.Margin)
@@ -204,7 +204,7 @@ func (r *refreshCall) answerCurrent(ctx context.Context, row models.SessionWithU
 		e := r.event(row.Session, models.EventRefreshGraced, "presented again from another address and another user agent").Row(now)
 		graced = &e
 	}
-	ok, err := r.store.Touch(ctx, row.ID, row.Generation, now, r.policy.tolerance(), graced)
+	ok, err := r.store.Touch(ctx, row.ID, row.Generation, now, r.policy.Tolerance(), graced)
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -240,7 +240,7 @@ func (r *refreshCall) revokeReused(ctx context.Context, row models.SessionWithUs
 		age = fmt.Sprintf("%d generations old", behind)
 	}
 	event := r.event(row.Session, models.EventRefreshReused, "the refresh token was "+age).Row(now)
-	ok, err := r.store.RevokeReused(ctx, row.ID, row.Generation, now, r.policy.tolerance(), event)
+	ok, err := r.store.RevokeReused(ctx, row.ID, row.Generation, now, r.policy.Tolerance(), event)
 	if err != nil {
 		return Tokens{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/accounts/models"
+	"example.com/accounts/server"
 	"example.com/accounts/server/config"
 	"example.com/accounts/server/mail"
 )
@@ -28,15 +29,6 @@ const doctorHelp = `Checks the settings and everything that the server depends o
 
 A check is ok, failed, or skipped because one that it needs has failed. The exit status is 1 if any check failed.
 Nothing is changed. Run the command on the machine of the server, with the settings of the server, while the server runs.`
-
-// clockTolerance returns how far the clock of a server may differ from that of the database. Beyond
-// it, the server rejects logins and refreshes; see package sessions.
-func clockTolerance(cfg config.Config) time.Duration {
-	if cfg.RotationInterval == 0 {
-		return 2500 * time.Millisecond
-	}
-	return cfg.Margin() / 2
-}
 
 // The results of a check.
 const (
@@ -143,7 +135,7 @@ func (d *doctor) checkDatabase(ctx context.Context, open func() (*models.Store, 
 		err = errors.New("too old: run \"accountsd migrate up\"")
 	}
 	d.report("schema", fmt.Sprintf("version %d, needed %d", schema.Current, schema.Needed), err)
-	detail, err := checkClock(ctx, store, clockTolerance(d.cfg))
+	detail, err := checkClock(ctx, store, server.Policy(d.cfg).Tolerance())
 	d.report("clock", detail, err)
 }
 
